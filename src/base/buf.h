@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * buf.h: a reference-counted body buffer that one thread fills while others read.
+ *
+ * The writer stores bytes and then publishes `filled` with release order; a reader on any thread that loads it with
+ * buf_filled() may read the bytes below it, without a lock. Bytes below `filled` never change.
+ */
+#ifndef HEADPOND_BASE_BUF_H
+#define HEADPOND_BASE_BUF_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf {
+    atomic_uint refs;
+    atomic_size_t filled; /* bytes */
+    size_t size;          /* bytes of room at data */
+    uint8_t *data;        /* 4 KiB aligned when size >= 4 KiB */
+};
+
+/* One reference, nothing filled. Any thread. */
+struct buf *buf_new(size_t size);
+struct buf *buf_ref(struct buf *buf);
+/* Drops a reference and empties the caller's pointer; *buf may be NULL. Any thread. */
+void buf_unref(struct buf **buf);
+
+static inline size_t buf_filled(const struct buf *buf)
+{
+    return atomic_load_explicit(&((struct buf *) (uintptr_t) buf)->filled, memory_order_acquire);
+}
+
+/* Writer only: `filled` bytes are now readable. Never less than before. */
+static inline void buf_publish(struct buf *buf, size_t filled)
+{
+    atomic_store_explicit(&buf->filled, filled, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* clock.h: the two clocks. Any thread. */
+#ifndef HEADPOND_BASE_CLOCK_H
+#define HEADPOND_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds that never go back (CLOCK_MONOTONIC); for time-outs and durations. */
+int64_t clock_mono_ms(void);
+/* Microseconds of the same clock; for latencies. */
+int64_t clock_mono_us(void);
+/* Seconds since 1970 (CLOCK_REALTIME); for what leaves the process or outlives it. */
+int64_t clock_wall_s(void);
+
+#endif

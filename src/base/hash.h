@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * hash.h: the hashes used in memory and on disk. XXH3 (xxHash 0.8) for names and integrity, where nobody gains by a
+ * collision that the entry's own name check does not catch; SHA-256 (OpenSSL) where somebody would: credentials.
+ */
+#ifndef HEADPOND_BASE_HASH_H
+#define HEADPOND_BASE_HASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+/* 128 bits, e.g. an object's name on disk. Stored little-endian, lo first. */
+struct hash128 {
+    uint64_t lo;
+    uint64_t hi;
+};
+
+/* A credential's digest: what is kept in memory instead of the credential. */
+struct digest {
+    uint8_t bytes[32];
+};
+
+static inline bool hash128_eq(struct hash128 a, struct hash128 b)
+{
+    return a.lo == b.lo && a.hi == b.hi;
+}
+
+uint64_t hash64(const void *data, size_t len, uint64_t seed);
+struct hash128 hash128(const void *data, size_t len);
+/* Spreads an already mixed value and an index, e.g. an object's hash and an extent's number. */
+uint64_t hash_mix(uint64_t a, uint64_t b);
+
+/* SHA-256 with a secret of this process as its prefix, so that digests in a core file match nothing known. */
+struct digest digest_of(struct str secret_text);
+bool digest_eq(const struct digest *a, const struct digest *b);
+
+#endif

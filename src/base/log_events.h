@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* log_events.h: every event the log can tell of, declared once: X(ID, LEVEL, "name"). Add rows here. */
+#ifndef HEADPOND_BASE_LOG_EVENTS_H
+#define HEADPOND_BASE_LOG_EVENTS_H
+
+#define LOG_EVENT_TABLE(X) \
+    X(START, LOG_INFO, "start") \
+    X(STOP, LOG_INFO, "stop") \
+    X(DRAIN, LOG_INFO, "drain") \
+    X(CONFIG, LOG_ERROR, "config") \
+    X(CONFIG_NOTE, LOG_WARN, "config-note") \
+    X(LISTEN, LOG_INFO, "listen") \
+    X(LISTEN_FAILED, LOG_ERROR, "listen-failed") \
+    X(ACCEPT_FAILED, LOG_WARN, "accept-failed") \
+    X(TLS_FAILED, LOG_INFO, "tls-failed") \
+    X(BAD_REQUEST, LOG_INFO, "bad-request") \
+    X(CLIENT_ABORT, LOG_DEBUG, "client-abort") \
+    X(ORIGIN_RETRY, LOG_INFO, "origin-retry") \
+    X(ORIGIN_FAILED, LOG_WARN, "origin-failed") \
+    X(ORIGIN_BAD_REPLY, LOG_WARN, "origin-bad-reply") \
+    X(BYPASS, LOG_INFO, "bypass") \
+    X(GENERATION_CHANGED, LOG_INFO, "generation-changed") \
+    X(STORE_OPEN, LOG_INFO, "store-open") \
+    X(STORE_REFUSED, LOG_ERROR, "store-refused") \
+    X(STORE_RESET, LOG_WARN, "store-reset") \
+    X(STORE_IO, LOG_ERROR, "store-io") \
+    X(STORE_CORRUPT, LOG_ERROR, "store-corrupt") \
+    X(MEMORY, LOG_WARN, "memory") \
+    X(DEBUG, LOG_DEBUG, "debug")
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* metric_table.h: every metric, declared once: X(ID, KIND, "name", "label,label", "help"). Add rows here. */
+#ifndef HEADPOND_BASE_METRIC_TABLE_H
+#define HEADPOND_BASE_METRIC_TABLE_H
+
+#define METRIC_TABLE(X) \
+    X(REQUESTS, COUNTER, "headpond_requests_total", "method,cache,code", "Requests answered") \
+    X(REFUSED, COUNTER, "headpond_refused_total", "reason", "Requests refused as malformed or out of bounds") \
+    X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
+    X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
+    X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \
+    X(ORIGIN_REQUESTS, COUNTER, "headpond_origin_requests_total", "account,code", "Requests to the origin by status; 000: no reply") \
+    X(ORIGIN_BYTES, COUNTER, "headpond_origin_bytes_total", "account", "Body bytes received from the origin") \
+    X(ORIGIN_RETRIES, COUNTER, "headpond_origin_retries_total", "account,reason", "Origin requests tried again") \
+    X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
+    X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
+    X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
+    X(STORE_BYTES, GAUGE, "headpond_store_bytes", "", "Bytes of the store in use") \
+    X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "", "Blocks in the store") \
+    X(STORE_OBJECTS, GAUGE, "headpond_store_objects", "", "Objects the directory knows") \
+    X(STORE_WRITTEN, COUNTER, "headpond_store_written_bytes_total", "", "Bytes written to the store") \
+    X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "", "Blocks evicted") \
+    X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
+    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks dropped because a check failed") \
+    X(STORE_ERRORS, COUNTER, "headpond_store_errors_total", "path", "Errors reported by a disk") \
+    X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
+    X(FILLS, COUNTER, "headpond_fills_total", "result", "Fills ended, by result") \
+    X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
+    X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
+    X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
+    X(LOG_LINES, COUNTER, "headpond_log_lines_total", "level", "Log lines written") \
+    X(REQUEST_SECONDS, HISTOGRAM, "headpond_request_seconds", "cache", "Time from request head to last byte") \
+    X(FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_first_byte_seconds", "cache", "Time from request head to reply head") \
+    X(ORIGIN_FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_origin_first_byte_seconds", "", "Time from origin request to its reply head")
+
+#endif
