@@ -26,6 +26,8 @@ void mailbox_init(struct mailbox *box);
 void mailbox_fini(struct mailbox *box);
 /* Any thread. letter->deliver must be set. */
 void mailbox_post(struct mailbox *box, struct letter *letter);
+/* Any thread: makes the eventfd readable though no letter is there. */
+void mailbox_wake(struct mailbox *box);
 /* Owning thread: delivers what is there now, oldest first; returns how many. Letters posted meanwhile wait for the next
  * call (the eventfd is readable again). */
 unsigned mailbox_drain(struct mailbox *box);
