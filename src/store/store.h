@@ -66,10 +66,11 @@ struct store_record_codec {
 };
 void store_set_codec(const struct store_record_codec *codec);
 
-/* A new generation with one reference and a fresh id; not in the directory yet. Copies `record`; takes `decoded`. Any
- * loop. */
-struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t length, struct str record,
-                                              void *decoded);
+/* A generation with one reference, not in the directory yet. `id` 0: a fresh one, never used before, also not before a
+ * crash; else the id of a generation of the same object and bytes whose record changed. Copies `record`; takes `decoded`.
+ * Any loop. */
+struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t id, uint64_t length,
+                                              struct str record, void *decoded);
 struct store_generation *store_generation_ref(struct store_generation *generation);
 void store_generation_unref(struct store_generation **generation);
 
@@ -84,7 +85,7 @@ struct store_view {
 bool store_object_find(struct store *store, struct hash128 object, struct store_view *view);
 
 /* Makes `generation` the object's current one, validated at that time under that stamp, or only renews time and stamp
- * when it is current already. Visible at once; durable with the next commit. `group` names what the object belongs to
+ * when it is current already; the same id with another record replaces the record and keeps the blocks. Visible at once; durable with the next commit. `group` names what the object belongs to
  * (its container) for store_tombstone_group. Owner's loop. */
 void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group, int64_t validated_s,
                       uint64_t stamp);
