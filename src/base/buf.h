@@ -25,6 +25,11 @@ struct buf *buf_ref(struct buf *buf);
 /* Drops a reference and empties the caller's pointer; *buf may be NULL. Any thread. */
 void buf_unref(struct buf **buf);
 
+/* Gives the mappings that are kept for reuse back to the system. Any thread. */
+void buf_trim(void);
+/* How many bytes those are. Any thread. */
+size_t buf_kept_bytes(void);
+
 static inline size_t buf_filled(const struct buf *buf)
 {
     return atomic_load_explicit(&((struct buf *) (uintptr_t) buf)->filled, memory_order_acquire);

@@ -26,6 +26,8 @@ enum log_event {
 
 /* Lines at this level and above are written; INFO until set. */
 void log_set_level(enum log_level level);
+/* Where lines go; standard error until set. The descriptor stays the caller's. */
+void log_set_fd(int fd);
 bool log_level_parse(struct str text, enum log_level *level);
 
 /* Writes one line: the event's name, then the formatted text (key=value pairs, then prose). */

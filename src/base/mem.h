@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* Points OpenSSL, libevent and libcurl at this allocator; call first in main, before any of them is used. nghttp2 takes
- * mem_nghttp2() per session. Aborts if a library has already allocated. */
+ * mem_nghttp2() (base/mem_nghttp2.h) per session. Aborts if a library has already allocated. */
 void mem_init(void);
 
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
@@ -26,6 +26,11 @@ char *mem_strndup(const char *text, size_t size) __attribute__((malloc, returns_
 
 /* Like mem_alloc but aligned (power of two); released with mem_free. */
 void *mem_aligned(size_t alignment, size_t size) __attribute__((returns_nonnull));
+
+/* Says so on standard error and aborts: for memory that was to be got elsewhere (a mapping). */
+void mem_die(const char *why) __attribute__((noreturn, cold));
+/* Tells the tally of memory got elsewhere (a mapping): positive when taken, negative when given back. */
+void mem_account(ptrdiff_t bytes);
 
 /* Bytes now held by all threads, by malloc_usable_size. Exact to within a few KiB a thread. */
 size_t mem_used(void);

@@ -58,7 +58,7 @@ struct strbuf {
 
 void strbuf_add(struct strbuf *buf, const void *data, size_t len);
 void strbuf_adds(struct strbuf *buf, struct str text);
-void strbuf_addf(struct strbuf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void strbuf_addf(struct strbuf *buf, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 /* Makes room for `len` more bytes and returns where they go; add to buf->len what was written. */
 char *strbuf_reserve(struct strbuf *buf, size_t len);
 void strbuf_free(struct strbuf *buf);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * buf.c: where buffers come from.
+ *
+ * Block buffers (powers of two from 64 KiB to 16 MiB) are mappings that are kept for the next use: a new mapping of 1 MiB
+ * costs 256 page faults, more than reading it from a socket. What is kept is bounded by KEEP_BYTES and a sixteenth of the
+ * memory limit, counts as used memory, and goes back at once under memory pressure. Other sizes come from malloc, and under
+ * a sanitizer all of them do, so that overruns and late uses are seen.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "base/buf.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "base/mem.h"
+
+#define MAPPED_MIN ((size_t) 64 * 1024)
+#define MAPPED_MAX ((size_t) 16 * 1024 * 1024)
+#define MAPPED_CLASSES 9
+#define KEEP_BYTES ((size_t) 64 * 1024 * 1024)
+#define PAGE ((size_t) 4096)
+
+/* A kept mapping holds the link to the next in its first bytes. */
+struct kept {
+    struct kept *next;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    struct kept *free[MAPPED_CLASSES];
+    size_t bytes;
+} buf_pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_mapped(size_t size)
+{
+#ifdef HEADPOND_SANITIZE
+    (void) size;
+    return false;
+#else
+    return size >= MAPPED_MIN && size <= MAPPED_MAX && (size & (size - 1)) == 0;
+#endif
+}
+
+static unsigned class_of(size_t size)
+{
+    return (unsigned) (__builtin_ctzll(size) - __builtin_ctzll(MAPPED_MIN));
+}
+
+static uint8_t *mapped_take(size_t size)
+{
+    pthread_mutex_lock(&buf_pool.lock);
+    struct kept **list = &buf_pool.free[class_of(size)];
+    struct kept *kept = *list;
+    if (kept != NULL) {
+        *list = kept->next;
+        buf_pool.bytes -= size;
+    }
+    pthread_mutex_unlock(&buf_pool.lock);
+    if (kept != NULL)
+        return (uint8_t *) kept;
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        mem_die("mmap");
+    mem_account((ptrdiff_t) size);
+    return map;
+}
+
+static void mapped_drop(uint8_t *data, size_t size)
+{
+    munmap(data, size);
+    mem_account(-(ptrdiff_t) size);
+}
+
+static void mapped_give(uint8_t *data, size_t size)
+{
+    size_t keep = mem_limit() == 0 || mem_limit() / 16 > KEEP_BYTES ? KEEP_BYTES : mem_limit() / 16;
+    if (mem_pressure() != MEM_EASY)
+        keep = 0;
+    pthread_mutex_lock(&buf_pool.lock);
+    bool kept = buf_pool.bytes + size <= keep;
+    if (kept) {
+        struct kept *link = (struct kept *) (void *) data;
+        link->next = buf_pool.free[class_of(size)];
+        buf_pool.free[class_of(size)] = link;
+        buf_pool.bytes += size;
+    }
+    pthread_mutex_unlock(&buf_pool.lock);
+    if (!kept)
+        mapped_drop(data, size);
+}
+
+void buf_trim(void)
+{
+    pthread_mutex_lock(&buf_pool.lock);
+    for (unsigned i = 0; i < MAPPED_CLASSES; i++) {
+        while (buf_pool.free[i] != NULL) {
+            struct kept *kept = buf_pool.free[i];
+            buf_pool.free[i] = kept->next;
+            mapped_drop((uint8_t *) kept, MAPPED_MIN << i);
+        }
+    }
+    buf_pool.bytes = 0;
+    pthread_mutex_unlock(&buf_pool.lock);
+}
+
+size_t buf_kept_bytes(void)
+{
+    pthread_mutex_lock(&buf_pool.lock);
+    size_t bytes = buf_pool.bytes;
+    pthread_mutex_unlock(&buf_pool.lock);
+    return bytes;
+}
+
+struct buf *buf_new(size_t size)
+{
+    struct buf *buf = mem_alloc(sizeof *buf);
+    atomic_init(&buf->refs, 1);
+    atomic_init(&buf->filled, 0);
+    buf->size = size;
+    if (is_mapped(size))
+        buf->data = mapped_take(size);
+    else
+        buf->data = size >= PAGE ? mem_aligned(PAGE, size) : mem_alloc(size);
+    return buf;
+}
+
+struct buf *buf_ref(struct buf *buf)
+{
+    unsigned before = atomic_fetch_add_explicit(&buf->refs, 1, memory_order_relaxed);
+    assert(before > 0);
+    (void) before;
+    return buf;
+}
+
+void buf_unref(struct buf **buf)
+{
+    struct buf *gone = *buf;
+    *buf = NULL;
+    if (gone == NULL)
+        return;
+    unsigned before = atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel);
+    assert(before > 0);
+    if (before > 1)
+        return;
+    if (is_mapped(gone->size))
+        mapped_give(gone->data, gone->size);
+    else
+        mem_free(gone->data);
+    mem_free(gone);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* str.c: counted text and the growing buffer. ASCII only, no locale anywhere. */
+#include "base/str.h"
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/mem.h"
+
+static unsigned char lower(char c)
+{
+    return (unsigned char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+}
+
+bool str_ieq(struct str a, struct str b)
+{
+    return a.len == b.len && str_istarts(a, b);
+}
+
+bool str_starts(struct str text, struct str prefix)
+{
+    return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+bool str_istarts(struct str text, struct str prefix)
+{
+    if (text.len < prefix.len)
+        return false;
+    for (size_t i = 0; i < prefix.len; i++)
+        if (lower(text.ptr[i]) != lower(prefix.ptr[i]))
+            return false;
+    return true;
+}
+
+bool str_ends(struct str text, struct str suffix)
+{
+    return text.len >= suffix.len &&
+           (suffix.len == 0 || memcmp(text.ptr + (text.len - suffix.len), suffix.ptr, suffix.len) == 0);
+}
+
+int str_cmp(struct str a, struct str b)
+{
+    size_t common = a.len < b.len ? a.len : b.len;
+    int order = common == 0 ? 0 : memcmp(a.ptr, b.ptr, common);
+    if (order != 0)
+        return order;
+    return (a.len > b.len) - (a.len < b.len);
+}
+
+struct str str_trim(struct str text)
+{
+    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
+        text.len--;
+    return text;
+}
+
+ptrdiff_t str_find(struct str text, char c)
+{
+    const char *at = text.len == 0 ? NULL : memchr(text.ptr, c, text.len);
+    return at == NULL ? -1 : at - text.ptr;
+}
+
+struct str str_split(struct str text, char sep, struct str *rest)
+{
+    ptrdiff_t at = str_find(text, sep);
+    if (at < 0) {
+        *rest = STR_NULL;
+        return text;
+    }
+    *rest = (struct str){text.ptr + at + 1, text.len - (size_t) at - 1};
+    return (struct str){text.ptr, (size_t) at};
+}
+
+bool str_to_int(struct str text, int64_t *value)
+{
+    int64_t sum = 0;
+    if (text.len == 0)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c < '0' || c > '9')
+            return false;
+        if (__builtin_mul_overflow(sum, 10, &sum) || __builtin_add_overflow(sum, c - '0', &sum))
+            return false;
+    }
+    *value = sum;
+    return true;
+}
+
+bool str_to_hex(struct str text, uint64_t *value)
+{
+    uint64_t sum = 0;
+    if (text.len == 0 || text.len > 16)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = lower(text.ptr[i]);
+        unsigned digit;
+        if (c >= '0' && c <= '9')
+            digit = c - '0';
+        else if (c >= 'a' && c <= 'f')
+            digit = c - 'a' + 10u;
+        else
+            return false;
+        sum = sum << 4 | digit;
+    }
+    *value = sum;
+    return true;
+}
+
+char *strbuf_reserve(struct strbuf *buf, size_t len)
+{
+    size_t need = buf->len + len + 1;
+    assert(need > buf->len);
+    if (need > buf->cap) {
+        size_t cap = buf->cap < 32 ? 64 : buf->cap * 2;
+        if (cap < need)
+            cap = need;
+        buf->ptr = mem_realloc(buf->ptr, cap);
+        buf->cap = cap;
+    }
+    /* The caller may write all of `len`: the NUL behind it is put here for the case that it writes exactly that. */
+    buf->ptr[buf->len] = '\0';
+    buf->ptr[buf->len + len] = '\0';
+    return buf->ptr + buf->len;
+}
+
+void strbuf_add(struct strbuf *buf, const void *data, size_t len)
+{
+    char *at = strbuf_reserve(buf, len);
+    if (len > 0)
+        memcpy(at, data, len);
+    buf->len += len;
+    buf->ptr[buf->len] = '\0';
+}
+
+void strbuf_adds(struct strbuf *buf, struct str text)
+{
+    strbuf_add(buf, text.ptr, text.len);
+}
+
+void strbuf_addf(struct strbuf *buf, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    assert(len >= 0);
+    char *at = strbuf_reserve(buf, (size_t) len);
+    vsnprintf(at, (size_t) len + 1, format, again);
+    va_end(again);
+    buf->len += (size_t) len;
+}
+
+void strbuf_free(struct strbuf *buf)
+{
+    mem_free(buf->ptr);
+    *buf = (struct strbuf){NULL, 0, 0};
+}
