@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * arena.c: chunks in a list, newest first; only the newest is allocated from. What is too big for a chunk's rest and more
- * than a quarter of a chunk gets a chunk of its own behind the newest, so that the newest's rest is not lost.
+ * arena.c: chunks in a list, newest first; only the newest is allocated from. What is too big for a chunk's rest and
+ * more than a quarter of a chunk gets a chunk of its own behind the newest, so that the newest's rest is not lost.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

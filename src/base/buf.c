@@ -2,10 +2,10 @@
 /*
  * buf.c: where buffers come from.
  *
- * Block buffers (powers of two from 64 KiB to 16 MiB) are mappings that are kept for the next use: a new mapping of 1 MiB
- * costs 256 page faults, more than reading it from a socket. What is kept is bounded by KEEP_BYTES and a sixteenth of the
- * memory limit, counts as used memory, and goes back at once under memory pressure. Other sizes come from malloc, and under
- * a sanitizer all of them do, so that overruns and late uses are seen.
+ * Block buffers (powers of two from 64 KiB to 16 MiB) are mappings that are kept for the next use: a new mapping of 1
+ * MiB costs 256 page faults, more than reading it from a socket. What is kept is bounded by KEEP_BYTES and a sixteenth
+ * of the memory limit, counts as used memory, and goes back at once under memory pressure. Other sizes come from
+ * malloc, and under a sanitizer all of them do, so that overruns and late uses are seen.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"

@@ -22,8 +22,8 @@ struct hash128 hash128(const void *data, size_t len)
 
 uint64_t hash_mix(uint64_t a, uint64_t b)
 {
-    /* The finaliser of splitmix64 over both: every input bit reaches every output bit. Its values place extents, so it must
-     * never change. */
+    /* The finaliser of splitmix64 over both: every input bit reaches every output bit. Its values place extents, so it
+     * must never change. */
     uint64_t x = a + b * UINT64_C(0x9e3779b97f4a7c15) + UINT64_C(0x9e3779b97f4a7c15);
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);

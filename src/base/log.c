@@ -32,8 +32,8 @@ static const char *const level_names[] = {"error", "warn", "info", "debug"};
 static atomic_int log_threshold = LOG_INFO;
 static atomic_int log_fd = STDERR_FILENO;
 
-/* The current second's tally of each event: the second in the upper 40 bits, the count in the lower 24. One word, so that a
- * new second and its first line are one step. */
+/* The current second's tally of each event: the second in the upper 40 bits, the count in the lower 24. One word, so
+ * that a new second and its first line are one step. */
 static _Atomic uint64_t log_tally[LOG_EVENT_COUNT];
 #define TALLY_BITS 24
 #define TALLY_MASK ((UINT64_C(1) << TALLY_BITS) - 1)
@@ -150,7 +150,8 @@ static bool is_word(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
 }
 
-/* Whether `text` at `at` begins a word: nothing of a word before it, or a percent-encoded '&' or '?' (a URL in a URL). */
+/* Whether `text` at `at` begins a word: nothing of a word before it, or a percent-encoded '&' or '?' (a URL in a URL).
+ */
 static bool begins_word(const char *text, const char *at)
 {
     if (at == text || !is_word(at[-1]))

@@ -3,8 +3,8 @@
  * mem.c: malloc with a tally.
  *
  * Each thread tallies in a variable of its own and adds it to the global count when it has drifted by FOLD_BYTES, so a
- * small allocation costs no shared cache line. A thread's remainder is folded by a thread-specific destructor when it ends:
- * libcurl may start a short-lived thread per name it resolves, and lost remainders would add up.
+ * small allocation costs no shared cache line. A thread's remainder is folded by a thread-specific destructor when it
+ * ends: libcurl may start a short-lived thread per name it resolves, and lost remainders would add up.
  */
 #include "base/mem.h"
 

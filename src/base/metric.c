@@ -2,8 +2,8 @@
 /*
  * metric.c: cells of sharded counters.
  *
- * A thread adds to the shard it was given at its first use; shards are a cache line apart. Cells hang in hash chains that
- * only grow, so looking one up takes no lock; making one does. Cells are never freed.
+ * A thread adds to the shard it was given at its first use; shards are a cache line apart. Cells hang in hash chains
+ * that only grow, so looking one up takes no lock; making one does. Cells are never freed.
  */
 #include "base/metric.h"
 
@@ -38,24 +38,24 @@ static const struct {
 };
 
 /* Upper bounds of the histograms' buckets: microseconds, and what Prometheus is shown. */
-#define BUCKETS(X) \
-    X(100, "0.0001") \
-    X(250, "0.00025") \
-    X(500, "0.0005") \
-    X(1000, "0.001") \
-    X(2500, "0.0025") \
-    X(5000, "0.005") \
-    X(10000, "0.01") \
-    X(25000, "0.025") \
-    X(50000, "0.05") \
-    X(100000, "0.1") \
-    X(250000, "0.25") \
-    X(500000, "0.5") \
-    X(1000000, "1") \
-    X(2500000, "2.5") \
-    X(5000000, "5") \
-    X(10000000, "10") \
-    X(30000000, "30") \
+#define BUCKETS(X)                                                                                                     \
+    X(100, "0.0001")                                                                                                   \
+    X(250, "0.00025")                                                                                                  \
+    X(500, "0.0005")                                                                                                   \
+    X(1000, "0.001")                                                                                                   \
+    X(2500, "0.0025")                                                                                                  \
+    X(5000, "0.005")                                                                                                   \
+    X(10000, "0.01")                                                                                                   \
+    X(25000, "0.025")                                                                                                  \
+    X(50000, "0.05")                                                                                                   \
+    X(100000, "0.1")                                                                                                   \
+    X(250000, "0.25")                                                                                                  \
+    X(500000, "0.5")                                                                                                   \
+    X(1000000, "1")                                                                                                    \
+    X(2500000, "2.5")                                                                                                  \
+    X(5000000, "5")                                                                                                    \
+    X(10000000, "10")                                                                                                  \
+    X(30000000, "30")                                                                                                  \
     X(INT64_MAX, "+Inf")
 
 static const int64_t bucket_bound[] = {
@@ -87,7 +87,7 @@ struct metric_cell {
 static struct {
     _Atomic(struct metric_cell *) chain[CHAINS];
     _Atomic(struct metric_cell *) first_made;
-    struct metric_cell *other;      /* under metric_lock */
+    struct metric_cell *other; /* under metric_lock */
     _Atomic(struct metric_cell *) plain;
     unsigned count; /* under metric_lock */
 } metrics[METRIC_COUNT];

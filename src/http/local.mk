@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES +=
+include src/http/pure.mk

@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# The pure part of http/: no sockets, no loop.
+libheadpond_a_SOURCES += \
+	src/http/date.c \
+	src/http/message.c src/http/message.h \
+	src/http/source_mem.c src/http/source.h
