@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See service.h. The state lock is held while a request is authorised and a blob looked up or
+ * changed; replies to reads are made from a counted generation after it has been dropped.
+ */
+#include "service.h"
+
+#include <string.h>
+
+#include "auth.h"
+
+static bool is_read(const struct request *req) {
+    return strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
+}
+
+static enum operation operation_of(const struct request *req) {
+    const char *comp = request_query(req, "comp");
+    if (is_read(req))
+        return comp && strcmp(comp, "list") == 0 ? OP_LIST : OP_READ;
+    return strcmp(req->method, "DELETE") == 0 ? OP_DELETE : OP_WRITE;
+}
+
+static const char *admit_locked(const struct request *req) {
+    char container[1200];
+    if (!req->path || strlen(req->path) > 1100 ||
+        path_split(req->path, container, sizeof container) == 0)
+        return "InvalidUri";
+    return auth_check(req, operation_of(req), req->path);
+}
+
+const char *service_admit(const struct request *req) {
+    state_lock();
+    const char *error = admit_locked(req);
+    state_unlock();
+    return error;
+}
+
+static bool query_is(const struct request *req, const char *name, const char *value) {
+    const char *given = request_query(req, name);
+    return given && strcmp(given, value) == 0;
+}
+
+/* [locked] Sets *g for a read that is to be answered outside the lock. */
+static const char *route(const struct body *body, struct reply *r, struct generation **g) {
+    const struct request *req = r->req;
+    char container[1200];
+    int depth = path_split(req->path, container, sizeof container);
+    bool restype = query_is(req, "restype", "container");
+    if (strcmp(req->method, "POST") == 0) {
+        if (body->total == 0)
+            return "InvalidInput";
+        r->status = 201;
+        reply_azure_headers(r);
+        return NULL;
+    }
+    if (depth == 2 && restype && (!is_read(req) || query_is(req, "comp", "list"))) {
+        if (is_read(req))
+            read_container_list(r, container);
+        else
+            write_container(r, container);
+        return NULL;
+    }
+    if (!container_find(container))
+        return depth == 1 ? "InvalidQueryParameterValue" : "ContainerNotFound";
+    if (depth == 2 && restype && !request_query(req, "comp")) {
+        reply_azure_headers(r);
+        return NULL;
+    }
+    if (depth < 3)
+        return "ResourceNotFound";
+    if (is_read(req)) {
+        if (request_query(req, "comp"))
+            return "InvalidQueryParameterValue";
+        *g = blob_find(req->path);
+        return *g ? NULL : "BlobNotFound";
+    }
+    if (strcmp(req->method, "DELETE") == 0)
+        write_delete(r);
+    else if (strcmp(req->method, "PUT") == 0)
+        write_blob(r, body);
+    else
+        return "UnsupportedHttpVerb";
+    return NULL;
+}
+
+void service_handle(const struct body *body, struct reply *r) {
+    const struct request *req = r->req;
+    struct generation *g = NULL;
+    char container[1200];
+    state_lock();
+    const char *error = admit_locked(req);
+    if (req->path) {
+        bool blob_read = is_read(req) && !request_query(req, "comp") &&
+                         path_split(req->path, container, sizeof container) == 3;
+        fault_take(&r->fault, req->method, req->path, blob_read);
+    }
+    if (!error && r->fault.status < 0)
+        error = route(body, r, &g);
+    state_unlock();
+
+    if (r->fault.status >= 0)
+        reply_fault_status(r);
+    else if (error)
+        reply_error(r, error);
+    else if (g)
+        read_blob(r, g);
+}
