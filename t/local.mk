@@ -1,1 +1,47 @@
 # SPDX-License-Identifier: Apache-2.0
+# The suite: unit tests (programs that print TAP) and t/*.t, all run by prove.
+#   make check                     everything
+#   make check CHECKS='t/30-ranges.t t/unit/test_str'
+#   make check PROVE_FLAGS='-v'    see each check
+t_files = \
+	t/00-floors.t \
+	t/10-http1.t \
+	t/20-http2.t \
+	t/30-ranges.t \
+	t/31-singleflight.t \
+	t/32-generations.t \
+	t/33-headers.t \
+	t/34-freshness.t \
+	t/35-grants.t \
+	t/36-bypass.t \
+	t/37-routes.t \
+	t/40-store.t \
+	t/60-faults.t \
+	t/80-config.t \
+	t/81-admin.t \
+	t/85-soak.t \
+	t/90-clients.t
+
+EXTRA_DIST += $(t_files) t/lib/Headpond.pm t/clients contrib README.md .clang-format
+
+UNIT_TESTS = $(filter t/unit/%,$(check_PROGRAMS))
+CHECKS = $(UNIT_TESTS) $(t_files)
+TEST_JOBS = 2
+PROVE_FLAGS =
+
+# A test may lie in the build tree (a program) or in the source tree (a script).
+check-local:
+	@tests=; for t in $(CHECKS); do \
+	    if test -f "$$t" && test -x "$$t"; then tests="$$tests ./$$t"; else tests="$$tests $(srcdir)/$$t"; fi; done; \
+	HEADPOND_BUILD='$(abs_builddir)' HEADPOND_SOURCE='$(abs_srcdir)' \
+	ASAN_OPTIONS="detect_leaks=1:detect_stack_use_after_return=1:$$ASAN_OPTIONS" \
+	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS" \
+	TSAN_OPTIONS="second_deadlock_stack=1:$$TSAN_OPTIONS" \
+	$(PROVE) -j$(TEST_JOBS) --timer $(PROVE_FLAGS) $$tests
+.PHONY: check-local
+
+# For contrib/check: everything that tests need, and the names of the unit tests.
+check-programs: all $(check_PROGRAMS)
+unit-tests:
+	@echo $(UNIT_TESTS)
+.PHONY: check-programs unit-tests
