@@ -49,6 +49,15 @@ struct str http_headers_get(const struct http_headers *headers, struct str name)
     return found == NULL ? STR_NULL : found->value;
 }
 
+struct str http_headers_lookup(const void *headers, struct str name, unsigned nth)
+{
+    const struct http_headers *list = headers;
+    for (unsigned i = 0; i < list->count; i++)
+        if (str_ieq(list->items[i].name, name) && nth-- == 0)
+            return list->items[i].value;
+    return STR_NULL;
+}
+
 unsigned http_headers_remove(struct http_headers *headers, struct str name)
 {
     unsigned kept = 0;

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sas.h: shared access signatures, as far as one who cannot check the signature must understand them: what the token
+ * says of itself, so that an origin's yes is not trusted for more, nor for longer, than the token claims. Nothing here
+ * is an authorization. (Azure: create a service SAS, account SAS, user delegation SAS.) Pure; any thread.
+ */
+#ifndef HEADPOND_BLOB_SAS_H
+#define HEADPOND_BLOB_SAS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/str.h"
+#include "blob/query.h"
+
+enum sas_kind { SAS_SERVICE, SAS_ACCOUNT, SAS_USER_DELEGATION };
+/* From narrow to wide. */
+enum sas_scope { SAS_SCOPE_SNAPSHOT, SAS_SCOPE_BLOB, SAS_SCOPE_DIRECTORY, SAS_SCOPE_CONTAINER, SAS_SCOPE_ACCOUNT };
+
+struct sas {
+    enum sas_kind kind;
+    enum sas_scope scope;
+    unsigned depth;     /* DIRECTORY: whole path components of the blob's name, at least 1 */
+    int64_t starts_s;   /* wall clock; INT64_MIN when not said */
+    int64_t expires_s;  /* the earlier of se and ske; INT64_MAX when a stored policy (si) has it */
+    bool read;          /* it claims to permit reading a blob, or leaves that to a stored policy */
+    bool https_only;    /* spr=https */
+    struct str ip;      /* sip, or a NULL str */
+    bool overrides;     /* rscc, rscd, rsce, rscl or rsct: replaces reply headers */
+    const char *bypass; /* why a cached yes must not be used for it, a short constant word; NULL when it may */
+    struct str text;    /* the token's parameters and nothing else, in sorted order: what to digest. Secret */
+};
+
+/* Whether the query has a SAS; fills *sas. */
+bool sas_parse(struct arena *arena, const struct blob_query *query, struct sas *sas);
+/* Whether that parameter belongs to a SAS. */
+bool sas_parameter(struct str name);
+
+/* How wide a yes to this token may be trusted (decision 7): an account-key token as wide as it says; a user-delegation
+ * token for the one blob, because path rules may divide what it covers, unless the operator vouches that none do
+ * (grant_scope: container), and then for no more than a container. */
+enum sas_scope sas_trusted_scope(const struct sas *sas, bool vouched);
+/* The directory that a token of that depth covers for this blob: its first components, without a trailing slash; a NULL
+ * str when the blob is not below such a directory. */
+struct str sas_directory(struct str blob, unsigned depth);
+
+/* Whether it may be used now, over this scheme and from this IPv4 address (host order; 0: not IPv4, then refused when
+ * the token names addresses). */
+bool sas_usable(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4);
+
+/* The response override for a reply header (Cache-Control, Content-Disposition, Content-Encoding, Content-Language,
+ * Content-Type), decoded, or a NULL str. */
+struct str sas_override(const struct blob_query *query, struct str header);
+
+/* YYYY-MM-DD, YYYY-MM-DDThh:mmZ, ...:ssZ, fractions, or +hh:mm instead of Z. Seconds since 1970; false when malformed.
+ */
+bool sas_time_parse(struct str text, int64_t *seconds);
+
+#endif
