@@ -1,4 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
 	src/net/mailbox.c src/net/mailbox.h \
-	src/net/loop.c src/net/loop.h
+	src/net/loop.c src/net/loop.h \
+	src/net/sock.c src/net/sock.h \
+	src/net/outq.c src/net/outq.h \
+	src/net/tls.c src/net/tls.h \
+	src/net/tls_stream.c src/net/tls_stream.h \
+	src/net/conn.c src/net/conn.h \
+	src/net/listener.c src/net/listener.h

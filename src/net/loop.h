@@ -22,8 +22,8 @@ struct loop *loop_new(unsigned id);
 /* Stopped and joined loops only. */
 void loop_free(struct loop *loop);
 /* Starts the thread; `init` runs on it first, before the first event. `fini` runs on it last. Either may be NULL. */
-void loop_start(struct loop *loop, void (*init)(struct loop *loop, void *arg), void (*fini)(struct loop *loop, void *arg),
-                void *arg);
+void loop_start(struct loop *loop, void (*init)(struct loop *loop, void *arg),
+                void (*fini)(struct loop *loop, void *arg), void *arg);
 /* Any thread: the loop ends after the current round. */
 void loop_stop(struct loop *loop);
 /* Waits for the thread's end. */
@@ -39,7 +39,15 @@ void loop_post(struct loop *loop, struct letter *letter);
 int64_t loop_now_ms(const struct loop *loop);
 
 /* A per-loop place for what a higher floor keeps once a loop (its curl multi, its buffers). Own thread. */
-enum loop_slot { LOOP_SLOT_NET, LOOP_SLOT_HTTP, LOOP_SLOT_STORE, LOOP_SLOT_ORIGIN, LOOP_SLOT_CACHE, LOOP_SLOT_PROXY, LOOP_SLOT_COUNT };
+enum loop_slot {
+    LOOP_SLOT_NET,
+    LOOP_SLOT_HTTP,
+    LOOP_SLOT_STORE,
+    LOOP_SLOT_ORIGIN,
+    LOOP_SLOT_CACHE,
+    LOOP_SLOT_PROXY,
+    LOOP_SLOT_COUNT
+};
 void *loop_get(const struct loop *loop, enum loop_slot slot);
 void loop_set(struct loop *loop, enum loop_slot slot, void *value);
 

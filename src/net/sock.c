@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sock.c: the four system calls a connection makes, with their errors folded into the status table. */
+#include "net/sock.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum status sock_read(struct sock *sock, void *data, size_t size, size_t *got)
+{
+    *got = 0;
+    if (!sock->readable)
+        return STATUS_AGAIN;
+    ssize_t n;
+    do
+        n = recv(sock->fd, data, size, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return STATUS_RESET;
+        sock->readable = false;
+        return STATUS_AGAIN;
+    }
+    if (n == 0)
+        sock->ended = true; /* and `readable` stays: it can be read again and again */
+    else if ((size_t) n < size && !sock->ended)
+        sock->readable = false;
+    *got = (size_t) n;
+    return STATUS_OK;
+}
+
+enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned count, size_t *taken)
+{
+    *taken = 0;
+    if (!sock->writable)
+        return STATUS_AGAIN;
+    assert(count <= SOCK_MAX_IOV);
+    size_t total = 0;
+    for (unsigned i = 0; i < count; i++)
+        total += pieces[i].iov_len;
+    struct msghdr message = {.msg_iov = (struct iovec *) (uintptr_t) pieces, .msg_iovlen = count};
+    ssize_t n;
+    do
+        n = sendmsg(sock->fd, &message, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EWOULDBLOCK)
+            return STATUS_RESET;
+        sock->writable = false;
+        return STATUS_AGAIN;
+    }
+    if ((size_t) n < total)
+        sock->writable = false;
+    *taken = (size_t) n;
+    return STATUS_OK;
+}
+
+enum status sock_error(struct sock *sock)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
+        return STATUS_RESET;
+    return STATUS_OK;
+}
+
+void sock_close(struct sock *sock, bool reset)
+{
+    if (sock->fd < 0)
+        return;
+    if (reset) {
+        const struct linger now = {1, 0};
+        setsockopt(sock->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    }
+    close(sock->fd);
+    sock->fd = -1;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls.c: builds an SSL_CTX and turns OpenSSL's error queue into one line.
+ *
+ * The server's session cache is off: tickets carry the state, so loops share no lock and no memory grows with clients.
+ */
+#include "net/tls.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+/* TLS 1.2; the suites of TLS 1.3 are OpenSSL's defaults, all of them good. */
+#define TLS12_CIPHERS                                                                                                  \
+    "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
+    "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+struct tls {
+    SSL_CTX *context;
+    bool server;
+};
+
+static const unsigned char alpn_both[] = "\x02h2\x08http/1.1";
+static const unsigned char alpn_h2[] = "\x02h2";
+
+/* Ours first (RFC 7301, 3.2: no overlap is a fatal alert). */
+static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_length, const unsigned char *in,
+                       unsigned in_length, void *arg)
+{
+    const unsigned char *ours = arg;
+    (void) ssl;
+    unsigned char *chosen = NULL;
+    if (SSL_select_next_proto(&chosen, out_length, ours, (unsigned) strlen((const char *) ours), in, in_length) !=
+        OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* OpenSSL's last reason, for the end of a line. */
+static const char *reason(void)
+{
+    unsigned long code = ERR_peek_last_error();
+    const char *text = code == 0 ? NULL : ERR_reason_error_string(code);
+    return text == NULL ? "unknown reason" : text;
+}
+
+static enum status check_readable(const char *what, const char *file, struct strbuf *error)
+{
+    if (access(file, R_OK) == 0)
+        return STATUS_OK;
+    strbuf_addf(error, "%s file %s cannot be read: %s; check the path and that headpond's user may read it", what, file,
+                strerror(errno));
+    return STATUS_INVALID;
+}
+
+/* A key behind a passphrase would make OpenSSL ask on the terminal. */
+static int no_passphrase(char *buffer, int size, int writing, void *arg)
+{
+    (void) buffer;
+    (void) size;
+    (void) writing;
+    (void) arg;
+    return -1;
+}
+
+static enum status load_certificate(SSL_CTX *context, const struct tls_options *options, struct strbuf *error)
+{
+    if (options->key == NULL) {
+        strbuf_addf(error, "certificate %s has no key: name its PEM key file", options->certificate);
+        return STATUS_INVALID;
+    }
+    enum status status = check_readable("certificate", options->certificate, error);
+    if (status == STATUS_OK)
+        status = check_readable("key", options->key, error);
+    if (status != STATUS_OK)
+        return status;
+    if (SSL_CTX_use_certificate_chain_file(context, options->certificate) != 1) {
+        strbuf_addf(error, "certificate file %s: %s; it must be PEM, the server's certificate first, then its chain",
+                    options->certificate, reason());
+        return STATUS_INVALID;
+    }
+    /* A mismatch shows in either call, depending on the types of the two keys. */
+    if (SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM) == 1 &&
+        SSL_CTX_check_private_key(context) == 1)
+        return STATUS_OK;
+    unsigned long code = ERR_peek_last_error();
+    if (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH)
+        strbuf_addf(error, "key file %s does not belong to certificate %s: name the pair that was issued together",
+                    options->key, options->certificate);
+    else
+        strbuf_addf(error, "key file %s: %s; it must be an unencrypted PEM private key", options->key, reason());
+    return STATUS_INVALID;
+}
+
+static enum status load_ca(SSL_CTX *context, const struct tls_options *options, struct strbuf *error)
+{
+    if (options->ca == NULL) {
+        if (!options->server) {
+            SSL_CTX_set_default_verify_paths(context);
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        }
+        return STATUS_OK;
+    }
+    enum status status = check_readable("CA", options->ca, error);
+    if (status != STATUS_OK)
+        return status;
+    if (SSL_CTX_load_verify_file(context, options->ca) != 1) {
+        strbuf_addf(error, "CA file %s: %s; it must hold PEM certificates", options->ca, reason());
+        return STATUS_INVALID;
+    }
+    if (options->server)
+        SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options->ca));
+    SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    return STATUS_OK;
+}
+
+static void set_protocol(SSL_CTX *context, const struct tls_options *options)
+{
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(context, TLS12_CIPHERS);
+    SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                     SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_mode(context,
+                     SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    /* One recv for a whole record instead of one for its head and one for its body. */
+    SSL_CTX_set_read_ahead(context, 1);
+    const unsigned char *alpn = options->only_h2 ? alpn_h2 : alpn_both;
+    if (options->server) {
+        static const unsigned char id[] = "headpond";
+        SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
+        SSL_CTX_set_num_tickets(context, 1);
+        SSL_CTX_set_alpn_select_cb(context, choose_alpn, (void *) (uintptr_t) alpn);
+    } else {
+        SSL_CTX_set_alpn_protos(context, alpn, (unsigned) strlen((const char *) alpn));
+    }
+}
+
+enum status tls_new(const struct tls_options *options, struct tls **tls, struct strbuf *error)
+{
+    *tls = NULL;
+    ERR_clear_error();
+    SSL_CTX *context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
+    if (context == NULL) {
+        strbuf_addf(error, "OpenSSL cannot start: %s; check its configuration file", reason());
+        return STATUS_INVALID;
+    }
+    set_protocol(context, options);
+    enum status status = STATUS_OK;
+    if (options->certificate != NULL)
+        status = load_certificate(context, options, error);
+    if (status == STATUS_OK)
+        status = load_ca(context, options, error);
+    ERR_clear_error();
+    if (status != STATUS_OK) {
+        SSL_CTX_free(context);
+        return status;
+    }
+    *tls = mem_calloc(1, sizeof **tls);
+    (*tls)->context = context;
+    (*tls)->server = options->server;
+    return STATUS_OK;
+}
+
+void tls_free(struct tls *tls)
+{
+    if (tls == NULL)
+        return;
+    SSL_CTX_free(tls->context);
+    mem_free(tls);
+}
+
+bool tls_is_server(const struct tls *tls)
+{
+    return tls->server;
+}
+
+SSL_CTX *tls_context(const struct tls *tls)
+{
+    return tls->context;
+}
