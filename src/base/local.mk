@@ -2,6 +2,7 @@
 libheadpond_a_SOURCES += \
 	src/base/arena.c src/base/arena.h \
 	src/base/buf.c src/base/buf.h \
+	src/base/civil.c src/base/civil.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/hash.c src/base/hash.h \
 	src/base/list.h \

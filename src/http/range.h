@@ -25,8 +25,8 @@ enum range_kind {
 
 struct range {
     enum range_kind kind;
-    uint64_t first; /* BYTES only */
-    uint64_t last;  /* BYTES only; inclusive, RANGE_TO_END when left open */
+    uint64_t first; /* BYTES */
+    uint64_t last;  /* BYTES: inclusive, RANGE_TO_END when left open; SUFFIX: how many bytes */
 };
 
 /* A NULL str is RANGE_NONE. */
