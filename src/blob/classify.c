@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * classify.c: reads, bypasses and writes. (Azure: operations on blobs, on containers, on the Blob service; Data Lake:
+ * path operations.)
+ */
+#include "blob/classify.h"
+
+#include "blob/sas.h"
+
+static struct blob_class bypass(const char *reason)
+{
+    return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = reason};
+}
+
+static struct blob_class touches(enum blob_touch touch, bool grants)
+{
+    return (struct blob_class){.action = BLOB_ACTION_WRITE, .touch = touch, .touch_grants = grants};
+}
+
+static bool is_one_of(struct str text, const char *const *words)
+{
+    for (; *words != NULL; words++)
+        if (str_ieq(text, str_from(*words)))
+            return true;
+    return false;
+}
+
+/* ---- Reads ---- */
+
+/* Headers that make the reply another one than the cached, or one for this request alone. */
+static const struct {
+    struct str name;
+    const char *reason;
+} bypass_headers[] = {
+    {{"x-ms-lease-id", 13}, "lease"},
+    {{"x-ms-encryption-key", 19}, "cpk"},
+    {{"x-ms-encryption-key-sha256", 26}, "cpk"},
+    {{"x-ms-encryption-algorithm", 25}, "cpk"},
+    {{"x-ms-if-tags", 12}, "if-tags"},
+    {{"Origin", 6}, "cors"},
+    {{"x-ms-structured-body", 20}, "structured-body"},
+    {{"x-ms-range-get-content-md5", 26}, "range-md5"},
+    {{"x-ms-range-get-content-crc64", 28}, "range-crc64"},
+    {{"If-Range", 8}, "if-range"},
+};
+
+/* Parameters of a read other than those of a SAS. */
+static const char *const read_parameters[] = {"snapshot", "versionid", "timeout", "api-version", NULL};
+
+static const char *query_bypass(const struct blob_query *query)
+{
+    for (unsigned i = 0; i < query->count; i++) {
+        struct str name = query->items[i].name;
+        if (str_ieq(name, STR("comp")))
+            return "comp";
+        if (str_ieq(name, STR("restype")))
+            return "restype";
+        if (str_ieq(name, STR("action")) || str_ieq(name, STR("resource")))
+            return "dfs-action";
+        if (!sas_parameter(name) && !is_one_of(name, read_parameters))
+            return "query"; /* it may mean something to the origin */
+        if (blob_query_count(query, name) > 1)
+            return "query-repeated"; /* which one counts is the origin's to say */
+    }
+    if (blob_query_get(query, STR("snapshot")).ptr != NULL && blob_query_get(query, STR("versionid")).ptr != NULL)
+        return "query-repeated";
+    return NULL;
+}
+
+static struct blob_class classify_read(const struct blob_url *url, const struct blob_headers *headers, bool head)
+{
+    if (url->level == BLOB_LEVEL_ACCOUNT)
+        return bypass("account");
+    if (url->level == BLOB_LEVEL_CONTAINER)
+        return bypass("container");
+    if (url->odd_path)
+        return bypass("odd-path");
+    /* Get Properties of Data Lake has other headers than Get Blob Properties. */
+    if (head && url->endpoint == BLOB_ENDPOINT_DFS)
+        return bypass("dfs-head");
+    const char *reason = query_bypass(&url->query);
+    if (reason != NULL)
+        return bypass(reason);
+    for (unsigned i = 0; i < sizeof bypass_headers / sizeof bypass_headers[0]; i++)
+        if (blob_header(headers, bypass_headers[i].name).ptr != NULL)
+            return bypass(bypass_headers[i].reason);
+    return (struct blob_class){.action = BLOB_ACTION_READ, .head = head};
+}
+
+/* ---- Writes ---- */
+
+/* A rename moves what lies below the source too. It names it as /filesystem/path[?sas], percent-encoded. */
+static struct blob_class classify_rename(const struct blob_url *url, struct str source)
+{
+    struct str rest;
+    if (source.len > 0 && source.ptr[0] == '/')
+        source = (struct str){source.ptr + 1, source.len - 1};
+    source = str_split(source, '/', &rest);
+    bool same = rest.ptr != NULL && str_eq(source, url->container); /* encoded in another way: taken for another one */
+    return touches(same ? BLOB_TOUCH_CONTAINER : BLOB_TOUCH_ACCOUNT, true);
+}
+
+static struct blob_class account_write(struct str method, const struct blob_url *url)
+{
+    struct str comp = blob_query_get(&url->query, STR("comp"));
+    static const char *const harmless_posts[] = {"userdelegationkey", "blobs", NULL};
+    if (str_eq(method, STR("POST")) && is_one_of(comp, harmless_posts))
+        return touches(BLOB_TOUCH_NOTHING, false);
+    if (str_eq(method, STR("PUT")) && str_ieq(comp, STR("properties")))
+        return touches(BLOB_TOUCH_NOTHING, false);
+    return touches(BLOB_TOUCH_ACCOUNT, false); /* comp=batch, and what is not known */
+}
+
+static struct blob_class container_write(struct str method, const struct blob_url *url)
+{
+    struct str comp = blob_query_get(&url->query, STR("comp"));
+    if (str_eq(method, STR("PUT"))) {
+        static const char *const harmless[] = {"lease", "metadata", NULL};
+        if (is_one_of(comp, harmless))
+            return touches(BLOB_TOUCH_NOTHING, false);
+        /* Creating it, and comp=acl, say who may read without a credential. */
+        if (comp.ptr == NULL || str_ieq(comp, STR("acl")))
+            return touches(BLOB_TOUCH_NOTHING, true);
+    }
+    if (str_eq(method, STR("PATCH")) && str_ieq(blob_query_get(&url->query, STR("resource")), STR("filesystem")))
+        return touches(BLOB_TOUCH_NOTHING, true);
+    if (str_eq(method, STR("POST")) && str_ieq(comp, STR("batch")))
+        return touches(BLOB_TOUCH_CONTAINER, false);
+    return touches(BLOB_TOUCH_CONTAINER, true); /* DELETE, undelete, rename, and what is not known */
+}
+
+static struct blob_class blob_write(struct str method, const struct blob_url *url, const struct blob_headers *headers)
+{
+    const struct blob_query *query = &url->query;
+    struct str comp = blob_query_get(query, STR("comp")), action = blob_query_get(query, STR("action"));
+    struct str rename = blob_header(headers, STR("x-ms-rename-source"));
+    if (rename.ptr != NULL)
+        return classify_rename(url, rename);
+    static const char *const harmless_puts[] = {"snapshot", "block", NULL};
+    if (str_eq(method, STR("PUT")) && is_one_of(comp, harmless_puts))
+        return touches(BLOB_TOUCH_NOTHING, false);
+    if (str_eq(method, STR("POST")) && str_ieq(comp, STR("query")))
+        return touches(BLOB_TOUCH_NOTHING, false);
+    /* An access list rules what lies below a directory as well. */
+    if (str_istarts(action, STR("setAccessControl")))
+        return touches(str_ieq(action, STR("setAccessControl")) ? BLOB_TOUCH_OBJECT : BLOB_TOUCH_CONTAINER, true);
+    /* What may be a directory takes along what lies below it. */
+    if (str_ieq(blob_query_get(query, STR("recursive")), STR("true")) ||
+        (url->endpoint == BLOB_ENDPOINT_DFS && str_ieq(comp, STR("undelete"))))
+        return touches(BLOB_TOUCH_CONTAINER, false);
+    if (str_eq(method, STR("DELETE")) && blob_header(headers, STR("x-ms-delete-snapshots")).ptr != NULL)
+        return touches(BLOB_TOUCH_CONTAINER, false); /* snapshots are objects of their own, and not known by name */
+    struct blob_class class = touches(BLOB_TOUCH_OBJECT, false);
+    class.touch_base =
+        blob_query_get(query, STR("snapshot")).ptr != NULL || blob_query_get(query, STR("versionid")).ptr != NULL;
+    if (url->odd_path)
+        class.touch =
+            BLOB_TOUCH_ACCOUNT; /* the origin may take it for another blob, even for one of another container */
+    return class;
+}
+
+struct blob_class blob_classify(struct str method, const struct blob_url *url, const struct blob_headers *headers)
+{
+    if (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")))
+        return classify_read(url, headers, str_eq(method, STR("HEAD")));
+    if (str_eq(method, STR("OPTIONS")))
+        return bypass("options");
+    switch (url->level) {
+    case BLOB_LEVEL_ACCOUNT:
+        return account_write(method, url);
+    case BLOB_LEVEL_CONTAINER:
+        return container_write(method, url);
+    case BLOB_LEVEL_BLOB:
+        break;
+    }
+    return blob_write(method, url, headers);
+}
+
+struct str blob_range_header(const struct blob_headers *headers)
+{
+    struct str value = blob_header(headers, STR("x-ms-range"));
+    return value.ptr != NULL ? value : blob_header(headers, STR("Range"));
+}

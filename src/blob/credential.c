@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* credential.c: anonymous, SAS, bearer or Shared Key, from what a request shows. */
+#include "blob/credential.h"
+
+#include <jansson.h>
+
+#define TOKEN_MAX (16u * 1024) /* an Entra ID token is 1 to 3 KiB */
+
+static int base64url_digit(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return c - 'A';
+    if (c >= 'a' && c <= 'z')
+        return c - 'a' + 26;
+    if (c >= '0' && c <= '9')
+        return c - '0' + 52;
+    if (c == '-' || c == '_')
+        return c == '-' ? 62 : 63;
+    return -1;
+}
+
+/* Unpadded base64url (RFC 4648, 5; RFC 7515, 2). Returns the length, -1 when malformed or too long. */
+static ptrdiff_t base64url_decode(struct str text, char *out, size_t room)
+{
+    uint32_t bits = 0;
+    unsigned count = 0;
+    size_t len = 0;
+    if (text.len % 4 == 1)
+        return -1;
+    for (size_t i = 0; i < text.len; i++) {
+        int digit = base64url_digit(text.ptr[i]);
+        if (digit < 0)
+            return -1;
+        bits = (bits << 6 | (uint32_t) digit) & 0xffffff;
+        count += 6;
+        if (count >= 8) {
+            count -= 8;
+            if (len == room)
+                return -1;
+            out[len++] = (char) (bits >> count & 0xff);
+        }
+    }
+    return (ptrdiff_t) len;
+}
+
+/* The exp claim of what may be a JWT (RFC 7519, 4.1.4); INT64_MAX when there is none to be had. */
+static int64_t token_expiry(struct arena *arena, struct str token)
+{
+    struct str payload, signature;
+    str_split(token, '.', &payload);
+    if (token.len > TOKEN_MAX || payload.ptr == NULL)
+        return INT64_MAX;
+    payload = str_split(payload, '.', &signature);
+    if (signature.ptr == NULL)
+        return INT64_MAX;
+    size_t room = payload.len / 4 * 3 + 3;
+    char *text = arena_alloc(arena, room);
+    ptrdiff_t len = base64url_decode(payload, text, room);
+    if (len <= 0)
+        return INT64_MAX;
+    json_t *claims = json_loadb(text, (size_t) len, 0, NULL);
+    json_t *exp = json_object_get(claims, "exp");
+    int64_t seconds = INT64_MAX;
+    if (json_is_integer(exp))
+        seconds = json_integer_value(exp);
+    else if (json_is_real(exp) && json_real_value(exp) < 1e15)
+        seconds = json_real_value(exp) > 0 ? (int64_t) json_real_value(exp) : 0;
+    json_decref(claims);
+    return seconds;
+}
+
+static void unknown(struct blob_credential *credential, const char *reason)
+{
+    credential->kind = BLOB_CREDENTIAL_UNKNOWN;
+    credential->reason = reason;
+}
+
+static void of_authorization(struct arena *arena, struct blob_credential *credential)
+{
+    struct str rest, scheme = str_split(str_trim(credential->authorization), ' ', &rest);
+    rest = str_trim(rest);
+    if (str_ieq(scheme, STR("SharedKey")) || str_ieq(scheme, STR("SharedKeyLite"))) {
+        credential->kind = BLOB_CREDENTIAL_SHAREDKEY;
+        credential->reason = "shared-key";
+    } else if (str_ieq(scheme, STR("Bearer")) && rest.len > 0) {
+        credential->kind = BLOB_CREDENTIAL_BEARER;
+        credential->expires_s = token_expiry(arena, rest);
+        credential->text = arena_printf(arena, "bearer\n%.*s", STR_ARG(rest));
+    } else {
+        unknown(credential, "authorization");
+    }
+}
+
+void blob_credential_of(struct arena *arena, const struct blob_headers *headers, const struct blob_query *query,
+                        struct blob_credential *credential)
+{
+    *credential = (struct blob_credential){
+        .kind = BLOB_CREDENTIAL_ANONYMOUS,
+        .text = STR(""),
+        .authorization = blob_header(headers, STR("Authorization")),
+        .expires_s = INT64_MAX,
+    };
+    bool sas = sas_parse(arena, query, &credential->sas);
+    if (credential->authorization.ptr != NULL) {
+        if (sas)
+            unknown(credential, "two-credentials"); /* which one counts is the origin's to say */
+        else if (headers->get(headers->from, STR("Authorization"), 1).ptr != NULL)
+            unknown(credential, "two-credentials");
+        else
+            of_authorization(arena, credential);
+        return;
+    }
+    if (!sas)
+        return;
+    credential->kind = BLOB_CREDENTIAL_SAS;
+    credential->expires_s = credential->sas.expires_s;
+    credential->reason = credential->sas.bypass;
+    credential->text = arena_printf(arena, "sas\n%.*s", STR_ARG(credential->sas.text));
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* error.c: statuses as Azure's errors, and their bodies. (Azure: Blob service error codes, Common REST API error
+ * codes.) */
+#include "blob/error.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#include "base/civil.h"
+#include "base/clock.h"
+#include "base/hash.h"
+
+const struct blob_error BLOB_ERROR_CONDITION_NOT_MET = {
+    412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met."};
+const struct blob_error BLOB_ERROR_INVALID_RANGE = {
+    416, "InvalidRange", "The range specified is invalid for the current size of the resource."};
+const struct blob_error BLOB_ERROR_ACCOUNT_NOT_FOUND = {404, "ResourceNotFound",
+                                                        "The specified resource does not exist."};
+const struct blob_error BLOB_ERROR_AUTHENTICATION_FAILED = {
+    403, "AuthenticationFailed",
+    "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly "
+    "including "
+    "the signature."};
+const struct blob_error BLOB_ERROR_LOOP = {508, "InternalError",
+                                           "The request has come back to a node it passed before."};
+
+#define SERVER_BUSY 503, "ServerBusy"
+#define TIMED_OUT 500, "OperationTimedOut"
+#define INTERNAL 500, "InternalError"
+
+/* What is not listed cannot reach a client, or is our fault. */
+static const struct blob_error status_errors[STATUS_COUNT] = {
+    [STATUS_NOT_FOUND] = {404, "ResourceNotFound", "The specified resource does not exist."},
+    [STATUS_INVALID] = {400, "InvalidInput", "One of the request inputs is not valid."},
+    [STATUS_TOO_LARGE] = {413, "RequestBodyTooLarge", "The request is larger than allowed."},
+    [STATUS_BUSY] = {SERVER_BUSY, "The server is busy. Try again."},
+    [STATUS_CANCELLED] = {INTERNAL, "The request was given up. Try again."},
+    [STATUS_SHUTDOWN] = {SERVER_BUSY, "The server is shutting down. Try again."},
+    [STATUS_CLIENT_TIMEOUT] = {408, "RequestTimeout", "The request did not arrive in time."},
+    [STATUS_BAD_REQUEST] = {400, "InvalidHeaderValue", "The request or one of its headers is malformed."},
+    [STATUS_BAD_TARGET] = {400, "InvalidUri", "The requested URI does not represent any resource on the server."},
+    [STATUS_BAD_VERSION] = {505, "HttpVersionNotSupported", "The HTTP version is not supported."},
+    [STATUS_BAD_LENGTH] = {400, "InvalidHeaderValue", "The length of the body is malformed or ambiguous."},
+    [STATUS_BAD_CHUNK] = {400, "InvalidInput", "The chunked body is malformed."},
+    [STATUS_URI_TOO_LONG] = {414, "InvalidUri", "The requested URI is too long."},
+    [STATUS_HEADERS_TOO_LARGE] = {431, "InvalidHeaderValue", "The request's headers are too large."},
+    [STATUS_BODY_TOO_LARGE] = {413, "RequestBodyTooLarge", "The request body is too large."},
+    [STATUS_NOT_IMPLEMENTED] = {501, "NotImplemented",
+                                "The requested operation is not implemented on the specified resource."},
+    [STATUS_METHOD_NOT_ALLOWED] = {405, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb."},
+    [STATUS_LENGTH_REQUIRED] = {411, "MissingContentLengthHeader", "The Content-Length header was not specified."},
+    [STATUS_EXPECTATION_FAILED] = {417, "InvalidHeaderValue", "The expectation cannot be met."},
+    [STATUS_PROTOCOL] = {400, "InvalidInput", "The request breaks the protocol."},
+    [STATUS_TLS] = {SERVER_BUSY, "The origin could not be reached: TLS failed. Try again."},
+    [STATUS_CONNECT] = {SERVER_BUSY, "The origin could not be reached. Try again."},
+    [STATUS_RESOLVE] = {SERVER_BUSY, "The origin's name could not be resolved. Try again."},
+    [STATUS_FIRST_BYTE_TIMEOUT] = {TIMED_OUT, "The origin did not answer in time. Try again."},
+    [STATUS_STALLED] = {TIMED_OUT, "The origin's answer stood still for too long. Try again."},
+    [STATUS_TRUNCATED] = {SERVER_BUSY, "The origin's answer ended early. Try again."},
+    [STATUS_RESET] = {SERVER_BUSY, "The connection to the origin broke. Try again."},
+    [STATUS_GENERATION_CHANGED] = {SERVER_BUSY, "The blob changed while it was read. Try again."},
+    [STATUS_BAD_REPLY] = {INTERNAL, "The origin's answer contradicts the request."},
+    [STATUS_DENIED] = {403, "AuthorizationFailure", "This request is not authorized to perform this operation."},
+    [STATUS_ORIGIN_ERROR] = {SERVER_BUSY, "The origin answered with an error. Try again."},
+    [STATUS_NO_MEMORY] = {SERVER_BUSY, "The server is out of memory. Try again."},
+    [STATUS_NO_SPACE] = {SERVER_BUSY, "The server is out of space. Try again."},
+};
+
+static const struct blob_error internal_error = {INTERNAL, "The server encountered an internal error. Try again."};
+
+const struct blob_error *blob_error_of(enum status status)
+{
+    if ((unsigned) status >= STATUS_COUNT || status_errors[status].code == NULL)
+        return &internal_error;
+    return &status_errors[status];
+}
+
+void blob_request_id(char out[BLOB_REQUEST_ID_LENGTH + 1])
+{
+    /* Uniqueness comes from 64 random bits a thread and a counter, mixed so that they look like the real thing. */
+    static _Thread_local uint64_t seed, counter;
+    if (counter == 0 && getrandom(&seed, sizeof seed, 0) != (ssize_t) sizeof seed)
+        seed = (uint64_t) clock_mono_us();
+    counter++;
+    uint64_t a = hash_mix(seed, counter), b = hash_mix(seed ^ UINT64_C(0x5bd1e995a5a5a5a5), counter);
+    snprintf(out, BLOB_REQUEST_ID_LENGTH + 1, "%08x-%04x-%04x-%04x-%012" PRIx64, (unsigned) (a >> 32),
+             (unsigned) (a >> 16 & 0xffff), (unsigned) (a & 0xffff), (unsigned) (b >> 48),
+             b & UINT64_C(0xffffffffffff));
+}
+
+/* Only printable ASCII goes in as it is; a request id may come from outside. */
+static void add_escaped(struct strbuf *out, struct str text, bool json)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if ((unsigned char) c < 0x20 || (unsigned char) c >= 0x7f)
+            strbuf_adds(out, STR("?"));
+        else if (json && (c == '"' || c == '\\'))
+            strbuf_addf(out, "\\%c", c);
+        else if (!json && (c == '<' || c == '>' || c == '&'))
+            strbuf_addf(out, "&#%d;", c);
+        else
+            strbuf_add(out, &c, 1);
+    }
+}
+
+void blob_error_render(const struct blob_error *error, enum blob_endpoint endpoint, struct str request_id,
+                       int64_t now_s, struct strbuf *out)
+{
+    bool json = endpoint == BLOB_ENDPOINT_DFS;
+    struct civil now = civil_of(now_s);
+    if (json)
+        strbuf_addf(out, "{\"error\":{\"code\":\"%s\",\"message\":\"", error->code);
+    else
+        strbuf_addf(out, "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code><Message>", error->code);
+    add_escaped(out, str_from(error->message), json);
+    strbuf_adds(out, json ? STR("\\nRequestId:") : STR("\nRequestId:"));
+    add_escaped(out, request_id, json);
+    strbuf_adds(out, json ? STR("\\nTime:") : STR("\nTime:"));
+    strbuf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.0000000Z", now.year, now.month, now.day, now.hour, now.minute,
+                now.second);
+    strbuf_adds(out, json ? STR("\"}}") : STR("</Message></Error>"));
+}
+
+struct str blob_error_content_type(enum blob_endpoint endpoint)
+{
+    return endpoint == BLOB_ENDPOINT_DFS ? STR("application/json;charset=utf-8") : STR("application/xml");
+}

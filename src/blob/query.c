@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* query.c: percent-decoding and the query's parameters. */
+#include "blob/query.h"
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+enum status blob_percent_decode(struct arena *arena, struct str text, struct str *decoded)
+{
+    if (memchr(text.len == 0 ? "" : text.ptr, '\0', text.len) != NULL)
+        return STATUS_BAD_TARGET;
+    if (str_find(text, '%') < 0) {
+        *decoded = text.ptr == NULL ? STR("") : text;
+        return STATUS_OK;
+    }
+    char *out = arena_alloc(arena, text.len);
+    size_t len = 0;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (c == '%') {
+            if (text.len - i < 3)
+                return STATUS_BAD_TARGET;
+            int high = hex_digit(text.ptr[i + 1]), low = hex_digit(text.ptr[i + 2]);
+            if (high < 0 || low < 0 || (high | low) == 0)
+                return STATUS_BAD_TARGET;
+            c = (char) (high << 4 | low);
+            i += 2;
+        }
+        out[len++] = c;
+    }
+    *decoded = (struct str){out, len};
+    return STATUS_OK;
+}
+
+enum status blob_query_parse(struct arena *arena, struct str text, struct blob_query *query)
+{
+    *query = (struct blob_query){NULL, 0};
+    if (text.len == 0)
+        return STATUS_OK;
+    unsigned room = 1;
+    for (size_t i = 0; i < text.len; i++)
+        room += text.ptr[i] == '&';
+    if (room > BLOB_QUERY_MAX)
+        return STATUS_BAD_TARGET;
+    query->items = arena_alloc(arena, room * sizeof query->items[0]);
+    while (text.ptr != NULL) {
+        struct blob_param *param = &query->items[query->count];
+        struct str value;
+        param->raw = str_split(text, '&', &text);
+        if (param->raw.len == 0)
+            continue;
+        enum status status = blob_percent_decode(arena, str_split(param->raw, '=', &value), &param->name);
+        if (status == STATUS_OK)
+            status = blob_percent_decode(arena, value, &param->value);
+        if (status != STATUS_OK)
+            return status;
+        query->count++;
+    }
+    return STATUS_OK;
+}
+
+struct str blob_query_get(const struct blob_query *query, struct str name)
+{
+    for (unsigned i = 0; i < query->count; i++)
+        if (str_ieq(query->items[i].name, name))
+            return query->items[i].value;
+    return STR_NULL;
+}
+
+unsigned blob_query_count(const struct blob_query *query, struct str name)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < query->count; i++)
+        count += str_ieq(query->items[i].name, name);
+    return count;
+}

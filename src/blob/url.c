@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * url.c: from target and authority to account, container and blob.
+ *
+ * The path is cut at its raw slashes first and decoded then, so that an encoded slash cannot move a border; within a
+ * blob's name %2F and '/' are the same character, as they are to Azure.
+ */
+#include "blob/url.h"
+
+#include <assert.h>
+
+static enum status bad(struct blob_url *url, const char *problem)
+{
+    url->problem = problem;
+    return STATUS_BAD_TARGET;
+}
+
+bool blob_account_name(struct str name)
+{
+    if (name.len < 3 || name.len > 24)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!((name.ptr[i] >= 'a' && name.ptr[i] <= 'z') || (name.ptr[i] >= '0' && name.ptr[i] <= '9')))
+            return false;
+    return true;
+}
+
+/* ---- The host ---- */
+
+/* The host without port and final dot, in lower case. */
+static struct str host_of(struct arena *arena, struct str authority)
+{
+    struct str host = authority, port;
+    if (authority.len > 0 && authority.ptr[0] == '[')
+        return authority; /* IPv6: never host-style */
+    host = str_split(authority, ':', &port);
+    if (host.len > 0 && host.ptr[host.len - 1] == '.')
+        host.len--;
+    char *lower = arena_alloc(arena, host.len + 1);
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.ptr[i];
+        lower[i] = (char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
+    }
+    return (struct str){lower, host.len};
+}
+
+/* An IPv4 address is a dotted host whose last label is a number; no top-level domain is one. */
+static bool is_address(struct str host)
+{
+    if (host.len > 0 && host.ptr[0] == '[')
+        return true;
+    struct str label = host, rest = host;
+    while (rest.ptr != NULL)
+        label = str_split(rest, '.', &rest);
+    int64_t number;
+    return str_to_int(label, &number);
+}
+
+static bool account_known(const struct blob_accounts *accounts, struct str name)
+{
+    if (!blob_account_name(name))
+        return false;
+    return accounts->any || (accounts->known != NULL && accounts->known(accounts->arg, name));
+}
+
+static struct str cut_secondary(struct str name, bool *secondary)
+{
+    *secondary = str_ends(name, STR("-secondary"));
+    if (*secondary)
+        name.len -= sizeof "-secondary" - 1;
+    return name;
+}
+
+static bool is_zone(struct str label)
+{
+    int64_t number;
+    return label.len >= 2 && label.len <= 4 && label.ptr[0] == 'z' &&
+           str_to_int((struct str){label.ptr + 1, label.len - 1}, &number);
+}
+
+/* Whether the authority names an account; sets account, secondary and endpoint then. */
+static bool host_style(struct arena *arena, struct str authority, const struct blob_accounts *accounts,
+                       struct blob_url *url)
+{
+    struct str host = host_of(arena, authority), rest;
+    if (is_address(host))
+        return false;
+    bool secondary;
+    struct str account = cut_secondary(str_split(host, '.', &rest), &secondary);
+    if (rest.len == 0 || !account_known(accounts, account))
+        return false;
+    struct str label = str_split(rest, '.', &rest);
+    if (is_zone(label) && rest.ptr != NULL)
+        label = str_split(rest, '.', &rest);
+    url->endpoint = str_eq(label, STR("dfs")) ? BLOB_ENDPOINT_DFS : BLOB_ENDPOINT_BLOB;
+    url->account = account;
+    url->secondary = secondary;
+    return true;
+}
+
+/* ---- The path ---- */
+
+/* Whether any component is "." or "..", or a backslash is in it. */
+static bool is_odd(struct str path)
+{
+    if (str_find(path, '\\') >= 0)
+        return true;
+    while (path.ptr != NULL) {
+        struct str part = str_split(path, '/', &path);
+        if (str_eq(part, STR(".")) || str_eq(part, STR("..")))
+            return true;
+    }
+    return false;
+}
+
+static size_t characters(struct str utf8)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < utf8.len; i++)
+        count += ((unsigned char) utf8.ptr[i] & 0xc0) != 0x80;
+    return count;
+}
+
+/* A path-style target's first component is the account; the rest, with its slash, becomes url->path. */
+static enum status take_account(struct str *path, struct blob_url *url)
+{
+    struct str rest, name = str_split((struct str){path->ptr + 1, path->len - 1}, '/', &rest);
+    url->account = cut_secondary(name, &url->secondary);
+    if (!blob_account_name(url->account))
+        return bad(url, "the path does not begin with an account's name");
+    *path = rest.ptr == NULL ? STR_NULL : (struct str){rest.ptr - 1, rest.len + 1};
+    return STATUS_OK;
+}
+
+/* Whether a single component names a container: everything that concerns a container says so, all else is a blob of the
+ * root container. On the Data Lake endpoint it is always a file system. */
+static bool names_container(const struct blob_url *url)
+{
+    return url->endpoint == BLOB_ENDPOINT_DFS || blob_query_get(&url->query, STR("restype")).ptr != NULL;
+}
+
+static enum status parse_names(struct arena *arena, struct str path, struct blob_url *url)
+{
+    struct str blob, container;
+    url->level = BLOB_LEVEL_ACCOUNT;
+    url->container = url->blob = url->blob_raw = STR("");
+    if (path.len <= 1)
+        return STATUS_OK;
+    struct str first = str_split((struct str){path.ptr + 1, path.len - 1}, '/', &blob);
+    if (blob_percent_decode(arena, first, &container) != STATUS_OK)
+        return bad(url, "malformed percent-encoding in the path");
+    if (container.len == 0 || container.len > BLOB_CONTAINER_MAX || str_find(container, '/') >= 0 || is_odd(container))
+        return bad(url, "no container has such a name");
+    url->level = BLOB_LEVEL_CONTAINER;
+    url->container = container;
+    if (blob.len == 0) {
+        if (blob.ptr != NULL || names_container(url))
+            return STATUS_OK;
+        url->level = BLOB_LEVEL_BLOB;
+        url->container = STR("$root");
+        url->blob = container;
+        url->blob_raw = first;
+        return STATUS_OK;
+    }
+    url->level = BLOB_LEVEL_BLOB;
+    url->blob_raw = blob;
+    if (blob_percent_decode(arena, blob, &url->blob) != STATUS_OK)
+        return bad(url, "malformed percent-encoding in the path");
+    if (characters(url->blob) > BLOB_NAME_MAX || url->blob.len > 4 * BLOB_NAME_MAX)
+        return bad(url, "the blob's name is too long");
+    url->odd_path = is_odd(url->blob);
+    return STATUS_OK;
+}
+
+static struct str make_key(struct arena *arena, const struct blob_url *url)
+{
+    static const char mark[] = "-secondary";
+    size_t size = url->account.len + sizeof mark + url->container.len + url->blob.len + 2;
+    char *key = arena_alloc(arena, size), *at = key;
+    at = (char *) mempcpy(at, url->account.ptr, url->account.len);
+    if (url->secondary)
+        at = (char *) mempcpy(at, mark, sizeof mark - 1);
+    if (url->level != BLOB_LEVEL_ACCOUNT) {
+        *at++ = '/';
+        at = (char *) mempcpy(at, url->container.ptr, url->container.len);
+    }
+    if (url->level == BLOB_LEVEL_BLOB) {
+        *at++ = '/';
+        at = (char *) mempcpy(at, url->blob.ptr, url->blob.len);
+    }
+    assert((size_t) (at - key) <= size);
+    return (struct str){key, (size_t) (at - key)};
+}
+
+enum status blob_url_parse(struct arena *arena, struct str target, struct str authority,
+                           const struct blob_accounts *accounts, struct blob_url *url)
+{
+    *url = (struct blob_url){.container = STR(""), .blob = STR(""), .blob_raw = STR("")};
+    if (target.len == 0 || target.ptr[0] != '/')
+        return bad(url, "the request target is not a path");
+    if (str_find(target, '#') >= 0)
+        return bad(url, "the request target has a fragment");
+    if (str_find(authority, '@') >= 0)
+        return bad(url, "the host has user information");
+    struct str path = str_split(target, '?', &url->query_text);
+    if (blob_query_parse(arena, url->query_text, &url->query) != STATUS_OK)
+        return bad(url, "malformed or too many query parameters");
+    if (host_style(arena, authority, accounts, url)) {
+        url->style = BLOB_STYLE_HOST;
+    } else {
+        url->style = BLOB_STYLE_PATH;
+        enum status status = take_account(&path, url);
+        if (status != STATUS_OK)
+            return status;
+    }
+    url->path = path.len == 0 ? STR("/") : path;
+    enum status status = parse_names(arena, path, url);
+    if (status == STATUS_OK)
+        url->key = make_key(arena, url);
+    return status;
+}
+
+struct str blob_url_origin_target(const struct blob_url *url, struct arena *arena)
+{
+    if (url->query_text.ptr == NULL)
+        return url->path;
+    /* The query follows the path in the request's own text, unless the path is the constant "/". */
+    if (url->path.ptr + url->path.len + 1 == url->query_text.ptr)
+        return (struct str){url->path.ptr, url->path.len + 1 + url->query_text.len};
+    return arena_printf(arena, "%.*s?%.*s", STR_ARG(url->path), STR_ARG(url->query_text));
+}
+
+struct str blob_url_version(const struct blob_url *url, struct arena *arena)
+{
+    struct str snapshot = blob_query_get(&url->query, STR("snapshot"));
+    struct str version = blob_query_get(&url->query, STR("versionid"));
+    if (snapshot.len > 0)
+        return arena_printf(arena, "snapshot=%.*s", STR_ARG(snapshot));
+    if (version.len > 0)
+        return arena_printf(arena, "versionid=%.*s", STR_ARG(version));
+    return STR("");
+}
