@@ -2,8 +2,9 @@
 /*
  * buf.h: a reference-counted body buffer that one thread fills while others read.
  *
- * The writer stores bytes and then publishes `filled` with release order; a reader on any thread that loads it with
- * buf_filled() may read the bytes below it, without a lock. Bytes below `filled` never change.
+ * The writer stores bytes and then publishes `filled`; a reader on any thread that loads it with buf_filled() may read the
+ * bytes below it, without a lock. Bytes below `filled` never change. Both are sequentially consistent, not just release
+ * and acquire: a reader that says "I wait" and then looks once more relies on it (cache/flight.c).
  */
 #ifndef HEADPOND_BASE_BUF_H
 #define HEADPOND_BASE_BUF_H
@@ -32,13 +33,13 @@ size_t buf_kept_bytes(void);
 
 static inline size_t buf_filled(const struct buf *buf)
 {
-    return atomic_load_explicit(&((struct buf *) (uintptr_t) buf)->filled, memory_order_acquire);
+    return atomic_load(&((struct buf *) (uintptr_t) buf)->filled);
 }
 
 /* Writer only: `filled` bytes are now readable. Never less than before. */
 static inline void buf_publish(struct buf *buf, size_t filled)
 {
-    atomic_store_explicit(&buf->filled, filled, memory_order_release);
+    atomic_store(&buf->filled, filled);
 }
 
 #endif

@@ -47,10 +47,10 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
-#define LIST_FOR_EACH(node, list) for (struct list *node = (list)->next; node != (list); node = node->next)
+#define LIST_FOR_EACH(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The body may remove `node`. */
-#define LIST_FOR_EACH_SAFE(node, list) \
-    for (struct list *node = (list)->next, *node##_next = node->next; node != (list); \
+#define LIST_FOR_EACH_SAFE(node, head) \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head); \
          node = node##_next, node##_next = node->next)
 
 #endif

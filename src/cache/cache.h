@@ -137,7 +137,7 @@ struct cache_read_stats {
     uint64_t from_others; /* joined a fill that was there */
 };
 void cache_read_stats(const struct source *source, struct cache_read_stats *stats);
-/* What a plan says now of these blocks, without starting anything: true when all are stored. */
+/* Whether all of these blocks are stored now; starts nothing. False for more than 4,096 blocks, which are not looked up. */
 bool cache_has_all(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last);
 
 /* ---- Writes (decision 5). ---- */

@@ -40,7 +40,4 @@ enum status object_encode(const struct object *object, struct strbuf *out) STATU
 /* NULL for bytes that are not a record: bounds are checked, nothing is trusted. */
 struct object *object_decode(struct str record, uint64_t length);
 
-/* Whether two ETags name the same generation: strong comparison, quotes or not (Java strips them). */
-bool object_etag_eq(struct str a, struct str b);
-
 #endif

@@ -93,7 +93,8 @@ void store_object_set(struct store *store, struct store_generation *generation, 
 /* Forgets that the object was validated, durably: no start of the process will believe an older validation again.
  * `done` is posted to `loop` when that is on disk (at once when nothing of the object is stored). Owner's loop. */
 void store_tombstone(struct store *store, struct hash128 object, struct loop *loop, struct letter *done);
-/* The same for every object of a group. Any loop. */
+/* The same for every object of a group; STORE_EVERY_GROUP: of all. Any loop. */
+#define STORE_EVERY_GROUP ((struct hash128){0, 0})
 void store_tombstone_group(struct store *store, struct hash128 group, struct loop *loop, struct letter *done);
 
 /* ---- Blocks. ---- */

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/asker.h"
+
+#include <openssl/crypto.h>
+
+#include "base/mem.h"
+
+struct asker *asker_new(const struct cache_request *request)
+{
+    size_t size = sizeof(struct asker) + request->target.len + request->authorization.len;
+    struct asker *asker = mem_alloc(size);
+    char *text = (char *) (asker + 1);
+
+    atomic_init(&asker->refs, 1);
+    asker->size = size;
+    asker->request = *request;
+    memcpy(text, request->target.ptr, request->target.len);
+    asker->request.target.ptr = text;
+    if (request->authorization.len > 0) {
+        text += request->target.len;
+        memcpy(text, request->authorization.ptr, request->authorization.len);
+        asker->request.authorization.ptr = text;
+    }
+    return asker;
+}
+
+struct asker *asker_ref(struct asker *asker)
+{
+    atomic_fetch_add_explicit(&asker->refs, 1, memory_order_relaxed);
+    return asker;
+}
+
+void asker_unref(struct asker **asker)
+{
+    struct asker *gone = *asker;
+    *asker = NULL;
+    if (gone == NULL || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    OPENSSL_cleanse(gone, gone->size);
+    mem_free(gone);
+}
+
+bool asker_same_credential(const struct cache_request *a, const struct cache_request *b)
+{
+    return digest_eq(&a->credential, &b->credential) && hash128_eq(a->scope, b->scope);
+}

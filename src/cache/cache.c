@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cache.c: the cache put together, and the questions that need no letter. */
+#include "cache/cache.h"
+
+#include <urcu-qsbr.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cache/answer.h"
+#include "cache/fill.h"
+#include "cache/freshness.h"
+#include "cache/inquiry.h"
+#include "http/precondition.h"
+
+#define CACHE_GRANTS_MAX 65536
+
+struct cache *cache_new(const struct cache_config *config)
+{
+    struct cache *cache = mem_calloc(1, sizeof(*cache));
+    cache->config = *config;
+    cache->epochs = epochs_new();
+    cache->grants = grants_new(CACHE_GRANTS_MAX);
+    cache->block_size = store_block_size(config->store);
+    return cache;
+}
+
+void cache_free(struct cache *cache)
+{
+    if (cache == NULL)
+        return;
+    grants_free(cache->grants);
+    epochs_free(cache->epochs);
+    mem_free(cache);
+}
+
+void cache_loop_init(struct cache *cache, struct loop *loop)
+{
+    struct cache_loop *home = mem_calloc(1, sizeof(*home));
+    home->cache = cache;
+    home->loop = loop;
+    for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++) {
+        list_init(&home->inquiries[bucket]);
+        list_init(&home->flights[bucket]);
+    }
+    list_init(&home->fills);
+    loop_set(loop, LOOP_SLOT_CACHE, home);
+}
+
+void cache_loop_fini(struct cache *cache, struct loop *loop)
+{
+    struct cache_loop *home = cache_loop_of(loop);
+    (void) cache;
+    inquiry_abort_all(home);
+    LIST_FOR_EACH_SAFE(node, &home->fills)
+    {
+        fill_abort(LIST_ENTRY(node, struct fill, on_loop));
+    }
+    loop_set(loop, LOOP_SLOT_CACHE, NULL);
+    mem_free(home);
+}
+
+void cache_result_fini(struct cache_result *result)
+{
+    if (result->generation != NULL)
+        store_generation_unref(&result->generation);
+    if (result->answer != NULL) {
+        struct answer *answer = (struct answer *) (uintptr_t) result->answer;
+        answer_unref(&answer);
+    }
+    *result = (struct cache_result){.verdict = CACHE_FAILED, .status = STATUS_CANCELLED};
+}
+
+/* ---- From what is known. ---- */
+
+static bool view_is_good(struct cache *cache, const struct cache_request *request, const struct cache_query *query,
+                         const struct store_view *view)
+{
+    const struct object *object = view->generation->decoded;
+    struct epoch_key key = asker_epoch_key(request);
+    int64_t now_s = clock_wall_s();
+    int64_t freshness = request->freshness;
+
+    if (query->validate || view->stamp != epochs_stamp(cache->epochs, &key) || epochs_fenced(cache->epochs, &key))
+        return false;
+    if (query->pinned.len > 0 && view->validated_s > 0 && etag_eq_strong(query->pinned, object->etag))
+        return true;
+    return freshness_holds(freshness, view->validated_s, now_s) &&
+           (query->want == CACHE_WANT_GET || freshness_holds(freshness, object->head_validated_s, now_s));
+}
+
+bool cache_resolve_now(struct cache *cache, const struct cache_request *request, const struct cache_query *query,
+                       struct cache_result *result)
+{
+    struct store_view view;
+
+    if (!grants_allow(cache->grants, request, query->want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET) ||
+        !store_object_find(cache->config.store, request->object, &view))
+        return false;
+    if (!view_is_good(cache, request, query, &view)) {
+        store_generation_unref(&view.generation);
+        return false;
+    }
+    *result = (struct cache_result){
+        .verdict = CACHE_READY,
+        .how = CACHE_HIT,
+        .generation = view.generation,
+        .object = view.generation->decoded,
+        .validated_s = view.validated_s,
+    };
+    return true;
+}
+
+/* ---- By asking the owner. ---- */
+
+static void resolve_free(struct cache_resolve *resolve)
+{
+    asker_unref(&resolve->asker);
+    mem_free(resolve);
+}
+
+static void resolve_back(struct letter *letter)
+{
+    struct cache_resolve *resolve = LIST_ENTRY(letter, struct cache_resolve, letter);
+    struct cache_result result = resolve->result;
+    void (*done)(void *, struct cache_result *) = resolve->done;
+    void *arg = resolve->arg;
+
+    resolve_free(resolve);
+    if (done != NULL)
+        done(arg, &result);
+    else
+        cache_result_fini(&result);
+}
+
+static void resolve_arrive(struct letter *letter)
+{
+    struct cache_resolve *resolve = LIST_ENTRY(letter, struct cache_resolve, letter);
+    resolve->letter.deliver = resolve_back;
+    inquiry_ask(cache_loop_of(loop_current()), resolve);
+}
+
+struct cache_resolve *cache_resolve_start(struct cache *cache, struct loop *loop, const struct cache_request *request,
+                                          const struct cache_query *query,
+                                          void (*done)(void *arg, struct cache_result *result), void *arg)
+{
+    struct cache_resolve *resolve = mem_calloc(1, sizeof(*resolve));
+    resolve->cache = cache;
+    resolve->loop = loop;
+    resolve->asker = asker_new(request);
+    resolve->query = *query;
+    resolve->query.pinned = STR_NULL; /* was looked at already; its text is the caller's */
+    resolve->done = done;
+    resolve->arg = arg;
+    resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = STATUS_CANCELLED};
+    list_init(&resolve->node);
+    resolve->letter.deliver = resolve_arrive;
+    loop_post(cache_object_owner(cache, request->object), &resolve->letter);
+    return resolve;
+}
+
+void cache_resolve_cancel(struct cache_resolve **resolve)
+{
+    struct cache_resolve *gone = *resolve;
+    *resolve = NULL;
+    if (gone == NULL)
+        return;
+    gone->done = NULL;
+    atomic_store(&gone->cancelled, true);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * context.h: what the rooms of cache/ share: the tables that every loop reads, and each loop's own part.
+ */
+#ifndef HEADPOND_CACHE_CONTEXT_H
+#define HEADPOND_CACHE_CONTEXT_H
+
+#include "base/list.h"
+#include "cache/cache.h"
+#include "cache/epoch.h"
+#include "cache/grant.h"
+#include "net/loop.h"
+
+struct cache {
+    struct cache_config config;
+    struct epochs *epochs;
+    struct grants *grants;
+    uint32_t block_size;
+};
+
+/* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
+#define CACHE_BUCKETS 1024
+
+struct cache_loop {
+    struct cache *cache;
+    struct loop *loop;
+    struct list inquiries[CACHE_BUCKETS]; /* inquiry.c: by object */
+    struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
+    struct list fills;                    /* fill.c: every fill that this loop owns */
+};
+
+static inline struct cache_loop *cache_loop_of(struct loop *loop)
+{
+    return loop_get(loop, LOOP_SLOT_CACHE);
+}
+
+/* Who owns an object's inquiries, and who an extent's flights. Any thread. */
+static inline struct loop *cache_object_owner(const struct cache *cache, struct hash128 object)
+{
+    return cache->config.loops[object.lo % cache->config.loop_count];
+}
+
+static inline struct loop *cache_extent_owner(const struct cache *cache, struct hash128 object, uint64_t extent)
+{
+    return cache->config.loops[hash_mix(object.lo, extent) % cache->config.loop_count];
+}
+
+#endif

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fill.c: a fill's life and its buffers. fill_fetch.c has its requests. Everything runs on the owner's loop but fill_take,
+ * fill_poke, fill_adopt and the counting of references.
+ */
+#include "cache/fill.h"
+
+#include "base/mem.h"
+#include "base/metric.h"
+#include "cache/flight.h"
+
+/* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and a
+ * client that lost its connection often comes again at once. */
+#define FILL_LINGER_MS 50
+
+/* A block on its way into the store. */
+struct fill_put {
+    struct letter letter;
+    struct fill *fill; /* counted */
+    unsigned block;
+};
+
+static void fill_deliver_poke(struct letter *letter);
+static void fill_deliver_adopt(struct letter *letter);
+static void fill_retry(struct timer *timer);
+static void fill_nobody_came(struct timer *timer);
+
+/* ---- Life. ---- */
+
+static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last)
+{
+    struct fill *fill = mem_calloc(1, sizeof(*fill));
+    struct epoch_key key = asker_epoch_key(&asker->request);
+    uint64_t block = extent * STORE_EXTENT_BLOCKS;
+
+    atomic_init(&fill->refs, 2); /* the owner's table, and the caller */
+    fill->cache = home->cache;
+    fill->loop = home->loop;
+    fill->extent = extent;
+    fill->first = first;
+    fill->last = last;
+    fill->asker = asker_ref(asker);
+    fill->stamp = epochs_stamp(fill->cache->epochs, &key);
+    fill->position = (block + first) * fill->cache->block_size;
+    fill->end = (block + last + 1) * fill->cache->block_size;
+    fill->poke.deliver = fill_deliver_poke;
+    fill->adopt.deliver = fill_deliver_adopt;
+    atomic_init(&fill->ended, STATUS_AGAIN);
+    pthread_mutex_init(&fill->lock, NULL);
+    list_init(&fill->joins);
+    list_init(&fill->on_flight);
+    list_add_tail(&home->fills, &fill->on_loop);
+    timer_init(&fill->retry, fill->loop, fill_retry);
+    timer_init(&fill->linger, fill->loop, fill_nobody_came);
+    metric_add(METRIC_FILLS_INFLIGHT, 1);
+    return fill;
+}
+
+static void fill_set_generation(struct fill *fill, struct store_generation *generation)
+{
+    fill->generation = store_generation_ref(generation);
+    if (fill->end > generation->length) {
+        fill->end = generation->length;
+        fill->last = (unsigned) ((fill->end - 1) / fill->cache->block_size - fill->extent * STORE_EXTENT_BLOCKS);
+    }
+    flight_add(fill);
+}
+
+struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation, uint64_t extent,
+                        unsigned first, unsigned last)
+{
+    struct fill *fill = fill_new(home, asker, extent, first, last);
+    fill_set_generation(fill, generation);
+    fill_fetch_start(fill);
+    return fill;
+}
+
+void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last,
+               struct fill_opening *opening)
+{
+    struct fill *fill = fill_new(home, asker, extent, first, last);
+    opening->fill = fill;
+    fill->opening = opening;
+    fill_fetch_start(fill);
+}
+
+struct fill *fill_ref(struct fill *fill)
+{
+    atomic_fetch_add_explicit(&fill->refs, 1, memory_order_relaxed);
+    return fill;
+}
+
+void fill_unref(struct fill **fill)
+{
+    struct fill *gone = *fill;
+    *fill = NULL;
+    if (gone == NULL || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    for (unsigned block = 0; block < STORE_EXTENT_BLOCKS; block++)
+        buf_unref(&gone->buffers[block]);
+    asker_unref(&gone->asker);
+    if (gone->generation != NULL)
+        store_generation_unref(&gone->generation);
+    pthread_mutex_destroy(&gone->lock);
+    mem_free(gone);
+}
+
+/* Leaves the tables once nobody can need it there. */
+static void fill_settle(struct fill *fill)
+{
+    if (atomic_load(&fill->ended) == STATUS_AGAIN || fill->putting > 0 || !list_empty(&fill->joins) ||
+        list_empty(&fill->on_loop))
+        return;
+    flight_remove(fill);
+    list_remove(&fill->on_loop);
+    timer_fini(&fill->retry);
+    timer_fini(&fill->linger);
+    metric_add(METRIC_FILLS_INFLIGHT, -1);
+    fill_unref(&fill);
+}
+
+void fill_end(struct fill *fill, enum status status)
+{
+    if (atomic_load(&fill->ended) != STATUS_AGAIN)
+        return;
+    fill_fetch_stop(fill);
+    timer_clear(&fill->retry);
+    timer_clear(&fill->linger);
+    if (status != STATUS_OK)
+        flight_remove(fill);
+    atomic_store(&fill->ended, (int) status);
+    metric_cell_add(metric_cell(METRIC_FILLS, status_name(status)), 1);
+    flight_wake_all(fill);
+    fill_settle(fill);
+}
+
+void fill_abort(struct fill *fill)
+{
+    fill_end(fill, STATUS_SHUTDOWN);
+}
+
+void fill_adopt(struct fill **fill, struct store_generation *generation)
+{
+    struct fill *adopted = *fill;
+    *fill = NULL;
+    /* The reference travels with the letter. */
+    adopted->adopted = generation == NULL ? NULL : store_generation_ref(generation);
+    loop_post(adopted->loop, &adopted->adopt);
+}
+
+static void fill_deliver_adopt(struct letter *letter)
+{
+    struct fill *fill = LIST_ENTRY(letter, struct fill, adopt);
+    if (atomic_load(&fill->ended) == STATUS_AGAIN) {
+        if (fill->adopted == NULL) {
+            fill_end(fill, STATUS_CANCELLED);
+        } else {
+            fill_set_generation(fill, fill->adopted);
+            fill_pump(fill);
+        }
+    }
+    if (fill->adopted != NULL)
+        store_generation_unref(&fill->adopted);
+    fill_unref(&fill);
+}
+
+/* ---- Buffers. ---- */
+
+enum status fill_take(struct fill *fill, unsigned block, struct buf **buf)
+{
+    enum status ended = (enum status) atomic_load(&fill->ended);
+    enum status status = STATUS_OK;
+
+    if (block < fill->first || block >= STORE_EXTENT_BLOCKS)
+        return STATUS_NOT_FOUND;
+    pthread_mutex_lock(&fill->lock);
+    if (fill->buffers[block] != NULL)
+        *buf = buf_ref(fill->buffers[block]);
+    else if (fill->states[block] == FILL_BLOCK_GONE || ended == STATUS_OK)
+        status = STATUS_NOT_FOUND;
+    else
+        status = ended; /* AGAIN while it runs */
+    pthread_mutex_unlock(&fill->lock);
+    return status;
+}
+
+static void fill_set_block(struct fill *fill, unsigned block, enum fill_block_state state, struct buf *buf)
+{
+    pthread_mutex_lock(&fill->lock);
+    struct buf *old = fill->buffers[block];
+    fill->states[block] = (uint8_t) state;
+    fill->buffers[block] = buf;
+    pthread_mutex_unlock(&fill->lock);
+    if (old != buf)
+        buf_unref(&old);
+}
+
+bool fill_covers(struct fill *fill, unsigned block)
+{
+    enum status ended = (enum status) atomic_load(&fill->ended);
+    if (block < fill->first || block > fill->last || (ended != STATUS_AGAIN && ended != STATUS_OK))
+        return false;
+    switch ((enum fill_block_state) fill->states[block]) {
+    case FILL_BLOCK_COMING:
+        return ended == STATUS_AGAIN;
+    case FILL_BLOCK_FILLING:
+    case FILL_BLOCK_PUTTING:
+    case FILL_BLOCK_WHOLE:
+        return true;
+    case FILL_BLOCK_GONE:
+        return false;
+    }
+    return false;
+}
+
+/* Frees what the store would not have and no reader will come by; the fastest has passed it. True when something went. */
+static bool fill_give_up_block(struct fill *fill, uint64_t fastest)
+{
+    uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
+    for (unsigned block = fill->first; block <= fill->last; block++)
+        if (fill->states[block] == FILL_BLOCK_WHOLE && (base + block + 1) * fill->cache->block_size <= fastest) {
+            fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
+            return true;
+        }
+    return false;
+}
+
+static unsigned fill_buffers_held(const struct fill *fill)
+{
+    unsigned held = 0;
+    for (unsigned block = fill->first; block <= fill->last; block++)
+        held += fill->buffers[block] != NULL;
+    return held;
+}
+
+/* Whether the fill may take a buffer for its next block. Under memory pressure one buffer is all it gets, and one is
+ * enough to go on with. */
+static bool fill_may_begin(struct fill *fill, unsigned block)
+{
+    bool tight = mem_pressure() >= MEM_NO_SPLIT;
+    uint64_t window = tight ? 1 : FILL_WINDOW;
+    uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
+
+    if (list_empty(&fill->joins)) {
+        if (block == fill->first)
+            return true; /* the readers of an opening are still on their way */
+        if (fill->lingered) {
+            fill_end(fill, STATUS_OK);
+            return false;
+        }
+        timer_set(&fill->linger, FILL_LINGER_MS);
+        return false;
+    }
+    uint64_t fastest = flight_fastest(fill);
+    if (start >= fastest + window * fill->cache->block_size)
+        return false;
+    while (fill_buffers_held(fill) >= (tight ? 2 : FILL_BUFFERS))
+        if (!fill_give_up_block(fill, fastest))
+            return false;
+    return true;
+}
+
+/* The buffer of the block under way, or NULL: paused until a reader moves on, a put is done or a reader comes. */
+static struct buf *fill_room(struct fill *fill, unsigned block)
+{
+    if (fill->states[block] == FILL_BLOCK_FILLING)
+        return fill->buffers[block];
+    if (!fill_may_begin(fill, block)) {
+        if (atomic_load(&fill->ended) != STATUS_AGAIN)
+            return NULL;
+        /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
+        atomic_store(&fill->paused, true);
+        if (!fill_may_begin(fill, block))
+            return NULL;
+        atomic_store(&fill->paused, false);
+    }
+    uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
+    uint64_t length = fill->generation->length - start;
+    struct buf *buf = buf_new(length < fill->cache->block_size ? (size_t) length : fill->cache->block_size);
+    fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
+    return buf;
+}
+
+static void fill_put_done(struct letter *letter)
+{
+    struct fill_put *put = LIST_ENTRY(letter, struct fill_put, letter);
+    struct fill *fill = put->fill;
+    uint64_t block = fill->extent * STORE_EXTENT_BLOCKS + put->block;
+
+    if (store_has_block(fill->cache->config.store, fill->generation->id, block))
+        fill_set_block(fill, put->block, FILL_BLOCK_GONE, NULL);
+    else
+        fill_set_block(fill, put->block, FILL_BLOCK_WHOLE, fill->buffers[put->block]);
+    fill->putting--;
+    mem_free(put);
+    fill_pump(fill);
+    fill_settle(fill);
+    fill_unref(&fill);
+}
+
+static void fill_block_whole(struct fill *fill, unsigned block)
+{
+    struct epoch_key key = asker_epoch_key(&fill->asker->request);
+    struct buf *buf = fill->buffers[block];
+
+    if (epochs_stamp(fill->cache->epochs, &key) == fill->stamp && !epochs_fenced(fill->cache->epochs, &key)) {
+        struct fill_put *put = mem_calloc(1, sizeof(*put));
+        put->letter.deliver = fill_put_done;
+        put->fill = fill_ref(fill);
+        put->block = block;
+        fill->putting++;
+        fill_set_block(fill, block, FILL_BLOCK_PUTTING, buf);
+        if (store_put_block(fill->cache->config.store, fill->generation, fill->extent * STORE_EXTENT_BLOCKS + block, buf,
+                            (uint32_t) buf->size, fill->loop, &put->letter) == STATUS_OK)
+            return;
+        fill->putting--;
+        fill_unref(&put->fill);
+        mem_free(put);
+    }
+    fill_set_block(fill, block, FILL_BLOCK_WHOLE, buf);
+}
+
+/* ---- Progress. ---- */
+
+/* Moves what the source shows into the buffer. */
+static void fill_copy(struct fill *fill, struct buf *buf, const struct source_view *view)
+{
+    size_t filled = buf_filled(buf);
+    for (unsigned i = 0; i < view->count; i++) {
+        memcpy(buf->data + filled, view->pieces[i].iov_base, view->pieces[i].iov_len);
+        filled += view->pieces[i].iov_len;
+    }
+    buf_publish(buf, filled);
+    fill->position += view->bytes;
+    fill->attempts = 0;
+}
+
+/* One step; true: go on at once. */
+static bool fill_pump_step(struct fill *fill)
+{
+    unsigned block = (unsigned) (fill->position / fill->cache->block_size - fill->extent * STORE_EXTENT_BLOCKS);
+    struct source_view view;
+
+    if (fill->position >= fill->end) {
+        fill_end(fill, STATUS_OK);
+        return false;
+    }
+    struct buf *buf = fill_room(fill, block);
+    if (buf == NULL)
+        return false;
+    switch (source_peek(fill->body, &view, buf->size - buf_filled(buf))) {
+    case SOURCE_DATA:
+        fill_copy(fill, buf, &view);
+        source_consume(fill->body, view.bytes);
+        if (buf_filled(buf) == buf->size)
+            fill_block_whole(fill, block);
+        return true;
+    case SOURCE_WAIT:
+        return false;
+    case SOURCE_END:
+        fill_broken(fill, STATUS_TRUNCATED);
+        return false;
+    case SOURCE_FAILED:
+        fill_broken(fill, fill->body->error);
+        return false;
+    }
+    return false;
+}
+
+void fill_pump(void *arg)
+{
+    struct fill *fill = fill_ref(arg); /* an end inside must not take it away */
+    uint64_t before = fill->position;
+
+    while (fill->body != NULL && fill->generation != NULL && fill_pump_step(fill))
+        ;
+    if (fill->position != before)
+        flight_wake_all(fill);
+    fill_unref(&fill);
+}
+
+static void fill_deliver_poke(struct letter *letter)
+{
+    struct fill *fill = LIST_ENTRY(letter, struct fill, poke);
+    atomic_store(&fill->poked, false);
+    atomic_store(&fill->paused, false);
+    fill_pump(fill);
+    fill_unref(&fill);
+}
+
+void fill_poke(struct fill *fill)
+{
+    if (!atomic_load(&fill->paused) || atomic_exchange(&fill->poked, true))
+        return;
+    loop_post(fill->loop, &fill_ref(fill)->poke);
+}
+
+void fill_readers_changed(struct fill *fill)
+{
+    if (!list_empty(&fill->joins)) {
+        timer_clear(&fill->linger);
+        fill->lingered = false;
+    }
+    fill_pump(fill);
+    fill_settle(fill);
+}
+
+static void fill_nobody_came(struct timer *timer)
+{
+    struct fill *fill = LIST_ENTRY(timer, struct fill, linger);
+    fill->lingered = true;
+    fill_pump(fill);
+}
+
+static void fill_retry(struct timer *timer)
+{
+    struct fill *fill = LIST_ENTRY(timer, struct fill, retry);
+    if (list_empty(&fill->joins))
+        fill_end(fill, STATUS_OK);
+    else
+        fill_fetch_start(fill);
+}

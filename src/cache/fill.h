@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fill.h: one origin request for a run of blocks within one extent, and the buffers its bytes arrive in.
+ *
+ * A fill is run by the extent's owner loop. Readers on any loop hold a reference, take the buffers of its blocks and read
+ * them as they grow (buf.h); they learn of progress through their join (flight.h). A whole block is put into the store and
+ * leaves the fill once it can be had from there, so a fill holds few buffers whatever the run's length; a reader that comes
+ * for a block which has left looks in the store, and if it is not there either (a laggard of a storeless fill) asks for a
+ * fill of its own.
+ *
+ * Bytes are pinned to one generation (If-Match, and the reply's ETag, range and length are checked). The one exception is
+ * an *opening* fill: the first request for an unknown blob, whose reply tells the generation; it waits with its first bytes
+ * until the object's owner has adopted it.
+ *
+ * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it and FILL_BUFFERS in memory. When the
+ * last reader has left, the block under way is finished and the rest is not fetched.
+ */
+#ifndef HEADPOND_CACHE_FILL_H
+#define HEADPOND_CACHE_FILL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "cache/answer.h"
+#include "cache/asker.h"
+#include "cache/context.h"
+
+#define FILL_WINDOW 8
+#define FILL_BUFFERS 8
+
+/* How an opening went; made on the fill's loop, read on the object's owner. */
+struct fill_opening {
+    struct letter letter;  /* delivered on `home` once, with the fields below filled in */
+    struct loop *home;
+    struct fill *fill;     /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
+    struct answer *answer; /* the reply's head (the body, too, unless it is the blob's), or NULL when there was no reply */
+    enum status status;    /* why there was none */
+};
+
+enum fill_block_state {
+    FILL_BLOCK_COMING,  /* not begun */
+    FILL_BLOCK_FILLING,
+    FILL_BLOCK_PUTTING, /* whole, on its way into the store */
+    FILL_BLOCK_WHOLE,   /* whole, and the store would not have it: in memory while somebody may want it */
+    FILL_BLOCK_GONE,    /* left: in the store, or given up */
+};
+
+struct fill {
+    atomic_uint refs;
+    struct cache *cache;
+    struct loop *loop; /* the owner */
+    uint64_t extent;
+    unsigned first; /* blocks within the extent, inclusive */
+    unsigned last;
+
+    /* any thread */
+    pthread_mutex_t lock; /* over buffers and states; held for a few instructions */
+    struct buf *buffers[STORE_EXTENT_BLOCKS];
+    uint8_t states[STORE_EXTENT_BLOCKS];
+    atomic_int ended;  /* STATUS_AGAIN while it runs; OK: nothing more will come; else why it failed */
+    atomic_bool paused; /* waits for a reader to move on: poke it */
+    atomic_bool poked;
+    struct letter poke;
+    struct letter adopt;
+    struct store_generation *adopted; /* travels with `adopt` */
+
+    /* the owner's */
+    struct list on_loop;   /* cache_loop.fills */
+    struct list on_flight; /* flight.c's table */
+    struct list joins;     /* flight.c */
+    struct store_generation *generation; /* NULL until adopted */
+    struct asker *asker;   /* whose credential is in use */
+    uint64_t position; /* next byte of the blob to arrive */
+    uint64_t end;      /* exclusive */
+    uint64_t stamp;    /* epoch it was begun under: blocks are stored only while that stands */
+    struct origin_fetch *fetch;
+    struct source *body;
+    struct answer_collector *collector;
+    struct fill_opening *opening;
+    struct timer retry;
+    struct timer linger; /* the wait for a reader to come */
+    unsigned attempts;   /* since the last byte of progress */
+    unsigned putting;    /* blocks on their way into the store */
+    bool lingered;       /* nobody came */
+};
+
+/* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
+struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation, uint64_t extent,
+                        unsigned first, unsigned last);
+/* The same for a blob that nobody knows yet; `opening` must live until it is delivered. */
+void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last,
+               struct fill_opening *opening);
+/* Settles an opening fill: it goes on as a fill of `generation`, or ends (NULL). Consumes the reference. Any loop. */
+void fill_adopt(struct fill **fill, struct store_generation *generation);
+
+/* Any thread; unref empties the pointer. */
+struct fill *fill_ref(struct fill *fill);
+void fill_unref(struct fill **fill);
+
+/* The buffer of a block (number within the extent), counted: OK. AGAIN: not begun yet. NOT_FOUND: it has left or will not
+ * come. Else why the fill failed. Any thread. */
+enum status fill_take(struct fill *fill, unsigned block, struct buf **buf) STATUS_CHECKED;
+
+/* A reader has moved on: goes on with a paused fill. Any thread. */
+void fill_poke(struct fill *fill);
+
+/* Owner's loop: whether the fill has this block in memory or will bring it. */
+bool fill_covers(struct fill *fill, unsigned block);
+/* Owner's loop: readers came or went. */
+void fill_readers_changed(struct fill *fill);
+/* Owner's loop, at its end: gives up. */
+void fill_abort(struct fill *fill);
+
+/* Between fill.c and fill_fetch.c; owner's loop. */
+void fill_fetch_start(struct fill *fill);
+void fill_fetch_stop(struct fill *fill);
+/* The reply has come and is what was asked for: pull it. */
+void fill_pump(void *fill);
+/* The transfer broke off with this. */
+void fill_broken(struct fill *fill, enum status why);
+/* Nothing more will come. */
+void fill_end(struct fill *fill, enum status status);
+
+#endif

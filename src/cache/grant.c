@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/grant.h"
+
+#include <stdatomic.h>
+#include <urcu-qsbr.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/metric.h"
+
+#define GRANT_WAYS 4
+#define GRANT_ACCOUNTS 256 /* accounts that share a revocation counter lose grants together: a probe each */
+
+struct grant {
+    struct rcu_head rcu;
+    struct digest credential;
+    struct hash128 scope;
+    enum grant_operation operation;
+    uint64_t stamp;
+    int64_t until_ms; /* monotonic */
+    int64_t expires_s; /* wall clock: the credential's own end */
+};
+
+struct grants {
+    unsigned mask; /* sets - 1 */
+    atomic_uint_fast64_t revocations[GRANT_ACCOUNTS];
+    _Atomic(struct grant *) places[];
+};
+
+struct grants *grants_new(unsigned max)
+{
+    unsigned sets = 1;
+    while (sets * GRANT_WAYS < max)
+        sets *= 2;
+    struct grants *grants = mem_calloc(1, sizeof(*grants) + sizeof(grants->places[0]) * sets * GRANT_WAYS);
+    grants->mask = sets - 1;
+    return grants;
+}
+
+void grants_free(struct grants *grants)
+{
+    if (grants == NULL)
+        return;
+    for (size_t i = 0; i < ((size_t) grants->mask + 1) * GRANT_WAYS; i++)
+        mem_free(atomic_load(&grants->places[i]));
+    mem_free(grants);
+}
+
+static void grant_free(struct rcu_head *head)
+{
+    struct grant *grant = caa_container_of(head, struct grant, rcu);
+    mem_free(grant);
+}
+
+static void grant_retire(struct grant *grant)
+{
+    if (grant != NULL) {
+        metric_add(METRIC_GRANTS, -1);
+        call_rcu(&grant->rcu, grant_free);
+    }
+}
+
+static _Atomic(struct grant *) *set_of(struct grants *grants, const struct cache_request *request)
+{
+    uint64_t hash;
+    memcpy(&hash, request->credential.bytes, sizeof(hash));
+    hash = hash_mix(hash, request->scope.lo);
+    return &grants->places[(size_t) (hash & grants->mask) * GRANT_WAYS];
+}
+
+static bool grant_is_for(const struct grant *grant, const struct cache_request *request)
+{
+    return hash128_eq(grant->scope, request->scope) && digest_eq(&grant->credential, &request->credential);
+}
+
+uint64_t grants_stamp(struct grants *grants, const struct cache_request *request)
+{
+    return atomic_load(&grants->revocations[request->account_hash.lo % GRANT_ACCOUNTS]);
+}
+
+static bool grant_holds(struct grants *grants, const struct grant *grant, const struct cache_request *request)
+{
+    return grant->stamp == grants_stamp(grants, request) && clock_mono_ms() < grant->until_ms &&
+           clock_wall_s() < grant->expires_s;
+}
+
+bool grants_allow(struct grants *grants, const struct cache_request *request, enum grant_operation operation)
+{
+    _Atomic(struct grant *) *set = set_of(grants, request);
+    for (unsigned way = 0; way < GRANT_WAYS; way++) {
+        const struct grant *grant = atomic_load_explicit(&set[way], memory_order_acquire);
+        if (grant != NULL && (grant->operation == GRANT_GET || operation == GRANT_HEAD) && grant_is_for(grant, request) &&
+            grant_holds(grants, grant, request))
+            return true;
+    }
+    return false;
+}
+
+void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation, uint64_t stamp)
+{
+    if (request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
+        return;
+    struct grant *grant = mem_calloc(1, sizeof(*grant));
+    grant->credential = request->credential;
+    grant->scope = request->scope;
+    grant->operation = operation;
+    grant->stamp = stamp;
+    grant->until_ms = clock_mono_ms() + request->authorize_ttl;
+    grant->expires_s = request->expires_s;
+
+    /* Its own old place, else an empty one, else that of the grant which ends first. */
+    _Atomic(struct grant *) *set = set_of(grants, request);
+    unsigned place = 0;
+    int64_t soonest = INT64_MAX;
+    for (unsigned way = 0; way < GRANT_WAYS; way++) {
+        const struct grant *old = atomic_load_explicit(&set[way], memory_order_acquire);
+        if (old != NULL && old->operation == operation && grant_is_for(old, request)) {
+            place = way;
+            break;
+        }
+        int64_t ends = old == NULL ? INT64_MIN : old->until_ms;
+        if (ends < soonest) {
+            soonest = ends;
+            place = way;
+        }
+    }
+    metric_add(METRIC_GRANTS, 1);
+    grant_retire(atomic_exchange(&set[place], grant));
+}
+
+void grants_drop(struct grants *grants, const struct cache_request *request)
+{
+    _Atomic(struct grant *) *set = set_of(grants, request);
+    for (unsigned way = 0; way < GRANT_WAYS; way++) {
+        struct grant *grant = atomic_load_explicit(&set[way], memory_order_acquire);
+        /* A grant put there meanwhile is a newer yes and stays. */
+        if (grant != NULL && grant_is_for(grant, request) && atomic_compare_exchange_strong(&set[way], &grant, NULL))
+            grant_retire(grant);
+    }
+}
+
+void grants_revoke(struct grants *grants, struct hash128 account)
+{
+    atomic_fetch_add(&grants->revocations[account.lo % GRANT_ACCOUNTS], 1);
+}

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/inquiry.h"
+
+#include "base/mem.h"
+#include "base/metric.h"
+#include "cache/probe.h"
+#include "http/precondition.h"
+
+struct inquiry {
+    struct list node; /* cache_loop.inquiries */
+    struct hash128 object;
+    struct list probes;
+    uint64_t sent;      /* probes so far */
+    uint64_t committed; /* the newest whose answer was committed */
+};
+
+static void inquiry_probed(struct probe *probe);
+
+/* ---- The table. ---- */
+
+static struct inquiry *inquiry_get(struct cache_loop *home, struct hash128 object)
+{
+    struct list *bucket = &home->inquiries[object.hi % CACHE_BUCKETS];
+    LIST_FOR_EACH(node, bucket)
+    {
+        struct inquiry *inquiry = LIST_ENTRY(node, struct inquiry, node);
+        if (hash128_eq(inquiry->object, object))
+            return inquiry;
+    }
+    struct inquiry *inquiry = mem_calloc(1, sizeof(*inquiry));
+    inquiry->object = object;
+    list_init(&inquiry->probes);
+    list_add_tail(bucket, &inquiry->node);
+    return inquiry;
+}
+
+static void inquiry_release(struct inquiry *inquiry)
+{
+    if (!list_empty(&inquiry->probes))
+        return;
+    list_remove(&inquiry->node);
+    mem_free(inquiry);
+}
+
+/* ---- Asking. ---- */
+
+static void resolve_answer(struct cache_resolve *resolve)
+{
+    list_remove(&resolve->node);
+    loop_post(resolve->loop, &resolve->letter);
+}
+
+/* Whether this probe's outcome will be good for the question. */
+static bool probe_serves(const struct probe *probe, const struct cache_resolve *resolve)
+{
+    const struct cache_request *request = &resolve->asker->request;
+    struct epoch_key key = asker_epoch_key(request);
+
+    if (resolve->alone || resolve->query.validate || request->freshness == 0 ||
+        probe->stamp != epochs_stamp(resolve->cache->epochs, &key))
+        return false;
+    if (resolve->query.want == CACHE_WANT_HEAD && probe->kind != PROBE_HEAD)
+        return false;
+    if (resolve->granted)
+        return true;
+    return asker_same_credential(&probe->asker->request, request) &&
+           (resolve->query.want == CACHE_WANT_HEAD || probe_covers_get(probe));
+}
+
+static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struct cache_resolve *resolve)
+{
+    struct store_view view;
+
+    if (resolve->query.want == CACHE_WANT_HEAD)
+        return PROBE_HEAD;
+    /* Only one opening at a time, or the same bytes would be fetched twice. */
+    if (resolve->query.conditional || !list_empty(&inquiry->probes))
+        return PROBE_RANGE;
+    if (!store_object_find(resolve->cache->config.store, resolve->asker->request.object, &view))
+        return PROBE_OPEN;
+    store_generation_unref(&view.generation);
+    return PROBE_RANGE;
+}
+
+void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
+{
+    const struct cache_request *request = &resolve->asker->request;
+
+    if (atomic_load(&resolve->cancelled) || cache_resolve_now(home->cache, request, &resolve->query, &resolve->result)) {
+        resolve->result.how = CACHE_COLLAPSED; /* another's answer came in the meantime */
+        resolve_answer(resolve);
+        return;
+    }
+    resolve->granted = grants_allow(home->cache->grants, request,
+                                    resolve->query.want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET);
+    struct inquiry *inquiry = inquiry_get(home, request->object);
+    LIST_FOR_EACH(node, &inquiry->probes)
+    {
+        struct probe *probe = LIST_ENTRY(node, struct probe, node);
+        if (probe_serves(probe, resolve)) {
+            list_add_tail(&probe->waiters, &resolve->node);
+            return;
+        }
+    }
+    struct probe *probe = probe_start(home, resolve->asker, probe_kind_for(inquiry, resolve), &resolve->query, inquiry_probed);
+    probe->inquiry = inquiry;
+    probe->number = ++inquiry->sent;
+    list_add_tail(&inquiry->probes, &probe->node);
+    list_add_tail(&probe->waiters, &resolve->node);
+}
+
+/* ---- What a probe has learnt. ---- */
+
+/* The generation that the object describes: the one that is known if it is that, with the record brought up to date, else a
+ * new one. Takes the object. */
+static struct store_generation *generation_for(struct cache *cache, struct hash128 name, struct object *object,
+                                               struct str record)
+{
+    struct store_view view;
+    uint64_t id = 0;
+
+    if (store_object_find(cache->config.store, name, &view)) {
+        const struct object *known = view.generation->decoded;
+        if (view.generation->length == object->length && etag_eq_strong(known->etag, object->etag)) {
+            if (str_eq(view.generation->record, record)) {
+                object_free(object);
+                return view.generation;
+            }
+            id = view.generation->id;
+        }
+        store_generation_unref(&view.generation);
+    }
+    return store_generation_new(cache->config.store, name, id, object->length, record, object);
+}
+
+/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of. */
+static void inquiry_commit(struct probe *probe, struct store_generation *generation)
+{
+    struct cache *cache = probe->cache;
+    struct epoch_key key = asker_epoch_key(&probe->asker->request);
+
+    if (probe->fenced || epochs_fenced(cache->epochs, &key) || epochs_stamp(cache->epochs, &key) != probe->stamp ||
+        probe->number < probe->inquiry->committed)
+        return;
+    probe->inquiry->committed = probe->number;
+    store_object_set(cache->config.store, generation, probe->asker->request.container, probe->sent_s, probe->stamp);
+}
+
+static struct store_generation *inquiry_learn(struct probe *probe, const char **detail, bool *known)
+{
+    struct cache *cache = probe->cache;
+    const struct cache_request *request = &probe->asker->request;
+    struct store_view view;
+    const struct object *before = NULL;
+    struct object *object = NULL;
+    struct strbuf record = {0};
+    struct store_generation *generation = NULL;
+
+    *known = store_object_find(cache->config.store, request->object, &view);
+    if (*known)
+        before = view.generation->decoded;
+    enum status status = object_from_reply(&probe->answer->shown.head, probe->kind == PROBE_HEAD, probe->sent_s, before,
+                                           &object);
+    if (status == STATUS_OK)
+        status = object_encode(object, &record);
+    if (status == STATUS_OK) {
+        generation = generation_for(cache, request->object, object, strbuf_str(&record));
+        inquiry_commit(probe, generation);
+    } else {
+        object_free(object);
+        *detail = status == STATUS_NOT_IMPLEMENTED ? "copy-pending"
+                  : status == STATUS_TOO_LARGE     ? "large-record"
+                                                   : "no-validators";
+    }
+    strbuf_free(&record);
+    if (*known)
+        store_generation_unref(&view.generation);
+    return generation;
+}
+
+static void inquiry_yes(struct probe *probe)
+{
+    struct cache_result result = {.verdict = CACHE_BYPASS};
+    bool known;
+    bool first = true;
+
+    grants_add(probe->cache->grants, &probe->asker->request, probe_covers_get(probe) ? GRANT_GET : GRANT_HEAD,
+               probe->grant_stamp);
+    struct store_generation *generation = inquiry_learn(probe, &result.detail, &known);
+    if (probe->fill != NULL)
+        fill_adopt(&probe->fill, generation);
+    if (generation != NULL) {
+        result.verdict = CACHE_READY;
+        result.object = generation->decoded;
+        result.validated_s = probe->sent_s;
+    }
+    LIST_FOR_EACH_SAFE(node, &probe->waiters)
+    {
+        struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
+        resolve->result = result;
+        resolve->result.how = !first ? CACHE_COLLAPSED : known ? CACHE_STALE : CACHE_MISS;
+        if (generation != NULL)
+            resolve->result.generation = store_generation_ref(generation);
+        resolve_answer(resolve);
+        first = false;
+    }
+    if (generation != NULL)
+        store_generation_unref(&generation);
+}
+
+/* The answer goes to those of the same credential; the others ask for themselves. */
+static void inquiry_no(struct probe *probe)
+{
+    int status = probe->answer->shown.head.status;
+    struct list others;
+
+    list_init(&others);
+    if (status == 401 || status == 403)
+        grants_drop(probe->cache->grants, &probe->asker->request);
+    LIST_FOR_EACH_SAFE(node, &probe->waiters)
+    {
+        struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
+        if (!asker_same_credential(&resolve->asker->request, &probe->asker->request)) {
+            list_remove(node);
+            list_add_tail(&others, node);
+            continue;
+        }
+        answer_ref(probe->answer);
+        resolve->result = (struct cache_result){
+            .verdict = CACHE_ANSWER, .how = CACHE_MISS, .answer = &probe->answer->shown};
+        resolve_answer(resolve);
+    }
+    LIST_FOR_EACH_SAFE(node, &others)
+    {
+        struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
+        list_remove(node);
+        resolve->alone = true;
+        inquiry_ask(probe->home, resolve);
+    }
+}
+
+static void inquiry_failed(struct probe *probe, enum status status)
+{
+    LIST_FOR_EACH_SAFE(node, &probe->waiters)
+    {
+        struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
+        resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .how = CACHE_MISS, .status = status};
+        resolve_answer(resolve);
+    }
+}
+
+static void inquiry_probed(struct probe *probe)
+{
+    static const char *const results[] = {[PROBE_YES] = "yes", [PROBE_NO] = "no", [PROBE_FAILED] = "failed"};
+    struct inquiry *inquiry = probe->inquiry;
+
+    metric_cell_add(metric_cell(METRIC_VALIDATIONS, results[probe->outcome]), 1);
+    switch (probe->outcome) {
+    case PROBE_YES:
+        inquiry_yes(probe);
+        break;
+    case PROBE_NO:
+        inquiry_no(probe);
+        break;
+    case PROBE_FAILED:
+        inquiry_failed(probe, probe->status);
+        break;
+    }
+    list_remove(&probe->node);
+    probe_free(probe);
+    inquiry_release(inquiry);
+}
+
+void inquiry_abort_all(struct cache_loop *home)
+{
+    for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++)
+        LIST_FOR_EACH_SAFE(node, &home->inquiries[bucket])
+        {
+            struct inquiry *inquiry = LIST_ENTRY(node, struct inquiry, node);
+            LIST_FOR_EACH_SAFE(probe_node, &inquiry->probes)
+            {
+                struct probe *probe = LIST_ENTRY(probe_node, struct probe, node);
+                inquiry_failed(probe, STATUS_SHUTDOWN);
+                list_remove(&probe->node);
+                if (probe->kind != PROBE_OPEN) /* an opening's letter may still come */
+                    probe_free(probe);
+            }
+            inquiry_release(inquiry);
+        }
+}

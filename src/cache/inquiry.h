@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inquiry.h: what is being asked of the origin about one object right now, on the loop that owns the object.
+ *
+ * A question (cache_resolve) that the asking loop cannot answer from what is known comes here. It joins a probe that is
+ * under way if that probe's outcome will be good for it, else it starts one:
+ *
+ *   - a probe of the same credential answers everything, its refusal included;
+ *   - a probe of another credential answers only what is known of the blob, and only to those who already have a grant of
+ *     their own; if it is refused they ask for themselves: nobody sees another's error.
+ *
+ * A probe counts for those who came before it or while its answer is fresh enough for them, and for nobody once the epoch
+ * it was sent under has passed.
+ */
+#ifndef HEADPOND_CACHE_INQUIRY_H
+#define HEADPOND_CACHE_INQUIRY_H
+
+#include "cache/asker.h"
+#include "cache/context.h"
+
+struct cache_resolve {
+    struct letter letter; /* to the owner, and back */
+    struct cache *cache;
+    struct loop *loop;    /* the asking one */
+    struct asker *asker;
+    struct cache_query query;
+    atomic_bool cancelled;
+    void (*done)(void *arg, struct cache_result *result); /* the asking loop's */
+    void *arg;
+
+    /* the owner's */
+    struct list node;
+    bool granted; /* it has a grant of its own and needs the record only */
+    bool alone;   /* another's probe has failed it: it asks for itself */
+    struct cache_result result;
+};
+
+/* Owner's loop. Takes the question; its letter comes back with the result. */
+void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve);
+/* Owner's loop, at its end. */
+void inquiry_abort_all(struct cache_loop *home);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * own_request.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one pinned
+ * x-ms-version, no response overrides (decision 6), the asker's credential, nothing else of the asker's request.
+ */
+#ifndef HEADPOND_CACHE_OWN_REQUEST_H
+#define HEADPOND_CACHE_OWN_REQUEST_H
+
+#include "cache/asker.h"
+
+struct own_request {
+    bool head;
+    bool ranged;
+    uint64_t first; /* bytes, inclusive */
+    uint64_t last;
+    struct str if_match; /* or a NULL str */
+};
+
+/* Starts it on the loop; the reply's head comes to `head` (origin/client.h). */
+struct origin_fetch *own_request_start(struct cache *cache, struct loop *loop, const struct cache_request *asker,
+                                       const struct own_request *what, const struct origin_events *events);
+
+#endif

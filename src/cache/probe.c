@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cache/probe.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "cache/own_request.h"
+#include "http/range.h"
+
+static void probe_send(struct probe *probe);
+
+static void probe_end(struct probe *probe, enum probe_outcome outcome, struct answer *answer, enum status status)
+{
+    origin_fetch_close(&probe->fetch);
+    probe->outcome = outcome;
+    probe->answer = answer;
+    probe->status = status;
+    probe->done(probe);
+}
+
+/* A 416 says that the credential may read, not what the blob is: for an empty blob ask without a range; else the reader's
+ * range lay past the end and a range that cannot miss tells the length. */
+static bool probe_ask_otherwise(struct probe *probe, const struct http_response *head)
+{
+    struct content_range range;
+
+    if (head->status != 416 || probe->kind == PROBE_WHOLE || probe->kind == PROBE_HEAD)
+        return false;
+    bool empty = content_range_parse(http_headers_get(&head->headers, STR("Content-Range")), &range) == STATUS_OK &&
+                 range.unsatisfied && range.length == 0;
+    if (!empty && probe->kind == PROBE_RANGE)
+        return false;
+    probe->kind = empty ? PROBE_WHOLE : PROBE_RANGE;
+    origin_fetch_close(&probe->fetch);
+    probe_send(probe);
+    return true;
+}
+
+static void probe_collected(void *arg, struct answer *answer, enum status status)
+{
+    struct probe *probe = arg;
+    if (status == STATUS_OK || (status == STATUS_TOO_LARGE && answer->shown.head.status < 300)) {
+        probe_end(probe, answer->shown.head.status < 300 ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
+    } else {
+        answer_unref(&answer);
+        probe_end(probe, PROBE_FAILED, NULL, status);
+    }
+}
+
+static void probe_head(void *arg, const struct http_response *head, enum status why)
+{
+    struct probe *probe = arg;
+
+    if (head == NULL) {
+        probe_end(probe, PROBE_FAILED, NULL, why);
+        return;
+    }
+    if (probe_ask_otherwise(probe, head))
+        return;
+    struct answer *answer = answer_new(head);
+    /* A range was asked for and everything comes: take the head, cut the rest. */
+    if (head->status == 200 && (head->content_length < 0 || head->content_length > ANSWER_BODY_MAX) &&
+        probe->kind != PROBE_HEAD)
+        probe_end(probe, PROBE_YES, answer, STATUS_OK);
+    else
+        answer_collect(&probe->collector, &answer, &probe->fetch, probe_collected, probe);
+}
+
+/* ---- Openings: the fill runs at the extent's owner. ---- */
+
+static void probe_open(struct letter *letter)
+{
+    struct probe *probe = LIST_ENTRY(letter, struct probe, open);
+    fill_open(cache_loop_of(loop_current()), probe->asker, probe->extent, probe->first, probe->last, &probe->opening);
+}
+
+static void probe_opened(struct letter *letter)
+{
+    struct probe *probe = LIST_ENTRY(letter, struct probe, opening.letter);
+    struct answer *answer = probe->opening.answer;
+
+    probe->fill = probe->opening.fill;
+    if (answer == NULL)
+        probe_end(probe, PROBE_FAILED, NULL, probe->opening.status);
+    else if (probe_ask_otherwise(probe, &answer->shown.head))
+        answer_unref(&answer);
+    else
+        probe_end(probe, answer->shown.head.status < 300 ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
+}
+
+static void probe_send(struct probe *probe)
+{
+    struct own_request request = {0};
+    const struct origin_events events = {probe_head, probe};
+
+    switch (probe->kind) {
+    case PROBE_OPEN:
+        probe->open.deliver = probe_open;
+        probe->opening.letter.deliver = probe_opened;
+        probe->opening.home = probe->home->loop;
+        loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
+        return;
+    case PROBE_RANGE:
+        request.ranged = true;
+        break;
+    case PROBE_HEAD:
+        request.head = true;
+        break;
+    case PROBE_WHOLE:
+        break;
+    }
+    probe->fetch = own_request_start(probe->cache, probe->home->loop, &probe->asker->request, &request, &events);
+}
+
+struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
+                          const struct cache_query *query, void (*done)(struct probe *probe))
+{
+    struct probe *probe = mem_calloc(1, sizeof(*probe));
+    struct epoch_key key = asker_epoch_key(&asker->request);
+    uint64_t first = query->first / home->cache->block_size;
+    uint64_t last = query->last / home->cache->block_size;
+
+    list_init(&probe->node);
+    list_init(&probe->waiters);
+    probe->cache = home->cache;
+    probe->home = home;
+    probe->asker = asker_ref(asker);
+    probe->kind = kind;
+    /* The stamp before the fence: a write that begins in between is seen by one of them. */
+    probe->stamp = epochs_stamp(home->cache->epochs, &key);
+    probe->fenced = epochs_fenced(home->cache->epochs, &key);
+    probe->grant_stamp = grants_stamp(home->cache->grants, &asker->request);
+    probe->sent_s = clock_wall_s();
+    probe->done = done;
+    probe->extent = first / STORE_EXTENT_BLOCKS;
+    probe->first = (unsigned) (first % STORE_EXTENT_BLOCKS);
+    probe->last = last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1
+                                                             : (unsigned) (last % STORE_EXTENT_BLOCKS);
+    probe_send(probe);
+    return probe;
+}
+
+void probe_free(struct probe *probe)
+{
+    answer_collector_cancel(&probe->collector);
+    origin_fetch_close(&probe->fetch);
+    answer_unref(&probe->answer);
+    if (probe->fill != NULL)
+        fill_adopt(&probe->fill, NULL);
+    asker_unref(&probe->asker);
+    mem_free(probe);
+}

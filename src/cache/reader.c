@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reader.c: the bytes of one generation as a source: block by block from where each can be had.
+ *
+ * For the block at hand, in this order: a buffer already held (a fill's, growing, or one loaded from the disk); the fill
+ * that this reader has joined; the store, without waiting; the store, by its I/O threads; and if the block is nowhere, a
+ * join of the extent's flight. A block may move from one place to the next under the reader's feet: then it is looked for
+ * again, a bounded number of times.
+ */
+#include <assert.h>
+
+#include "base/mem.h"
+#include "cache/flight.h"
+
+/* Joins held at once: the extent under way and those read ahead. */
+#define READER_JOINS 3
+/* Looks for one block without a byte of progress before the reader gives up. */
+#define READER_LOOKS 32
+/* Blocks that one cache_has_all looks up: what a loop does in well under a millisecond. */
+#define READER_LOOKUPS_MAX 4096
+/* Wait for a place in a full disk queue. */
+#define READER_BUSY_MS 5
+
+struct reader;
+
+/* A load's letter may come after its reader has gone. */
+struct reader_load {
+    struct store_load load;
+    struct reader *reader; /* NULL once it has gone */
+};
+
+struct reader {
+    struct source source;
+    struct cache *cache;
+    struct loop *loop;
+    const struct cache_request *request;
+    struct asker *asker; /* made when the first join needs it */
+    struct store_generation *generation;
+    uint64_t position; /* next byte to show */
+    uint64_t last;     /* inclusive */
+    bool plain;
+    bool due;          /* the consumer waits for `ready` */
+
+    struct buf *held;
+    uint64_t held_block;
+    struct join *held_join; /* the fill that the held buffer belongs to; NULL: whole, from the disk */
+
+    struct join *joins[READER_JOINS]; /* in the order of the blob */
+    unsigned join_count;
+    uint64_t ahead; /* blocks below it are stored or asked for, as far as this reader knows */
+
+    struct reader_load *load;
+    struct timer busy;
+    unsigned looks;
+    enum { SHOWN_NOTHING, SHOWN_STORE, SHOWN_BUFFER } shown;
+    struct cache_read_stats stats;
+};
+
+static uint64_t reader_block(const struct reader *reader)
+{
+    return reader->position / reader->cache->block_size;
+}
+
+static uint64_t reader_last_block(const struct reader *reader)
+{
+    return reader->last / reader->cache->block_size;
+}
+
+static uint32_t reader_offset(const struct reader *reader)
+{
+    return (uint32_t) (reader->position % reader->cache->block_size);
+}
+
+static uint32_t reader_block_length(const struct reader *reader, uint64_t block)
+{
+    uint64_t left = reader->generation->length - block * reader->cache->block_size;
+    return left < reader->cache->block_size ? (uint32_t) left : reader->cache->block_size;
+}
+
+static void reader_news(void *arg)
+{
+    struct reader *reader = arg;
+    if (reader->due) {
+        reader->due = false;
+        reader->source.ready(reader->source.arg);
+    }
+}
+
+static enum source_state reader_wait(struct reader *reader)
+{
+    reader->due = true;
+    return SOURCE_WAIT;
+}
+
+static enum source_state reader_fail(struct reader *reader, enum status why)
+{
+    reader->source.error = why;
+    return SOURCE_FAILED;
+}
+
+/* ---- Joins. ---- */
+
+static uint64_t join_first_block(const struct join *join)
+{
+    return join->extent * STORE_EXTENT_BLOCKS + join->first;
+}
+
+static uint64_t join_last_block(const struct join *join)
+{
+    return join->extent * STORE_EXTENT_BLOCKS + join->last;
+}
+
+static void reader_release_held(struct reader *reader)
+{
+    buf_unref(&reader->held);
+    reader->held_join = NULL;
+}
+
+static void reader_drop_join(struct reader *reader, unsigned index)
+{
+    if (reader->held_join == reader->joins[index])
+        reader_release_held(reader);
+    flight_leave(&reader->joins[index]);
+    reader->join_count--;
+    for (unsigned i = index; i < reader->join_count; i++)
+        reader->joins[i] = reader->joins[i + 1];
+}
+
+/* Asks for the blocks from `block` to the end of its extent, as far as the range goes. */
+static void reader_join(struct reader *reader, uint64_t block)
+{
+    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    uint64_t end = extent * STORE_EXTENT_BLOCKS + STORE_EXTENT_BLOCKS - 1;
+    if (end > reader_last_block(reader))
+        end = reader_last_block(reader);
+    if (reader->asker == NULL)
+        reader->asker = asker_new(reader->request);
+
+    struct join *join =
+        flight_join(reader->cache, reader->loop, reader->asker, reader->generation, extent,
+                    (unsigned) (block % STORE_EXTENT_BLOCKS), (unsigned) (end % STORE_EXTENT_BLOCKS), reader_news, reader);
+    unsigned place = reader->join_count++;
+    while (place > 0 && join_first_block(reader->joins[place - 1]) > block) {
+        reader->joins[place] = reader->joins[place - 1];
+        place--;
+    }
+    reader->joins[place] = join;
+    if (end + 1 > reader->ahead)
+        reader->ahead = end + 1;
+}
+
+/* A reader that is being fed by fills has the next extents asked for before it gets there. */
+static void reader_read_ahead(struct reader *reader)
+{
+    while (reader->join_count < READER_JOINS && mem_pressure() < MEM_NO_READAHEAD) {
+        uint64_t limit = (reader_block(reader) / STORE_EXTENT_BLOCKS + READER_JOINS) * STORE_EXTENT_BLOCKS;
+        while (reader->ahead < limit && reader->ahead <= reader_last_block(reader) &&
+               store_has_block(reader->cache->config.store, reader->generation->id, reader->ahead))
+            reader->ahead++;
+        if (reader->ahead >= limit || reader->ahead > reader_last_block(reader))
+            return;
+        reader_join(reader, reader->ahead);
+    }
+}
+
+/* The join for this block, or NULL; those that lie behind it are left. */
+static struct join *reader_join_for(struct reader *reader, uint64_t block)
+{
+    while (reader->join_count > 0 && join_last_block(reader->joins[0]) < block)
+        reader_drop_join(reader, 0);
+    if (reader->join_count == 0 || join_first_block(reader->joins[0]) > block)
+        return NULL;
+    return reader->joins[0];
+}
+
+/* ---- One look for the block at hand. AGAIN: look once more; OK: something can be shown. ---- */
+
+enum reader_look { LOOK_SHOW_HELD, LOOK_SHOW_STORE, LOOK_AGAIN, LOOK_WAIT, LOOK_FAIL };
+
+static enum reader_look look_at_held(struct reader *reader)
+{
+    if (buf_filled(reader->held) > reader_offset(reader))
+        return LOOK_SHOW_HELD;
+    struct join *join = reader->held_join;
+    assert(join != NULL); /* a loaded block is whole */
+    if (flight_wait(join, (unsigned) (reader->held_block % STORE_EXTENT_BLOCKS), reader_offset(reader)))
+        return LOOK_WAIT;
+    if (buf_filled(reader->held) > reader_offset(reader))
+        return LOOK_SHOW_HELD;
+    enum status ended = (enum status) atomic_load(&join->fill->ended);
+    if (ended == STATUS_AGAIN)
+        return LOOK_AGAIN;
+    if (ended == STATUS_OK || ended == STATUS_SHUTDOWN) {
+        reader_drop_join(reader, 0); /* ended without this block's rest: ask anew */
+        return LOOK_AGAIN;
+    }
+    reader->source.error = ended;
+    return LOOK_FAIL;
+}
+
+static enum reader_look look_at_join(struct reader *reader, struct join *join, uint64_t block)
+{
+    unsigned number = (unsigned) (block % STORE_EXTENT_BLOCKS);
+
+    if (!join->tied)
+        return LOOK_WAIT; /* its first wake will come */
+    if (join->fill == NULL) {
+        reader_drop_join(reader, 0); /* stored meanwhile */
+        return LOOK_AGAIN;
+    }
+    enum status status = fill_take(join->fill, number, &reader->held);
+    switch (status) {
+    case STATUS_OK:
+        reader->held_block = block;
+        reader->held_join = join;
+        return LOOK_AGAIN;
+    case STATUS_AGAIN:
+        return flight_wait(join, number, 0) ? LOOK_WAIT : LOOK_AGAIN;
+    case STATUS_NOT_FOUND:
+        /* Mostly it has gone into the store. The join stays: it tells the fill how far its reader is. */
+        if (store_has_block(reader->cache->config.store, reader->generation->id, block))
+            return reader->load != NULL ? LOOK_WAIT : LOOK_SHOW_STORE;
+        reader_drop_join(reader, 0);
+        return LOOK_AGAIN;
+    case STATUS_SHUTDOWN:
+        reader_drop_join(reader, 0);
+        return LOOK_AGAIN;
+    default:
+        reader->source.error = status;
+        return LOOK_FAIL;
+    }
+}
+
+static void reader_loaded(struct letter *letter);
+
+static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
+{
+    struct reader_load *load = mem_calloc(1, sizeof(*load));
+    load->reader = reader;
+    load->load.done.deliver = reader_loaded;
+    load->load.loop = reader->loop;
+    load->load.object = reader->generation->object;
+    load->load.generation = reader->generation->id;
+    load->load.block = block;
+    load->load.length = reader_block_length(reader, block);
+    reader->load = load;
+    reader->looks++;
+    store_load_block(reader->cache->config.store, &load->load);
+    return LOOK_WAIT;
+}
+
+static enum reader_look look_anywhere(struct reader *reader, uint64_t block)
+{
+    if (reader->load != NULL)
+        return LOOK_WAIT;
+    if (store_has_block(reader->cache->config.store, reader->generation->id, block))
+        return LOOK_SHOW_STORE;
+    if (reader->join_count == READER_JOINS)
+        reader_drop_join(reader, READER_JOINS - 1);
+    reader->looks++;
+    reader_join(reader, block);
+    reader_read_ahead(reader);
+    return LOOK_WAIT;
+}
+
+static enum reader_look reader_look(struct reader *reader)
+{
+    uint64_t block = reader_block(reader);
+
+    if (reader->held != NULL && reader->held_block != block)
+        reader_release_held(reader);
+    if (reader->held != NULL)
+        return look_at_held(reader);
+    struct join *join = reader_join_for(reader, block);
+    if (join != NULL) {
+        reader_read_ahead(reader);
+        return look_at_join(reader, join, block);
+    }
+    return look_anywhere(reader, block);
+}
+
+static void reader_loaded(struct letter *letter)
+{
+    struct reader_load *load = LIST_ENTRY(letter, struct reader_load, load.done);
+    struct reader *reader = load->reader;
+
+    if (reader == NULL) {
+        buf_unref(&load->load.buf);
+    } else {
+        reader->load = NULL;
+        if (load->load.status == STATUS_OK) {
+            reader_release_held(reader);
+            reader->held = load->load.buf;
+            reader->held_block = load->load.block;
+        }
+        if (load->load.status == STATUS_BUSY) {
+            reader->looks--; /* the disk is slow, not wrong */
+            timer_set(&reader->busy, READER_BUSY_MS);
+        } else {
+            reader_news(reader);
+        }
+    }
+    mem_free(load);
+}
+
+static void reader_busy_over(struct timer *timer)
+{
+    reader_news(LIST_ENTRY(timer, struct reader, busy));
+}
+
+/* ---- The source's face. ---- */
+
+/* Looks until there is something to show or to wait for. */
+static enum source_state reader_find(struct reader *reader, enum reader_look *found)
+{
+    for (; reader->looks < READER_LOOKS; reader->looks++) {
+        *found = reader_look(reader);
+        switch (*found) {
+        case LOOK_SHOW_HELD:
+        case LOOK_SHOW_STORE:
+            return SOURCE_DATA;
+        case LOOK_WAIT:
+            return reader_wait(reader);
+        case LOOK_FAIL:
+            return SOURCE_FAILED;
+        case LOOK_AGAIN:
+            break;
+        }
+    }
+    return reader_fail(reader, STATUS_IO);
+}
+
+static void show_piece(struct reader *reader, struct source_view *view, void *data, size_t length, int shown)
+{
+    view->pieces[0].iov_base = data;
+    view->pieces[0].iov_len = length;
+    view->count = 1;
+    view->bytes = length;
+    reader->shown = shown;
+    reader->looks = 0;
+}
+
+static enum source_state reader_peek(struct source *source, struct source_view *view, size_t max)
+{
+    struct reader *reader = (struct reader *) source;
+    uint64_t left = reader->last - reader->position + 1;
+    enum reader_look found = LOOK_WAIT;
+
+    if (source->error != STATUS_OK)
+        return SOURCE_FAILED;
+    if (reader->position > reader->last)
+        return SOURCE_END;
+    if (max > left)
+        max = (size_t) left;
+    for (;;) {
+        enum source_state state = reader_find(reader, &found);
+        if (state != SOURCE_DATA)
+            return state;
+        if (found == LOOK_SHOW_HELD) {
+            size_t there = buf_filled(reader->held) - reader_offset(reader);
+            show_piece(reader, view, reader->held->data + reader_offset(reader), there < max ? there : max, SHOWN_BUFFER);
+            return SOURCE_DATA;
+        }
+        uint64_t block = reader_block(reader);
+        struct iovec piece;
+        uint32_t room = reader_block_length(reader, block) - reader_offset(reader);
+        enum status status = store_peek_block(reader->cache->config.store, reader->generation->id, block,
+                                              reader_offset(reader), max < room ? (uint32_t) max : room, reader->plain,
+                                              &piece);
+        if (status == STATUS_OK) {
+            show_piece(reader, view, piece.iov_base, piece.iov_len, SHOWN_STORE);
+            return SOURCE_DATA;
+        }
+        if (status == STATUS_AGAIN) {
+            reader_start_load(reader, block);
+            return reader_wait(reader);
+        }
+        /* It has just been evicted: look again. */
+    }
+}
+
+static void reader_count(struct reader *reader, size_t bytes)
+{
+    if (reader->shown == SHOWN_STORE || reader->held_join == NULL)
+        reader->stats.from_store += bytes;
+    else if (reader->held_join->began)
+        reader->stats.from_fill += bytes;
+    else
+        reader->stats.from_others += bytes;
+}
+
+static void reader_consume(struct source *source, size_t bytes)
+{
+    struct reader *reader = (struct reader *) source;
+
+    assert(bytes <= reader->last - reader->position + 1);
+    if (bytes == 0)
+        return;
+    reader_count(reader, bytes);
+    uint64_t block = reader_block(reader);
+    reader->position += bytes;
+    if (reader->join_count > 0 && join_first_block(reader->joins[0]) <= block)
+        flight_advance(reader->joins[0], reader->position);
+    if (reader->held != NULL && reader_block(reader) != reader->held_block)
+        reader_release_held(reader);
+}
+
+static void reader_close(struct source *source)
+{
+    struct reader *reader = (struct reader *) source;
+
+    reader_release_held(reader);
+    while (reader->join_count > 0)
+        reader_drop_join(reader, reader->join_count - 1);
+    if (reader->load != NULL)
+        reader->load->reader = NULL;
+    timer_fini(&reader->busy);
+    asker_unref(&reader->asker);
+    store_generation_unref(&reader->generation);
+    mem_free(reader);
+}
+
+static const struct source_class reader_class = {"reader", reader_peek, reader_consume, reader_close};
+
+struct source *cache_read(struct cache *cache, struct loop *loop, const struct cache_request *request,
+                          struct store_generation *generation, uint64_t first, uint64_t last, bool plain)
+{
+    struct reader *reader = mem_calloc(1, sizeof(*reader));
+    assert(first <= last && last < generation->length);
+    reader->source.class = &reader_class;
+    reader->cache = cache;
+    reader->loop = loop;
+    reader->request = request;
+    reader->generation = store_generation_ref(generation);
+    reader->position = first;
+    reader->last = last;
+    reader->plain = plain;
+    reader->ahead = first / cache->block_size;
+    timer_init(&reader->busy, loop, reader_busy_over);
+    return &reader->source;
+}
+
+enum source_state cache_read_prime(struct source *source)
+{
+    enum reader_look found = LOOK_WAIT;
+    assert(source->class == &reader_class);
+    if (source->error != STATUS_OK)
+        return SOURCE_FAILED;
+    return reader_find((struct reader *) source, &found);
+}
+
+void cache_read_stats(const struct source *source, struct cache_read_stats *stats)
+{
+    assert(source->class == &reader_class);
+    *stats = ((const struct reader *) (const void *) source)->stats;
+}
+
+bool cache_has_all(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last)
+{
+    if (last / cache->block_size - first / cache->block_size >= READER_LOOKUPS_MAX)
+        return false;
+    for (uint64_t block = first / cache->block_size; block <= last / cache->block_size; block++)
+        if (!store_has_block(cache->config.store, generation->id, block))
+            return false;
+    return true;
+}
