@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Put Blob, Put Block (List), Copy Blob, the Set... operations, Delete, containers: simple, but with
- * the effects on ETag and Last-Modified that Azure's have. All of it runs under the state lock.
+ * Put Blob, Put Block (List), Copy Blob, setting metadata, properties, tier and tags, Delete, and
+ * containers: simple, but with the effects on ETag and Last-Modified that Azure's have. All of it
+ * runs under the state lock.
  */
 #include <inttypes.h>
 #include <stdio.h>

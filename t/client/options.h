@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The command line of blob-client, shared by all modes. */
+#ifndef T_CLIENT_OPTIONS_H
+#define T_CLIENT_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "target.h"
+
+#define OPTIONS_MAX_HEADERS 64
+
+struct options {
+    const char *mode, *base, *ca, *query, *range, *method;
+    bool tls, http2;
+    bool tolerate;  /* a failed request is counted, not held against the server; a wrong byte is */
+    bool new_etags; /* a blob with one seed may change its ETag */
+    bool ms_range;  /* `one`: send x-ms-range */
+    struct target *targets;
+    size_t target_count;
+    const char *headers[OPTIONS_MAX_HEADERS];
+    size_t header_count;
+    int64_t count, rng, concurrency, connections, threads, readers, slow_rate, slow_count;
+    int64_t timeout; /* s: of a readers run, and of any request that stands still */
+    int64_t seconds, abort_after, big;
+};
+
+/* false: the usage has been printed. */
+bool options_parse(int argc, char **argv, struct options *o);
+
+#endif
