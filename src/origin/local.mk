@@ -1,2 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-libheadpond_a_SOURCES +=
+libheadpond_a_SOURCES += \
+	src/origin/attempt.c src/origin/fetch.h \
+	src/origin/body.c src/origin/body.h \
+	src/origin/client.c src/origin/client.h \
+	src/origin/easy.c src/origin/easy.h \
+	src/origin/multi.c src/origin/multi.h \
+	src/origin/patience.c \
+	src/origin/reply.c src/origin/reply.h \
+	src/origin/retry.c src/origin/retry.h \
+	src/origin/upload.c src/origin/upload.h
+
+check_PROGRAMS += t/unit/test_origin_retry
+t_unit_test_origin_retry_SOURCES = t/unit/test_origin_retry.c t/unit/tap.h
+t_unit_test_origin_retry_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_reply
+t_unit_test_origin_reply_SOURCES = t/unit/test_origin_reply.c t/unit/tap.h
+t_unit_test_origin_reply_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_body
+t_unit_test_origin_body_SOURCES = t/unit/test_origin_body.c t/unit/tap.h
+t_unit_test_origin_body_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_client
+t_unit_test_origin_client_SOURCES = t/unit/test_origin_client.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_client_LDADD = $(UNIT_LDADD)

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * attempt.c: what libcurl calls back during one attempt, and what starts the next.
+ *
+ * The callbacks run inside libcurl. They may reach the owner (events.head, the body's ready), who may close the fetch
+ * there: so each of them looks at `closed` after that, and nothing here touches libcurl but by its return value.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/metric.h"
+#include "origin/fetch.h"
+#include "origin/retry.h"
+
+/* A reply that is not handed over is read so far, for its connection's sake. */
+#define DROP_BYTES (64 * 1024)
+
+static bool reused(const struct origin_fetch *fetch)
+{
+    long connects = 1;
+    curl_easy_getinfo(fetch->transfer.easy, CURLINFO_NUM_CONNECTS, &connects);
+    return connects == 0;
+}
+
+const char *origin_attempt_again(const struct origin_fetch *fetch, int status, enum status failure)
+{
+    if (fetch->attempt >= fetch->limits.retries)
+        return NULL;
+    const struct origin_retry_facts facts = {
+        .allowed = fetch->retry,
+        .body_taken = fetch->upload.taken > 0,
+        .read = fetch->read,
+        .sent = fetch->sent,
+        .reused = reused(fetch),
+        .reply_began = fetch->reply.bytes > 0,
+        .status = status,
+        .failure = failure,
+    };
+    return origin_retry_reason(&facts);
+}
+
+static void count_reply(const struct origin_fetch *fetch)
+{
+    char labels[96];
+    snprintf(labels, sizeof labels, "%s\t%03d", fetch->account, fetch->reply.head.status);
+    metric_cell_add(metric_cell(METRIC_ORIGIN_REQUESTS, labels), 1);
+    metric_cell_observe(metric_cell(METRIC_ORIGIN_FIRST_BYTE_SECONDS, ""), clock_mono_us() - fetch->began_us);
+}
+
+/* Whether libcurl may go on after the owner was called. */
+static bool go_on(const struct origin_fetch *fetch)
+{
+    return !fetch->closed || fetch->lingering;
+}
+
+/* The final head is whole. */
+static bool on_head(struct origin_fetch *fetch)
+{
+    const int status = fetch->reply.head.status;
+    count_reply(fetch);
+    origin_patience_enter(fetch, ORIGIN_BODY);
+    if (origin_attempt_again(fetch, status, STATUS_OK) != NULL) {
+        fetch->dropping = true;
+        return true;
+    }
+    origin_body_expect(&fetch->body, origin_reply_body_length(&fetch->reply, fetch->head_request));
+    fetch->delivered = true;
+    if (status >= 300 && !fetch->upload.finished) {
+        origin_transfer_resume(&fetch->transfer, CURLPAUSE_SEND);
+        origin_patience_resume(fetch);
+    }
+    fetch->events.head(fetch->events.arg, &fetch->reply.head, STATUS_OK);
+    return go_on(fetch);
+}
+
+static size_t on_header(char *data, size_t size, size_t count, void *arg)
+{
+    struct origin_fetch *fetch = arg;
+    const size_t bytes = size * count;
+    enum status why = STATUS_OK;
+    if (!go_on(fetch))
+        return 0;
+    switch (origin_reply_line(&fetch->reply, (struct str){data, bytes}, &why)) {
+    case ORIGIN_REPLY_MORE:
+        return bytes;
+    case ORIGIN_REPLY_HEAD:
+        return on_head(fetch) ? bytes : 0;
+    case ORIGIN_REPLY_BAD:
+    default:
+        fetch->why = why;
+        return 0;
+    }
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+    struct origin_fetch *fetch = arg;
+    const size_t bytes = size * count;
+    if (fetch->lingering)
+        return bytes; /* its length was looked at before */
+    origin_patience_moved(fetch);
+    if (fetch->dropping) {
+        fetch->dropped += (int64_t) bytes;
+        return fetch->dropped <= DROP_BYTES ? bytes : 0;
+    }
+    if (fetch->closed || !fetch->delivered)
+        return 0;
+    if (!origin_body_offer(&fetch->body, data, bytes)) {
+        fetch->transfer.paused |= CURLPAUSE_RECV;
+        return CURL_WRITEFUNC_PAUSE;
+    }
+    metric_cell_add(fetch->bytes, (int64_t) bytes);
+    return go_on(fetch) ? bytes : 0;
+}
+
+static size_t on_read(char *out, size_t size, size_t count, void *arg)
+{
+    struct origin_fetch *fetch = arg;
+    size_t bytes;
+    if (fetch->closed)
+        return CURL_READFUNC_ABORT;
+    switch (origin_upload_read(&fetch->upload, out, size * count, &bytes)) {
+    case ORIGIN_UPLOAD_BYTES:
+    case ORIGIN_UPLOAD_END:
+        origin_patience_moved(fetch);
+        if (fetch->upload.finished && fetch->phase == ORIGIN_SEND)
+            origin_patience_enter(fetch, ORIGIN_HEAD);
+        return bytes;
+    case ORIGIN_UPLOAD_WAIT:
+        fetch->transfer.paused |= CURLPAUSE_SEND;
+        return CURL_READFUNC_PAUSE;
+    case ORIGIN_UPLOAD_FAILED:
+    default:
+        fetch->why = fetch->upload.error;
+        return CURL_READFUNC_ABORT;
+    }
+}
+
+/* A connection is ready and the request about to leave. The second time in one attempt it is libcurl's own repetition:
+ * a reused connection broke before a byte came back. It does not know what may be repeated; this does. */
+static int on_connected(void *arg, char *remote, char *local, int remote_port, int local_port)
+{
+    struct origin_fetch *fetch = arg;
+    (void) remote, (void) local, (void) remote_port, (void) local_port;
+    if (fetch->closed)
+        return CURL_PREREQFUNC_ABORT;
+    if (fetch->sent) {
+        if (!fetch->retry || fetch->upload.taken > 0 || fetch->reply.bytes > 0) {
+            fetch->why = STATUS_RESET;
+            return CURL_PREREQFUNC_ABORT;
+        }
+        char labels[96];
+        snprintf(labels, sizeof labels, "%s\treused", fetch->account);
+        metric_cell_add(metric_cell(METRIC_ORIGIN_RETRIES, labels), 1);
+    }
+    fetch->sent = true;
+    fetch->transfer.paused = 0;
+    origin_patience_enter(fetch, fetch->upload.finished ? ORIGIN_HEAD : ORIGIN_SEND);
+    return CURL_PREREQFUNC_OK;
+}
+
+void origin_attempt_bind(struct origin_fetch *fetch)
+{
+    CURL *easy = fetch->transfer.easy;
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, fetch->error);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, fetch);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, fetch);
+    curl_easy_setopt(easy, CURLOPT_READFUNCTION, on_read);
+    curl_easy_setopt(easy, CURLOPT_READDATA, fetch);
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
+}
+
+void origin_attempt_start(struct origin_fetch *fetch)
+{
+    origin_reply_reset(&fetch->reply);
+    fetch->error[0] = '\0';
+    fetch->sent = fetch->dropping = false;
+    fetch->dropped = 0;
+    fetch->why = STATUS_OK;
+    fetch->began_us = clock_mono_us();
+    origin_patience_enter(fetch, ORIGIN_CONNECT);
+    origin_transfer_start(&fetch->transfer);
+}

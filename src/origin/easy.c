@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * easy.c: libcurl made to send what it is given and nothing else.
+ *
+ * The target goes out by CURLOPT_REQUEST_TARGET, so libcurl's URL parser never sees it: no dot segments are removed, no
+ * escape is changed, no '#' cut off.
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "origin/easy.h"
+
+#include "base/str.h"
+
+#define KEEPALIVE_IDLE_S 30L
+#define KEEPALIVE_INTERVAL_S 10L
+#define IDLE_CONNECTION_S 90L /* the load balancers before Azure forget a connection after four minutes */
+#define METHOD_MAX 32
+
+static bool token_ok(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        const unsigned char c = (unsigned char) text.ptr[i];
+        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
+            return false;
+    }
+    return text.len > 0;
+}
+
+/* No byte that would end the line, or libcurl's copy of it. */
+static bool value_ok(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] == '\0' || text.ptr[i] == '\r' || text.ptr[i] == '\n')
+            return false;
+    return true;
+}
+
+static bool target_ok(struct str target)
+{
+    if (target.len == 0 || target.ptr[0] != '/')
+        return false;
+    for (size_t i = 0; i < target.len; i++) {
+        const unsigned char c = (unsigned char) target.ptr[i];
+        if (c <= 0x20 || c == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+static void append(struct curl_slist **list, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(*list, line);
+    if (longer != NULL)
+        *list = longer;
+}
+
+/* Ours or libcurl's to say, not the request's. */
+static bool own_field(struct str name)
+{
+    return str_ieq(name, STR("Host")) || str_ieq(name, STR("Content-Length")) || http_header_hop_by_hop(name);
+}
+
+static enum status set_headers(const struct http_headers *headers, bool upload, struct curl_slist **list)
+{
+    struct strbuf line = {0};
+    enum status status = STATUS_OK;
+    const unsigned count = headers == NULL ? 0 : headers->count;
+    for (unsigned i = 0; i < count && status == STATUS_OK; i++) {
+        const struct http_header *field = &headers->items[i];
+        if (own_field(field->name))
+            continue;
+        if (!token_ok(field->name) || !value_ok(field->value)) {
+            status = STATUS_BAD_REQUEST;
+            break;
+        }
+        const struct str value = str_trim(field->value);
+        line.len = 0;
+        strbuf_adds(&line, field->name);
+        /* "Name;" is libcurl's way to send an empty field; "Name:" would take one away. */
+        strbuf_adds(&line, value.len == 0 ? STR(";") : STR(": "));
+        strbuf_adds(&line, value);
+        append(list, line.ptr);
+    }
+    strbuf_free(&line);
+    /* What libcurl would add by itself. */
+    if (count == 0 || http_headers_find(headers, STR("Accept")) == NULL)
+        append(list, "Accept:");
+    if (upload && (count == 0 || http_headers_find(headers, STR("Expect")) == NULL))
+        append(list, "Expect:");
+    return status;
+}
+
+static enum status set_method(CURL *easy, const struct origin_request *request, bool upload)
+{
+    char method[METHOD_MAX + 1];
+    if (request->method.len > METHOD_MAX || !token_ok(request->method))
+        return STATUS_BAD_REQUEST;
+    memcpy(method, request->method.ptr, request->method.len);
+    method[request->method.len] = '\0';
+
+    const enum http_method known = http_method_parse(request->method);
+    if (upload) {
+        if (known == HTTP_HEAD)
+            return STATUS_BAD_REQUEST; /* libcurl cannot, and it has no meaning (RFC 9110, 9.3.2) */
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) request->content_length);
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, ORIGIN_SEND_BYTES);
+    } else if (known == HTTP_HEAD) {
+        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    } else if (known == HTTP_PUT || known == HTTP_POST || known == HTTP_PATCH) {
+        /* An empty body is announced as such. */
+        curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
+        curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) 0);
+    } else {
+        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
+    }
+    if (known != HTTP_HEAD)
+        curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, method);
+    return STATUS_OK;
+}
+
+/* "scheme://authority/" for libcurl to connect to, and prefix + target for the request line. */
+static enum status set_target(CURL *easy, const char *base, struct str target)
+{
+    if (strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0)
+        return STATUS_INVALID;
+    if (!target_ok(target))
+        return STATUS_BAD_TARGET;
+    const struct str host = origin_easy_host(base);
+    if (host.len == 0)
+        return STATUS_INVALID;
+    struct strbuf text = {0};
+    strbuf_add(&text, base, (size_t) (host.ptr + host.len - base));
+    strbuf_adds(&text, STR("/"));
+    curl_easy_setopt(easy, CURLOPT_URL, text.ptr);
+    text.len = 0;
+    strbuf_adds(&text, str_from(host.ptr + host.len));
+    strbuf_adds(&text, target);
+    curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, text.ptr);
+    strbuf_free(&text);
+    return STATUS_OK;
+}
+
+static void set_network(CURL *easy, const struct origin_limits *limits, const char *ca_file)
+{
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* and none from the environment */
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ORIGIN_READ_BYTES);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, IDLE_CONNECTION_S);
+    /* A fetch that is closed while its name is being looked up must not wait for the resolver's thread. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    if (limits->connect_timeout > 0)
+        curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) limits->connect_timeout);
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
+    /* A directory of CAs would keep libcurl from caching the parsed bundle: 18 ms a connection. */
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file);
+}
+
+enum status origin_easy_prepare(CURL *easy, const struct origin_request *request, const struct origin_limits *limits,
+                                const char *ca_file, bool upload, struct curl_slist **headers)
+{
+    *headers = NULL;
+    set_network(easy, limits, ca_file);
+    enum status status = set_target(easy, request->base, request->target);
+    if (status == STATUS_OK)
+        status = set_method(easy, request, upload);
+    if (status == STATUS_OK)
+        status = set_headers(request->headers, upload, headers);
+    if (*headers != NULL)
+        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, *headers);
+    return status;
+}
+
+enum status origin_easy_status(CURLcode code, bool resolved)
+{
+    switch (code) {
+    case CURLE_OK:
+        return STATUS_OK;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return STATUS_RESOLVE;
+    case CURLE_OPERATION_TIMEDOUT: /* connecting is all that libcurl times */
+        return resolved ? STATUS_CONNECT : STATUS_RESOLVE;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_INTERFACE_FAILED:
+    case CURLE_NO_CONNECTION_AVAILABLE:
+        return STATUS_CONNECT;
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_USE_SSL_FAILED:
+        return STATUS_TLS;
+    case CURLE_PARTIAL_FILE:
+        return STATUS_TRUNCATED;
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
+    case CURLE_BAD_CONTENT_ENCODING:
+    case CURLE_BAD_FUNCTION_ARGUMENT:
+        return STATUS_BAD_REPLY;
+    case CURLE_OUT_OF_MEMORY:
+        return STATUS_NO_MEMORY;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_LOGIN_DENIED: /* user information in the base */
+        return STATUS_INVALID;
+    default:
+        return STATUS_RESET;
+    }
+}
+
+struct str origin_easy_host(const char *base)
+{
+    const char *from = strstr(base, "://");
+    from = from == NULL ? base : from + 3;
+    const char *end = from + strcspn(from, "/");
+    const char *at = memchr(from, '@', (size_t) (end - from));
+    if (at != NULL)
+        from = at + 1; /* who put a password there shall not find it in the log */
+    return (struct str){from, (size_t) (end - from)};
+}

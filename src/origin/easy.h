@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * easy.h: an origin_request as libcurl options, and libcurl's results as ours. Pure but for the handle it is given.
+ */
+#ifndef HEADPOND_ORIGIN_EASY_H
+#define HEADPOND_ORIGIN_EASY_H
+
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "base/status.h"
+#include "origin/client.h"
+
+#define ORIGIN_READ_BYTES (256L * 1024) /* libcurl reads at most this at once */
+#define ORIGIN_SEND_BYTES (128L * 1024) /* and sends */
+
+/* Sets everything but the callbacks. *headers becomes the caller's, to be freed after the handle (curl_slist_free_all).
+ * `upload`: the request has a body, which the read function gives. INVALID for a base that is none; BAD_REQUEST or
+ * BAD_TARGET for texts that HTTP/1.1 cannot carry. */
+enum status origin_easy_prepare(CURL *easy, const struct origin_request *request, const struct origin_limits *limits,
+                                const char *ca_file, bool upload, struct curl_slist **headers) STATUS_CHECKED;
+
+/* What a failed transfer is called. `resolved`: the name had been found. */
+enum status origin_easy_status(CURLcode code, bool resolved);
+
+/* The authority of a base URL, for logs. */
+struct str origin_easy_host(const char *base);
+
+#endif
