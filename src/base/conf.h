@@ -55,6 +55,34 @@ struct conf_account {
     unsigned container_count;
 };
 
+/* One string or a list of them. */
+struct conf_strings {
+    char **items;
+    unsigned count;
+};
+
+struct conf_region {
+    char *name;
+    struct conf_strings members;
+};
+
+enum conf_role { CONF_ROLE_MEMBER, CONF_ROLE_CLIENT };
+
+/* Read and kept, but nothing acts on it yet. */
+struct conf_pool {
+    char *name;
+    char *node;
+    char *region;
+    enum conf_role role;
+    char *address;
+    char *certificate;
+    char *key;
+    char *ca;
+    struct conf_strings members;
+    struct conf_region *regions;
+    unsigned region_count;
+};
+
 struct conf {
     char *file; /* NULL: built-in defaults */
     struct conf_listen *listen;
@@ -69,6 +97,7 @@ struct conf {
     struct conf_account *accounts;
     unsigned account_count;
     bool allow_any_account;
+    struct conf_pool *pool; /* NULL: none */
     char *access_log; /* file, "-" for stdout, or "off" */
     char *log_level;
     /* limits on clients and origins */
@@ -91,6 +120,10 @@ void conf_free(struct conf *conf);
 /* The whole configuration with defaults filled in, as YAML that conf_load reads back to the same. No secret is in it
  * (files are named, not read). */
 void conf_dump(const struct conf *conf, struct strbuf *out);
+
+/* A commented sample that lists every option with its default and help, and loads to the built-in defaults; it is
+ * conf/headpond.yaml. */
+void conf_sample(struct strbuf *out);
 
 /* The row for an account: by name, else "*", else NULL. */
 const struct conf_account *conf_find_account(const struct conf *conf, struct str name);

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* conf_check.c: what one row cannot say alone: how options go together. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/conf_schema.h"
+
+/* Where a field was given; else the row it belongs to; line 0 when neither was. */
+static struct conf_place place_of(const struct conf_reader *reader, const void *field, const void *row)
+{
+    struct conf_place found = {.path = NULL};
+    for (unsigned i = 0; i < reader->place_count; i++) {
+        const struct conf_place *place = &reader->places[i];
+        if (!place->row && place->at == field)
+            return *place;
+        if (place->row && place->at == row)
+            found = *place;
+    }
+    return found;
+}
+
+/* The key is shown as it was given, or as the row's and `key` when only the row was. */
+__attribute__((format(printf, 5, 6))) static enum status fail(struct conf_reader *reader, const void *field,
+                                                              const void *row, const char *key, const char *format, ...)
+{
+    struct conf_place place = place_of(reader, field, row);
+    char text[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    strbuf_addf(reader->error, "%s:%u: ", reader->file, place.line == 0 ? 1 : place.line);
+    if (place.path == NULL || (place.row && row == reader->conf))
+        strbuf_addf(reader->error, "%s: %s", key, text);
+    else if (place.row)
+        strbuf_addf(reader->error, "%s.%s: %s", place.path, key, text);
+    else
+        strbuf_addf(reader->error, "%s: %s", place.path, text);
+    return STATUS_INVALID;
+}
+
+static bool same(const char *a, const char *b)
+{
+    return str_eq(str_from(a), str_from(b));
+}
+
+static bool is_loopback(const char *address)
+{
+    struct str host;
+    int64_t port;
+    if (!conf_address_split(str_from(address), &host, &port))
+        return false;
+    if (str_eq(host, STR("localhost")) || str_eq(host, STR("::1")))
+        return true;
+    if (!str_starts(host, STR("127.")))
+        return false;
+    for (size_t i = 0; i < host.len; i++) /* 127.evil.example is a name */
+        if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9'))
+            return false;
+    return true;
+}
+
+static enum status check_listen(struct conf_reader *reader)
+{
+    struct conf *conf = reader->conf;
+    if (conf->listen_count == 0)
+        return fail(reader, &conf->listen, conf, "listen", "is empty; allowed: at least one row");
+    for (unsigned i = 0; i < conf->listen_count; i++) {
+        struct conf_listen *row = &conf->listen[i];
+        if (row->certificate != NULL && row->key == NULL)
+            return fail(reader, &row->certificate, row, "certificate",
+                        "has no key; allowed: certificate and key, or neither");
+        if (row->key != NULL && row->certificate == NULL)
+            return fail(reader, &row->key, row, "key", "has no certificate; allowed: certificate and key, or neither");
+        struct str host;
+        int64_t port;
+        for (unsigned j = 0; j < i; j++)
+            if (same(row->address, conf->listen[j].address) &&
+                conf_address_split(str_from(row->address), &host, &port) && port != 0)
+                return fail(reader, &row->address, row, "address", "'%s' is there twice; allowed: each address once",
+                            row->address);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_store(struct conf_reader *reader)
+{
+    struct conf *conf = reader->conf;
+    if ((conf->block_size & (conf->block_size - 1)) != 0)
+        return fail(reader, &conf->block_size, conf, "block_size",
+                    "is not a power of two; allowed: 64KiB, 128KiB, 256KiB, 512KiB, 1MiB, 2MiB, 4MiB, 8MiB, 16MiB");
+    for (unsigned i = 0; i < conf->store_count; i++) {
+        struct conf_store *row = &conf->store[i];
+        if (row->size / 64 < conf->block_size)
+            return fail(reader, &row->size, row, "size", "is less than 64 blocks; allowed: at least %lldKiB",
+                        (long long) (conf->block_size / 1024 * 64));
+        for (unsigned j = 0; j < i; j++)
+            if (same(row->path, conf->store[j].path))
+                return fail(reader, &row->path, row, "path", "'%s' is there twice; allowed: each directory once",
+                            row->path);
+    }
+    return STATUS_OK;
+}
+
+static enum status check_containers(struct conf_reader *reader, struct conf_account *account)
+{
+    for (unsigned i = 0; i < account->container_count; i++)
+        for (unsigned j = 0; j < i; j++)
+            if (same(account->containers[i].name, account->containers[j].name))
+                return fail(reader, &account->containers[i].name, &account->containers[i], "name",
+                            "'%s' is there twice; allowed: each container once", account->containers[i].name);
+    return STATUS_OK;
+}
+
+/* `outside`: a listener that is not on loopback, or NULL. */
+static enum status check_account(struct conf_reader *reader, struct conf_account *row, const char *outside)
+{
+    struct conf *conf = reader->conf;
+    bool any = same(row->name, "*");
+    if (any && outside != NULL && !conf->allow_any_account)
+        return fail(reader, &row->name, row, "name",
+                    "'*' serves any account to whoever reaches %s; allowed: named accounts, or allow_any_account: true",
+                    outside);
+    if (any && (strstr(row->origin, "{account}") == NULL ||
+                (row->dfs_origin != NULL && strstr(row->dfs_origin, "{account}") == NULL))) {
+        bool dfs = strstr(row->origin, "{account}") != NULL;
+        return fail(reader, dfs ? &row->dfs_origin : &row->origin, row, dfs ? "dfs_origin" : "origin",
+                    "is the same for every account; allowed with '*': a URL with {account} in it");
+    }
+    if (row->authorize == CONF_AUTHORIZE_NONE && any)
+        return fail(reader, &row->authorize, row, "authorize", "none for '*'; allowed with '*': origin, key");
+    if (row->authorize == CONF_AUTHORIZE_NONE && outside != NULL)
+        return fail(reader, &row->authorize, row, "authorize",
+                    "none would give the account to whoever reaches %s; allowed there: origin, key", outside);
+    if (row->authorize == CONF_AUTHORIZE_KEY && row->key_file == NULL)
+        return fail(reader, &row->authorize, row, "authorize", "key needs key_file; allowed without: origin, none");
+    if (same(row->identity, "key") && row->key_file == NULL)
+        return fail(reader, &row->identity, row, "identity",
+                    "key needs key_file; allowed without: none, managed, workload, sas:FILE");
+    return check_containers(reader, row);
+}
+
+static enum status check_accounts(struct conf_reader *reader)
+{
+    struct conf *conf = reader->conf;
+    const char *outside = NULL;
+    for (unsigned i = 0; i < conf->listen_count; i++)
+        if (!is_loopback(conf->listen[i].address))
+            outside = conf->listen[i].address;
+    if (conf->account_count == 0)
+        return fail(reader, &conf->accounts, conf, "accounts", "is empty; allowed: at least one row");
+    for (unsigned i = 0; i < conf->account_count; i++) {
+        struct conf_account *row = &conf->accounts[i];
+        for (unsigned j = 0; j < i; j++)
+            if (same(row->name, conf->accounts[j].name))
+                return fail(reader, &row->name, row, "name", "'%s' is there twice; allowed: each account once",
+                            row->name);
+        enum status status = check_account(reader, row, outside);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+static enum status check_pool(struct conf_reader *reader)
+{
+    struct conf_pool *pool = reader->conf->pool;
+    if (pool == NULL)
+        return STATUS_OK;
+    if (pool->role == CONF_ROLE_MEMBER && pool->address == NULL)
+        return fail(reader, &pool->address, pool, "address",
+                    "is missing; allowed: HOST:PORT (only role: client needs none)");
+    if (pool->certificate == NULL || pool->key == NULL || pool->ca == NULL) {
+        const char *key = pool->certificate == NULL ? "certificate" : pool->key == NULL ? "key" : "ca";
+        return fail(reader, NULL, pool, key, "is missing; allowed: a PEM file");
+    }
+    if (pool->members.count == 0)
+        return fail(reader, &pool->members, pool, "members", "is missing; allowed: text or a list of texts");
+    return STATUS_OK;
+}
+
+enum status conf_check(struct conf_reader *reader)
+{
+    enum status (*const checks[])(struct conf_reader *) = {check_listen, check_store, check_accounts, check_pool};
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < sizeof checks / sizeof checks[0] && status == STATUS_OK; i++)
+        status = checks[i](reader);
+    return status;
+}
