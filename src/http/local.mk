@@ -1,3 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-libheadpond_a_SOURCES +=
+libheadpond_a_SOURCES += \
+	src/http/exchange.h \
+	src/http/target.c src/http/target.h \
+	src/http/h1_parse.c src/http/h1_parse.h \
+	src/http/h1_chunked.c src/http/h1_chunked.h \
+	src/http/h1.c src/http/h1_body.c src/http/h1_reply.c src/http/h1.h \
+	src/http/h2.c src/http/h2_body.c src/http/h2_stream.c src/http/h2.h \
+	src/http/server.c src/http/server.h src/http/session.h
 include src/http/pure.mk

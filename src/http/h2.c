@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2.c: an HTTP/2 connection: nghttp2's session between conn_read and conn_writev, the bounds on what a client may do,
+ * and the end.
+ *
+ * Everything happens in h2_run(): read what is there, let nghttp2 answer, send. Requests are handed over from inside
+ * nghttp2's callbacks; whatever the floor above does then is submitted to nghttp2 and sent by the h2_run in progress,
+ * or by one in the next round. Nothing is read while the client does not take what we have for it.
+ */
+#include "http/h2.h"
+
+#include <assert.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/mem_nghttp2.h"
+#include "base/metric.h"
+#include "net/listener.h"
+
+/* Body bytes sent, and bytes read, in one event before others get their turn. */
+#define BUDGET (1024 * 1024)
+
+static struct h2_stream *stream_of(struct h2 *h2, int32_t id)
+{
+    return id == 0 ? NULL : nghttp2_session_get_stream_user_data(h2->ng, id);
+}
+
+/* How long until somebody should be looked at: all deadlines are coarse. */
+static void set_tick(struct h2 *h2)
+{
+    const struct http_limits *limits = &h2->session.server->limits;
+    int64_t shortest = limits->send_timeout < limits->header_timeout ? limits->send_timeout : limits->header_timeout;
+    conn_set_timeout(h2->session.conn, h2->stream_count == 0 ? limits->idle_timeout : shortest / 4 + 1);
+}
+
+static void leave(struct h2 *h2, uint32_t code)
+{
+    if (h2->leaving)
+        return;
+    h2->leaving = true;
+    if (code == NGHTTP2_NO_ERROR)
+        nghttp2_submit_goaway(h2->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(h2->ng), code, NULL,
+                              0);
+    else
+        nghttp2_session_terminate_session(h2->ng, code);
+}
+
+/* ---- Abuse ---- */
+
+static void count_frame(struct h2 *h2, unsigned *counter, unsigned max)
+{
+    int64_t now = loop_now_ms(h2->session.server->loop);
+    if (now - h2->rate_ms >= 1000) {
+        h2->rate_ms = now;
+        h2->resets = h2->cheap = 0;
+    }
+    if (++*counter <= max || h2->leaving)
+        return;
+    char peer[64];
+    listener_format(&h2->session.peer.any, peer, sizeof peer);
+    log_event(BAD_REQUEST, "client=%s: too many %s a second over HTTP/2", peer,
+              counter == &h2->resets ? "resets" : "control frames");
+    leave(h2, NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/* ---- nghttp2's callbacks: receiving ---- */
+
+static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+    struct h2 *h2 = arg;
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+        return 0;
+    bool first = h2->stream_count == 0;
+    nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, h2_stream_new(h2, frame->hd.stream_id));
+    if (first)
+        set_tick(h2);
+    return 0;
+}
+
+static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name, size_t name_length,
+                     const uint8_t *value, size_t value_length, uint8_t flags, void *arg)
+{
+    struct h2 *h2 = arg;
+    (void) ng;
+    (void) flags;
+    struct h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    if (stream == NULL || stream->heard)
+        return 0; /* trailers are dropped */
+    if (h2_stream_header(stream, (struct str){(const char *) name, name_length},
+                         (struct str){(const char *) value, value_length}))
+        return 0;
+    leave(h2, NGHTTP2_ENHANCE_YOUR_CALM);
+    return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+}
+
+static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+    struct h2 *h2 = arg;
+    (void) ng;
+    bool ended = frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
+    struct h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    switch (frame->hd.type) {
+    case NGHTTP2_HEADERS:
+    case NGHTTP2_DATA:
+        if (stream == NULL)
+            break;
+        if (!stream->heard) {
+            h2_stream_request(stream, ended);
+            break;
+        }
+        if (frame->hd.length == 0 && !ended)
+            count_frame(h2, &h2->cheap, H2_MAX_CHEAP_FRAMES);
+        stream->remote_closed = stream->remote_closed || ended;
+        h2_body_end(stream->body);
+        break;
+    case NGHTTP2_RST_STREAM:
+        count_frame(h2, &h2->resets, H2_MAX_RESETS);
+        break;
+    case NGHTTP2_PING:
+    case NGHTTP2_SETTINGS:
+    case NGHTTP2_PRIORITY:
+        count_frame(h2, &h2->cheap, H2_MAX_CHEAP_FRAMES);
+        break;
+    default:
+        break;
+    }
+    return 0;
+}
+
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t length, void *arg)
+{
+    struct h2 *h2 = arg;
+    (void) flags;
+    struct h2_stream *stream = stream_of(h2, id);
+    /* What nobody wants gives its room back to the connection, not to the stream: its client is to stop. */
+    if (stream == NULL || !h2_body_add(stream->body, data, length))
+        nghttp2_session_consume_connection(ng, length);
+    return 0;
+}
+
+static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
+{
+    struct h2 *h2 = arg;
+    (void) code;
+    struct h2_stream *stream = stream_of(h2, id);
+    if (stream == NULL)
+        return 0;
+    nghttp2_session_set_stream_user_data(ng, id, NULL);
+    h2_stream_finish(stream);
+    if (h2->stream_count == 0)
+        set_tick(h2);
+    return 0;
+}
+
+/* ---- nghttp2's callbacks: sending ---- */
+
+static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
+{
+    struct h2 *h2 = arg;
+    if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
+        !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
+        return 0;
+    struct h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    if (stream == NULL)
+        return 0;
+    stream->local_closed = true;
+    /* The reply is whole: the client need not send the rest of its request (RFC 9113, 8.1). */
+    if (!stream->remote_closed)
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+    return 0;
+}
+
+static ssize_t frame_length(nghttp2_session *ng, uint8_t type, int32_t id, int32_t connection_window,
+                            int32_t stream_window, uint32_t max_frame, void *arg)
+{
+    (void) ng;
+    (void) type;
+    (void) id;
+    (void) connection_window;
+    (void) stream_window;
+    (void) arg;
+    if (max_frame > H2_FRAME_MAX)
+        max_frame = H2_FRAME_MAX;
+    /* With its head of 9 bytes a frame of 16 KiB would need two TLS records. */
+    return max_frame == 16384 ? 16384 - 9 : (ssize_t) max_frame;
+}
+
+/* ---- Running ---- */
+
+static void die(struct h2 *h2, enum conn_end end)
+{
+    conn_close(&h2->session.conn, end);
+    h2->dead = true;
+}
+
+static void free_h2(struct h2 *h2)
+{
+    h2->dead = true;
+    while (!list_empty(&h2->streams)) {
+        struct h2_stream *stream = LIST_ENTRY(h2->streams.next, struct h2_stream, link);
+        h2_stream_finish(stream);
+    }
+    nghttp2_session_del(h2->ng);
+    session_fini(&h2->session, true);
+    mem_free(h2);
+}
+
+static void feed(struct h2 *h2, const uint8_t *data, size_t size)
+{
+    ssize_t n = nghttp2_session_mem_recv(h2->ng, data, size);
+    if (n >= 0 || h2->leaving)
+        return;
+    /* Not HTTP/2 at all, or a flood; frames that are merely wrong nghttp2 answers by itself. */
+    leave(h2, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+}
+
+static void receive(struct h2 *h2)
+{
+    struct http_server *server = h2->session.server;
+    if (!h2->unread || !conn_room(h2->session.conn))
+        return;
+    uint8_t *input = session_input_take(server);
+    size_t total = 0;
+    while (h2->unread && total < BUDGET && nghttp2_session_want_read(h2->ng)) {
+        size_t got;
+        enum status status = conn_read(h2->session.conn, input, SESSION_INPUT, &got);
+        if (status == STATUS_OK && got > 0) {
+            total += got;
+            feed(h2, input, got);
+            continue;
+        }
+        h2->unread = false;
+        if (status != STATUS_AGAIN) {
+            /* An end from the client is the end of all: it could not even open a window. */
+            h2->end = STATUS_CLIENT_GONE;
+            die(h2, CONN_CUT);
+        }
+    }
+    session_input_give(server, input);
+    if (!h2->dead && h2->unread)
+        session_task(&h2->session);
+}
+
+static enum status send_frames(struct h2 *h2)
+{
+    for (;;) {
+        const uint8_t *data;
+        h2->paused = false;
+        ssize_t n = nghttp2_session_mem_send(h2->ng, &data);
+        if (n < 0)
+            return STATUS_PROTOCOL;
+        if (n > 0) {
+            const struct iovec piece = {(void *) (uintptr_t) data, (size_t) n};
+            size_t taken;
+            enum status status = conn_writev(h2->session.conn, &piece, 1, CONN_MORE | CONN_ALL, &taken);
+            if (status != STATUS_OK)
+                return status;
+        } else if (!h2->paused) {
+            return conn_flush(h2->session.conn);
+        }
+        if (!conn_room(h2->session.conn)) {
+            enum status status = conn_flush(h2->session.conn);
+            if (status != STATUS_OK)
+                return status;
+            if (!conn_room(h2->session.conn))
+                return STATUS_OK; /* `writable` goes on */
+        }
+        if (h2->sent >= BUDGET) {
+            session_task(&h2->session);
+            return conn_flush(h2->session.conn);
+        }
+    }
+}
+
+static void h2_run(struct h2 *h2)
+{
+    if (h2->running) {
+        h2->again = true;
+        return;
+    }
+    h2->running = true;
+    h2->sent = 0;
+    do {
+        h2->again = false;
+        receive(h2);
+        if (!h2->dead && send_frames(h2) != STATUS_OK) {
+            h2->end = STATUS_CLIENT_GONE;
+            die(h2, CONN_CUT);
+        }
+    } while (h2->again && !h2->dead && h2->sent < BUDGET);
+    if (h2->sent > 0)
+        metric_add(METRIC_CLIENT_BYTES, (int64_t) h2->sent);
+    if (!h2->dead) {
+        bool over = !nghttp2_session_want_read(h2->ng) && !nghttp2_session_want_write(h2->ng);
+        if (over || (h2->leaving && h2->stream_count == 0 && !nghttp2_session_want_write(h2->ng)))
+            die(h2, CONN_GRACEFUL);
+    }
+    if (h2->again && !h2->dead)
+        session_task(&h2->session);
+    h2->running = false;
+    if (h2->dead)
+        free_h2(h2);
+}
+
+void h2_kick(struct h2 *h2)
+{
+    if (h2->running)
+        h2->again = true;
+    else if (!h2->dead)
+        session_task(&h2->session);
+}
+
+/* ---- Events ---- */
+
+static void on_opened(void *arg)
+{
+    (void) arg; /* the session before this one heard it */
+}
+
+static void on_readable(void *arg)
+{
+    struct h2 *h2 = arg;
+    h2->unread = true;
+    h2_run(h2);
+}
+
+static void on_writable(void *arg)
+{
+    h2_run(arg);
+}
+
+/* A stream whose client neither takes the reply nor sends the body we wait for. */
+static void check_stream(struct h2_stream *stream, int64_t now)
+{
+    struct h2 *h2 = stream->h2;
+    const struct http_limits *limits = &h2->session.server->limits;
+    int64_t waiting = h2_body_waiting_since(stream->body);
+    if (!stream->heard) {
+        if (now - stream->moved_ms >= limits->header_timeout)
+            leave(h2, NGHTTP2_ENHANCE_YOUR_CALM);
+    } else if (waiting != 0 && now - waiting >= limits->send_timeout) {
+        h2_body_fail(stream->body, STATUS_CLIENT_TIMEOUT);
+    } else if (stream->answered && !stream->deferred && stream->source != NULL && stream->how == STATUS_OK &&
+               now - stream->moved_ms >= limits->send_timeout) {
+        stream->how = STATUS_CLIENT_TIMEOUT;
+        nghttp2_submit_rst_stream(h2->ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
+    }
+}
+
+static void on_timeout(void *arg)
+{
+    struct h2 *h2 = arg;
+    if (h2->stream_count == 0) {
+        leave(h2, NGHTTP2_NO_ERROR);
+        h2_run(h2);
+        return;
+    }
+    int64_t now = loop_now_ms(h2->session.server->loop);
+    h2->running = true; /* a body that fails calls out */
+    for (struct list *node = h2->streams.next, *next; node != &h2->streams; node = next) {
+        next = node->next;
+        check_stream(LIST_ENTRY(node, struct h2_stream, link), now);
+    }
+    h2->running = false;
+    set_tick(h2);
+    h2_run(h2);
+}
+
+static void end_session(struct h2 *h2, enum status how, enum conn_end end)
+{
+    h2->end = how;
+    conn_close(&h2->session.conn, end);
+    free_h2(h2);
+}
+
+static void on_broken(void *arg, enum status why)
+{
+    end_session(arg, why == STATUS_CLIENT_TIMEOUT ? why : STATUS_CLIENT_GONE, CONN_RESET);
+}
+
+static const struct conn_events h2_events = {on_opened, on_readable, on_writable, on_timeout, on_broken};
+
+static void h2_task(struct session *session)
+{
+    h2_run((struct h2 *) session);
+}
+
+static void h2_drain(struct session *session)
+{
+    struct h2 *h2 = (struct h2 *) session;
+    leave(h2, NGHTTP2_NO_ERROR);
+    session_task(session);
+}
+
+static void h2_kill(struct session *session)
+{
+    end_session((struct h2 *) session, STATUS_SHUTDOWN, CONN_RESET);
+}
+
+static const struct session_class h2_class = {h2_task, h2_drain, h2_kill};
+
+/* ---- The beginning ---- */
+
+static nghttp2_session *new_session(struct h2 *h2)
+{
+    nghttp2_session_callbacks *callbacks;
+    nghttp2_option *option;
+    nghttp2_session *ng;
+    if (nghttp2_session_callbacks_new(&callbacks) != 0 || nghttp2_option_new(&option) != 0)
+        mem_die("nghttp2");
+    nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, on_begin_headers);
+    nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
+    nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_data);
+    nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_frame_sent);
+    nghttp2_session_callbacks_set_send_data_callback(callbacks, h2_stream_send);
+    nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, frame_length);
+    nghttp2_option_set_no_auto_window_update(option, 1);
+    nghttp2_option_set_no_closed_streams(option, 1);
+    if (nghttp2_session_server_new3(&ng, callbacks, h2, option, mem_nghttp2()) != 0)
+        mem_die("nghttp2");
+    nghttp2_option_del(option);
+    nghttp2_session_callbacks_del(callbacks);
+    return ng;
+}
+
+void h2_start(struct session *from, const uint8_t *data, size_t size)
+{
+    struct h2 *h2 = mem_calloc(1, sizeof *h2);
+    session_take_over(&h2->session, &h2_class, from);
+    list_init(&h2->streams);
+    h2->ng = new_session(h2);
+    h2->unread = true;
+    const struct http_limits *limits = &h2->session.server->limits;
+    const nghttp2_settings_entry settings[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits->max_streams},
+        {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2_WINDOW_START},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, (uint32_t) limits->max_head},
+    };
+    int failed = nghttp2_submit_settings(h2->ng, NGHTTP2_FLAG_NONE, settings, sizeof settings / sizeof settings[0]);
+    assert(failed == 0);
+    (void) failed;
+    nghttp2_session_set_local_window_size(h2->ng, NGHTTP2_FLAG_NONE, 0, H2_WINDOW_CONNECTION);
+    conn_listen(h2->session.conn, &h2_events, h2);
+    if (h2->session.server->draining)
+        leave(h2, NGHTTP2_NO_ERROR);
+    if (size > 0) {
+        h2->running = true;
+        feed(h2, data, size);
+        h2->running = false;
+    }
+    session_task(&h2->session);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2.h: an HTTP/2 connection's parts, for h2.c (the connection and nghttp2's session), h2_stream.c (requests and
+ * replies) and h2_body.c (a request's body as a source). Outside these only session.h's h2_start is called.
+ */
+#ifndef HEADPOND_HTTP_H2_H
+#define HEADPOND_HTTP_H2_H
+
+#include <nghttp2/nghttp2.h>
+
+#include "http/exchange.h"
+#include "http/session.h"
+
+/* A stream's receive window until somebody takes its body, and after. The connection's bounds what all unread bodies of
+ * it hold together. */
+#define H2_WINDOW_START 65535
+#define H2_WINDOW_FLOWING 262144
+#define H2_WINDOW_CONNECTION 1048576
+/* A DATA frame no larger than this even when the client takes more, so that streams interleave. */
+#define H2_FRAME_MAX 65536
+/* Header bytes after which the connection, not just the request, is refused: somebody plays with HPACK. */
+#define H2_HEADERS_FATAL 262144
+/* Per second, from one client; more is abuse (CVE-2023-44487 and its kind). */
+#define H2_MAX_RESETS 400
+#define H2_MAX_CHEAP_FRAMES 2000
+
+struct h2_body;
+
+struct h2 {
+    struct session session;
+    nghttp2_session *ng;
+    struct list streams;
+    unsigned stream_count;
+    bool running;    /* h2_run is on the stack: nghttp2 must not be entered again */
+    bool again;      /* something happened meanwhile: run once more */
+    bool dead;       /* freed when h2_run ends */
+    bool unread;     /* the connection may have more for us */
+    bool paused;     /* nghttp2 returned because the connection is full or the turn is over */
+    bool leaving;    /* GOAWAY was submitted */
+    enum status end; /* what exchanges learn that are cut by the connection's end */
+    size_t sent;     /* body bytes in this turn */
+    int64_t rate_ms; /* when the second in which these were counted began */
+    unsigned resets;
+    unsigned cheap;
+};
+
+struct h2_stream {
+    struct http_exchange x; /* first */
+    struct h2 *h2;
+    struct list link;
+    int32_t id;
+    /* The request. */
+    struct str path;
+    size_t header_bytes;
+    enum status refuse; /* OK, or why the head cannot be accepted */
+    bool heard;         /* the handler knows of it */
+    bool remote_closed; /* END_STREAM was received */
+    bool lengthy;       /* content-length was given */
+    bool continue_owed;
+    struct h2_body *body;
+    /* The reply. */
+    bool answered;
+    bool local_closed; /* END_STREAM was sent */
+    bool deferred;     /* the source said WAIT */
+    bool known;        /* `left` counts */
+    uint64_t left;
+    struct source *source;
+    struct source_view view; /* between nghttp2's asking for a length and its asking for the bytes */
+    enum status how;         /* OK, or what ended it */
+    int64_t moved_ms;        /* when it last made progress */
+};
+
+/* ---- h2.c ---- */
+/* Has h2_run called soon; from anywhere. */
+void h2_kick(struct h2 *h2);
+
+/* ---- h2_stream.c ---- */
+extern const struct http_transport h2_transport;
+struct h2_stream *h2_stream_new(struct h2 *h2, int32_t id);
+/* The exchange is over: tells the handler (if it knows of it) and frees the stream. */
+void h2_stream_finish(struct h2_stream *stream);
+/* One field of the head. False: the connection is to end. */
+bool h2_stream_header(struct h2_stream *stream, struct str name, struct str value);
+/* The head is whole: hands the request to the handler. */
+void h2_stream_request(struct h2_stream *stream, bool ended);
+/* nghttp2's callbacks for the reply's body. */
+ssize_t h2_stream_read(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t length, uint32_t *flags,
+                       nghttp2_data_source *source, void *arg);
+int h2_stream_send(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t length,
+                   nghttp2_data_source *source, void *arg);
+
+/* ---- h2_body.c ---- */
+struct source *h2_body_open(struct h2_stream *stream);
+/* Takes a copy. False: nobody wants it. */
+bool h2_body_add(struct h2_body *body, const uint8_t *data, size_t size);
+void h2_body_end(struct h2_body *body);
+void h2_body_fail(struct h2_body *body, enum status why);
+/* The stream is gone: what has come may still be read if it was all. */
+void h2_body_detach(struct h2_body *body, enum status why);
+/* Since when a consumer has been waiting for bytes, or 0. loop_now_ms. */
+int64_t h2_body_waiting_since(const struct h2_body *body);
+
+#endif

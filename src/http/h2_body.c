@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h2_body.c: a request's body in HTTP/2. What has come is kept here until it is taken, and only then does the client
+ * get room for more, so the receive windows bound it.
+ */
+#include "http/h2.h"
+
+#include "base/mem.h"
+
+/* Small DATA frames share a chunk: a frame of one byte must not cost an allocation. */
+#define CHUNK_MIN 4096
+
+struct chunk {
+    struct chunk *next;
+    uint32_t start;
+    uint32_t end;
+    uint32_t size;
+    uint8_t data[];
+};
+
+struct h2_body {
+    struct source source;
+    struct h2_stream *stream; /* NULL: detached */
+    struct chunk *first;
+    struct chunk *last;
+    size_t bytes;
+    bool ended;
+    bool failed;
+    bool flowing;          /* the window was opened */
+    int64_t waiting_since; /* 0: nobody waits */
+};
+
+bool h2_body_add(struct h2_body *body, const uint8_t *data, size_t size)
+{
+    if (body == NULL || body->failed)
+        return false;
+    body->bytes += size;
+    struct chunk *last = body->last;
+    if (last != NULL) {
+        size_t room = last->size - last->end;
+        size_t n = size < room ? size : room;
+        memcpy(last->data + last->end, data, n);
+        last->end += (uint32_t) n;
+        data += n;
+        size -= n;
+    }
+    if (size > 0) {
+        uint32_t room = size < CHUNK_MIN ? CHUNK_MIN : (uint32_t) size;
+        struct chunk *chunk = mem_alloc(sizeof *chunk + room);
+        *chunk = (struct chunk){.end = (uint32_t) size, .size = room};
+        memcpy(chunk->data, data, size);
+        if (last == NULL)
+            body->first = chunk;
+        else
+            last->next = chunk;
+        body->last = chunk;
+    }
+    return true;
+}
+
+static void wake(struct h2_body *body)
+{
+    if (body->waiting_since == 0)
+        return;
+    body->waiting_since = 0;
+    if (body->source.ready != NULL)
+        body->source.ready(body->source.arg);
+}
+
+/* Called after h2_body_add too, with ended false: see h2.c. */
+void h2_body_end(struct h2_body *body)
+{
+    if (body == NULL)
+        return;
+    if (body->stream != NULL && body->stream->remote_closed)
+        body->ended = true;
+    wake(body);
+}
+
+void h2_body_fail(struct h2_body *body, enum status why)
+{
+    if (body == NULL || body->failed)
+        return;
+    body->failed = true;
+    body->source.error = why;
+    wake(body);
+}
+
+void h2_body_detach(struct h2_body *body, enum status why)
+{
+    if (body == NULL)
+        return;
+    if (body->bytes > 0 && !body->stream->h2->dead)
+        nghttp2_session_consume_connection(body->stream->h2->ng, body->bytes);
+    body->stream->body = NULL;
+    body->stream = NULL;
+    if (!body->ended)
+        h2_body_fail(body, why);
+}
+
+int64_t h2_body_waiting_since(const struct h2_body *body)
+{
+    return body == NULL ? 0 : body->waiting_since;
+}
+
+static void send_continue(struct h2_stream *stream)
+{
+    stream->continue_owed = false;
+    if (stream->answered || stream->remote_closed || stream->h2->dead)
+        return;
+    static uint8_t name[] = ":status";
+    static uint8_t value[] = "100";
+    const nghttp2_nv field = {name, value, 7, 3, NGHTTP2_NV_FLAG_NONE};
+    nghttp2_submit_headers(stream->h2->ng, NGHTTP2_FLAG_NONE, stream->id, NULL, &field, 1, NULL);
+    h2_kick(stream->h2);
+}
+
+static enum source_state body_peek(struct source *source, struct source_view *view, size_t max)
+{
+    struct h2_body *body = (struct h2_body *) source;
+    if (body->failed)
+        return SOURCE_FAILED;
+    if (body->bytes == 0 && body->ended)
+        return SOURCE_END;
+    if (body->stream != NULL && body->stream->continue_owed)
+        send_continue(body->stream);
+    if (body->bytes == 0) {
+        body->waiting_since = loop_now_ms(body->stream->h2->session.server->loop);
+        return SOURCE_WAIT;
+    }
+    for (struct chunk *chunk = body->first; chunk != NULL && view->count < SOURCE_MAX_PIECES && view->bytes < max;
+         chunk = chunk->next) {
+        size_t n = chunk->end - chunk->start;
+        if (n > max - view->bytes)
+            n = max - view->bytes;
+        if (n == 0)
+            continue;
+        view->pieces[view->count++] = (struct iovec){chunk->data + chunk->start, n};
+        view->bytes += n;
+    }
+    return SOURCE_DATA;
+}
+
+static void drop(struct h2_body *body, size_t bytes)
+{
+    body->bytes -= bytes;
+    while (bytes > 0) {
+        struct chunk *first = body->first;
+        size_t n = first->end - first->start;
+        if (bytes < n) {
+            first->start += (uint32_t) bytes;
+            return;
+        }
+        bytes -= n;
+        body->first = first->next;
+        if (body->first == NULL)
+            body->last = NULL;
+        mem_free(first);
+    }
+}
+
+static void body_consume(struct source *source, size_t bytes)
+{
+    struct h2_body *body = (struct h2_body *) source;
+    struct h2_stream *stream = body->stream;
+    if (bytes == 0)
+        return;
+    drop(body, bytes);
+    if (stream == NULL || stream->h2->dead)
+        return;
+    stream->x.received += bytes;
+    nghttp2_session_consume(stream->h2->ng, stream->id, bytes);
+    if (!body->flowing && !body->ended) {
+        body->flowing = true;
+        nghttp2_session_set_local_window_size(stream->h2->ng, NGHTTP2_FLAG_NONE, stream->id, H2_WINDOW_FLOWING);
+    }
+    h2_kick(stream->h2);
+}
+
+static void body_close(struct source *source)
+{
+    struct h2_body *body = (struct h2_body *) source;
+    if (body->stream != NULL) {
+        if (body->bytes > 0 && !body->stream->h2->dead) {
+            nghttp2_session_consume_connection(body->stream->h2->ng, body->bytes);
+            h2_kick(body->stream->h2);
+        }
+        body->stream->body = NULL;
+    }
+    while (body->first != NULL) {
+        struct chunk *first = body->first;
+        body->first = first->next;
+        mem_free(first);
+    }
+    mem_free(body);
+}
+
+static const struct source_class body_class = {"h2-body", body_peek, body_consume, body_close};
+
+struct source *h2_body_open(struct h2_stream *stream)
+{
+    struct h2_body *body = mem_calloc(1, sizeof *body);
+    body->source.class = &body_class;
+    body->stream = stream;
+    stream->body = body;
+    return &body->source;
+}
