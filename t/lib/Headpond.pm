@@ -22,7 +22,7 @@ our $build = $ENV{HEADPOND_BUILD} // "$source/build";
 $Headpond::Origin::build = $build;
 
 # One certificate for everything a test starts.
-my $tls_dir = File::Temp->newdir;
+our $tls_dir = File::Temp->newdir; # a global: it must outlive the loading of this file
 our %tls = (certificate => "$tls_dir/tls.crt", key => "$tls_dir/tls.key");
 %Headpond::Origin::tls = %tls;
 $Headpond::Http::certificate = $tls{certificate};

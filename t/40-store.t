@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+# The disk: what was committed is served after a restart, a killed process never serves a wrong byte, damage is noticed, the
+# size is kept, and a disk is not needed at all.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Headpond;
+use Test::More;
+
+my $MIB = 1 << 20;
+
+my $origin = Headpond::Origin->start;
+$origin->container('acct/data', public => 1);
+my %account = (freshness => 'immutable', authorize_ttl => '3600s');
+
+# Blobs of several sizes: their list as blob-client takes it, and all bytes.
+my $seed = 100;
+sub make_blobs {
+    my ($name, @sizes) = @_;
+    return join ',', map {
+        $seed++;
+        $origin->blob("/acct/data/$name-$_", size => $_, seed => $seed);
+        "$name-$_:$_:$seed";
+    } @sizes;
+}
+
+sub read_all_right {
+    my ($pond, $blobs, $what, %o) = @_;
+    my $got = $pond->client('ranges', blobs => $blobs, count => 200, big => 1 << 30, %o);
+    is($got->{exit}, 0, "$what: every byte is right") or diag(explain($got));
+}
+
+# Waits until everything that was read is committed: the store commits each second.
+sub committed {
+    my ($pond) = @_;
+    $pond->settle;
+    my $log = -s "$pond->{dir}/store";
+    my $then = time + 2;
+    Headpond::Process::wait_until(sub { time > $then }, 5);
+}
+
+subtest 'an orderly restart keeps the hits' => sub {
+    my $blobs = make_blobs('kept', 0, 1, 4000, $MIB, 10 * $MIB + 5);
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    read_all_right($pond, $blobs, 'before');
+    $pond->settle;
+    my $count = $pond->metric('headpond_store_blocks');
+    $pond->stop;
+
+    $origin->reset_stats;
+    $pond->run;
+    $pond->wait_metric($count, 'headpond_store_blocks');
+    read_all_right($pond, $blobs, 'after');
+    is($origin->stats->{data_requests}, 0, 'no data request at the origin');
+    cmp_ok($origin->stats->{requests}, '<=', 10, 'and few questions');
+    $pond->stop;
+};
+
+subtest 'kill -9 at any moment' => sub {
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    my $blobs = make_blobs('killed', 3000, $MIB, 7 * $MIB, 30 * $MIB);
+    for my $round (1 .. 5) {
+        my $reader = $pond->start_client('mixed', blobs => $blobs, seconds => 30, tolerate_errors => []);
+        $pond->wait_metric(4 * $MIB * $round, 'headpond_client_bytes_total');
+        $pond->stop_now;
+        my $got = $reader->{process}->stop_now;
+        $pond->run;
+        read_all_right($pond, $blobs, "round $round", count => 60, rng => $round);
+    }
+    is($pond->metric('headpond_store_corrupt_total'), 0, 'nothing was found damaged');
+    $pond->stop;
+};
+
+subtest 'what was committed survives a kill' => sub {
+    my $blobs = make_blobs('committed', 4000, 5 * $MIB);
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    read_all_right($pond, $blobs, 'before');
+    committed($pond);
+    $pond->stop_now;
+    $origin->reset_stats;
+    $pond->run;
+    read_all_right($pond, $blobs, 'after');
+    is($origin->stats->{data_requests}, 0, 'no data request at the origin');
+    $pond->stop;
+};
+
+subtest 'a write is not forgotten by a kill' => sub {
+    my $sas = $origin->sas('/acct/data', sp => 'rcwd');
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    for my $round (1 .. 4) {
+        my $path = "/acct/data/fenced-$round";
+        $origin->blob($path, size => 2 * $MIB, seed => $round);
+        $pond->get($path);
+        committed($pond) if $round == 1;
+        my $new = "round $round " x 500;
+        is($pond->put($path, sas => $sas, body => $new, headers => ['x-ms-blob-type: BlockBlob'])->{status}, 201, "round $round: written");
+        $pond->stop_now;
+        $pond->run;
+        ok($pond->get($path)->{body} eq $new, "round $round: the old generation does not come back, immutable or not");
+    }
+    $pond->stop;
+};
+
+subtest 'damage is noticed' => sub {
+    my $blobs = make_blobs('damaged', 6 * $MIB, 5000);
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    read_all_right($pond, $blobs, 'before');
+    $pond->settle;
+    $pond->stop;
+    # Every file that holds blocks gets a byte turned over each 64 KiB, past its first page.
+    for my $path (grep { !m{\.mdb$|/index} && -s $_ && -s $_ >= 6 * $MIB } glob("$pond->{dir}/store/* $pond->{dir}/store/*/*")) {
+        open my $file, '+<', $path or die;
+        for (my $at = 4096 + 777; $at < -s $path && $at < 64 * $MIB; $at += 65536) {
+            seek $file, $at, 0;
+            read $file, my $byte, 1;
+            seek $file, $at, 0;
+            print $file chr(255 ^ ord $byte);
+        }
+    }
+    $pond->run;
+    read_all_right($pond, $blobs, 'after');
+    cmp_ok($pond->metric('headpond_store_corrupt_total'), '>', 0, 'the damage was counted');
+    like($pond->log_text, qr/ store-corrupt /, 'and logged');
+    $pond->stop;
+};
+
+subtest 'a damaged index' => sub {
+    my $blobs = make_blobs('index', 3 * $MIB);
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    read_all_right($pond, $blobs, 'before');
+    $pond->settle;
+    $pond->stop;
+    for my $path (grep { -f && /mdb|index/ } glob("$pond->{dir}/store/* $pond->{dir}/store/*/*")) {
+        next if $path =~ /lock/;
+        open my $file, '+<', $path or die;
+        print $file "\0" x 65536;
+    }
+    $pond->run;
+    read_all_right($pond, $blobs, 'after');
+    like($pond->log_text, qr/ store-reset /, 'the log tells of it');
+    $pond->stop;
+};
+
+subtest 'the size is kept' => sub {
+    my $size = 96 * $MIB;
+    my $pond = Headpond->start(origin => $origin, account => \%account, config => { store => undef });
+    $pond->stop;
+    $pond = Headpond->new(origin => $origin, account => \%account);
+    $pond->{config} = { store => [{ path => "$pond->{dir}/store", size => '96MiB' }] };
+    $pond->write_config;
+    $pond->run;
+    my $blobs = make_blobs('evicted', map { 20 * $MIB + $_ } 1 .. 12);
+    read_all_right($pond, $blobs, "round $_", rng => $_) for 1, 2;
+    $pond->settle;
+    cmp_ok($pond->metric('headpond_store_bytes'), '<=', $size, 'by its own account');
+    my ($used) = qx(du -s -B1 '$pond->{dir}/store') =~ /^(\d+)/;
+    cmp_ok($used, '<=', $size, "on disk: $used bytes");
+    cmp_ok($pond->metric('headpond_store_evictions_total'), '>', 0, 'blocks were evicted');
+    $pond->stop;
+};
+
+subtest 'without a store' => sub {
+    my $pond = Headpond->start(origin => $origin, account => \%account, config => { store => undef });
+    my $blobs = make_blobs('storeless', 0, 1, 70_000, 9 * $MIB);
+    read_all_right($pond, $blobs, $_, proto => $_) for Headpond->protocols;
+    $pond->stop;
+};
+
+subtest 'a disk that dies' => sub {
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    my $blobs = make_blobs('dying', 5 * $MIB);
+    read_all_right($pond, $blobs, 'alive');
+    $pond->settle;
+    truncate $_, 0 for grep { -f && !/mdb|index|lock/ } glob("$pond->{dir}/store/* $pond->{dir}/store/*/*");
+    read_all_right($pond, $blobs, 'dead');
+    is($pond->admin_get('/healthz')->{status}, 200, 'and headpond lives');
+    $pond->stop;
+};
+
+done_testing();

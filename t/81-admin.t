@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+# What an operator sees: metrics, health, the access log, levels, and an orderly end.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Headpond;
+use IO::Select;
+use Test::More;
+
+my $MIB = 1 << 20;
+
+my $origin = Headpond::Origin->start;
+$origin->container('acct/data');
+my $sas = $origin->sas('/acct/data', sp => 'rcw');
+$origin->blob('/acct/data/x', size => 3 * $MIB, seed => 1);
+my $pond = Headpond->start(origin => $origin);
+
+subtest 'metrics' => sub {
+    $pond->get('/acct/data/x', sas => $sas);
+    $pond->settle;
+    $pond->get('/acct/data/x', sas => $sas);
+    $pond->get('/acct/data/none', sas => $sas);
+    my $reply = $pond->admin_get('/metrics');
+    is($reply->{status}, 200, 'status');
+    like($reply->{headers}{'content-type'}, qr{^text/plain; version=0\.0\.4}, 'Content-Type');
+    my (%typed, @bad);
+    for (split /\n/, $reply->{body}) {
+        if (/^# TYPE (\w+) (counter|gauge|histogram)$/) { $typed{$1} = $2 }
+        elsif (/^# HELP \w+ .+/) { }
+        elsif (/^(\w+?)(_bucket|_sum|_count)?(\{(?:\w+="(?:[^"\\]|\\.)*",?)*\})? -?[\d.e+-]+(?:Inf|NaN)?$/ && ($typed{$1} || $typed{ $1 . ($2 // '') })) { }
+        else { push @bad, $_ }
+    }
+    is(scalar @bad, 0, 'well-formed') or diag(@bad[0 .. ($#bad > 4 ? 4 : $#bad)]);
+    ok($typed{$_}, $_) for qw(headpond_requests_total headpond_client_bytes_total headpond_origin_requests_total headpond_origin_bytes_total
+        headpond_store_bytes headpond_store_blocks headpond_fills_inflight headpond_memory_bytes headpond_request_seconds);
+    is($pond->metric('headpond_requests_total', method => 'GET', cache => 'hit', code => '200'), 1, 'a hit');
+    is($pond->metric('headpond_requests_total', method => 'GET', cache => 'miss', code => '200'), 1, 'a miss');
+    is($pond->metric('headpond_requests_total', code => '404'), 1, 'a 404');
+    cmp_ok($pond->metric('headpond_client_bytes_total'), '>=', 6 * $MIB, 'bytes to clients');
+    is($pond->metric('headpond_origin_bytes_total', account => 'acct') >= 3 * $MIB, 1, 'bytes from the origin');
+    is($pond->metric('headpond_store_blocks'), 3, 'blocks');
+};
+
+subtest 'health' => sub {
+    is($pond->admin_get('/healthz')->{status}, 200, 'healthz');
+    is($pond->admin_get('/readyz')->{status}, 200, 'readyz');
+    is($pond->admin_get('/nothing')->{status}, 404, 'what is not there');
+    is($pond->admin_get('/metrics', 'POST')->{status}, 405, 'what is not asked that way');
+    is($pond->admin_get('/metrics', 'HEAD')->{body}, '', 'HEAD has no body');
+    unlike($pond->admin_get('/metrics')->{body}, qr/data\/x|"x"/, 'no blob is named');
+};
+
+subtest 'access log' => sub {
+    my $marked = "mark=1&$sas";
+    for my $proto (Headpond->protocols) {
+        $pond->get("/acct/data/x?mark=$proto", proto => $proto, sas => $sas, range => 'bytes=0-99');
+    }
+    $pond->raw("GET /acct/data/x?mark=bad HTTP/1.1\r\n\r\n");
+    my @entries = $pond->access(4, sub { ($_[0]{target} // '') =~ /mark=h/ });
+    is(scalar @entries, 4, 'an entry a request');
+    for (@entries) {
+        my $proto = $1 if $_->{target} =~ /mark=(\w+)/;
+        is($_->{method}, 'GET', "$proto: method");
+        is($_->{status}, 206, "$proto: status");
+        is($_->{sent}, 100, "$proto: bytes");
+        like($_->{time}, qr/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z$/, "$proto: time");
+        like($_->{client}, qr/^127\.0\.0\.1/, "$proto: client");
+        like($_->{target}, qr/sig=x+(&|$)/, "$proto: the signature is blotted out");
+        ok(defined $_->{cache}, "$proto: cache");
+    }
+    ok(!grep({ $_->{broken} } $pond->access), 'every line is JSON');
+};
+
+subtest 'what the log says at which level' => sub {
+    my $quiet = Headpond->new(origin => $origin, config => { log_level => 'debug', admin => '127.0.0.1:0' });
+    $quiet->run;
+    $quiet->get('/acct/data/x', sas => $sas, headers => ['Authorization: Bearer NoToKeNoFours']);
+    push @Headpond::Origin::secrets, 'NoToKeNoFours';
+    like($quiet->log_text, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z info start\b/m, 'a line is time, level, event');
+    $quiet->stop;
+};
+
+subtest 'SIGTERM drains' => sub {
+    my $draining = Headpond->start(origin => $origin, config => { drain_timeout => '20s' });
+    $origin->blob('/acct/data/slow', size => 8 * $MIB, seed => 2);
+    $origin->fault(path => '/acct/data/slow', rate => 4 * $MIB, times => 10);
+    my $reader = $draining->start_client('one', blob => 'slow:' . 8 * $MIB . ':2', sas => $sas);
+    $draining->wait_metric(1, 'headpond_client_bytes_total');
+    my $idle = $draining->connect;
+    $draining->{process}->signal('TERM');
+    ok($draining->wait_log(qr/ drain /), 'the log tells of it');
+    my $refused = Headpond::Process::wait_until(sub {
+        my $socket = IO::Socket::INET->new(PeerAddr => $draining->{http}, Timeout => 2) or return 1;
+        return 0;
+    }, 5);
+    ok($refused, 'no new connection is taken');
+    my $ready = eval { $draining->admin_get('/readyz')->{status} } // 'gone';
+    like($ready, qr/^(503|gone)$/, '/readyz says no');
+    my $got = $reader->finish;
+    is($got->{bytes}, 8 * $MIB, 'what was running ends well') or diag(explain($got));
+    $origin->clear_faults;
+    $draining->stop;
+};
+
+subtest 'a drain has an end' => sub {
+    my $cut = Headpond->start(origin => $origin, config => { drain_timeout => '500ms' });
+    $origin->fault(path => '/acct/data/slow', rate => 100_000, times => 10);
+    my $reader = $cut->start_client('one', blob => 'slow:' . 8 * $MIB . ':2', sas => $sas);
+    $cut->wait_metric(1, 'headpond_client_bytes_total');
+    $cut->stop;
+    ok($reader->finish->{broke_off}, 'what still ran was cut, and says so');
+    $origin->clear_faults;
+};
+
+subtest 'sd_notify' => sub {
+    require IO::Socket::UNIX;
+    require Socket;
+    my $dir = Headpond->folder;
+    my $socket = IO::Socket::UNIX->new(Type => Socket::SOCK_DGRAM(), Local => "$dir/notify") or die;
+    my $served = Headpond->new(origin => $origin);
+    local $ENV{NOTIFY_SOCKET} = "$dir/notify";
+    $served->run;
+    my $select = IO::Select->new($socket);
+    my ($said, $text) = ('', '');
+    $socket->recv($text, 4096), $said .= "$text\n" while $said !~ /READY=1/ && $select->can_read(5);
+    like($said, qr/READY=1/, 'READY=1');
+    delete local $ENV{NOTIFY_SOCKET};
+    $served->stop;
+    $socket->recv($text, 4096), $said .= "$text\n" while $said !~ /STOPPING=1/ && $select->can_read(5);
+    like($said, qr/STOPPING=1/, 'STOPPING=1');
+};
+
+subtest 'the admin listener takes no nonsense' => sub {
+    for my $bytes ("GET\r\n\r\n", "\0" x 1000, "GET /metrics HTTP/1.1\r\n\r\n", 'G' x 200_000) {
+        my ($text, $end) = Headpond::Http::raw($pond->{admin}, $bytes, 3);
+        like($text, qr{^(HTTP/1\.1 4\d\d .*)?\z}s, 'refused');
+    }
+    is($pond->admin_get('/healthz')->{status}, 200, 'and it lives');
+};
+
+$pond->stop;
+done_testing();

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+# Real clients, unmodified, against a real Blob service through headpond: the npm package, the Python SDK, rclone. Each
+# lists, uploads, downloads whole and in ranges, reads properties and deletes.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Headpond;
+use Test::More;
+
+my $ACCOUNT = 'devstoreaccount1';
+# The emulator's own key, known to everybody.
+my $KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+
+my $node = $ENV{HEADPOND_NODE} || 'node';
+my $modules = $ENV{HEADPOND_NODE_MODULES} || "$Headpond::source/build/node/node_modules";
+my $service = "$modules/azurite/dist/src/blob/main.js";
+plan skip_all => 'the Blob service is not installed; contrib/check installs it' unless -e $service;
+
+my $dir = Headpond->folder;
+my $azurite = Headpond::Process->start(log => "$dir/azurite.err", out => "$dir/azurite.out", command => [$node, $service, '--blobHost', '127.0.0.1',
+    '--blobPort', '0', '-l', "$dir", '--skipApiVersionCheck', '--loose', '--inMemoryPersistence', '--disableTelemetry']);
+my ($port) = $azurite->wait_log(qr/listening (?:at|on) http:\/\/127\.0\.0\.1:(\d+)/, 60, "$dir/azurite.out")
+    or BAIL_OUT('the Blob service did not start: ' . $azurite->log_text);
+
+my $pond = Headpond->start(config => { accounts => [{ name => $ACCOUNT, origin => "http://127.0.0.1:$port/$ACCOUNT" }] });
+my $endpoint = "http://$pond->{http}/$ACCOUNT";
+
+# Runs a client to its end; its output goes to the test's when it fails.
+sub run_client {
+    my ($what, $env, @command) = @_;
+    my $process = Headpond::Process->start(command => \@command, log => "$dir/client.err", out => "$dir/client.out", env => $env);
+    my $status = $process->wait_end(180) // $process->stop_now;
+    my $out = Headpond::Process::slurp("$dir/client.out");
+    is($status, 0, $what) or diag($out . Headpond::Process::slurp("$dir/client.err"));
+    unlink "$dir/client.err";
+    return $out;
+}
+
+subtest '@azure/storage-blob' => sub {
+    my $before = $pond->metric('headpond_requests_total', cache => 'hit');
+    my $out = run_client('every step', { NODE_PATH => $modules }, $node, "$Headpond::source/t/clients/storage_blob.js", $endpoint, $ACCOUNT, $KEY, 'from-js');
+    like($out, qr/^delete: ok/m, 'to the last');
+    cmp_ok($pond->metric('headpond_requests_total', cache => 'hit'), '>', $before, 'reads by SAS hit');
+};
+
+subtest 'azure-storage-blob for Python' => sub {
+    plan skip_all => 'python3-azure-storage is not installed' if system("/usr/bin/python3 -c 'import azure.storage.blob' 2>/dev/null");
+    my $before = $pond->metric('headpond_requests_total', cache => 'hit');
+    my $out = run_client('every step', {}, '/usr/bin/python3', "$Headpond::source/t/clients/storage_blob.py", $endpoint, $ACCOUNT, $KEY, 'from-python');
+    like($out, qr/^delete: ok/m, 'to the last');
+    cmp_ok($pond->metric('headpond_requests_total', cache => 'hit'), '>', $before, 'reads by SAS hit');
+};
+
+subtest 'rclone' => sub {
+    plan skip_all => 'rclone is not installed' if system('command -v rclone >/dev/null');
+    my %env = (RCLONE_CONFIG => "$dir/rclone.conf", RCLONE_CONFIG_POND_TYPE => 'azureblob', RCLONE_CONFIG_POND_ACCOUNT => $ACCOUNT,
+        RCLONE_CONFIG_POND_KEY => $KEY, RCLONE_CONFIG_POND_USE_EMULATOR => 'true', RCLONE_CONFIG_POND_ENDPOINT => $endpoint);
+    my @rclone = ('rclone', '--retries', '1', '--low-level-retries', '1');
+    mkdir "$dir/files";
+    mkdir "$dir/files/sub";
+    my %size = ('files/empty' => 0, 'files/small' => 1000, 'files/sub/large' => (9 << 20) + 7);
+    for my $name (keys %size) {
+        open my $file, '>', "$dir/$name" or die;
+        print $file map { pack 'N', int rand 2**32 } 1 .. $size{$name} / 4;
+        close $file;
+    }
+    run_client('make a container', \%env, @rclone, 'mkdir', 'pond:from-rclone');
+    run_client('upload', \%env, @rclone, 'copy', "$dir/files", 'pond:from-rclone');
+    my $list = run_client('list', \%env, @rclone, 'lsf', '-R', '--files-only', 'pond:from-rclone');
+    is(join(' ', sort split /\n/, $list), 'empty small sub/large', 'all three');
+    run_client('compare what is there', \%env, @rclone, 'check', '--download', "$dir/files", 'pond:from-rclone');
+    run_client('download', \%env, @rclone, 'copy', 'pond:from-rclone', "$dir/back");
+    is(system('diff', '-r', "$dir/files", "$dir/back"), 0, 'what came back is what went');
+    my $range = run_client('a range', \%env, @rclone, 'cat', '--offset', '5000000', '--count', '1000', 'pond:from-rclone/sub/large');
+    open my $file, '<', "$dir/files/sub/large" or die;
+    seek $file, 5_000_000, 0;
+    read $file, my $expected, 1000;
+    ok($range eq $expected, 'the right bytes');
+    run_client('properties', \%env, @rclone, 'lsjson', 'pond:from-rclone/small');
+    run_client('delete', \%env, @rclone, 'purge', 'pond:from-rclone');
+};
+
+push @Headpond::Origin::secrets, $KEY;
+$pond->stop;
+$azurite->stop;
+done_testing();
