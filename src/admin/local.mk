@@ -1,2 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
-libheadpond_a_SOURCES +=
+libheadpond_a_SOURCES += \
+	src/admin/admin.c src/admin/admin.h

@@ -28,6 +28,7 @@
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
     X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
+    X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "", "Access log lines dropped because the writer was too slow") \
     X(LOG_LINES, COUNTER, "headpond_log_lines_total", "level", "Log lines written") \
     X(REQUEST_SECONDS, HISTOGRAM, "headpond_request_seconds", "cache", "Time from request head to last byte") \
     X(FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_first_byte_seconds", "cache", "Time from request head to reply head") \

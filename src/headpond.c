@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* headpond.c: options, start, signals, end. What happens in each is in the rooms below. */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include <getopt.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "admin/admin.h"
+#include "base/clock.h"
+#include "base/conf.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "proxy/cores.h"
+#include "proxy/instance.h"
+#include "proxy/notify.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+#define DRAIN_LOOK_MS 20 /* how often a drain looks whether all have gone */
+
+enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING };
+static atomic_int phase = PHASE_STARTING;
+
+/* ---- Options ---- */
+
+struct options {
+    const char *file;
+    bool check;
+    bool dump;
+};
+
+static const char usage_text[] = "usage: headpond [-c FILE] [-t] [--dump-config] [--version] [--help]\n"
+                                 "  -c, --config FILE  the configuration; without it, the built-in defaults\n"
+                                 "  -t, --test         check the configuration and exit\n"
+                                 "      --dump-config  print the whole configuration, defaults filled in, and exit\n"
+                                 "      --version      print the version and exit\n"
+                                 "  -h, --help         print this and exit\n";
+
+/* The exit code, or -1 to go on. */
+static int parse_options(int argc, char **argv, struct options *options)
+{
+    enum { DUMP = 256, VERSION };
+    static const struct option known[] = {
+        {"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
+        {"dump-config", no_argument, NULL, DUMP}, {"version", no_argument, NULL, VERSION},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    for (int option; (option = getopt_long(argc, argv, "c:th", known, NULL)) != -1;) {
+        switch (option) {
+        case 'c':
+            options->file = optarg;
+            break;
+        case 't':
+            options->check = true;
+            break;
+        case DUMP:
+            options->dump = true;
+            break;
+        case VERSION:
+            printf("headpond %s\n", PACKAGE_VERSION);
+            return 0;
+        case 'h':
+            fputs(usage_text, stdout);
+            return 0;
+        default:
+            fputs(usage_text, stderr);
+            return 2;
+        }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "headpond: unexpected argument: %s\n%s", argv[optind], usage_text);
+        return 2;
+    }
+    return -1;
+}
+
+/* ---- The process ---- */
+
+/* Credentials pass through memory: no core file, no /proc/PID/mem for others of our user. Sanitizers must look at us.
+ */
+static void protect_memory(void)
+{
+#ifndef HEADPOND_SANITIZE
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Main takes these one by one with sigtimedwait; every other thread leaves them alone. */
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static const char *why_not_ready(void *arg)
+{
+    (void) arg;
+    switch (atomic_load(&phase)) {
+    case PHASE_RUNNING:
+        return NULL;
+    case PHASE_DRAINING:
+        return "draining";
+    default:
+        return "starting";
+    }
+}
+
+/* ---- Running ---- */
+
+/* Until SIGTERM or SIGINT. */
+static void serve(struct instance *instance, const sigset_t *signals)
+{
+    for (;;) {
+        int got = sigwaitinfo(signals, NULL);
+        if (got == SIGHUP)
+            instance_reopen_logs(instance);
+        else if (got == SIGTERM || got == SIGINT)
+            return;
+    }
+}
+
+/* Until nothing runs any more, drain_timeout, or a second signal. */
+static void drain(struct instance *instance, const struct conf *conf, const sigset_t *signals)
+{
+    atomic_store(&phase, PHASE_DRAINING);
+    notify_send("STOPPING=1\n");
+    log_event(DRAIN, "for at most %lld ms", (long long) conf->drain_timeout);
+    instance_drain(instance);
+    int64_t until = clock_mono_ms() + conf->drain_timeout;
+    const struct timespec look = {0, DRAIN_LOOK_MS * 1000000L};
+    while (!instance_idle(instance) && clock_mono_ms() < until) {
+        int got = sigtimedwait(signals, NULL, &look);
+        if (got == SIGTERM || got == SIGINT) {
+            log_event(STOP, "at once, on a second signal");
+            _exit(1);
+        }
+    }
+}
+
+static void tell_ready(void)
+{
+    char text[64];
+    atomic_store(&phase, PHASE_RUNNING);
+    snprintf(text, sizeof text, "READY=1\nMAINPID=%ld\n", (long) getpid());
+    notify_send(text);
+}
+
+static int run(const struct conf *conf)
+{
+    struct admin *admin = admin_new(&(struct admin_hooks){why_not_ready, NULL});
+    struct instance_options options = {
+        .conf = conf,
+        .workers = conf->workers > 0 ? (unsigned) conf->workers : cores_available(""),
+        .admin = admin_handler(admin),
+    };
+    struct instance *instance;
+    struct strbuf error = {0};
+    sigset_t signals;
+    block_signals(&signals);
+    int code = 0;
+    if (instance_start(&options, &instance, &error) == STATUS_OK) {
+        log_event(START, "version=%s workers=%u", PACKAGE_VERSION, options.workers);
+        tell_ready();
+        serve(instance, &signals);
+        drain(instance, conf, &signals);
+        instance_stop(&instance);
+        log_event(STOP, "all requests have ended");
+    } else {
+        fprintf(stderr, "headpond: %s\n", error.ptr == NULL ? "cannot start" : error.ptr);
+        code = 1;
+    }
+    strbuf_free(&error);
+    admin_free(&admin);
+    return code;
+}
+
+static int dump(const struct conf *conf)
+{
+    struct strbuf text = {0};
+    conf_dump(conf, &text);
+    fwrite(text.ptr, 1, text.len, stdout);
+    strbuf_free(&text);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+    mem_init();
+    struct options options = {0};
+    int code = parse_options(argc, argv, &options);
+    if (code >= 0)
+        return code;
+    struct conf *conf = NULL;
+    struct strbuf error = {0};
+    if (conf_load(options.file, &conf, &error) != STATUS_OK) {
+        fprintf(stderr, "headpond: %s\n", error.ptr == NULL ? "cannot read the configuration" : error.ptr);
+        strbuf_free(&error);
+        return 1;
+    }
+    enum log_level level;
+    if (log_level_parse(str_from(conf->log_level), &level))
+        log_set_level(level);
+    if (options.dump) {
+        code = dump(conf);
+    } else if (options.check) {
+        fprintf(stderr, "headpond: %s: the configuration is good\n", options.file == NULL ? "built-in" : options.file);
+        code = 0;
+    } else {
+        protect_memory();
+        raise_descriptor_limit();
+        mem_set_limit((size_t) conf->memory);
+        code = run(conf);
+    }
+    conf_free(conf);
+    return code;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * access_line.c: JSON by hand: one line a request at full speed, so no printf and no tree of values.
+ *
+ * What clients wrote is escaped byte by byte: bytes of 0x80 and above become \u00XX, so the line is valid UTF-8
+ * whatever the target held. The target is redacted before that, on a copy.
+ */
+#include "proxy/access_line.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+
+#define TARGET_MAX 1024 /* bytes of the target that are shown; escaping makes six of one at worst */
+#define SHORT_MAX 64    /* of the other texts a client chose */
+
+static char *put(char *at, struct str text)
+{
+    memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
+static char *put_number(char *at, uint64_t value)
+{
+    char digits[20];
+    unsigned n = 0;
+    do {
+        digits[n++] = (char) ('0' + value % 10);
+    } while ((value /= 10) > 0);
+    while (n > 0)
+        *at++ = digits[--n];
+    return at;
+}
+
+/* Milliseconds with three decimals. */
+static char *put_ms(char *at, int64_t us)
+{
+    if (us < 0)
+        us = 0;
+    at = put_number(at, (uint64_t) us / 1000);
+    unsigned rest = (unsigned) (us % 1000);
+    *at++ = '.';
+    *at++ = (char) ('0' + rest / 100);
+    *at++ = (char) ('0' + rest / 10 % 10);
+    *at++ = (char) ('0' + rest % 10);
+    return at;
+}
+
+static char *put_escaped(char *at, struct str text)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char c = (unsigned char) text.ptr[i];
+        if (c == '"' || c == '\\') {
+            *at++ = '\\';
+            *at++ = (char) c;
+        } else if (c >= 0x20 && c < 0x7f) {
+            *at++ = (char) c;
+        } else {
+            at = put(at, STR("\\u00"));
+            *at++ = hex[c >> 4];
+            *at++ = hex[c & 15];
+        }
+    }
+    return at;
+}
+
+static char *put_text(char *at, struct str name, struct str value)
+{
+    at = put(at, name);
+    *at++ = '"';
+    if (value.len > SHORT_MAX)
+        value.len = SHORT_MAX;
+    at = put_escaped(at, value);
+    *at++ = '"';
+    return at;
+}
+
+/* ---- The target, redacted ---- */
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char) (c | 0x20);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Whether a parameter's name reads `sig` after decoding, also when it was encoded more than once. */
+static bool names_signature(struct str name)
+{
+    char plain[32];
+    size_t len = name.len;
+    if (len > sizeof plain - 1)
+        return false;
+    if (len > 0)
+        memcpy(plain, name.ptr, len);
+    for (bool again = true; again;) {
+        again = false;
+        size_t to = 0;
+        for (size_t i = 0; i < len; i++, to++) {
+            plain[to] = plain[i];
+            if (plain[i] == '%' && i + 2 < len && hex_digit(plain[i + 1]) >= 0 && hex_digit(plain[i + 2]) >= 0) {
+                plain[to] = (char) (hex_digit(plain[i + 1]) * 16 + hex_digit(plain[i + 2]));
+                i += 2;
+                again = true;
+            }
+        }
+        len = to;
+    }
+    return str_ieq(str_trim((struct str){plain, len}), STR("sig"));
+}
+
+/* Copies the target without its signature to out[TARGET_MAX + 4] and returns what is there. */
+static struct str target_redacted(struct str target, char *out)
+{
+    size_t len = 0;
+    bool cut = false;
+    struct str query = STR_NULL;
+    struct str path = str_split(target, '?', &query);
+    if (path.len > TARGET_MAX) {
+        path.len = TARGET_MAX;
+        cut = true;
+    }
+    if (path.len > 0)
+        memcpy(out, path.ptr, path.len);
+    len = path.len;
+    char before = '?';
+    while (query.ptr != NULL && !cut) {
+        struct str part = str_split(query, '&', &query);
+        ptrdiff_t equals = str_find(part, '=');
+        struct str name = equals < 0 ? part : (struct str){part.ptr, (size_t) equals};
+        bool secret = equals >= 0 && names_signature(name);
+        struct str shown = secret ? (struct str){part.ptr, (size_t) equals + 1} : part;
+        if (len + 1 + shown.len + (secret ? 3 : 0) > TARGET_MAX) {
+            cut = true;
+            break;
+        }
+        out[len++] = before;
+        before = '&';
+        if (shown.len > 0)
+            memcpy(out + len, shown.ptr, shown.len);
+        len += shown.len;
+        if (secret) {
+            memcpy(out + len, "xxx", 3);
+            len += 3;
+        }
+    }
+    if (cut) {
+        memcpy(out + len, "...", 3);
+        len += 3;
+    }
+    out[len] = '\0';
+    if (memchr(out, '\0', len) == NULL)
+        log_redact(out); /* the second fence, e.g. a URL with a signature as a parameter's value */
+    return (struct str){out, len};
+}
+
+/* ---- The line ---- */
+
+static char *put_time(char *at, struct access_clock *clock)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (clock->second != now.tv_sec) {
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        strftime(clock->text, sizeof clock->text, "%Y-%m-%dT%H:%M:%S", &utc);
+        clock->second = now.tv_sec;
+    }
+    at = put(at, str_from(clock->text));
+    unsigned ms = (unsigned) (now.tv_nsec / 1000000);
+    *at++ = '.';
+    *at++ = (char) ('0' + ms / 100);
+    *at++ = (char) ('0' + ms / 10 % 10);
+    *at++ = (char) ('0' + ms % 10);
+    *at++ = 'Z';
+    return at;
+}
+
+static char *put_peer(char *at, const struct sockaddr *peer)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    if (peer != NULL && peer->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *) (const void *) peer)->sin_addr, text, sizeof text);
+    else if (peer != NULL && peer->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) (const void *) peer)->sin6_addr, text, sizeof text);
+    return put(at, str_from(text));
+}
+
+static struct str version_text(enum http_version version)
+{
+    switch (version) {
+    case HTTP_1_0:
+        return STR("http/1.0");
+    case HTTP_1_1:
+        return STR("http/1.1");
+    case HTTP_2:
+        return STR("h2");
+    }
+    return STR("");
+}
+
+size_t access_line(struct access_clock *clock, const struct access_entry *entry, char *out)
+{
+    char target[TARGET_MAX + 4];
+    char *at = put(out, STR("{\"time\":\""));
+    at = put_time(at, clock);
+    at = put(at, STR("\",\"client\":\""));
+    at = put_peer(at, entry->peer);
+    *at++ = '"';
+    at = put_text(at, STR(",\"method\":"), entry->method);
+    at = put(at, STR(",\"target\":\""));
+    at = put_escaped(at, target_redacted(entry->target, target));
+    at = put(at, STR("\",\"status\":"));
+    at = put_number(at, (uint64_t) (entry->status < 0 ? 0 : entry->status));
+    at = put(at, STR(",\"sent\":"));
+    at = put_number(at, entry->sent);
+    at = put(at, STR(",\"received\":"));
+    at = put_number(at, entry->received);
+    at = put_text(at, STR(",\"cache\":"), str_from(entry->cache));
+    if (entry->detail != NULL)
+        at = put_text(at, STR(",\"detail\":"), str_from(entry->detail));
+    if (entry->account.ptr != NULL)
+        at = put_text(at, STR(",\"account\":"), entry->account);
+    if (entry->first_us >= 0) {
+        at = put(at, STR(",\"first_ms\":"));
+        at = put_ms(at, entry->first_us);
+    }
+    at = put(at, STR(",\"total_ms\":"));
+    at = put_ms(at, entry->total_us);
+    at = put_text(at, STR(",\"protocol\":"), version_text(entry->version));
+    at = put(at, entry->tls ? STR(",\"tls\":true") : STR(",\"tls\":false"));
+    at = put_text(at, STR(",\"end\":"), str_from(status_name(entry->end)));
+    at = put(at, STR("}\n"));
+    return (size_t) (at - out);
+}

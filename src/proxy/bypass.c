@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * bypass.c: the states of a request that goes to the origin as the client made it: reads that are not for the cache,
+ * and every write, which is fenced first.
+ */
+#include "proxy/request.h"
+
+static void on_raised(void *arg)
+{
+    request_run(arg, REQUEST_FORWARD);
+}
+
+enum request_state bypass_fence(struct request *request)
+{
+    request->invalidation = invalidation_raise(request->home->proxy, request->home->loop, &request->route,
+                                               request->x->arena, on_raised, request);
+    return request->invalidation == NULL ? REQUEST_FORWARD : REQUEST_WAIT;
+}
+
+static void on_head(void *arg, const struct http_response *head, enum status why)
+{
+    struct request *request = arg;
+    if (head == NULL) {
+        forward_leave(&request->forward);
+        request_run(request, request_fail(request, why));
+        return;
+    }
+    request->origin_head = head;
+    request_run(request, REQUEST_RELAY);
+}
+
+enum request_state bypass_forward(struct request *request)
+{
+    read_forget(request);
+    request->forward =
+        forward_start(request->home, request->x, &request->route, &request->invalidation, on_head, request);
+    return REQUEST_WAIT;
+}
+
+enum request_state bypass_relay(struct request *request)
+{
+    const struct http_response *origin = request->origin_head;
+    request->origin_head = NULL;
+    struct http_response head = {.status = origin->status, .content_length = origin->content_length};
+    reply_copy_relayed(&head, &request->facts, &origin->headers);
+    struct source *body = forward_into_body(&request->forward);
+    http_reply(request->x, &head, &body);
+    return REQUEST_SENT;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward.c: builds the forwarded head and decides what becomes of a write whose client has left.
+ *
+ * The head is the client's own: nothing is added but Via, nothing taken but what belongs to one hop. Host is the origin
+ * client's to set (Shared Key does not sign it).
+ */
+#include "proxy/forward.h"
+
+#include "base/mem.h"
+#include "proxy/upload.h"
+
+struct forward {
+    struct list link; /* home->forwards */
+    struct origin_fetch *fetch;
+    struct upload *upload; /* NULL: no body */
+    struct invalidation *invalidation;
+    forward_head_f *head; /* NULL: the client has left */
+    void *arg;
+    bool answered;
+};
+
+static void forward_free(struct forward *forward)
+{
+    list_remove(&forward->link);
+    origin_fetch_close(&forward->fetch);
+    upload_unref(&forward->upload);
+    invalidation_lift(&forward->invalidation, false);
+    mem_free(forward);
+}
+
+static void on_head(void *arg, const struct http_response *head, enum status why)
+{
+    struct forward *forward = arg;
+    bool refused = head != NULL && head->status >= 400 && head->status < 500;
+    forward->answered = true;
+    invalidation_lift(&forward->invalidation, refused);
+    if (forward->head == NULL)
+        forward_free(forward);
+    else
+        forward->head(forward->arg, head, why);
+}
+
+static struct str via_of(enum http_version version)
+{
+    switch (version) {
+    case HTTP_1_0:
+        return STR("1.0 headpond");
+    case HTTP_1_1:
+        return STR("1.1 headpond");
+    case HTTP_2:
+        return STR("2.0 headpond");
+    }
+    return STR("1.1 headpond");
+}
+
+static void forwarded_headers(struct http_headers *to, const struct http_exchange *x)
+{
+    const struct http_headers *from = &x->request.headers;
+    to->arena = x->arena;
+    to->count = 0;
+    to->room = from->count + 1;
+    to->items = arena_alloc(x->arena, to->room * sizeof *to->items);
+    for (unsigned i = 0; i < from->count; i++) {
+        if (http_header_hop_by_hop(from->items[i].name) || str_ieq(from->items[i].name, STR("Expect")))
+            continue;
+        http_headers_add(to, from->items[i].name, from->items[i].value);
+    }
+    http_headers_add(to, STR("Via"), via_of(x->request.version));
+}
+
+struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
+                              struct invalidation **invalidation, forward_head_f *head, void *arg)
+{
+    struct forward *forward = mem_calloc(1, sizeof *forward);
+    forward->head = head;
+    forward->arg = arg;
+    forward->invalidation = *invalidation;
+    *invalidation = NULL;
+    list_add_tail(&home->forwards, &forward->link);
+
+    struct http_headers headers;
+    forwarded_headers(&headers, x);
+    struct source *body = http_take_body(x);
+    bool safe = x->request.method == HTTP_GET || x->request.method == HTTP_HEAD;
+    struct origin_request request = {
+        .account = route->account->name,
+        .base = route->origin,
+        .ca_file = route->account->row->origin_ca,
+        .method = x->request.method_text,
+        .target = route->target,
+        .headers = &headers,
+        .content_length = x->request.content_length,
+        .retry = safe && body == NULL,
+    };
+    if (body != NULL) {
+        forward->upload = upload_new(&body, x->request.content_length);
+        body = upload_source(forward->upload);
+    }
+    struct origin_events events = {on_head, forward};
+    forward->fetch = origin_fetch_start(home->loop, &home->proxy->limits, &request, &body, &events);
+    return forward;
+}
+
+struct source *forward_into_body(struct forward **forward)
+{
+    struct source *body = origin_fetch_into_source(&(*forward)->fetch);
+    forward_free(*forward);
+    *forward = NULL;
+    return body;
+}
+
+void forward_leave(struct forward **forward)
+{
+    struct forward *gone = *forward;
+    *forward = NULL;
+    if (gone == NULL)
+        return;
+    bool sent = gone->upload == NULL || upload_complete(gone->upload);
+    if (gone->upload != NULL)
+        upload_cut(gone->upload);
+    if (gone->answered || gone->invalidation == NULL || !sent)
+        forward_free(gone);
+    else
+        gone->head = NULL;
+}
+
+void forward_close_all(struct proxy_loop *home)
+{
+    while (!list_empty(&home->forwards))
+        forward_free(LIST_ENTRY(home->forwards.next, struct forward, link));
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward.h: a client's own request on its way to the origin, until the reply's head is there.
+ *
+ * A write outlives its client: once the origin has got all of it, it will be done whether or not somebody still waits,
+ * so the fence may only be lifted when the answer has come. Everything else ends with the request. Own loop.
+ */
+#ifndef HEADPOND_PROXY_FORWARD_H
+#define HEADPOND_PROXY_FORWARD_H
+
+#include "http/exchange.h"
+#include "proxy/invalidate.h"
+#include "proxy/proxy.h"
+#include "proxy/route.h"
+
+struct forward;
+
+/* Called once, from the loop, never from inside forward_start: the reply's head (good during the call), or NULL and why
+ * there is none. The fences have been lifted by then. */
+typedef void forward_head_f(void *arg, const struct http_response *head, enum status why);
+
+/* Takes the exchange's body and *invalidation (which may hold NULL). */
+struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
+                              struct invalidation **invalidation, forward_head_f *head, void *arg);
+/* After a head: the reply's body as a source of its own. Consumes the forward. */
+struct source *forward_into_body(struct forward **forward);
+/* The client is gone, or there was no head. No callback follows. Empties the pointer; *forward may be NULL. */
+void forward_leave(struct forward **forward);
+/* The loop ends: gives up what is under way. */
+void forward_close_all(struct proxy_loop *home);
+
+#endif

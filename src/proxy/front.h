@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * front.h: a set of listening addresses and the servers behind them, one a loop. The blob listeners are one front on
+ * all loops, the admin listener another on loop 0.
+ */
+#ifndef HEADPOND_PROXY_FRONT_H
+#define HEADPOND_PROXY_FRONT_H
+
+#include "base/status.h"
+#include "base/str.h"
+#include "http/exchange.h"
+#include "http/server.h"
+
+struct front;
+struct loop;
+
+struct front_options {
+    const struct http_handler *handler; /* outlives the front */
+    struct http_limits limits;
+    int max_connections;
+    unsigned loop_count; /* sockets an address: loops 0..loop_count-1 */
+};
+
+struct front *front_new(const struct front_options *options);
+/* Binds the address (nobody accepts yet). `certificate` and `key` may be NULL: cleartext. `scheme` is what the log
+ * calls it in place of http and https, or NULL. On failure *error holds one line that says what to do. Before the loops
+ * start. */
+enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
+                       const char *scheme, struct strbuf *error) STATUS_CHECKED;
+/* After the loops have been joined. Empties the pointer. */
+void front_free(struct front **front);
+
+/* On each loop: starts accepting. */
+void front_loop_open(struct front *front, struct loop *loop);
+/* No new connections or requests; what runs may end. Harmless when repeated. */
+void front_loop_drain(struct front *front, struct loop *loop);
+/* Cuts what is left; the last exchange has finished when it returns. */
+void front_loop_close(struct front *front, struct loop *loop);
+
+/* Open connections on all loops. Any thread. */
+int front_connections(const struct front *front);
+/* A log line for each address, with the port it really has. */
+void front_tell(const struct front *front);
+
+#endif

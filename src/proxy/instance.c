@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * instance.c: order is everything here. Up: what may fail for an outside reason comes first (files, addresses, disks),
+ * the loops last. Down: requests end on every loop before any loop takes its part of the cache away, since a request on
+ * one may wait for a fill on another.
+ */
+#include "proxy/instance.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/mem.h"
+#include "base/worker.h"
+#include "cache/cache.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "origin/client.h"
+#include "proxy/access_log.h"
+#include "proxy/front.h"
+#include "proxy/proxy.h"
+#include "store/store.h"
+
+#define ADMIN_CONNECTIONS 256
+#define WORKER_THREADS 2
+#define WORKER_QUEUE 1024
+
+struct instance {
+    const struct conf *conf;
+    struct access_log *access_log;
+    struct store *store;
+    struct cache *cache;
+    struct proxy *proxy;
+    struct front *blobs;
+    struct front *admin;
+    struct loop **loops;
+    unsigned loop_count;
+    bool running;
+};
+
+/* ---- The same thing on every loop ---- */
+
+struct errand {
+    struct letter letter;
+    struct instance *instance;
+    struct loop *loop;
+    void (*run)(struct instance *instance, struct loop *loop);
+    struct errands *all;
+};
+
+struct errands {
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    unsigned left;
+};
+
+static void on_errand(struct letter *letter)
+{
+    struct errand *errand = (struct errand *) (void *) letter; /* its first member */
+    errand->run(errand->instance, errand->loop);
+    struct errands *all = errand->all;
+    pthread_mutex_lock(&all->lock);
+    if (--all->left == 0)
+        pthread_cond_signal(&all->done);
+    pthread_mutex_unlock(&all->lock);
+}
+
+/* Runs it on each loop and waits for all of them. */
+static void on_each_loop(struct instance *instance, void (*run)(struct instance *instance, struct loop *loop))
+{
+    struct errands all = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, instance->loop_count};
+    struct errand *errands = mem_calloc(instance->loop_count, sizeof *errands);
+    for (unsigned i = 0; i < instance->loop_count; i++) {
+        errands[i] = (struct errand){{NULL, on_errand}, instance, instance->loops[i], run, &all};
+        loop_post(instance->loops[i], &errands[i].letter);
+    }
+    pthread_mutex_lock(&all.lock);
+    while (all.left > 0)
+        pthread_cond_wait(&all.done, &all.lock);
+    pthread_mutex_unlock(&all.lock);
+    pthread_mutex_destroy(&all.lock);
+    pthread_cond_destroy(&all.done);
+    mem_free(errands);
+}
+
+/* ---- A loop's life ---- */
+
+static void loop_begin(struct loop *loop, void *arg)
+{
+    struct instance *instance = arg;
+    cache_loop_init(instance->cache, loop);
+    proxy_loop_init(instance->proxy, loop);
+}
+
+static void loop_end(struct loop *loop, void *arg)
+{
+    struct instance *instance = arg;
+    cache_loop_fini(instance->cache, loop);
+    origin_loop_fini(loop);
+    conn_loop_fini(loop);
+}
+
+static void loop_accept(struct instance *instance, struct loop *loop)
+{
+    front_loop_open(instance->blobs, loop);
+    if (loop_id(loop) == 0 && instance->admin != NULL)
+        front_loop_open(instance->admin, loop);
+}
+
+static void loop_drain(struct instance *instance, struct loop *loop)
+{
+    front_loop_drain(instance->blobs, loop);
+}
+
+static void loop_cut(struct instance *instance, struct loop *loop)
+{
+    front_loop_close(instance->blobs, loop);
+    if (loop_id(loop) == 0 && instance->admin != NULL)
+        front_loop_close(instance->admin, loop);
+    proxy_loop_fini(instance->proxy, loop);
+}
+
+/* Letters that the cut has caused arrive before this one does. */
+static void loop_settle(struct instance *instance, struct loop *loop)
+{
+    (void) instance;
+    (void) loop;
+}
+
+/* ---- Up ---- */
+
+static void *codec_decode(struct str record, uint64_t length)
+{
+    return object_decode(record, length);
+}
+
+static void codec_free(void *decoded)
+{
+    object_free(decoded);
+}
+
+static enum status open_store(struct instance *instance, struct strbuf *error)
+{
+    static const struct store_record_codec codec = {codec_decode, codec_free};
+    const struct conf *conf = instance->conf;
+    store_set_codec(&codec);
+    struct store_disk *disks = mem_calloc(conf->store_count + 1, sizeof *disks);
+    for (unsigned i = 0; i < conf->store_count; i++)
+        disks[i] = (struct store_disk){conf->store[i].path, conf->store[i].size};
+    enum status status = store_open(disks, conf->store_count, (uint32_t) conf->block_size, &instance->store, error);
+    mem_free(disks);
+    return status;
+}
+
+static enum status bind_addresses(struct instance *instance, const struct http_handler *admin, struct strbuf *error)
+{
+    const struct conf *conf = instance->conf;
+    struct front_options options = {
+        .handler = &instance->proxy->handler,
+        .limits = http_limits_default,
+        .max_connections = (int) conf->max_connections,
+        .loop_count = instance->loop_count,
+    };
+    options.limits.header_timeout = conf->header_timeout;
+    options.limits.idle_timeout = conf->idle_timeout;
+    options.limits.send_timeout = conf->send_timeout;
+    instance->blobs = front_new(&options);
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < conf->listen_count && status == STATUS_OK; i++) {
+        const struct conf_listen *listen = &conf->listen[i];
+        status = front_bind(instance->blobs, listen->address, listen->certificate, listen->key, NULL, error);
+    }
+    if (status != STATUS_OK || conf->admin == NULL)
+        return status;
+    options.handler = admin;
+    options.max_connections = ADMIN_CONNECTIONS;
+    options.loop_count = 1;
+    instance->admin = front_new(&options);
+    return front_bind(instance->admin, conf->admin, NULL, NULL, "admin", error);
+}
+
+/* Everything that may be refused. The cache and the proxy come between the store and the addresses because each holds
+ * on to the one before it. */
+static enum status prepare(struct instance *instance, const struct instance_options *options, struct strbuf *error)
+{
+    const struct conf *conf = instance->conf;
+    enum status status = access_log_open(conf->access_log, &instance->access_log, error);
+    if (status != STATUS_OK)
+        return status;
+    instance->proxy = proxy_new(conf, instance->access_log);
+    status = bind_addresses(instance, options->admin, error);
+    if (status != STATUS_OK)
+        return status;
+    return open_store(instance, error);
+}
+
+static void start_loops(struct instance *instance)
+{
+    struct cache_config config = {
+        .store = instance->store,
+        .loops = instance->loops,
+        .loop_count = instance->loop_count,
+        .limits = proxy_origin_limits(instance->conf),
+    };
+    for (unsigned i = 0; i < instance->loop_count; i++)
+        instance->loops[i] = loop_new(i);
+    instance->cache = cache_new(&config);
+    instance->proxy->cache = instance->cache;
+    worker_start(WORKER_THREADS, WORKER_QUEUE);
+    for (unsigned i = 0; i < instance->loop_count; i++)
+        loop_start(instance->loops[i], loop_begin, loop_end, instance);
+    instance->running = true;
+    on_each_loop(instance, loop_accept);
+}
+
+enum status instance_start(const struct instance_options *options, struct instance **instance, struct strbuf *error)
+{
+    struct instance *made = mem_calloc(1, sizeof *made);
+    made->conf = options->conf;
+    made->loop_count = options->workers;
+    made->loops = mem_calloc(made->loop_count, sizeof(struct loop *));
+    *instance = made;
+    enum status status = prepare(made, options, error);
+    if (status != STATUS_OK) {
+        instance_stop(instance);
+        return status;
+    }
+    start_loops(made);
+    front_tell(made->blobs);
+    if (made->admin != NULL)
+        front_tell(made->admin);
+    return STATUS_OK;
+}
+
+/* ---- Down ---- */
+
+void instance_drain(struct instance *instance)
+{
+    on_each_loop(instance, loop_drain);
+}
+
+bool instance_idle(const struct instance *instance)
+{
+    return front_connections(instance->blobs) == 0;
+}
+
+static void stop_loops(struct instance *instance)
+{
+    on_each_loop(instance, loop_cut);
+    on_each_loop(instance, loop_settle);
+    on_each_loop(instance, loop_settle); /* and the letters those have caused */
+    for (unsigned i = 0; i < instance->loop_count; i++)
+        loop_stop(instance->loops[i]);
+    for (unsigned i = 0; i < instance->loop_count; i++)
+        loop_join(instance->loops[i]);
+    worker_stop();
+}
+
+void instance_stop(struct instance **instance)
+{
+    struct instance *gone = *instance;
+    *instance = NULL;
+    if (gone == NULL)
+        return;
+    if (gone->running)
+        stop_loops(gone);
+    if (gone->store != NULL)
+        store_close(gone->store);
+    if (gone->cache != NULL)
+        cache_free(gone->cache);
+    for (unsigned i = 0; i < gone->loop_count; i++) {
+        if (gone->loops[i] != NULL)
+            loop_free(gone->loops[i]);
+    }
+    front_free(&gone->blobs);
+    front_free(&gone->admin);
+    proxy_free(&gone->proxy);
+    access_log_close(&gone->access_log);
+    mem_free(gone->loops);
+    mem_free(gone);
+}
+
+void instance_reopen_logs(struct instance *instance)
+{
+    access_log_reopen(instance->access_log);
+}

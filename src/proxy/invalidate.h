@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * invalidate.h: all the fences of one write (decision 5): raised before it is forwarded, lifted when it has ended. One
+ * write may need several: the blob it names, the base blob of a snapshot, the container's grants. Own loop.
+ */
+#ifndef HEADPOND_PROXY_INVALIDATE_H
+#define HEADPOND_PROXY_INVALIDATE_H
+
+#include <stdbool.h>
+
+#include "proxy/proxy.h"
+#include "proxy/route.h"
+
+struct invalidation;
+
+/* NULL: the write touches nothing that is kept. Else `raised` is called once when it may be forwarded, never from
+ * inside this call. Copies what it needs of the route, so that it may outlive the request. */
+struct invalidation *invalidation_raise(struct proxy *proxy, struct loop *loop, const struct route *route,
+                                        struct arena *arena, void (*raised)(void *arg), void *arg);
+/* The write has ended, at any time, also before `raised` came (which will not come then). `refused`: nothing changed;
+ * else it was done, or nobody knows. Empties the pointer; *invalidation may be NULL. */
+void invalidation_lift(struct invalidation **invalidation, bool refused);
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * meter.h: a loop's own pointers to the cells of the request metrics, so that counting a request looks no label up.
+ */
+#ifndef HEADPOND_PROXY_METER_H
+#define HEADPOND_PROXY_METER_H
+
+#include <stdint.h>
+
+#include "http/message.h"
+#include "proxy/outcome.h"
+
+struct meter;
+
+/* One a loop. */
+struct meter *meter_new(void);
+void meter_free(struct meter **meter);
+
+/* One request that ended. `status` 0: the client got no head (counted as code 000). `first_us` < 0: likewise. */
+void meter_count(struct meter *meter, enum http_method method, enum outcome outcome, int status, int64_t first_us,
+                 int64_t total_us);
+
+#endif

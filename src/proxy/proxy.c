@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* proxy.c: makes and unmakes what the proxy's rooms share. */
+#include "proxy/proxy.h"
+
+#include "base/mem.h"
+#include "proxy/access_log.h"
+#include "proxy/forward.h"
+#include "proxy/meter.h"
+#include "proxy/request.h"
+#include "proxy/route.h"
+
+struct origin_limits proxy_origin_limits(const struct conf *conf)
+{
+    return (struct origin_limits){
+        .connect_timeout = conf->connect_timeout,
+        .first_byte_timeout = conf->first_byte_timeout,
+        .stall_timeout = conf->stall_timeout,
+        .retries = (unsigned) conf->origin_retries,
+    };
+}
+
+struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log)
+{
+    struct proxy *proxy = mem_calloc(1, sizeof *proxy);
+    proxy->conf = conf;
+    proxy->access_log = access_log;
+    proxy->routes = routes_new(conf);
+    proxy->limits = proxy_origin_limits(conf);
+    proxy->block_size = (uint32_t) conf->block_size;
+    proxy->stored = conf->store_count > 0;
+    proxy->handler = request_handler(proxy);
+    return proxy;
+}
+
+void proxy_free(struct proxy **proxy)
+{
+    struct proxy *gone = *proxy;
+    *proxy = NULL;
+    if (gone == NULL)
+        return;
+    routes_free(&gone->routes);
+    mem_free(gone);
+}
+
+void proxy_loop_init(struct proxy *proxy, struct loop *loop)
+{
+    struct proxy_loop *home = mem_calloc(1, sizeof *home);
+    home->proxy = proxy;
+    home->loop = loop;
+    home->meter = meter_new();
+    home->feed = access_feed_new(proxy->access_log, loop);
+    list_init(&home->forwards);
+    loop_set(loop, LOOP_SLOT_PROXY, home);
+}
+
+void proxy_loop_fini(struct proxy *proxy, struct loop *loop)
+{
+    (void) proxy;
+    struct proxy_loop *home = loop_get(loop, LOOP_SLOT_PROXY);
+    loop_set(loop, LOOP_SLOT_PROXY, NULL);
+    if (home == NULL)
+        return;
+    forward_close_all(home);
+    access_feed_free(&home->feed);
+    meter_free(&home->meter);
+    mem_free(home);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proxy.h: the blob proxy as a whole: what its rooms share, once a process and once a loop. The server code is given
+ * its handler and knows nothing else of it.
+ */
+#ifndef HEADPOND_PROXY_PROXY_H
+#define HEADPOND_PROXY_PROXY_H
+
+#include <stdbool.h>
+
+#include "base/conf.h"
+#include "base/list.h"
+#include "cache/cache.h"
+#include "http/exchange.h"
+#include "net/loop.h"
+#include "origin/client.h"
+
+struct access_log;
+struct access_feed;
+struct meter;
+struct routes;
+
+struct proxy {
+    const struct conf *conf;
+    struct cache *cache;           /* set before the loops start */
+    struct access_log *access_log; /* or NULL */
+    struct routes *routes;
+    struct origin_limits limits;
+    uint32_t block_size;
+    bool stored; /* there is a disk to keep things on */
+    struct http_handler handler;
+};
+
+/* A loop's own part, in LOOP_SLOT_PROXY. */
+struct proxy_loop {
+    struct proxy *proxy;
+    struct loop *loop;
+    struct meter *meter;
+    struct access_feed *feed;
+    struct list forwards; /* forward.c: under way to an origin */
+};
+
+/* The configuration and the log must outlive it; proxy->cache is the caller's to set. */
+struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log);
+/* After the loops have been joined. Empties the pointer. */
+void proxy_free(struct proxy **proxy);
+/* On the loop: at its start, and after its last exchange has finished. */
+void proxy_loop_init(struct proxy *proxy, struct loop *loop);
+void proxy_loop_fini(struct proxy *proxy, struct loop *loop);
+
+/* What origins are allowed, from the configuration. */
+struct origin_limits proxy_origin_limits(const struct conf *conf);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * read.c: the states of a read that the cache may answer.
+ *
+ * Two questions go to the cache: resolve (may it, and what is the blob) and the bytes. What the record says is taken
+ * for the answer unless the client's own preconditions show that it knows another generation: then the origin is asked
+ * once more before a client is told 412, or given the older bytes.
+ */
+#include "cache/object.h"
+#include "http/precondition.h"
+#include "proxy/request.h"
+
+#define RESOLVES_MAX 4     /* the first, and three after the generation changed under us */
+#define LOOKED_AT_MAX 1024 /* blocks that are looked up to tell a hit from a partial one */
+
+/* ---- RESOLVE ---- */
+
+void read_forget(struct request *request)
+{
+    if (request->resolved)
+        cache_result_fini(&request->result);
+    request->resolved = false;
+}
+
+static void on_resolved(void *arg, struct cache_result *result)
+{
+    struct request *request = arg;
+    request->resolve = NULL;
+    request->result = *result;
+    request->resolved = true;
+    request_run(request, REQUEST_DECIDE);
+}
+
+static void fill_query(struct request *request)
+{
+    const struct http_headers *headers = &request->x->request.headers;
+    struct cache_query *query = &request->query;
+    query->want = request->facts.head ? CACHE_WANT_HEAD : CACHE_WANT_GET;
+    query->first = request->range.kind == RANGE_BYTES ? request->range.first : 0;
+    query->last = request->range.kind == RANGE_BYTES ? request->range.last : RANGE_TO_END;
+    /* If-Match mostly holds (a client that reads on); these mostly end in 304. */
+    query->conditional = http_headers_find(headers, STR("If-None-Match")) != NULL ||
+                         http_headers_find(headers, STR("If-Modified-Since")) != NULL;
+    if (request->route.account->row->pinned_reads == CONF_PINNED_TRUST)
+        query->pinned = precondition_single_match(headers);
+}
+
+enum request_state read_resolve(struct request *request)
+{
+    struct cache *cache = request->home->proxy->cache;
+    if (request->resolves++ == 0)
+        fill_query(request);
+    if (cache_resolve_now(cache, &request->route.cache, &request->query, &request->result)) {
+        request->resolved = true;
+        return REQUEST_DECIDE;
+    }
+    request->resolve =
+        cache_resolve_start(cache, request->home->loop, &request->route.cache, &request->query, on_resolved, request);
+    return REQUEST_WAIT;
+}
+
+/* Asks again, past what is known. */
+static enum request_state resolve_again(struct request *request)
+{
+    read_forget(request);
+    request->query.validate = true;
+    request->query.pinned = STR_NULL;
+    return REQUEST_RESOLVE;
+}
+
+/* ---- DECIDE ---- */
+
+static enum outcome outcome_of(const struct request *request)
+{
+    switch (request->result.how) {
+    case CACHE_HIT:
+        return OUTCOME_HIT;
+    case CACHE_STALE:
+        return OUTCOME_STALE;
+    case CACHE_COLLAPSED:
+        return OUTCOME_COLLAPSED;
+    case CACHE_MISS:
+        break;
+    }
+    return request->home->proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
+}
+
+/* A condition that the record does not meet, or an If-None-Match that names a generation we do not have: what we know
+ * may be the older. */
+static bool may_be_outdated(const struct request *request, enum precondition verdict)
+{
+    if (request->query.validate || request->result.how != CACHE_HIT)
+        return false;
+    if (verdict == PRECONDITION_FAILED)
+        return true;
+    return verdict == PRECONDITION_PASS &&
+           http_headers_find(&request->x->request.headers, STR("If-None-Match")) != NULL;
+}
+
+static enum request_state decide_range(struct request *request)
+{
+    const struct object *object = request->result.object;
+    struct http_response head;
+    request->fit = range_resolve(request->range, object->length, &request->span);
+    if (request->fit == RANGE_UNSATISFIABLE) {
+        struct str text = reply_range_error(&head, &request->facts, object->length);
+        return request_reply_text(request, &head, text);
+    }
+    if (request->facts.head || request->span.bytes == 0)
+        return REQUEST_REPLY;
+    return REQUEST_PRIME;
+}
+
+static enum request_state decide_ready(struct request *request)
+{
+    const struct object *object = request->result.object;
+    enum precondition verdict =
+        precondition_evaluate(&request->x->request.headers, object->etag, object->last_modified_s);
+    if (may_be_outdated(request, verdict))
+        return resolve_again(request);
+    request->facts.outcome = outcome_of(request);
+    request->facts.validated_s = request->result.validated_s;
+    struct http_response head;
+    switch (verdict) {
+    case PRECONDITION_PASS:
+        return decide_range(request);
+    case PRECONDITION_NOT_MODIFIED:
+        reply_not_modified(&head, &request->facts, object);
+        return request_reply_text(request, &head, STR_NULL);
+    case PRECONDITION_FAILED:
+        request->error = &BLOB_ERROR_CONDITION_NOT_MET;
+        return REQUEST_REFUSE;
+    case PRECONDITION_NEEDS_ORIGIN:
+        break;
+    }
+    request->facts.outcome = OUTCOME_BYPASS;
+    request->facts.detail = "precondition";
+    return REQUEST_FORWARD;
+}
+
+enum request_state read_decide(struct request *request)
+{
+    switch (request->result.verdict) {
+    case CACHE_READY:
+        request->facts.detail = NULL;
+        return decide_ready(request);
+    case CACHE_ANSWER:
+        return REQUEST_ANSWER;
+    case CACHE_BYPASS:
+        request->facts.outcome = OUTCOME_BYPASS;
+        request->facts.detail = request->result.detail;
+        return REQUEST_FORWARD;
+    case CACHE_FAILED:
+        break;
+    }
+    request->facts.outcome = OUTCOME_MISS_UNSTORED;
+    return request_fail(request, request->result.status);
+}
+
+/* ---- PRIME ---- */
+
+/* A hit on the record is one on the bytes only if they are all there. */
+static void look_at_blocks(struct request *request)
+{
+    const struct proxy *proxy = request->home->proxy;
+    const struct store_generation *generation = request->result.generation;
+    uint64_t first = request->span.first;
+    uint64_t last = request->span.last;
+    if ((last - first) / proxy->block_size > LOOKED_AT_MAX)
+        last = first + (uint64_t) LOOKED_AT_MAX * proxy->block_size;
+    if (request->facts.outcome != OUTCOME_HIT || cache_has_all(proxy->cache, generation, first, last))
+        return;
+    request->facts.outcome = proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
+    for (uint64_t at = first; at <= last; at += proxy->block_size - at % proxy->block_size) {
+        if (cache_has_all(proxy->cache, generation, at, at)) {
+            request->facts.outcome = OUTCOME_PARTIAL;
+            return;
+        }
+    }
+}
+
+static void on_primed(void *arg)
+{
+    request_run(arg, REQUEST_PRIME);
+}
+
+static enum request_state prime_failed(struct request *request)
+{
+    enum status why = request->body->error;
+    source_close(&request->body);
+    if (why == STATUS_GENERATION_CHANGED && request->resolves < RESOLVES_MAX)
+        return resolve_again(request);
+    return request_fail(request, why);
+}
+
+enum request_state read_prime(struct request *request)
+{
+    const struct http_request *head = &request->x->request;
+    if (request->body == NULL) {
+        look_at_blocks(request);
+        bool plain = !head->tls && head->version != HTTP_2;
+        request->body = cache_read(request->home->proxy->cache, request->home->loop, &request->route.cache,
+                                   request->result.generation, request->span.first, request->span.last, plain);
+        source_listen(request->body, on_primed, request);
+    }
+    switch (cache_read_prime(request->body)) {
+    case SOURCE_WAIT:
+        return REQUEST_WAIT;
+    case SOURCE_FAILED:
+        return prime_failed(request);
+    case SOURCE_DATA:
+    case SOURCE_END:
+        break;
+    }
+    return REQUEST_REPLY;
+}
+
+/* ---- REPLY ---- */
+
+enum request_state read_reply(struct request *request)
+{
+    struct http_response head;
+    if (request->fit == RANGE_PARTIAL)
+        reply_range(&head, &request->facts, request->result.object, request->span.first, request->span.last);
+    else
+        reply_whole(&head, &request->facts, request->result.object);
+    http_reply(request->x, &head, &request->body);
+    return REQUEST_SENT;
+}
+
+/* ---- ANSWER ---- */
+
+enum request_state read_answer(struct request *request)
+{
+    const struct cache_answer *answer = request->result.answer;
+    struct reply_facts *facts = &request->facts;
+    facts->outcome = OUTCOME_MISS_UNSTORED;
+    struct http_response head = {.status = answer->head.status, .content_length = answer->head.content_length};
+    reply_copy_relayed(&head, facts, &answer->head.headers);
+    /* What was asked with is not what this client asked with. */
+    http_headers_remove(&head.headers, STR("x-ms-client-request-id"));
+    if (facts->client_request_id.ptr != NULL)
+        http_headers_add(&head.headers, STR("x-ms-client-request-id"), facts->client_request_id);
+    if (facts->head)
+        return request_reply_text(request, &head, STR_NULL);
+    head.content_length = (int64_t) answer->body.len;
+    return request_reply_text(request, &head, answer->body);
+}

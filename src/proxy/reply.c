@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reply.c: heads, written straight into the arena.
+ *
+ * Server says "headpond" on what we compose and stays the origin's on what we relay: the record holds no Server, and
+ * who reads a trace should see which of the two wrote the head. No client decides anything by it.
+ */
+#include "proxy/reply.h"
+
+#include <string.h>
+
+#include "cache/cache.h"
+
+#define OWN_FIELDS 16 /* at most what we add to a record's own fields */
+#define CLIENT_ID_MAX 1024
+
+/* ---- Pieces ---- */
+
+static size_t put_number(char *at, uint64_t value)
+{
+    char digits[20];
+    size_t n = 0;
+    do {
+        digits[n++] = (char) ('0' + value % 10);
+    } while ((value /= 10) > 0);
+    for (size_t i = 0; i < n; i++)
+        at[i] = digits[n - 1 - i];
+    return n;
+}
+
+static struct str number_str(struct arena *arena, uint64_t value)
+{
+    char *text = arena_alloc(arena, 20);
+    return (struct str){text, put_number(text, value)};
+}
+
+/* "bytes F-L/LENGTH" (RFC 9110, 14.4). */
+static struct str content_range(struct arena *arena, uint64_t first, uint64_t last, uint64_t length)
+{
+    char *text = arena_alloc(arena, 6 + 3 * 20 + 2);
+    memcpy(text, "bytes ", 6);
+    size_t len = 6 + put_number(text + 6, first);
+    text[len++] = '-';
+    len += put_number(text + len, last);
+    text[len++] = '/';
+    len += put_number(text + len, length);
+    return (struct str){text, len};
+}
+
+static struct str request_id(struct arena *arena)
+{
+    char *text = arena_alloc(arena, BLOB_REQUEST_ID_LENGTH + 1);
+    blob_request_id(text);
+    return (struct str){text, BLOB_REQUEST_ID_LENGTH};
+}
+
+static bool visible(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < 0x21 || text.ptr[i] > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+/* "2023-11-03" and the like: what may be echoed without thought. */
+static bool looks_like_version(struct str text)
+{
+    if (text.len != 10)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        bool dash = i == 4 || i == 7;
+        if (dash ? text.ptr[i] != '-' : text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    }
+    return true;
+}
+
+void reply_facts_from_request(struct reply_facts *facts, const struct http_request *request)
+{
+    facts->head = request->method == HTTP_HEAD;
+    struct str id = http_headers_get(&request->headers, STR("x-ms-client-request-id"));
+    facts->client_request_id = id.len > 0 && id.len <= CLIENT_ID_MAX && visible(id) ? id : STR_NULL;
+    struct str version = http_headers_get(&request->headers, STR("x-ms-version"));
+    facts->version = looks_like_version(version) ? version : STR(CACHE_MS_VERSION);
+}
+
+/* ---- Heads ---- */
+
+static struct str cache_status(const struct reply_facts *facts)
+{
+    struct str text = str_from(outcome_cache_status(facts->outcome));
+    if (facts->outcome != OUTCOME_BYPASS || facts->detail == NULL)
+        return text;
+    struct str detail = str_from(facts->detail);
+    char *joined = arena_alloc(facts->arena, text.len + detail.len + 11);
+    size_t len = text.len;
+    memcpy(joined, text.ptr, len);
+    memcpy(joined + len, "; detail=\"", 10);
+    len += 10;
+    memcpy(joined + len, detail.ptr, detail.len);
+    len += detail.len;
+    joined[len++] = '"';
+    return (struct str){joined, len};
+}
+
+/* An empty head with room for `fields` of the subject's own. */
+static void head_begin(struct http_response *head, const struct reply_facts *facts, int status, unsigned fields)
+{
+    head->status = status;
+    head->content_length = 0;
+    head->headers.arena = facts->arena;
+    head->headers.count = 0;
+    head->headers.room = fields + OWN_FIELDS;
+    head->headers.items = arena_alloc(facts->arena, head->headers.room * sizeof *head->headers.items);
+}
+
+static void head_add(struct http_response *head, struct str name, struct str value)
+{
+    http_headers_add(&head->headers, name, value);
+}
+
+static void head_add_list(struct http_response *head, const struct http_headers *list)
+{
+    if (list->count > 0)
+        memcpy(head->headers.items + head->headers.count, list->items, list->count * sizeof *list->items);
+    head->headers.count += list->count;
+}
+
+static void head_add_ids(struct http_response *head, const struct reply_facts *facts)
+{
+    head_add(head, STR("Server"), STR("headpond"));
+    head_add(head, STR("x-ms-request-id"), request_id(facts->arena));
+    if (facts->client_request_id.ptr != NULL)
+        head_add(head, STR("x-ms-client-request-id"), facts->client_request_id);
+    head_add(head, STR("x-ms-version"), facts->version);
+}
+
+static void head_add_cache(struct http_response *head, const struct reply_facts *facts)
+{
+    int64_t age = facts->validated_s > 0 ? facts->now_s - facts->validated_s : 0;
+    head_add(head, STR("Age"), number_str(facts->arena, age > 0 ? (uint64_t) age : 0));
+    head_add(head, STR("Via"), STR("1.1 headpond"));
+    head_add(head, STR("Cache-Status"), cache_status(facts));
+}
+
+static void object_head(struct http_response *head, const struct reply_facts *facts, const struct object *object,
+                        int status)
+{
+    head_begin(head, facts, status, object->headers.count + object->head_only.count);
+    head_add_list(head, &object->headers);
+    head_add_ids(head, facts);
+    head_add_cache(head, facts);
+    if (http_headers_find(&object->headers, STR("Accept-Ranges")) == NULL)
+        head_add(head, STR("Accept-Ranges"), STR("bytes"));
+}
+
+void reply_whole(struct http_response *head, const struct reply_facts *facts, const struct object *object)
+{
+    object_head(head, facts, object, 200);
+    head->content_length = (int64_t) object->length;
+    if (object->content_md5.ptr != NULL)
+        head_add(head, STR("Content-MD5"), object->content_md5);
+    if (facts->head)
+        head_add_list(head, &object->head_only);
+}
+
+void reply_range(struct http_response *head, const struct reply_facts *facts, const struct object *object,
+                 uint64_t first, uint64_t last)
+{
+    object_head(head, facts, object, 206);
+    head->content_length = (int64_t) (last - first + 1);
+    head_add(head, STR("Content-Range"), content_range(facts->arena, first, last, object->length));
+    if (object->content_md5.ptr != NULL)
+        head_add(head, STR("x-ms-blob-content-md5"), object->content_md5);
+}
+
+void reply_not_modified(struct http_response *head, const struct reply_facts *facts, const struct object *object)
+{
+    head_begin(head, facts, 304, 3);
+    head_add(head, STR("ETag"), object->etag);
+    head_add(head, STR("Last-Modified"), object->last_modified);
+    struct str control = http_headers_get(&object->headers, STR("Cache-Control"));
+    if (control.ptr != NULL)
+        head_add(head, STR("Cache-Control"), control);
+    head_add(head, STR("x-ms-error-code"), STR("ConditionNotMet"));
+    head_add_ids(head, facts);
+    head_add_cache(head, facts);
+}
+
+/* ---- Errors ---- */
+
+struct str reply_error(struct http_response *head, const struct reply_facts *facts, const struct blob_error *error,
+                       const char *proxy_status)
+{
+    head_begin(head, facts, error->status, 0);
+    head_add(head, STR("Content-Type"), blob_error_content_type(facts->endpoint));
+    head_add(head, STR("x-ms-error-code"), str_from(error->code));
+    head_add_ids(head, facts);
+    head_add(head, STR("Via"), STR("1.1 headpond"));
+    if (facts->outcome != OUTCOME_NONE)
+        head_add(head, STR("Cache-Status"), cache_status(facts));
+    if (proxy_status != NULL)
+        head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
+    struct strbuf text = {0};
+    struct str id = http_headers_get(&head->headers, STR("x-ms-request-id"));
+    blob_error_render(error, facts->endpoint, id, facts->now_s, &text);
+    struct str body = arena_str(facts->arena, strbuf_str(&text));
+    strbuf_free(&text);
+    head->content_length = (int64_t) body.len;
+    return facts->head ? STR_NULL : body;
+}
+
+struct str reply_range_error(struct http_response *head, const struct reply_facts *facts, uint64_t length)
+{
+    struct str body = reply_error(head, facts, &BLOB_ERROR_INVALID_RANGE, NULL);
+    struct str number = number_str(facts->arena, length);
+    char *range = arena_alloc(facts->arena, 8 + number.len);
+    memcpy(range, "bytes */", 8);
+    memcpy(range + 8, number.ptr, number.len);
+    head_add(head, STR("Content-Range"), (struct str){range, 8 + number.len});
+    return body;
+}
+
+void reply_copy_relayed(struct http_response *head, const struct reply_facts *facts, const struct http_headers *origin)
+{
+    head->headers = (struct http_headers){.arena = facts->arena, .room = origin->count + 3};
+    head->headers.items = arena_alloc(facts->arena, head->headers.room * sizeof *head->headers.items);
+    head_add_list(head, origin);
+    head_add(head, STR("Via"), STR("1.1 headpond"));
+    head_add(head, STR("Cache-Status"), cache_status(facts));
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* request.c: the machine itself, its first state, its refusals and its end. */
+#include "proxy/request.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "proxy/access_log.h"
+#include "proxy/meter.h"
+#include "proxy/proxy_status.h"
+
+static enum request_state (*const request_functions[])(struct request *request) = {
+#define X(id, function) [REQUEST_##id] = function,
+    REQUEST_STATES(X)
+#undef X
+};
+
+void request_run(struct request *request, enum request_state state)
+{
+    while (state != REQUEST_WAIT) {
+        request->state = state;
+        state = request_functions[state](request);
+    }
+}
+
+static struct request *request_new(struct http_exchange *x)
+{
+    struct request *request = arena_calloc(x->arena, sizeof *request);
+    request->home = loop_get(x->loop, LOOP_SLOT_PROXY);
+    request->x = x;
+    request->facts.arena = x->arena;
+    request->facts.now_s = clock_wall_s();
+    reply_facts_from_request(&request->facts, &x->request);
+    x->user = request;
+    return request;
+}
+
+/* ---- ROUTE ---- */
+
+enum request_state request_route(struct request *request)
+{
+    struct http_exchange *x = request->x;
+    struct route *route = &request->route;
+    request->error =
+        route_request(request->home->proxy->routes, x->arena, &x->request, x->peer, request->facts.now_s, route);
+    request->facts.endpoint = route->url.endpoint;
+    if (request->error != NULL) {
+        bool malformed = request->error->status == 400;
+        request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
+        metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
+        log_event(BAD_REQUEST, "reason=%s %s", request->error->code,
+                  route->url.problem == NULL ? request->error->message : route->url.problem);
+        return REQUEST_REFUSE;
+    }
+    request->facts.outcome = OUTCOME_BYPASS;
+    if (route->class.action == BLOB_ACTION_WRITE) {
+        request->facts.detail = "write";
+        return REQUEST_FENCE;
+    }
+    request->range = range_parse(x->request.method == HTTP_HEAD ? STR_NULL : blob_range_header(&route->headers));
+    if (route->bypass == NULL && request->range.kind == RANGE_SUFFIX)
+        route->bypass = "suffix-range";
+    if (route->bypass == NULL && x->body != NULL)
+        route->bypass = "body"; /* a GET with a body: whatever that means is the origin's to say */
+    if (route->bypass == NULL)
+        return REQUEST_RESOLVE;
+    request->facts.detail = route->bypass;
+    if (route->class.action == BLOB_ACTION_READ && route->bypass == route->credential.reason)
+        log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache",
+                  route->account->name, route->bypass);
+    return REQUEST_FORWARD;
+}
+
+/* ---- REFUSE and the replies that are whole in memory ---- */
+
+enum request_state request_reply_text(struct request *request, const struct http_response *head, struct str text)
+{
+    struct source *body = text.len == 0 ? NULL : source_from_str(text);
+    http_reply(request->x, head, &body);
+    return REQUEST_SENT;
+}
+
+enum request_state request_fail(struct request *request, enum status why)
+{
+    request->error = blob_error_of(why);
+    request->proxy_status = proxy_status_of(why);
+    return REQUEST_REFUSE;
+}
+
+enum request_state request_refuse(struct request *request)
+{
+    struct http_response head;
+    struct str text = reply_error(&head, &request->facts, request->error, request->proxy_status);
+    return request_reply_text(request, &head, text);
+}
+
+enum request_state request_sent(struct request *request)
+{
+    (void) request;
+    return REQUEST_WAIT;
+}
+
+/* ---- The server's side ---- */
+
+static void on_request(void *arg, struct http_exchange *x)
+{
+    (void) arg;
+    request_run(request_new(x), REQUEST_ROUTE);
+}
+
+/* What the protocol found malformed, but could still frame an answer to. */
+static void on_refused(void *arg, struct http_exchange *x, enum status why)
+{
+    (void) arg;
+    struct request *request = request_new(x);
+    metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
+    log_event(BAD_REQUEST, "reason=%s %s", status_name(why), status_text(why));
+    request_fail(request, why);
+    request->proxy_status = PROXY_STATUS_BAD_REQUEST;
+    request_run(request, REQUEST_REFUSE);
+}
+
+/* Metrics and the access log. */
+static void request_account(struct request *request, enum status how)
+{
+    const struct http_exchange *x = request->x;
+    int64_t total = clock_mono_us() - x->began_us;
+    int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
+    meter_count(request->home->meter, x->request.method, request->facts.outcome, x->status, first, total);
+    metric_add(METRIC_CLIENT_BYTES, (int64_t) x->sent);
+    if (request->home->feed == NULL)
+        return;
+    struct access_entry entry = {
+        .peer = x->peer,
+        .version = x->request.version,
+        .tls = x->request.tls,
+        .method = x->request.method_text,
+        .target = x->request.target,
+        .account = request->route.account == NULL ? STR_NULL : str_from(request->route.account->name),
+        .status = x->status,
+        .sent = x->sent,
+        .received = x->received,
+        .cache = outcome_label(request->facts.outcome),
+        .detail = request->facts.detail,
+        .first_us = first,
+        .total_us = total,
+        .end = how,
+    };
+    access_feed_add(request->home->feed, &entry);
+}
+
+/* The last call for each exchange, at any state: whatever is pending is given up. */
+static void on_finished(void *arg, struct http_exchange *x, enum status how)
+{
+    (void) arg;
+    struct request *request = x->user;
+    if (request == NULL)
+        return;
+    x->user = NULL;
+    if (how == STATUS_CLIENT_GONE && request->state != REQUEST_SENT)
+        log_event(CLIENT_ABORT, "method=%.*s before the reply", STR_ARG(x->request.method_text));
+    cache_resolve_cancel(&request->resolve);
+    source_close(&request->body);
+    forward_leave(&request->forward);
+    invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
+    read_forget(request);
+    request_account(request, how);
+}
+
+struct http_handler request_handler(struct proxy *proxy)
+{
+    return (struct http_handler){on_request, on_refused, on_finished, proxy};
+}

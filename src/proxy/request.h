@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * request.h: one request from its head to its end, as a state machine. Each state is one function that does what can be
+ * done now and names the next state, or WAIT when a callback will name it. Cancelling needs no state: request_end gives
+ * up whatever is pending, whichever state that is. A request lives on its exchange's loop and in its arena.
+ */
+#ifndef HEADPOND_PROXY_REQUEST_H
+#define HEADPOND_PROXY_REQUEST_H
+
+#include "http/exchange.h"
+#include "http/range.h"
+#include "proxy/forward.h"
+#include "proxy/outcome.h"
+#include "proxy/proxy.h"
+#include "proxy/reply.h"
+#include "proxy/route.h"
+
+/* X(STATE, function): in the order in which a request may pass them. */
+#define REQUEST_STATES(X)                                                                                              \
+    X(ROUTE, request_route)    /* which account, which blob, what kind of request */                                   \
+    X(RESOLVE, read_resolve)   /* may it, and what is the blob now? */                                                 \
+    X(DECIDE, read_decide)     /* preconditions and range */                                                           \
+    X(PRIME, read_prime)       /* until the first byte is there */                                                     \
+    X(REPLY, read_reply)       /* the head from the record, the body behind it */                                      \
+    X(ANSWER, read_answer)     /* the origin's own answer to this reader */                                            \
+    X(FENCE, bypass_fence)     /* a write: nothing old is believed from here */                                        \
+    X(FORWARD, bypass_forward) /* the client's request goes to the origin */                                           \
+    X(RELAY, bypass_relay)     /* the origin's reply goes to the client */                                             \
+    X(REFUSE, request_refuse)  /* an error of our own */                                                               \
+    X(SENT, request_sent)      /* answered: `finished` will come */
+
+enum request_state {
+#define X(id, function) REQUEST_##id,
+    REQUEST_STATES(X)
+#undef X
+        REQUEST_WAIT /* not a state: a callback will go on */
+};
+
+struct request {
+    struct proxy_loop *home;
+    struct http_exchange *x;
+    enum request_state state;
+    struct route route;
+    struct reply_facts facts; /* its outcome and detail are the request's */
+
+    /* a refusal */
+    const struct blob_error *error;
+    const char *proxy_status;
+
+    /* a read */
+    struct range range;
+    struct cache_query query;
+    unsigned resolves; /* how often the cache was asked */
+    struct cache_resolve *resolve;
+    struct cache_result result;
+    bool resolved; /* result is filled */
+    enum range_fit fit;
+    struct range_span span;
+    struct source *body;
+
+    /* a bypass */
+    struct invalidation *invalidation;
+    struct forward *forward;
+    const struct http_response *origin_head; /* during RELAY */
+};
+
+/* The proxy's handler for the server code. */
+struct http_handler request_handler(struct proxy *proxy);
+
+/* Goes on in that state; from callbacks. */
+void request_run(struct request *request, enum request_state state);
+/* Sets up REFUSE for a failure of the origin or of our own. */
+enum request_state request_fail(struct request *request, enum status why);
+/* Sends the head and, unless it is a NULL str, a copy of the text. */
+enum request_state request_reply_text(struct request *request, const struct http_response *head, struct str text);
+
+#define X(id, function) enum request_state function(struct request *request);
+REQUEST_STATES(X)
+#undef X
+
+/* read.c: forgets what the cache said. */
+void read_forget(struct request *request);
+
+#endif
