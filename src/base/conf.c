@@ -54,12 +54,13 @@ static void complete(struct conf_reader *reader)
         conf->account_count = 1;
         conf_section_defaults(row->section, &conf->accounts[0]);
         conf->accounts[0].name = mem_strdup("*");
+        conf_remember(reader, &conf->accounts[0], true, 0, "accounts[0]");
     }
     for (unsigned i = 0; i < conf->account_count; i++) {
         struct conf_account *account = &conf->accounts[i];
         bool given = false;
         for (unsigned j = 0; j < reader->place_count; j++)
-            given = given || reader->places[j].at == &account->origin;
+            given = given || (reader->places[j].at == &account->origin && !reader->places[j].row);
         if (!given && account->dfs_origin == NULL)
             account->dfs_origin = mem_strdup(DEFAULT_DFS);
     }

@@ -147,8 +147,6 @@ static enum status check_accounts(struct conf_reader *reader)
     for (unsigned i = 0; i < conf->listen_count; i++)
         if (!is_loopback(conf->listen[i].address))
             outside = conf->listen[i].address;
-    if (conf->account_count == 0)
-        return fail(reader, &conf->accounts, conf, "accounts", "is empty; allowed: at least one row");
     for (unsigned i = 0; i < conf->account_count; i++) {
         struct conf_account *row = &conf->accounts[i];
         for (unsigned j = 0; j < i; j++)

@@ -39,9 +39,8 @@ __attribute__((format(printf, 4, 5))) static enum status fail(struct parser *par
     return STATUS_INVALID;
 }
 
-static void remember(struct parser *parser, const void *at, bool row, unsigned line, const char *path)
+void conf_remember(struct conf_reader *reader, const void *at, bool row, unsigned line, const char *path)
 {
-    struct conf_reader *reader = parser->reader;
     if (reader->place_count == reader->place_room) {
         reader->place_room = reader->place_room == 0 ? 64 : reader->place_room * 2;
         reader->places = mem_realloc(reader->places, reader->place_room * sizeof reader->places[0]);
@@ -206,7 +205,8 @@ static enum status parse_pair(struct parser *parser, const struct conf_section *
     const yaml_node_t *value = yaml_document_get_node(parser->document, pair->value);
     char sub[256];
     if (key->type != YAML_SCALAR_NODE)
-        return fail(parser, line_of(key), path[0] == '\0' ? "configuration" : path, "a key is not a single value");
+        return fail(parser, line_of(key), path[0] == '\0' ? "configuration" : path,
+                    "a key is not a single value; allowed: a name");
     struct str name = scalar_text(key);
     int shown = (int) (name.len < 64 ? name.len : 64);
     snprintf(sub, sizeof sub, "%.120s%s%.*s", path, path[0] == '\0' ? "" : ".", shown, name.ptr);
@@ -220,7 +220,7 @@ static enum status parse_pair(struct parser *parser, const struct conf_section *
     if (*seen & bit)
         return fail(parser, line_of(key), sub, "is given twice; allowed: once");
     *seen |= bit;
-    remember(parser, conf_field(row, object), false, line_of(value), sub);
+    conf_remember(parser->reader, conf_field(row, object), false, line_of(value), sub);
     return parse_row(parser, row, value, sub, object);
 }
 
@@ -233,7 +233,7 @@ static enum status parse_section(struct parser *parser, const struct conf_sectio
     conf_section_defaults(section, object);
     if (node->type != YAML_MAPPING_NODE)
         return fail(parser, line_of(node), shown, "is not a mapping; allowed: key: value");
-    remember(parser, object, true, line_of(node), shown);
+    conf_remember(parser->reader, object, true, line_of(node), shown);
     for (yaml_node_pair_t *pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++) {
         enum status status = parse_pair(parser, section, pair, path, object, &seen);
         if (status != STATUS_OK)

@@ -102,6 +102,8 @@ struct conf_reader {
     unsigned place_room;
 };
 
+/* Line 0: given nowhere. */
+void conf_remember(struct conf_reader *reader, const void *at, bool row, unsigned line, const char *path);
 /* YAML into reader->conf, defaults included. INVALID with reader->error. */
 enum status conf_parse(struct conf_reader *reader, struct str text) STATUS_CHECKED;
 /* The checks across fields. INVALID with reader->error. */

@@ -30,7 +30,7 @@
     L(store, STORE, store_count, 64, "Disks to cache on, a row each; none makes a storeless proxy.") \
     X(block_size, SIZE, "1MiB", 64 * CONF_KIB, 16 * CONF_MIB, NULL, \
       "Unit of caching, a power of two; fixed when a store is created.") \
-    L(accounts, ACCOUNT, account_count, 10000, "Storage accounts; * stands for any that has no row of its own.") \
+    L(accounts, ACCOUNT, account_count, 10000, "Storage accounts; * stands for any that has no row of its own; an empty list serves none.") \
     X(allow_any_account, BOOL, "false", 0, 0, NULL, "Permits * on a listener that is not on loopback.") \
     M(pool, POOL, "Nodes that cache together. Read and checked, but without effect yet.") \
     X(access_log, PATH, "-", 0, 0, NULL, "A file, - for standard output, or off.") \

@@ -15,3 +15,24 @@ libheadpond_a_SOURCES += \
 	src/base/str.c src/base/str.h \
 	src/base/worker.c src/base/worker.h
 EXTRA_DIST += conf/headpond.yaml
+
+check_PROGRAMS += t/unit/test_arena t/unit/test_buf t/unit/test_conf t/unit/test_hash t/unit/test_log t/unit/test_mem \
+	t/unit/test_metric t/unit/test_str t/unit/test_worker
+t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
+t_unit_test_arena_LDADD = $(UNIT_LDADD)
+t_unit_test_buf_SOURCES = t/unit/test_buf.c t/unit/tap.h
+t_unit_test_buf_LDADD = $(UNIT_LDADD)
+t_unit_test_conf_SOURCES = t/unit/test_conf.c t/unit/tap.h
+t_unit_test_conf_LDADD = $(UNIT_LDADD)
+t_unit_test_hash_SOURCES = t/unit/test_hash.c t/unit/tap.h
+t_unit_test_hash_LDADD = $(UNIT_LDADD)
+t_unit_test_log_SOURCES = t/unit/test_log.c t/unit/tap.h
+t_unit_test_log_LDADD = $(UNIT_LDADD)
+t_unit_test_mem_SOURCES = t/unit/test_mem.c t/unit/tap.h
+t_unit_test_mem_LDADD = $(UNIT_LDADD)
+t_unit_test_metric_SOURCES = t/unit/test_metric.c t/unit/tap.h
+t_unit_test_metric_LDADD = $(UNIT_LDADD)
+t_unit_test_str_SOURCES = t/unit/test_str.c t/unit/tap.h
+t_unit_test_str_LDADD = $(UNIT_LDADD)
+t_unit_test_worker_SOURCES = t/unit/test_worker.c t/unit/tap.h
+t_unit_test_worker_LDADD = $(UNIT_LDADD)

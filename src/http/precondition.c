@@ -56,11 +56,9 @@ static struct str take_tag(struct str *list)
 enum field { FIELD_ABSENT, FIELD_TRUE, FIELD_FALSE, FIELD_UNKNOWN };
 
 /* Whether a list of tags, over all fields of that name, names the tag. `*` does. */
-static enum field match_field(const struct http_headers *headers, struct str name, struct str etag, bool strong,
-                              bool *star)
+static enum field match_field(const struct http_headers *headers, struct str name, struct str etag, bool strong)
 {
     enum field found = FIELD_ABSENT;
-    *star = false;
     for (unsigned i = 0; i < headers->count; i++) {
         if (!str_ieq(headers->items[i].name, name))
             continue;
@@ -73,8 +71,6 @@ static enum field match_field(const struct http_headers *headers, struct str nam
                 continue;
             if (found == FIELD_UNKNOWN)
                 found = FIELD_FALSE;
-            if (str_eq(tag, STR("*")))
-                *star = true;
             if (str_eq(tag, STR("*")) || etag_eq(tag, etag, strong))
                 found = FIELD_TRUE;
         }
@@ -96,16 +92,12 @@ static enum field modified_field(const struct http_headers *headers, struct str 
 
 enum precondition precondition_evaluate(const struct http_headers *headers, struct str etag, int64_t last_modified_s)
 {
-    bool star, none_star;
-    enum field match = match_field(headers, STR("If-Match"), etag, true, &star);
-    enum field none_match = match_field(headers, STR("If-None-Match"), etag, false, &none_star);
+    enum field match = match_field(headers, STR("If-Match"), etag, true);
+    enum field none_match = match_field(headers, STR("If-None-Match"), etag, false);
     enum field unmodified = modified_field(headers, STR("If-Unmodified-Since"), last_modified_s);
     enum field modified = modified_field(headers, STR("If-Modified-Since"), last_modified_s);
     if (match == FIELD_UNKNOWN || none_match == FIELD_UNKNOWN || unmodified == FIELD_UNKNOWN ||
         modified == FIELD_UNKNOWN)
-        return PRECONDITION_NEEDS_ORIGIN;
-    /* If-None-Match: * on a read is a condition that nothing can meet; Azure has an error of its own for that. */
-    if (none_star)
         return PRECONDITION_NEEDS_ORIGIN;
     if (match == FIELD_FALSE || unmodified == FIELD_TRUE)
         return PRECONDITION_FAILED;

@@ -22,7 +22,7 @@ enum precondition {
     PRECONDITION_NOT_MODIFIED, /* 304 */
     PRECONDITION_FAILED,       /* 412 */
     PRECONDITION_NEEDS_ORIGIN, /* cannot be told from what is known: a malformed or repeated date (Azure: 400), a date
-                                  and no Last-Modified, an empty field, If-None-Match: * */
+                                  and no Last-Modified, an empty field */
 };
 
 #define PRECONDITION_NO_DATE INT64_MIN

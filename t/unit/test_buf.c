@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Buffers: alignment, reuse within bounds, and a reader that follows a writer without a lock. */
+#include "tap.h"
+
+#include <pthread.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+
+#define MIB ((size_t) 1024 * 1024)
+
+static void sizes(void)
+{
+    static const size_t size[] = {1, 100, 4095, 4096, 65535, 65536, 100000, MIB, 16 * MIB};
+    for (unsigned i = 0; i < sizeof size / sizeof size[0]; i++) {
+        struct buf *buf = buf_new(size[i]);
+        ok(buf->size == size[i] && buf_filled(buf) == 0 && (size[i] < 4096 || (uintptr_t) buf->data % 4096 == 0),
+           "%zu bytes", size[i]);
+        buf->data[0] = buf->data[size[i] - 1] = 1;
+        struct buf *again = buf_ref(buf);
+        buf_unref(&buf);
+        ok(buf == NULL && again->data[size[i] - 1] == 1, "lives as long as a reference does");
+        buf_unref(&again);
+    }
+    struct buf *none = NULL;
+    buf_unref(&none);
+}
+
+static void keeps(void)
+{
+    struct buf *bufs[100];
+    buf_trim();
+    size_t before = mem_used();
+    for (unsigned i = 0; i < 100; i++)
+        bufs[i] = buf_new(MIB);
+    ok(mem_used() - before >= 100 * MIB, "mappings are tallied");
+    for (unsigned i = 0; i < 100; i++)
+        buf_unref(&bufs[i]);
+    ok(buf_kept_bytes() <= 64 * MIB, "what is kept is bounded");
+    size_t held = mem_used() - before, kept = buf_kept_bytes();
+    ok(held >= kept && held < kept + 65536, "what is kept still counts as used");
+    buf_trim();
+    is_int(buf_kept_bytes(), 0, "trimmed");
+    ok(mem_used() - before < 65536, "and given back");
+
+    mem_set_limit(32 * MIB);
+    for (unsigned i = 0; i < 10; i++)
+        bufs[i] = buf_new(MIB);
+    for (unsigned i = 0; i < 10; i++)
+        buf_unref(&bufs[i]);
+    ok(buf_kept_bytes() <= 2 * MIB, "at most a sixteenth of the limit is kept");
+    buf_trim();
+    mem_set_limit(0);
+}
+
+/* One thread fills, another checks each byte below the mark. */
+static void *reader(void *arg)
+{
+    struct buf *buf = arg;
+    size_t seen = 0;
+    bool good = true;
+    while (seen < buf->size) {
+        size_t filled = buf_filled(buf);
+        for (; seen < filled; seen++)
+            good = good && buf->data[seen] == (uint8_t) (seen * 7 + 1);
+    }
+    buf_unref(&buf);
+    return good ? arg : NULL;
+}
+
+static void follows(void)
+{
+    pthread_t thread;
+    struct buf *buf = buf_new(MIB);
+    pthread_create(&thread, NULL, reader, buf_ref(buf));
+    for (size_t at = 0; at < buf->size;) {
+        size_t to = at + 1 + at % 1000;
+        if (to > buf->size)
+            to = buf->size;
+        for (; at < to; at++)
+            buf->data[at] = (uint8_t) (at * 7 + 1);
+        buf_publish(buf, at);
+    }
+    void *good;
+    pthread_join(thread, &good);
+    ok(good != NULL, "a reader sees only what was published");
+    buf_unref(&buf);
+}
+
+int main(void)
+{
+    sizes();
+    keeps();
+    follows();
+    return done_testing();
+}

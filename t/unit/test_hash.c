@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Hashes: fixed values, since they name things on disk and place extents; digests differ and hide. */
+#include "tap.h"
+
+#include "base/hash.h"
+
+int main(void)
+{
+    /* The values of an empty input are in the XXH3 specification's own test vectors. */
+    ok(hash64("", 0, 0) == UINT64_C(0x2d06800538d394c2), "XXH3-64 of nothing");
+    struct hash128 none = hash128("", 0);
+    ok(none.hi == UINT64_C(0x99aa06d3014798d8) && none.lo == UINT64_C(0x6001c324468d497f), "XXH3-128 of nothing");
+    ok(hash64("a", 1, 0) != hash64("a", 1, 1), "the seed counts");
+    ok(!hash128_eq(hash128("a", 1), hash128("b", 1)) && hash128_eq(none, hash128("", 0)), "128-bit equality");
+
+    ok(hash_mix(1, 2) != hash_mix(2, 1), "hash_mix is not symmetric");
+    int differ = 0;
+    for (uint64_t i = 0; i < 64; i++)
+        differ += __builtin_popcountll(hash_mix(42, 7) ^ hash_mix(42 ^ UINT64_C(1) << i, 7));
+    ok(differ > 64 * 24 && differ < 64 * 40, "one bit of input turns about half of the output (%d of 4096)", differ);
+    unsigned part[16] = {0};
+    for (uint64_t i = 0; i < 16000; i++)
+        part[hash_mix(12345, i) % 16]++;
+    bool even = true;
+    for (int i = 0; i < 16; i++)
+        even = even && part[i] > 850 && part[i] < 1150;
+    ok(even, "consecutive extents spread evenly over 16 loops");
+
+    struct digest a = digest_of(STR("secret")), b = digest_of(STR("secret")), c = digest_of(STR("secreT"));
+    ok(digest_eq(&a, &b), "the same text, the same digest");
+    ok(!digest_eq(&a, &c), "another text, another digest");
+    static const uint8_t bare[4] = {0x2b, 0xb8, 0x0d, 0x53}; /* SHA-256("secret") begins so */
+    ok(memcmp(a.bytes, bare, 4) != 0, "it is not the bare SHA-256");
+    struct digest empty = digest_of(STR_NULL);
+    ok(!digest_eq(&a, &empty), "nothing has a digest too");
+    return done_testing();
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counted text and the growing buffer. */
+#include "tap.h"
+
+#include <stdlib.h>
+
+static void compares(void)
+{
+    ok(str_eq(STR_NULL, STR("")), "a NULL text equals an empty one");
+    ok(str_ieq(STR("ETag"), STR("eTAG")), "case is folded");
+    ok(!str_ieq(STR("[tag"), STR("{TAG")), "only letters are folded: '[' is not '{'");
+    ok(!str_ieq(STR("ab"), STR("abc")), "lengths count");
+    ok(str_starts(STR("abc"), STR("")), "everything begins with nothing");
+    ok(!str_starts(STR("ab"), STR("abc")), "a prefix may not be longer");
+    ok(str_ends(STR("a-secondary"), STR("-secondary")), "ends");
+    ok(!str_ends(STR("b"), STR("ab")), "a suffix may not be longer");
+    ok(str_cmp(STR("a"), STR("ab")) < 0 && str_cmp(STR("b"), STR("ab")) > 0 && str_cmp(STR("x"), STR("x")) == 0,
+       "order");
+    ok(str_cmp(STR("\xff"), STR("a")) > 0, "order is by unsigned bytes");
+}
+
+static void splits(void)
+{
+    struct str rest;
+    is_text(str_split(STR("a,b"), ',', &rest), "a", "first part");
+    is_text(rest, "b", "rest");
+    is_text(str_split(STR("a,"), ',', &rest), "a", "before a final separator");
+    ok(rest.ptr != NULL && rest.len == 0, "an empty rest is no NULL text");
+    is_text(str_split(STR("a"), ',', &rest), "a", "without a separator");
+    ok(rest.ptr == NULL, "no rest is a NULL text");
+    is_text(str_trim(STR(" \t a b\t ")), "a b", "trimmed");
+    is_int(str_trim(STR(" \t ")).len, 0, "blanks only");
+    is_int(str_find(STR_NULL, 'x'), -1, "nothing is found in nothing");
+}
+
+static void numbers(void)
+{
+    int64_t value = 7;
+    ok(str_to_int(STR("9223372036854775807"), &value) && value == INT64_MAX, "the largest number");
+    const char *const bad[] = {"",   "9223372036854775808", "99999999999999999999999", "-1", "+1", " 1", "1 ", "0x1",
+                               "1e3"};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ok(!str_to_int(str_from(bad[i]), &value), "'%s' is no number", bad[i]);
+    uint64_t hex;
+    ok(str_to_hex(STR("ffffFFFFffffFFFF"), &hex) && hex == UINT64_MAX, "16 hexadecimal digits");
+    ok(!str_to_hex(STR("00000000000000001"), &hex), "17 are too many");
+    ok(!str_to_hex(STR("g"), &hex) && !str_to_hex(STR(""), &hex), "no hexadecimal number");
+}
+
+static void grows(void)
+{
+    struct strbuf buf = {0};
+    strbuf_adds(&buf, STR_NULL);
+    is_str(buf.ptr, "", "an empty addition terminates");
+    for (int i = 0; i < 1000; i++)
+        strbuf_addf(&buf, "%d,", i % 10);
+    is_int(buf.len, 2000, "length");
+    is_int(strlen(buf.ptr), 2000, "terminated");
+    char *at = strbuf_reserve(&buf, 5);
+    memcpy(at, "hello", 5);
+    buf.len += 5;
+    ok(strcmp(buf.ptr + 2000, "hello") == 0, "what was written into reserved room is terminated");
+    strbuf_free(&buf);
+    ok(buf.ptr == NULL && buf.len == 0, "freed is empty");
+}
+
+int main(void)
+{
+    compares();
+    splits();
+    numbers();
+    grows();
+    return done_testing();
+}
