@@ -50,11 +50,14 @@ static const char usage_text[] = "usage: headpond [-c FILE] [-t] [--dump-config]
 /* The exit code, or -1 to go on. */
 static int parse_options(int argc, char **argv, struct options *options)
 {
-    enum { DUMP = 256, VERSION };
+    enum { OPTION_DUMP = 256, OPTION_VERSION };
     static const struct option known[] = {
-        {"config", required_argument, NULL, 'c'}, {"test", no_argument, NULL, 't'},
-        {"dump-config", no_argument, NULL, DUMP}, {"version", no_argument, NULL, VERSION},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+        {"config", required_argument, NULL, 'c'},
+        {"test", no_argument, NULL, 't'},
+        {"dump-config", no_argument, NULL, OPTION_DUMP},
+        {"version", no_argument, NULL, OPTION_VERSION},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "c:th", known, NULL)) != -1;) {
         switch (option) {
@@ -64,10 +67,10 @@ static int parse_options(int argc, char **argv, struct options *options)
         case 't':
             options->check = true;
             break;
-        case DUMP:
+        case OPTION_DUMP:
             options->dump = true;
             break;
-        case VERSION:
+        case OPTION_VERSION:
             printf("headpond %s\n", PACKAGE_VERSION);
             return 0;
         case 'h':
