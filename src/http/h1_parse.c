@@ -196,8 +196,31 @@ static enum status own_field(struct head *head, struct str name, struct str valu
     default:
         break;
     }
-    *taken = http_header_hop_by_hop(name);
+    /* Most fields are not hop-by-hop by their first letter alone. */
+    *taken = memchr("ckthupCKTHUP", name.ptr[0], 12) != NULL && http_header_hop_by_hop(name);
     return STATUS_OK;
+}
+
+/* RFC 9110, 5.5. Eight bytes at a time; a word that may hold a control (HTAB is one) is looked at byte by byte. */
+static bool valid_value(struct str value)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    size_t i = 0;
+    for (; i + 8 <= value.len; i += 8) {
+        uint64_t word;
+        memcpy(&word, value.ptr + i, 8);
+        uint64_t del = word ^ ones * 0x7f;
+        uint64_t suspect = ((word - ones * 0x20) & ~word) | ((del - ones) & ~del);
+        if ((suspect & ones * 0x80) == 0)
+            continue;
+        for (size_t k = i; k < i + 8; k++)
+            if (!(class_of[(unsigned char) value.ptr[k]] & V))
+                return false;
+    }
+    for (; i < value.len; i++)
+        if (!(class_of[(unsigned char) value.ptr[i]] & V))
+            return false;
+    return true;
 }
 
 static enum status field_line(struct head *head, struct str line)
@@ -209,10 +232,7 @@ static enum status field_line(struct head *head, struct str line)
         return STATUS_BAD_REQUEST;
     struct str name = {line.ptr, n};
     struct str value = {line.ptr + n + 1, line.len - n - 1};
-    unsigned char all = V;
-    for (size_t i = 0; i < value.len; i++)
-        all &= class_of[(unsigned char) value.ptr[i]];
-    if (!(all & V))
+    if (!valid_value(value))
         return STATUS_BAD_REQUEST;
     value = str_trim(value);
     bool taken;

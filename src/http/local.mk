@@ -8,3 +8,9 @@ libheadpond_a_SOURCES += \
 	src/http/h2.c src/http/h2_body.c src/http/h2_stream.c src/http/h2.h \
 	src/http/server.c src/http/server.h src/http/session.h
 include src/http/pure.mk
+
+check_PROGRAMS += t/unit/test_h1_parse t/unit/test_h1_chunked
+t_unit_test_h1_parse_SOURCES = t/unit/test_h1_parse.c t/unit/tap.h
+t_unit_test_h1_parse_LDADD = $(UNIT_LDADD)
+t_unit_test_h1_chunked_SOURCES = t/unit/test_h1_chunked.c t/unit/tap.h
+t_unit_test_h1_chunked_LDADD = $(UNIT_LDADD)

@@ -29,7 +29,7 @@ static bool is_alpha(char c)
 /* Of a reg-name, percent signs included; colons are the port's or within brackets. */
 static bool host_byte(char c)
 {
-    return is_alpha(c) || is_digit(c) || (c != '\0' && strchr("-._~%!$&'()*+,;=", c) != NULL);
+    return is_alpha(c) || is_digit(c) || c == '.' || c == '-' || (c != '\0' && strchr("_~%!$&'()*+,;=", c) != NULL);
 }
 
 bool target_authority_valid(struct str authority)

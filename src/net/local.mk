@@ -8,3 +8,9 @@ libheadpond_a_SOURCES += \
 	src/net/tls_stream.c src/net/tls_stream.h \
 	src/net/conn.c src/net/conn.h \
 	src/net/listener.c src/net/listener.h
+
+check_PROGRAMS += t/unit/test_mailbox t/unit/test_loop
+t_unit_test_mailbox_SOURCES = t/unit/test_mailbox.c t/unit/tap.h
+t_unit_test_mailbox_LDADD = $(UNIT_LDADD)
+t_unit_test_loop_SOURCES = t/unit/test_loop.c t/unit/tap.h
+t_unit_test_loop_LDADD = $(UNIT_LDADD)
