@@ -67,6 +67,13 @@ static bool on_head(struct origin_fetch *fetch)
         fetch->dropping = true;
         return true;
     }
+    if (status == 417 && fetch->expects && !fetch->upload.finished) {
+        /* libcurl now means to repeat the request without Expect, and throws the body away. on_connected stops it; the
+         * head is handed over, as one without a body. */
+        fetch->mute = true;
+        fetch->reply.chunked = false;
+        fetch->reply.head.content_length = 0;
+    }
     origin_body_expect(&fetch->body, origin_reply_body_length(&fetch->reply, fetch->head_request));
     fetch->delivered = true;
     if (status >= 300 && !fetch->upload.finished) {
@@ -100,8 +107,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct origin_fetch *fetch = arg;
     const size_t bytes = size * count;
-    if (fetch->lingering)
-        return bytes; /* its length was looked at before */
+    if (fetch->lingering || fetch->mute)
+        return bytes; /* lingering: its length was looked at before */
     origin_patience_moved(fetch);
     if (fetch->dropping) {
         fetch->dropped += (int64_t) bytes;

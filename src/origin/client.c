@@ -56,6 +56,7 @@ static void log_failure(const struct origin_fetch *fetch, enum status why)
     case STATUS_CANCELLED:
     case STATUS_BAD_REQUEST:
     case STATUS_BAD_TARGET:
+    case STATUS_BAD_LENGTH:
         return; /* the client's doing */
     default:
         break;
@@ -203,6 +204,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     const enum http_method method = http_method_parse(request->method);
     fetch->head_request = method == HTTP_HEAD;
     fetch->read = fetch->upload.finished && (method == HTTP_GET || method == HTTP_HEAD);
+    fetch->expects = request->headers != NULL && http_headers_find(request->headers, STR("Expect")) != NULL;
     metric_add(METRIC_ORIGIN_INFLIGHT, 1);
 
     const char *ca_file = request->ca_file != NULL ? request->ca_file : origin_multi_ca_file(multi);

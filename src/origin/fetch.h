@@ -62,6 +62,8 @@ struct origin_fetch {
     bool retry;     /* the caller allows it */
     bool sent;      /* this attempt's request may have left */
     bool dropping;  /* this attempt's reply is not handed over: another attempt follows */
+    bool expects;   /* the request says Expect: 100-continue */
+    bool mute;      /* this reply's body is not handed over, though its head was */
     bool delivered; /* events.head has been called */
     bool closed;    /* by the owner: nobody to call back */
     bool lingering; /* closed, and reading the rest */

@@ -25,3 +25,19 @@ t_unit_test_origin_body_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_origin_client
 t_unit_test_origin_client_SOURCES = t/unit/test_origin_client.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
 t_unit_test_origin_client_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_faults
+t_unit_test_origin_faults_SOURCES = t/unit/test_origin_faults.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_faults_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_close
+t_unit_test_origin_close_SOURCES = t/unit/test_origin_close.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_close_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_upload
+t_unit_test_origin_upload_SOURCES = t/unit/test_origin_upload.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_upload_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_multi
+t_unit_test_origin_multi_SOURCES = t/unit/test_origin_multi.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_multi_LDADD = $(UNIT_LDADD)

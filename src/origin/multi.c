@@ -193,24 +193,17 @@ void origin_transfer_stop(struct origin_transfer *transfer)
     note(transfer, TODO_DESTROY);
 }
 
-void origin_transfer_init(struct origin_transfer *transfer, struct origin_multi *multi,
-                          const struct origin_transfer_class *class)
-{
-    *transfer = (struct origin_transfer){.class = class, .multi = multi, .easy = curl_easy_init()};
-    if (transfer->easy == NULL)
-        abort(); /* out of memory */
-    list_init(&transfer->work);
-    list_add_tail(&multi->transfers, &transfer->node);
-    curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
-    curl_easy_setopt(transfer->easy, CURLOPT_SHARE, multi->share);
-}
-
 /* ---- libcurl's wishes: descriptors and a timer ---- */
 
 static void on_socket(evutil_socket_t fd, short what, void *arg)
 {
     struct watch *watch = arg;
-    act(watch->multi, fd, (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0));
+    int bits = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+    /* Look before each send: an origin that refused and closed has left its reply to be read, and sending would only
+     * find the connection broken. */
+    if ((what & EV_WRITE) && (watch->what & EV_READ))
+        bits |= CURL_CSELECT_IN;
+    act(watch->multi, fd, bits);
 }
 
 static int want_socket(CURL *easy, curl_socket_t fd, int poll, void *arg, void *socket_arg)
@@ -262,6 +255,18 @@ static void on_timer(struct timer *timer)
 }
 
 /* ---- life ---- */
+
+void origin_transfer_init(struct origin_transfer *transfer, struct origin_multi *multi,
+                          const struct origin_transfer_class *class)
+{
+    *transfer = (struct origin_transfer){.class = class, .multi = multi, .easy = curl_easy_init()};
+    if (transfer->easy == NULL)
+        abort(); /* out of memory */
+    list_init(&transfer->work);
+    list_add_tail(&multi->transfers, &transfer->node);
+    curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
+    curl_easy_setopt(transfer->easy, CURLOPT_SHARE, multi->share);
+}
 
 static const char *find_ca_file(void)
 {

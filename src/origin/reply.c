@@ -93,8 +93,12 @@ static bool field_line(struct origin_reply *reply, struct str line)
         return false;
     if (str_ieq(name, STR("Content-Length")))
         return take_length(reply, value);
-    if (str_ieq(name, STR("Transfer-Encoding")))
-        reply->chunked = true; /* libcurl refuses the codings it does not know */
+    if (str_ieq(name, STR("Transfer-Encoding"))) {
+        /* Nobody asked for another coding, and libcurl might undo some of them. */
+        if (reply->chunked || !str_ieq(value, STR("chunked")))
+            return false;
+        reply->chunked = true;
+    }
     http_headers_add(&reply->head.headers, arena_str(reply->arena, name), arena_str(reply->arena, value));
     return true;
 }

@@ -53,7 +53,7 @@ static enum origin_upload_step at_rest(struct origin_upload *upload, enum source
     if (state == SOURCE_FAILED)
         return fail(upload, upload->source->error == STATUS_OK ? STATUS_CLIENT_GONE : upload->source->error);
     if (upload->length >= 0)
-        return fail(upload, STATUS_TRUNCATED); /* announced more; an origin must not take this for whole */
+        return fail(upload, STATUS_BAD_LENGTH); /* announced more; an origin must not take this for whole */
     upload->finished = true;
     return ORIGIN_UPLOAD_END;
 }

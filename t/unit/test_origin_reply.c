@@ -92,6 +92,8 @@ static void refused(void)
     is_bad("HTTP/1.1 200 OK\r\n: 1\r\n", "no name");
     is_bad("HTTP/1.1 200 OK\r\nA: 1\r\n folded\r\n", "a folded line");
     is_bad("HTTP/1.1 200 OK\r\nA: a\rb\r\n", "a bare CR");
+    is_bad("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n", "a coding nobody asked for");
+    is_bad("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", "chunked twice");
     is_bad("HTTP/1.1 200 OK\r\nContent-Length: 7\r\nContent-Length: 8\r\n", "two lengths");
     is_bad("HTTP/1.1 200 OK\r\nContent-Length: 7, 8\r\n", "two lengths in one");
     is_bad("HTTP/1.1 200 OK\r\nContent-Length: -7\r\n", "a negative length");
