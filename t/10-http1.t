@@ -37,7 +37,6 @@ my @malformed = (
     ['a control character in the target', "GET /acct/da\x01ta/x HTTP/1.1\r\n$H\r\n", 400],
     ['a byte over 127 in the target', "GET /acct/d\xe4ta/x HTTP/1.1\r\n$H\r\n", 400],
     ['CONNECT', "CONNECT example:443 HTTP/1.1\r\nHost: example:443\r\n\r\n", qr/^(400|405|501)$/],
-    ['TRACE', "TRACE /acct/data/x HTTP/1.1\r\n$H\r\n", qr/^(405|501)$/],
     ['a target of 100 KiB', 'GET /acct/data/' . 'x' x 100_000 . " HTTP/1.1\r\n$H\r\n", 414],
     ['a method of 10,000 letters', 'G' x 10_000 . " / HTTP/1.1\r\n$H\r\n", qr/^(400|414|501)$/],
     # line ends and header lines
@@ -85,6 +84,13 @@ my @malformed = (
     ['an unknown expectation', "${PUT}Expect: miracles\r\nContent-Length: 5\r\n\r\nhello", 417],
 );
 
+# A whole reply of a connection that may stay open.
+sub whole_reply {
+    my ($text) = @_;
+    my $reply = Headpond::Http::parse($text);
+    return $text =~ /\r\n\r\n/ && length $reply->{body} >= ($reply->{headers}{'content-length'} // 1e9);
+}
+
 my $steady = $pond->connect; # a connection that lives through all of it
 sub others_go_on {
     my ($what) = @_;
@@ -100,7 +106,7 @@ subtest 'malformed requests' => sub {
     my $good = others_go_on('at the start');
     for (@malformed) {
         my ($what, $bytes, $status) = @$_;
-        my ($text, $end) = $pond->raw($bytes, 5);
+        my ($text, $end) = $pond->raw($bytes, 5, \&whole_reply);
         my $reply = Headpond::Http::parse($text);
         ref $status ? like($reply->{status}, $status, $what) : is($reply->{status}, $status, $what)
             or diag("$end after: " . substr $text, 0, 300);

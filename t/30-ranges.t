@@ -41,14 +41,14 @@ for my $proto (Headpond->protocols) {
         $origin->reset_stats;
         read_ranges($proto, $blobs, 1, 'cold');
         my $stats = $origin->stats;
-        cmp_ok($stats->{data_requests}, '>', 0, 'cold: the origin was asked');
+        cmp_ok($origin->data_requests, '>', 0, 'cold: the origin was asked');
         cmp_ok($stats->{body_bytes} - $stats->{distinct_bytes}, '<=', $stats->{probe_requests}, 'cold: no byte was sent twice')
             or diag("$stats->{body_bytes} sent, $stats->{distinct_bytes} distinct, $stats->{probe_requests} probes");
         $pond->settle;
 
         $origin->reset_stats;
         read_ranges($proto, $blobs, 1, 'warm');
-        is($origin->stats->{data_requests}, 0, 'warm: no data request at the origin');
+        is($origin->data_requests, 0, 'warm: no data request at the origin');
 
         $blobs = make_blobs("$proto-half");
         my $middle = 50 * $MIB;
@@ -62,7 +62,7 @@ for my $proto (Headpond->protocols) {
         cmp_ok($big->{body_bytes}, '<=', $middle + $MIB, 'half-warm: only the missing half was asked for');
         $origin->reset_stats;
         read_ranges($proto, $blobs, 2, 'warm again');
-        is($origin->stats->{data_requests}, 0, 'warm again: no data request at the origin');
+        is($origin->data_requests, 0, 'warm again: no data request at the origin');
     };
 }
 
@@ -72,7 +72,7 @@ subtest 'one protocol warms the others' => sub {
     $pond->settle;
     $origin->reset_stats;
     read_ranges($_, $blobs, 3, $_) for qw(h1s h2c h2s);
-    is($origin->stats->{data_requests}, 0, 'no data request at the origin');
+    is($origin->data_requests, 0, 'no data request at the origin');
 };
 
 $pond->stop;

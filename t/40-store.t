@@ -52,7 +52,7 @@ subtest 'an orderly restart keeps the hits' => sub {
     $pond->run;
     $pond->wait_metric($count, 'headpond_store_blocks');
     read_all_right($pond, $blobs, 'after');
-    is($origin->stats->{data_requests}, 0, 'no data request at the origin');
+    is($origin->data_requests, 0, 'no data request at the origin');
     cmp_ok($origin->stats->{requests}, '<=', 10, 'and few questions');
     $pond->stop;
 };
@@ -81,7 +81,7 @@ subtest 'what was committed survives a kill' => sub {
     $origin->reset_stats;
     $pond->run;
     read_all_right($pond, $blobs, 'after');
-    is($origin->stats->{data_requests}, 0, 'no data request at the origin');
+    is($origin->data_requests, 0, 'no data request at the origin');
     $pond->stop;
 };
 

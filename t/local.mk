@@ -41,7 +41,7 @@ check-local:
 .PHONY: check-local
 
 # For contrib/check: everything that tests need, and the names of the unit tests.
-check-programs: all $(check_PROGRAMS)
+check-programs: config.h $(bin_PROGRAMS) $(check_PROGRAMS)
 unit-tests:
 	@echo $(UNIT_TESTS)
 .PHONY: check-programs unit-tests

@@ -21,7 +21,7 @@ sub start {
     my (%r) = @_;
     my $dir = File::Temp->newdir;
     my @command = (
-        'curl', '-sS', '--path-as-is', '--noproxy', '*', '-o', "$dir/body", '-D', "$dir/head",
+        'curl', '-sS', '--path-as-is', '--noproxy', '*', '-o', ($r{method} // '') eq 'HEAD' ? '/dev/null' : "$dir/body", '-D', "$dir/head",
         '--max-time', ($r{timeout} // 60) * Headpond::Process::slowness(),
         @{ $curl_option{ $r{proto} // 'h1' } },
     );
