@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a cache may answer, what it must pass through, and what a write makes it forget. */
+#include "tap.h"
+
+#include "blob/classify.h"
+
+static struct arena *arena;
+
+/* "Name: value" lines, NULL ends. */
+static struct str get(const void *from, struct str name, unsigned nth)
+{
+    for (const char *const *line = from; *line != NULL; line++) {
+        struct str value, key = str_split(str_from(*line), ':', &value);
+        if (str_ieq(key, name) && nth-- == 0)
+            return str_trim(value);
+    }
+    return STR_NULL;
+}
+
+static struct blob_class classify(const char *method, const char *target, const char *host, const char *header)
+{
+    static const struct blob_accounts any = {NULL, NULL, true};
+    const char *lines[] = {"Host: x", header, NULL};
+    struct blob_headers headers = {get, lines};
+    struct blob_url url;
+    if (blob_url_parse(arena, str_from(target), str_from(host), &any, &url) != STATUS_OK)
+        return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = "not even a URL"};
+    return blob_classify(str_from(method), &url, &headers);
+}
+
+static const struct {
+    const char *target, *host, *header;
+    const char *reason; /* NULL: may be answered from the cache */
+} reads[] = {
+    {"/acct/c/b", "h", NULL, NULL},
+    {"/acct/b", "h", NULL, NULL},
+    {"/acct/$web/x", "h", NULL, NULL},
+    {"/acct/c/b?timeout=30&api-version=2021-08-06", "h", NULL, NULL},
+    {"/acct/c/b?snapshot=2020", "h", NULL, NULL},
+    {"/acct/c/b?versionid=2020", "h", NULL, NULL},
+    {"/acct/c/b?sv=1&sr=b&sp=r&se=2&sig=x&skoid=y&sip=1.2.3.4", "h", NULL, NULL},
+    {"/acct/c/b", "h", "Range: bytes=0-1", NULL},
+    {"/acct/c/b", "h", "If-None-Match: x", NULL},
+    {"/acct/c/b", "h", "x-ms-encryption-scope: s", NULL},
+    {"/acct/c/b?comp=metadata", "h", NULL, "comp"},
+    {"/acct/c/b?COMP=metadata", "h", NULL, "comp"},
+    {"/acct/c/b?%63omp=metadata", "h", NULL, "comp"},
+    {"/acct/c/b?comp", "h", NULL, "comp"},
+    {"/acct/c/b?restype=container", "h", NULL, "restype"},
+    {"/acct/c/b?x=y", "h", NULL, "query"},
+    {"/acct/c/b?=y", "h", NULL, "query"},
+    {"/acct/c/b?sig=1&sig=2", "h", NULL, "query-repeated"},
+    {"/acct/c/b?snapshot=1&Snapshot=2", "h", NULL, "query-repeated"},
+    {"/acct/c/b?snapshot=1&versionid=2", "h", NULL, "query-repeated"},
+    {"/acct/c/../b", "h", NULL, "odd-path"},
+    {"/acct/c/a%5C..", "h", NULL, "odd-path"},
+    {"/acct/c?restype=container", "h", NULL, "container"},
+    {"/acct/c?restype=container&comp=list", "h", NULL, "container"},
+    {"/acct?comp=list", "h", NULL, "account"},
+    {"/acct/c/b", "h", "x-ms-lease-id: 1", "lease"},
+    {"/acct/c/b", "h", "X-MS-Encryption-Key: 1", "cpk"},
+    {"/acct/c/b", "h", "x-ms-encryption-key-sha256: 1", "cpk"},
+    {"/acct/c/b", "h", "x-ms-encryption-algorithm: AES256", "cpk"},
+    {"/acct/c/b", "h", "x-ms-if-tags: a", "if-tags"},
+    {"/acct/c/b", "h", "origin: http://x", "cors"},
+    {"/acct/c/b", "h", "Origin:", "cors"},
+    {"/acct/c/b", "h", "x-ms-structured-body: XSM/1.0", "structured-body"},
+    {"/acct/c/b", "h", "x-ms-range-get-content-md5: true", "range-md5"},
+    {"/acct/c/b", "h", "x-ms-range-get-content-crc64: true", "range-crc64"},
+    {"/acct/c/b", "h", "If-Range: x", "if-range"},
+    {"/fs/p", "acct.dfs.x", NULL, NULL},
+    {"/fs/p?action=getStatus", "acct.dfs.x", NULL, "dfs-action"},
+    {"/fs?resource=filesystem", "acct.dfs.x", NULL, "container"},
+};
+
+static void reading(void)
+{
+    for (unsigned i = 0; i < sizeof reads / sizeof reads[0]; i++) {
+        for (int head = 0; head < 2; head++) {
+            const char *reason = reads[i].reason;
+            if (head && reason == NULL && strstr(reads[i].host, "dfs") != NULL)
+                reason = "dfs-head";
+            if (head && reason != NULL && strcmp(reason, "dfs-action") == 0)
+                reason = "dfs-head";
+            struct blob_class class = classify(head ? "HEAD" : "GET", reads[i].target, reads[i].host, reads[i].header);
+            is_int(class.action, reason == NULL ? BLOB_ACTION_READ : BLOB_ACTION_BYPASS, "read %u: %s", i,
+                   reads[i].target);
+            is_str(class.reason, reason, "its reason");
+            ok(reason != NULL || class.head == (head == 1), "head or not");
+        }
+    }
+    is_str(classify("OPTIONS", "/acct/c/b", "h", NULL).reason, "options", "a preflight");
+}
+
+enum {
+    NOTHING = BLOB_TOUCH_NOTHING,
+    OBJECT = BLOB_TOUCH_OBJECT,
+    CONTAINER = BLOB_TOUCH_CONTAINER,
+    ACCOUNT = BLOB_TOUCH_ACCOUNT
+};
+#define DFS "acct.dfs.x"
+
+static const struct {
+    const char *method, *target, *host, *header;
+    int touch;
+    bool grants, base;
+} writes[] = {
+    {"PUT", "/acct/c/b", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b", "h", "x-ms-copy-source: https://x", OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=blocklist", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=page", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=appendblock", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=seal", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=properties", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=metadata", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=tags", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=tier", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=expiry", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=undelete", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=incrementalcopy", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=immutabilityPolicies", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=legalhold", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=lease", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=copy&copyid=1", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=whatever", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=snapshot", "h", NULL, NOTHING, false, false},
+    {"PUT", "/acct/c/b?comp=Block&blockid=x", "h", NULL, NOTHING, false, false},
+    {"DELETE", "/acct/c/b?comp=block", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/b", "h", NULL, OBJECT, false, false},
+    {"PUT", "/acct/c/../b", "h", NULL, ACCOUNT, false, false},
+    {"DELETE", "/acct/c/b", "h", NULL, OBJECT, false, false},
+    {"DELETE", "/acct/c/b", "h", "x-ms-delete-snapshots: include", CONTAINER, false, false},
+    {"DELETE", "/acct/c/b?snapshot=1", "h", NULL, OBJECT, false, true},
+    {"PUT", "/acct/c/b?comp=tier&versionid=1", "h", NULL, OBJECT, false, true},
+    {"POST", "/acct/c/b?comp=query", "h", NULL, NOTHING, false, false},
+    {"POST", "/acct/c/b", "h", NULL, OBJECT, false, false},
+    {"BREW", "/acct/c/b", "h", NULL, OBJECT, false, false},
+    {"get", "/acct/c/b", "h", NULL, OBJECT, false, false}, /* not GET */
+    {"PUT", "/acct/c?restype=container", "h", NULL, NOTHING, true, false},
+    {"PUT", "/acct/c?restype=container&comp=acl", "h", NULL, NOTHING, true, false},
+    {"PUT", "/acct/c?restype=container&comp=metadata", "h", NULL, NOTHING, false, false},
+    {"PUT", "/acct/c?restype=container&comp=lease", "h", NULL, NOTHING, false, false},
+    {"PUT", "/acct/c?restype=container&comp=undelete", "h", NULL, CONTAINER, true, false},
+    {"PUT", "/acct/c?restype=container&comp=rename", "h", NULL, CONTAINER, true, false},
+    {"DELETE", "/acct/c?restype=container", "h", NULL, CONTAINER, true, false},
+    {"POST", "/acct/c?restype=container&comp=batch", "h", NULL, CONTAINER, false, false},
+    {"POST", "/acct?comp=batch", "h", NULL, ACCOUNT, false, false},
+    {"POST", "/acct?restype=service&comp=userdelegationkey", "h", NULL, NOTHING, false, false},
+    {"PUT", "/acct?restype=service&comp=properties", "h", NULL, NOTHING, false, false},
+    {"PUT", "/acct?comp=whatever", "h", NULL, ACCOUNT, false, false},
+    {"PUT", "/fs/p?resource=file", DFS, NULL, OBJECT, false, false},
+    {"PUT", "/fs/p", DFS, "x-ms-rename-source: /fs/old%20name", CONTAINER, true, false},
+    {"PUT", "/fs/p", DFS, "x-ms-rename-source: /other/old", ACCOUNT, true, false},
+    {"PUT", "/fs/p", DFS, "x-ms-rename-source: fs", ACCOUNT, true, false},
+    {"PATCH", "/fs/p?action=append&position=0", DFS, NULL, OBJECT, false, false},
+    {"PATCH", "/fs/p?action=flush&position=9", DFS, NULL, OBJECT, false, false},
+    {"PATCH", "/fs/p?action=setProperties", DFS, NULL, OBJECT, false, false},
+    {"PATCH", "/fs/p?action=setAccessControl", DFS, NULL, OBJECT, true, false},
+    {"PATCH", "/fs/p?action=setAccessControlRecursive", DFS, NULL, CONTAINER, true, false},
+    {"DELETE", "/fs/p", DFS, NULL, OBJECT, false, false},
+    {"DELETE", "/fs/p?recursive=true", DFS, NULL, CONTAINER, false, false},
+    {"PUT", "/fs/p?comp=undelete", DFS, NULL, CONTAINER, false, false},
+    {"POST", "/fs/p", DFS, "x-ms-lease-action: acquire", OBJECT, false, false},
+    {"PUT", "/fs?resource=filesystem", DFS, NULL, NOTHING, true, false},
+    {"PATCH", "/fs?resource=filesystem", DFS, NULL, NOTHING, true, false},
+    {"DELETE", "/fs?resource=filesystem", DFS, NULL, CONTAINER, true, false},
+};
+
+static void writing(void)
+{
+    for (unsigned i = 0; i < sizeof writes / sizeof writes[0]; i++) {
+        struct blob_class class = classify(writes[i].method, writes[i].target, writes[i].host, writes[i].header);
+        ok(class.action == BLOB_ACTION_WRITE && (int) class.touch == writes[i].touch &&
+               class.touch_grants == writes[i].grants && class.touch_base == writes[i].base,
+           "write %u: %s %s", i, writes[i].method, writes[i].target);
+    }
+}
+
+int main(void)
+{
+    arena = arena_new();
+    reading();
+    writing();
+    const char *lines[] = {"Range: bytes=0-1", "x-ms-range: bytes=2-3", NULL};
+    is_text(blob_range_header(&(struct blob_headers){get, lines}), "bytes=2-3", "x-ms-range wins");
+    lines[1] = NULL;
+    is_text(blob_range_header(&(struct blob_headers){get, lines}), "bytes=0-1", "over Range");
+    ok(blob_range_header(&(struct blob_headers){get, lines + 1}).ptr == NULL, "or there is none");
+    arena_free(arena);
+    return done_testing();
+}
