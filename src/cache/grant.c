@@ -2,11 +2,11 @@
 #include "cache/grant.h"
 
 #include <stdatomic.h>
-#include <urcu-qsbr.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "store/rcu.h"
 
 #define GRANT_WAYS 4
 #define GRANT_ACCOUNTS 256 /* accounts that share a revocation counter lose grants together: a probe each */
@@ -49,7 +49,7 @@ void grants_free(struct grants *grants)
 static void grant_free(struct rcu_head *head)
 {
     struct grant *grant = caa_container_of(head, struct grant, rcu);
-    mem_free(grant);
+    RCU_RECLAIM(mem_free(grant));
 }
 
 static void grant_retire(struct grant *grant)
@@ -105,7 +105,8 @@ void grants_add(struct grants *grants, const struct cache_request *request, enum
     grant->scope = request->scope;
     grant->operation = operation;
     grant->stamp = stamp;
-    grant->until_ms = clock_mono_ms() + request->authorize_ttl;
+    int64_t now_ms = clock_mono_ms();
+    grant->until_ms = request->authorize_ttl < INT64_MAX - now_ms ? now_ms + request->authorize_ttl : INT64_MAX;
     grant->expires_s = request->expires_s;
 
     /* Its own old place, else an empty one, else that of the grant which ends first. */

@@ -15,3 +15,19 @@ libheadpond_a_SOURCES += \
 	src/cache/own_request.c src/cache/own_request.h \
 	src/cache/probe.c src/cache/probe.h \
 	src/cache/reader.c
+
+check_PROGRAMS += t/unit/test_object
+t_unit_test_object_SOURCES = t/unit/test_object.c t/unit/tap.h
+t_unit_test_object_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_grant
+t_unit_test_grant_SOURCES = t/unit/test_grant.c t/unit/tap.h
+t_unit_test_grant_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_epoch
+t_unit_test_epoch_SOURCES = t/unit/test_epoch.c t/unit/tap.h
+t_unit_test_epoch_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_freshness
+t_unit_test_freshness_SOURCES = t/unit/test_freshness.c t/unit/tap.h
+t_unit_test_freshness_LDADD = $(UNIT_LDADD)

@@ -78,7 +78,7 @@ static bool reply_length(const struct http_response *reply, uint64_t *length)
     if (reply->status == 206) {
         struct str value = http_headers_get(&reply->headers, STR("Content-Range"));
         /* Azurite answers a range of an empty blob with 206 and "bytes 0--1/0". */
-        if (str_ends(value, STR("-1/0"))) {
+        if (str_ends(value, STR("--1/0"))) {
             *length = 0;
             return true;
         }
@@ -100,7 +100,8 @@ enum status object_from_reply(const struct http_response *reply, bool head, int6
     struct str modified = http_headers_get(&reply->headers, STR("Last-Modified"));
     uint64_t length;
 
-    if (etag.len == 0 || modified.len == 0 || !reply_length(reply, &length))
+    /* Nothing can be pinned by a weak ETag or an empty one: they do not even equal themselves. */
+    if (!etag_eq_strong(etag, etag) || modified.len == 0 || !reply_length(reply, &length))
         return STATUS_BAD_REPLY;
     if (str_ieq(http_headers_get(&reply->headers, STR("x-ms-copy-status")), STR("pending")))
         return STATUS_NOT_IMPLEMENTED;
