@@ -48,6 +48,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     atomic_init(&fill->ended, STATUS_AGAIN);
     pthread_mutex_init(&fill->lock, NULL);
     list_init(&fill->joins);
+    list_init(&fill->parked);
     list_init(&fill->on_flight);
     list_add_tail(&home->fills, &fill->on_loop);
     timer_init(&fill->retry, fill->loop, fill_retry);
@@ -131,6 +132,7 @@ void fill_end(struct fill *fill, enum status status)
     atomic_store(&fill->ended, (int) status);
     metric_cell_add(metric_cell(METRIC_FILLS, status_name(status)), 1);
     flight_wake_all(fill);
+    flight_unpark(fill, status != STATUS_SHUTDOWN);
     fill_settle(fill);
 }
 
@@ -156,6 +158,7 @@ static void fill_deliver_adopt(struct letter *letter)
             fill_end(fill, STATUS_CANCELLED);
         } else {
             fill_set_generation(fill, fill->adopted);
+            flight_unpark(fill, true);
             fill_pump(fill);
         }
     }
@@ -171,7 +174,7 @@ enum status fill_take(struct fill *fill, unsigned block, struct buf **buf)
     enum status ended = (enum status) atomic_load(&fill->ended);
     enum status status = STATUS_OK;
 
-    if (block < fill->first || block >= STORE_EXTENT_BLOCKS)
+    if (block < fill->first || block > fill->last)
         return STATUS_NOT_FOUND;
     pthread_mutex_lock(&fill->lock);
     if (fill->buffers[block] != NULL)
@@ -202,8 +205,8 @@ bool fill_covers(struct fill *fill, unsigned block)
         return false;
     switch ((enum fill_block_state) fill->states[block]) {
     case FILL_BLOCK_COMING:
-        return ended == STATUS_AGAIN;
     case FILL_BLOCK_FILLING:
+        return ended == STATUS_AGAIN;
     case FILL_BLOCK_PUTTING:
     case FILL_BLOCK_WHOLE:
         return true;
@@ -237,7 +240,9 @@ static unsigned fill_buffers_held(const struct fill *fill)
  * enough to go on with. */
 static bool fill_may_begin(struct fill *fill, unsigned block)
 {
-    bool tight = mem_pressure() >= MEM_NO_SPLIT;
+    enum mem_pressure pressure = mem_pressure();
+    bool tight = pressure >= MEM_NO_SPLIT;
+    unsigned most = tight ? 2 : pressure >= MEM_NO_READAHEAD ? FILL_BUFFERS : STORE_EXTENT_BLOCKS;
     uint64_t window = tight ? 1 : FILL_WINDOW;
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
 
@@ -254,7 +259,7 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
     uint64_t fastest = flight_fastest(fill);
     if (start >= fastest + window * fill->cache->block_size)
         return false;
-    while (fill_buffers_held(fill) >= (tight ? 2 : FILL_BUFFERS))
+    while (fill_buffers_held(fill) >= most)
         if (!fill_give_up_block(fill, fastest))
             return false;
     return true;
@@ -415,8 +420,14 @@ static void fill_nobody_came(struct timer *timer)
 static void fill_retry(struct timer *timer)
 {
     struct fill *fill = LIST_ENTRY(timer, struct fill, retry);
-    if (list_empty(&fill->joins))
+    if (list_empty(&fill->joins)) {
         fill_end(fill, STATUS_OK);
-    else
-        fill_fetch_start(fill);
+        return;
+    }
+    struct asker *live = flight_live_asker(fill);
+    if (live != fill->asker) {
+        asker_unref(&fill->asker);
+        fill->asker = asker_ref(live);
+    }
+    fill_fetch_start(fill);
 }

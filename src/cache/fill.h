@@ -12,8 +12,8 @@
  * an *opening* fill: the first request for an unknown blob, whose reply tells the generation; it waits with its first bytes
  * until the object's owner has adopted it.
  *
- * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it and FILL_BUFFERS in memory. When the
- * last reader has left, the block under way is finished and the rest is not fetched.
+ * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it. When the last reader has left, the
+ * block under way is finished and the rest is not fetched.
  */
 #ifndef HEADPOND_CACHE_FILL_H
 #define HEADPOND_CACHE_FILL_H
@@ -28,6 +28,7 @@
 #include "cache/context.h"
 
 #define FILL_WINDOW 8
+/* While memory is easy, all of an extent, so that what nobody stores need not be fetched again for a slower reader; else: */
 #define FILL_BUFFERS 8
 
 /* How an opening went; made on the fill's loop, read on the object's owner. */
@@ -70,6 +71,7 @@ struct fill {
     struct list on_loop;   /* cache_loop.fills */
     struct list on_flight; /* flight.c's table */
     struct list joins;     /* flight.c */
+    struct list parked;    /* flight.c: joins that an opening must let know whether it is what they want */
     struct store_generation *generation; /* NULL until adopted */
     struct asker *asker;   /* whose credential is in use */
     uint64_t position; /* next byte of the blob to arrive */

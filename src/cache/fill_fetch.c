@@ -176,6 +176,17 @@ static bool fill_change_asker(struct fill *fill)
     return true;
 }
 
+/* Whether its generation is what the object is believed to be: a laggard of an old one tells nothing new. */
+static bool fill_is_current(const struct fill *fill)
+{
+    struct store_view view;
+    if (!store_object_find(fill->cache->config.store, fill->generation->object, &view))
+        return false;
+    bool current = view.generation->id == fill->generation->id;
+    store_generation_unref(&view.generation);
+    return current;
+}
+
 void fill_broken(struct fill *fill, enum status why)
 {
     struct epoch_key key = asker_epoch_key(&fill->asker->request);
@@ -191,7 +202,8 @@ void fill_broken(struct fill *fill, enum status why)
         break;
     case STATUS_GENERATION_CHANGED:
         log_event(GENERATION_CHANGED, "account=%s: a blob changed while it was read", fill->asker->request.account);
-        epochs_bump(fill->cache->epochs, &key, EPOCH_OBJECT);
+        if (fill_is_current(fill))
+            epochs_bump(fill->cache->epochs, &key, EPOCH_OBJECT);
         break;
     case STATUS_BAD_REPLY:
         log_event(ORIGIN_BAD_REPLY, "account=%s: a range that was not asked for", fill->asker->request.account);

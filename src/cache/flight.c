@@ -61,15 +61,29 @@ uint64_t flight_fastest(const struct fill *fill)
     return fastest;
 }
 
-struct asker *flight_other_asker(const struct fill *fill, const struct asker *but)
+struct asker *flight_other_asker(struct fill *fill, const struct asker *refused)
+{
+    struct asker *other = NULL;
+    LIST_FOR_EACH(node, &fill->joins)
+    {
+        struct join *join = LIST_ENTRY(node, struct join, node);
+        if (asker_same_credential(&join->asker->request, &refused->request))
+            join->refused = true;
+        else if (other == NULL && !join->refused)
+            other = join->asker;
+    }
+    return other;
+}
+
+struct asker *flight_live_asker(struct fill *fill)
 {
     LIST_FOR_EACH(node, &fill->joins)
     {
         struct join *join = LIST_ENTRY(node, struct join, node);
-        if (!asker_same_credential(&join->asker->request, &but->request))
-            return join->asker;
+        if (asker_same_credential(&join->asker->request, &fill->asker->request))
+            return fill->asker;
     }
-    return NULL;
+    return LIST_ENTRY(fill->joins.next, struct join, node)->asker;
 }
 
 /* The blocks from the first that are missing and that nobody brings: one origin request. */
@@ -83,9 +97,22 @@ static unsigned flight_run_end(struct cache_loop *home, const struct join *join)
     return block;
 }
 
-static void join_want(struct letter *letter)
+/* An opening that may turn out to bring the join's first block. */
+static struct fill *flight_opening(struct cache_loop *home, const struct join *join)
 {
-    struct join *join = LIST_ENTRY(letter, struct join, want);
+    LIST_FOR_EACH(node, &home->fills)
+    {
+        struct fill *fill = LIST_ENTRY(node, struct fill, on_loop);
+        if (fill->generation == NULL && fill->extent == join->extent && fill_covers(fill, join->first) &&
+            hash128_eq(fill->asker->request.object, join->generation->object))
+            return fill;
+    }
+    return NULL;
+}
+
+/* `may_park`: an opening may be waited for. */
+static void join_tie(struct join *join, bool may_park)
+{
     struct cache_loop *home = cache_loop_of(join->owner);
     uint64_t block = join->extent * STORE_EXTENT_BLOCKS + join->first;
 
@@ -94,6 +121,11 @@ static void join_want(struct letter *letter)
     if (fill != NULL) {
         join->fill = fill_ref(fill);
     } else if (!store_has_block(join->cache->config.store, join->generation->id, block)) {
+        struct fill *opening = may_park ? flight_opening(home, join) : NULL;
+        if (opening != NULL) {
+            list_add_tail(&opening->parked, &join->node);
+            return;
+        }
         join->fill = fill_start(home, join->asker, join->generation, join->extent, join->first, flight_run_end(home, join));
         join->began = true;
     }
@@ -102,6 +134,21 @@ static void join_want(struct letter *letter)
         fill_readers_changed(join->fill);
     }
     loop_post(join->loop, &join->wake);
+}
+
+static void join_want(struct letter *letter)
+{
+    join_tie(LIST_ENTRY(letter, struct join, want), true);
+}
+
+void flight_unpark(struct fill *fill, bool tie)
+{
+    while (!list_empty(&fill->parked)) {
+        struct join *join = LIST_ENTRY(fill->parked.next, struct join, node);
+        list_remove(&join->node);
+        if (tie)
+            join_tie(join, false);
+    }
 }
 
 static void join_leave(struct letter *letter)

@@ -43,6 +43,7 @@ struct join {
 
     /* the owner's */
     struct list node;
+    bool refused; /* the fill tried this credential in vain */
     struct letter want;
     struct letter wake;
     struct letter leave;
@@ -63,9 +64,14 @@ void flight_leave(struct join **join);
 void flight_wake_all(struct fill *fill);
 /* The farthest reader's position, or 0 without readers. */
 uint64_t flight_fastest(const struct fill *fill);
-/* A reader's asker whose credential is not `but`'s, or NULL; not counted. */
-struct asker *flight_other_asker(const struct fill *fill, const struct asker *but);
+/* `refused`: the origin has refused this credential. A reader's asker whose credential it has not refused, or NULL; not
+ * counted. */
+struct asker *flight_other_asker(struct fill *fill, const struct asker *refused);
+/* The fill's own asker while a reader of that credential is there, else a reader's; not counted. There are readers. */
+struct asker *flight_live_asker(struct fill *fill);
 void flight_add(struct fill *fill);    /* into the table: the generation is known */
 void flight_remove(struct fill *fill); /* also when it is not in it */
+/* The opening's generation is known, or none will come: those who waited for that are tied (or dropped, at the loop's end). */
+void flight_unpark(struct fill *fill, bool tie);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cache/inquiry.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/probe.h"
@@ -58,6 +59,9 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
 
     if (resolve->alone || resolve->query.validate || request->freshness == 0 ||
         probe->stamp != epochs_stamp(resolve->cache->epochs, &key))
+        return false;
+    /* One that was sent longer ago may answer for a blob that has passed since. */
+    if (clock_mono_ms() - probe->sent_ms > request->freshness)
         return false;
     if (resolve->query.want == CACHE_WANT_HEAD && probe->kind != PROBE_HEAD)
         return false;
@@ -133,17 +137,44 @@ static struct store_generation *generation_for(struct cache *cache, struct hash1
     return store_generation_new(cache->config.store, name, id, object->length, record, object);
 }
 
-/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of. */
+/* Whether a write has begun, or was under way when the probe was sent: it cannot know of that. */
+static bool probe_overtaken(const struct probe *probe)
+{
+    struct epoch_key key = asker_epoch_key(&probe->asker->request);
+    return probe->fenced || epochs_fenced(probe->cache->epochs, &key) ||
+           epochs_stamp(probe->cache->epochs, &key) != probe->stamp;
+}
+
+/* Whether what is known of the object is believed now. */
+static bool known_is_believed(const struct probe *probe)
+{
+    struct epoch_key key = asker_epoch_key(&probe->asker->request);
+    struct store_view view;
+    if (!store_object_find(probe->cache->config.store, probe->asker->request.object, &view))
+        return false;
+    store_generation_unref(&view.generation);
+    return view.validated_s > 0 && view.stamp == epochs_stamp(probe->cache->epochs, &key) &&
+           !epochs_fenced(probe->cache->epochs, &key);
+}
+
+/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of. Else it is kept as
+ * never validated, so that readers during a long write share one generation, and each byte comes once. */
 static void inquiry_commit(struct probe *probe, struct store_generation *generation)
 {
-    struct cache *cache = probe->cache;
-    struct epoch_key key = asker_epoch_key(&probe->asker->request);
+    struct store *store = probe->cache->config.store;
+    struct hash128 group = probe->asker->request.container;
 
-    if (probe->fenced || epochs_fenced(cache->epochs, &key) || epochs_stamp(cache->epochs, &key) != probe->stamp ||
-        probe->number < probe->inquiry->committed)
+    if (probe->number < probe->inquiry->committed)
         return;
-    probe->inquiry->committed = probe->number;
-    store_object_set(cache->config.store, generation, probe->asker->request.container, probe->sent_s, probe->stamp);
+    if (!probe_overtaken(probe)) {
+        probe->inquiry->committed = probe->number;
+        store_object_set(store, generation, group, probe->sent_s, probe->stamp);
+        /* A container's or account's write may have begun on another loop in between; its tombstone may be before us. */
+        if (probe_overtaken(probe))
+            store_object_set(store, generation, group, 0, probe->stamp);
+    } else if (!known_is_believed(probe)) {
+        store_object_set(store, generation, group, 0, probe->stamp);
+    }
 }
 
 static struct store_generation *inquiry_learn(struct probe *probe, const char **detail, bool *known)
@@ -245,6 +276,10 @@ static void inquiry_failed(struct probe *probe, enum status status)
     {
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
         resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .how = CACHE_MISS, .status = status};
+        if (status == STATUS_TOO_LARGE) {
+            resolve->result.verdict = CACHE_BYPASS;
+            resolve->result.detail = "large-answer";
+        }
         resolve_answer(resolve);
     }
 }

@@ -35,11 +35,18 @@ static bool probe_ask_otherwise(struct probe *probe, const struct http_response 
     return true;
 }
 
+/* Decision 7: a yes is 200 or 206 (an empty blob's 416 was asked about otherwise). */
+static bool probe_says_yes(const struct http_response *head)
+{
+    return head->status == 200 || head->status == 206;
+}
+
 static void probe_collected(void *arg, struct answer *answer, enum status status)
 {
     struct probe *probe = arg;
-    if (status == STATUS_OK || (status == STATUS_TOO_LARGE && answer->shown.head.status < 300)) {
-        probe_end(probe, answer->shown.head.status < 300 ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
+    bool yes = probe_says_yes(&answer->shown.head);
+    if (status == STATUS_OK || (status == STATUS_TOO_LARGE && yes)) {
+        probe_end(probe, yes ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
     } else {
         answer_unref(&answer);
         probe_end(probe, PROBE_FAILED, NULL, status);
@@ -84,7 +91,7 @@ static void probe_opened(struct letter *letter)
     else if (probe_ask_otherwise(probe, &answer->shown.head))
         answer_unref(&answer);
     else
-        probe_end(probe, answer->shown.head.status < 300 ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
+        probe_end(probe, probe_says_yes(&answer->shown.head) ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
 }
 
 static void probe_send(struct probe *probe)
@@ -130,6 +137,7 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     probe->fenced = epochs_fenced(home->cache->epochs, &key);
     probe->grant_stamp = grants_stamp(home->cache->grants, &asker->request);
     probe->sent_s = clock_wall_s();
+    probe->sent_ms = clock_mono_ms();
     probe->done = done;
     probe->extent = first / STORE_EXTENT_BLOCKS;
     probe->first = (unsigned) (first % STORE_EXTENT_BLOCKS);

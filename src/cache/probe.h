@@ -38,6 +38,7 @@ struct probe {
     bool fenced;          /* a write was under way then */
     uint64_t grant_stamp;
     int64_t sent_s;       /* wall clock */
+    int64_t sent_ms;      /* monotonic */
 
     struct origin_fetch *fetch;
     struct answer_collector *collector;

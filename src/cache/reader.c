@@ -121,9 +121,10 @@ static void reader_drop_join(struct reader *reader, unsigned index)
     if (reader->held_join == reader->joins[index])
         reader_release_held(reader);
     flight_leave(&reader->joins[index]);
+    for (unsigned i = index + 1; i < READER_JOINS; i++)
+        reader->joins[i - 1] = reader->joins[i];
+    reader->joins[READER_JOINS - 1] = NULL;
     reader->join_count--;
-    for (unsigned i = index; i < reader->join_count; i++)
-        reader->joins[i] = reader->joins[i + 1];
 }
 
 /* Asks for the blocks from `block` to the end of its extent, as far as the range goes. */
@@ -375,6 +376,8 @@ static enum source_state reader_peek(struct source *source, struct source_view *
             reader_start_load(reader, block);
             return reader_wait(reader);
         }
+        if (++reader->looks >= READER_LOOKS)
+            return reader_fail(reader, STATUS_IO);
         /* It has just been evicted: look again. */
     }
 }
