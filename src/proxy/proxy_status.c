@@ -22,8 +22,6 @@ const char *proxy_status_of(enum status status)
         return "connection_terminated";
     case STATUS_BAD_REPLY:
     case STATUS_PROTOCOL:
-    case STATUS_BAD_LENGTH:
-    case STATUS_BAD_CHUNK:
         return "http_protocol_error";
     case STATUS_HEADERS_TOO_LARGE:
         return "http_response_header_section_size";

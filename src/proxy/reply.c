@@ -200,6 +200,8 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
     head_add(head, STR("Via"), STR("1.1 headpond"));
     if (facts->outcome != OUTCOME_NONE)
         head_add(head, STR("Cache-Status"), cache_status(facts));
+    if (error->status == 405)
+        head_add(head, STR("Allow"), STR("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"));
     if (proxy_status != NULL)
         head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
     struct strbuf text = {0};

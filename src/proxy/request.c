@@ -41,6 +41,8 @@ enum request_state request_route(struct request *request)
 {
     struct http_exchange *x = request->x;
     struct route *route = &request->route;
+    if (str_eq(x->request.method_text, STR("TRACE"))) /* it would show the credential back */
+        return request_refuse_client(request, STATUS_METHOD_NOT_ALLOWED);
     request->error =
         route_request(request->home->proxy->routes, x->arena, &x->request, x->peer, request->facts.now_s, route);
     request->facts.endpoint = route->url.endpoint;
@@ -80,8 +82,34 @@ enum request_state request_reply_text(struct request *request, const struct http
     return REQUEST_SENT;
 }
 
+enum request_state request_refuse_client(struct request *request, enum status why)
+{
+    metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
+    log_event(BAD_REQUEST, "reason=%s %s", status_name(why), status_text(why));
+    request->error = blob_error_of(why);
+    request->proxy_status = PROXY_STATUS_BAD_REQUEST;
+    return REQUEST_REFUSE;
+}
+
+/* A body may turn out to be malformed when most of it is with the origin. */
+static bool is_clients_fault(enum status why)
+{
+    switch (why) {
+    case STATUS_BAD_REQUEST:
+    case STATUS_BAD_CHUNK:
+    case STATUS_BAD_LENGTH:
+    case STATUS_BODY_TOO_LARGE:
+    case STATUS_CLIENT_TIMEOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum request_state request_fail(struct request *request, enum status why)
 {
+    if (is_clients_fault(why))
+        return request_refuse_client(request, why);
     request->error = blob_error_of(why);
     request->proxy_status = proxy_status_of(why);
     return REQUEST_REFUSE;
@@ -113,11 +141,7 @@ static void on_refused(void *arg, struct http_exchange *x, enum status why)
 {
     (void) arg;
     struct request *request = request_new(x);
-    metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
-    log_event(BAD_REQUEST, "reason=%s %s", status_name(why), status_text(why));
-    request_fail(request, why);
-    request->proxy_status = PROXY_STATUS_BAD_REQUEST;
-    request_run(request, REQUEST_REFUSE);
+    request_run(request, request_refuse_client(request, why));
 }
 
 /* Metrics and the access log. */
