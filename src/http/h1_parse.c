@@ -277,6 +277,10 @@ static enum status judge(struct head *head, struct str target)
         framing->chunked = true;
         request->content_length = HTTP_LENGTH_UNKNOWN;
     }
+    /* A body's length may not be left to guessing (RFC 9110, 15.5.12); Azure refuses it as well. */
+    bool has_body = request->method == HTTP_PUT || request->method == HTTP_POST || request->method == HTTP_PATCH;
+    if (has_body && head->lengths == 0 && head->codings == 0)
+        return STATUS_LENGTH_REQUIRED;
     /* An HTTP/1.0 client does not mean it; without a body there is nothing to wait for (RFC 9110, 10.1.1). */
     if (!new || request->content_length == 0)
         framing->expect_continue = false;
