@@ -1,2 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-libheadpond_a_SOURCES +=
+libheadpond_a_SOURCES += \
+	src/store/block.c src/store/block.h \
+	src/store/commit.c src/store/commit.h \
+	src/store/directory.c src/store/directory.h \
+	src/store/disk.c src/store/disk.h \
+	src/store/entry.c src/store/entry.h \
+	src/store/evict.c src/store/evict.h \
+	src/store/generation.c src/store/generation.h \
+	src/store/index.c src/store/index.h \
+	src/store/inside.h \
+	src/store/io.c src/store/io.h \
+	src/store/location.h \
+	src/store/objects.c src/store/objects.h \
+	src/store/peek.c \
+	src/store/rcu.h \
+	src/store/reclaim.c src/store/reclaim.h \
+	src/store/recover.c src/store/recover.h \
+	src/store/segment.c src/store/segment.h \
+	src/store/slot.c src/store/slot.h \
+	src/store/store.c src/store/store.h \
+	src/store/transfer.c src/store/transfer.h \
+	src/store/volume.c src/store/volume.h
+
+check_PROGRAMS += t/unit/test_directory t/unit/test_store_entry t/unit/test_store_evict t/unit/test_store_blocks
+t_unit_test_directory_SOURCES = t/unit/test_directory.c t/unit/tap.h
+t_unit_test_directory_LDADD = $(UNIT_LDADD)
+t_unit_test_store_entry_SOURCES = t/unit/test_store_entry.c t/unit/tap.h
+t_unit_test_store_entry_LDADD = $(UNIT_LDADD)
+t_unit_test_store_evict_SOURCES = t/unit/test_store_evict.c t/unit/tap.h
+t_unit_test_store_evict_LDADD = $(UNIT_LDADD)
+t_unit_test_store_blocks_SOURCES = t/unit/test_store_blocks.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_blocks_LDADD = $(UNIT_LDADD)

@@ -2,14 +2,14 @@
 /*
  * store.h: the cache's memory: a RAM directory that answers without locks, and the disks behind it. Knows no HTTP.
  *
- * Names. An *object* is one blob (or one snapshot or version of it), named by a 128-bit hash. A *generation* is one state
- * of its bytes (one ETag) and has a number that never comes again, given by store_generation_new. A *block* is block_size
- * bytes of a generation (the last one shorter); 16 blocks are an *extent*. A *record* is what the floor above wants to
- * know of a generation: bytes without meaning here, at most STORE_RECORD_MAX.
+ * Names. An *object* is one blob (or one snapshot or version of it), named by a 128-bit hash. A *generation* is one
+ * state of its bytes (one ETag) and has a number that never comes again, given by store_generation_new. A *block* is
+ * block_size bytes of a generation (the last one shorter); 16 blocks are an *extent*. A *record* is what the floor
+ * above wants to know of a generation: bytes without meaning here, at most STORE_RECORD_MAX.
  *
- * Threads. Directory look-ups may be made on any RCU-registered thread (every loop) and never wait. Changes to one object
- * are made on its owner's loop only; blocks are put by their extent's owner. I/O happens on the disks' threads, LMDB on
- * the index thread; completions come back as letters to the loop that asked.
+ * Threads. Directory look-ups may be made on any RCU-registered thread (every loop) and never wait. Changes to one
+ * object are made on its owner's loop only; blocks are put by their extent's owner. I/O happens on the disks' threads,
+ * LMDB on the index thread; completions come back as letters to the loop that asked.
  *
  * Without disks everything still works, but store_put_block answers BUSY and records live in memory only.
  */
@@ -39,27 +39,30 @@ struct store_disk {
     int64_t size; /* bytes on the file system, everything included */
 };
 
-/* Opens or creates the disks (first form: an index left by a crash while opening, or damaged, empties the store). A path
- * that cannot be used is refused with one line in *error that says what to do. `disks` may be empty. */
+/* Opens or creates the disks (first form: an index left by a crash while opening, or damaged, empties the store). A
+ * path that cannot be used is refused with one line in *error that says what to do. `disks` may be empty. */
 enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size, struct store **store,
                        struct strbuf *error) STATUS_CHECKED;
 /* After all loops have stopped: writes what is queued, commits, closes. */
 void store_close(struct store *store);
 uint32_t store_block_size(const struct store *store);
+/* Whether what the disks held at the start is known by now: store_open waits half a second for it, the rest is read in
+ * the background, and until then what was stored before counts as not found and nothing is put. Any thread. */
+bool store_loaded(struct store *store);
 
 /* ---- Generations: immutable, counted. ---- */
 
 struct store_generation {
-    uint64_t id;           /* never 0 */
+    uint64_t id; /* never 0 */
     struct hash128 object;
-    uint64_t length;       /* of the whole blob, bytes */
-    struct str record;     /* the floor above's, owned by the generation */
-    void *decoded;         /* the floor above's parsed form of `record`; freed by the callback given below */
+    uint64_t length;   /* of the whole blob, bytes */
+    struct str record; /* the floor above's, owned by the generation */
+    void *decoded;     /* the floor above's parsed form of `record`; freed by the callback given below */
     atomic_uint refs;
 };
 
-/* How `decoded` is made when a record comes from the disk, and freed. decode may be called on any thread and returns NULL
- * for a record it cannot read (the object is then forgotten). Set once before store_open. */
+/* How `decoded` is made when a record comes from the disk, and freed. decode may be called on any thread and returns
+ * NULL for a record it cannot read (the object is then forgotten). Set once before store_open. */
 struct store_record_codec {
     void *(*decode)(struct str record, uint64_t length);
     void (*free)(void *decoded);
@@ -67,8 +70,8 @@ struct store_record_codec {
 void store_set_codec(const struct store_record_codec *codec);
 
 /* A generation with one reference, not in the directory yet. `id` 0: a fresh one, never used before, also not before a
- * crash; else the id of a generation of the same object and bytes whose record changed. Copies `record`; takes `decoded`.
- * Any loop. */
+ * crash; else the id of a generation of the same object and bytes whose record changed. Copies `record`; takes
+ * `decoded`. Any loop. */
 struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t id, uint64_t length,
                                               struct str record, void *decoded);
 struct store_generation *store_generation_ref(struct store_generation *generation);
@@ -76,19 +79,21 @@ void store_generation_unref(struct store_generation **generation);
 
 /* ---- Objects. ---- */
 
-/* Looks an object up: a counted reference to its current generation, or NULL, and when it was last validated. Any loop. */
+/* Looks an object up: a counted reference to its current generation, or NULL, and when it was last validated. Any loop.
+ */
 struct store_view {
     struct store_generation *generation; /* counted; the caller's */
-    int64_t validated_s; /* wall clock seconds; 0: not since opening, or forgotten */
-    uint64_t stamp;      /* the epoch it was validated under, as given to store_object_set */
+    int64_t validated_s;                 /* wall clock seconds; 0: not since opening, or forgotten */
+    uint64_t stamp;                      /* the epoch it was validated under, as given to store_object_set */
 };
 bool store_object_find(struct store *store, struct hash128 object, struct store_view *view);
 
 /* Makes `generation` the object's current one, validated at that time under that stamp, or only renews time and stamp
- * when it is current already; the same id with another record replaces the record and keeps the blocks. Visible at once; durable with the next commit. `group` names what the object belongs to
- * (its container) for store_tombstone_group. Owner's loop. */
-void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group, int64_t validated_s,
-                      uint64_t stamp);
+ * when it is current already; the same id with another record replaces the record and keeps the blocks. Visible at
+ * once; durable with the next commit. `group` names what the object belongs to (its container) for
+ * store_tombstone_group. Owner's loop. */
+void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group,
+                      int64_t validated_s, uint64_t stamp);
 
 /* Forgets that the object was validated, durably: no start of the process will believe an older validation again.
  * `done` is posted to `loop` when that is on disk (at once when nothing of the object is stored). Owner's loop. */
@@ -103,17 +108,16 @@ void store_tombstone_group(struct store *store, struct hash128 group, struct loo
 bool store_has_block(struct store *store, uint64_t generation, uint64_t block);
 
 /* Bytes of a stored block that can be had without waiting, from `offset` within it.
- *   OK: *piece shows up to `max` bytes, good until the end of the event, in a buffer of the loop (the next call on this loop
- *       overwrites it) or in a mapping that must only be handed to the kernel (`plain`: it may go to writev on a cleartext
- *       socket as it is, nobody may look at it; only ever shown when `plain` was asked for).
- *   AGAIN: it is stored but not in memory, or not yet checked: use store_load_block.
- *   NOT_FOUND: not stored (any more). Any loop. */
+ *   OK: *piece shows up to `max` bytes, good until the end of the event, in a buffer of the loop (the next call on this
+ * loop overwrites it) or in a mapping that must only be handed to the kernel (`plain`: it may go to writev on a
+ * cleartext socket as it is, nobody may look at it; only ever shown when `plain` was asked for). AGAIN: it is stored
+ * but not in memory, or not yet checked: use store_load_block. NOT_FOUND: not stored (any more). Any loop. */
 enum status store_peek_block(struct store *store, uint64_t generation, uint64_t block, uint32_t offset, uint32_t max,
                              bool plain, struct iovec *piece) STATUS_CHECKED;
 
 /* Reads and checks a whole block on an I/O thread. The request is embedded by the caller and lives until `done` is
- * delivered on the loop that asked: status OK with a counted buffer (the caller's), NOT_FOUND, IO or CORRUPT (the block has
- * been dropped: fetch it again), BUSY (queue full; also delivered). Any loop. */
+ * delivered on the loop that asked: status OK with a counted buffer (the caller's), NOT_FOUND, IO or CORRUPT (the block
+ * has been dropped: fetch it again), BUSY (queue full; also delivered). Any loop. */
 struct store_load {
     struct letter done; /* set done.deliver */
     struct loop *loop;
@@ -127,11 +131,11 @@ struct store_load {
 void store_load_block(struct store *store, struct store_load *load);
 
 /* Queues a block to be written: takes a reference of its own to `buf`, whose first `length` bytes are whole. BUSY when
- * the disk queue is full or admission says no: the caller serves on from memory and forgets it. Otherwise it becomes visible
- * to store_has_block some time later, and then `done`, if not NULL, is posted to `loop` (also when the write failed).
- * Putting what is already stored or queued is harmless. Extent's owner. */
-enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block, struct buf *buf,
-                            uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
+ * the disk queue is full or admission says no: the caller serves on from memory and forgets it. Otherwise it becomes
+ * visible to store_has_block some time later, and then `done`, if not NULL, is posted to `loop` (also when the write
+ * failed). Putting what is already stored or queued is harmless. Extent's owner. */
+enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,
+                            struct buf *buf, uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
 
 /* Asks the index thread to commit now and posts `done` when everything put before is durable (tests, draining). */
 void store_flush(struct store *store, struct loop *loop, struct letter *done);

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* block.c: blocks coming, moving and going. */
+#include "store/block.h"
+
+#include "base/metric.h"
+#include "store/commit.h"
+#include "store/directory.h"
+#include "store/inside.h"
+#include "store/segment.h"
+
+static void leaf_changed(struct store *store, struct leaf *leaf)
+{
+    if (!atomic_exchange(&leaf->dirty, true))
+        commit_dirty_extent(store->commit, leaf->generation, leaf->extent);
+}
+
+static uint32_t leaf_block_length(const struct store *store, const struct leaf *leaf, unsigned number)
+{
+    uint64_t block = (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number;
+    return directory_block_length(leaf->length, store->block_size, block);
+}
+
+uint64_t block_location(struct store *store, uint64_t generation, uint64_t block)
+{
+    struct leaf *leaf = directory_find(store->directory, generation, block / STORE_EXTENT_BLOCKS);
+    return leaf == NULL ? 0 : atomic_load_explicit(&leaf->location[block % STORE_EXTENT_BLOCKS], memory_order_acquire);
+}
+
+bool block_publish(struct disk *disk, const struct store_generation *generation, uint64_t block, uint64_t location)
+{
+    struct store *store = disk->store;
+    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    unsigned number = block % STORE_EXTENT_BLOCKS;
+    directory_lock(store->directory, generation->id, extent);
+    struct leaf *leaf = directory_add(store->directory, generation->id, extent, generation->object, generation->length);
+    bool fresh = atomic_load_explicit(&leaf->location[number], memory_order_relaxed) == 0;
+    if (fresh) {
+        atomic_store_explicit(&leaf->location[number], location, memory_order_release);
+        if (!(location & LOCATION_PACKED)) {
+            pthread_mutex_lock(&disk->slots.lock);
+            slots_settle(&disk->slots, location_slot(location), leaf, number);
+            pthread_mutex_unlock(&disk->slots.lock);
+        }
+        leaf_changed(store, leaf);
+        metric_add(METRIC_STORE_BLOCKS, 1);
+        metric_add(METRIC_STORE_BYTES, leaf_block_length(store, leaf, number));
+    }
+    directory_unlock(store->directory, generation->id, extent);
+    return fresh;
+}
+
+/* Under the leaf's lock. */
+static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, uint64_t location, uint32_t length)
+{
+    struct slots *slots = &disk->slots;
+    uint32_t slot = location_slot(location);
+    bool good = false;
+    pthread_mutex_lock(&slots->lock);
+    if (slot >= slots->high || length == 0) {
+        good = false;
+    } else if (location & LOCATION_PACKED) {
+        uint32_t size = entry_packed_size(length), offset = location_offset(location);
+        good = offset >= ENTRY_PAGE && offset <= slots->stride && size <= slots->stride - offset &&
+               segment_claim(slots, slot, size);
+    } else if (slots->state[slot] == SLOT_FREE) {
+        slots_settle(slots, slot, leaf, number);
+        good = true;
+    }
+    pthread_mutex_unlock(&slots->lock);
+    return good;
+}
+
+bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsigned number, struct hash128 object,
+                 uint64_t length, uint64_t location)
+{
+    struct store *store = disk->store;
+    directory_lock(store->directory, generation, extent);
+    struct leaf *leaf = directory_add(store->directory, generation, extent, object, length);
+    uint32_t bytes = leaf_block_length(store, leaf, number);
+    bool good = leaf->length == length && atomic_load_explicit(&leaf->location[number], memory_order_relaxed) == 0 &&
+                claim_place(disk, leaf, number, location, bytes);
+    if (good) {
+        atomic_store_explicit(&leaf->location[number], location, memory_order_release);
+        metric_add(METRIC_STORE_BLOCKS, 1);
+        metric_add(METRIC_STORE_BYTES, bytes);
+    } else {
+        leaf_changed(store, leaf); /* the index is wrong about it */
+        directory_tidy(store->directory, leaf);
+    }
+    directory_unlock(store->directory, generation, extent);
+    return good;
+}
+
+/* Under the leaf's lock: what the location pointed at has no reader in the directory any more. */
+static void release_place(struct store *store, uint64_t location, uint32_t length)
+{
+    struct disk *disk = store->disks[location_disk(location)];
+    pthread_mutex_lock(&disk->slots.lock);
+    if (location & LOCATION_PACKED)
+        segment_dead(&disk->slots, location_slot(location), entry_packed_size(length));
+    else
+        slots_drop(&disk->slots, location_slot(location));
+    pthread_mutex_unlock(&disk->slots.lock);
+}
+
+/* Replaces the location, whatever its flags, if it is still the one seen; returns what it was, or 0. */
+static uint64_t replace(_Atomic uint64_t *location, uint64_t seen, uint64_t with)
+{
+    uint64_t now = atomic_load_explicit(location, memory_order_relaxed);
+    while (now != 0 && location_same(now, seen))
+        if (atomic_compare_exchange_weak_explicit(location, &now, with, memory_order_acq_rel, memory_order_relaxed))
+            return now;
+    return 0;
+}
+
+bool block_move(struct disk *disk, uint64_t generation, uint64_t block, uint64_t from, uint64_t to)
+{
+    struct store *store = disk->store;
+    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    unsigned number = block % STORE_EXTENT_BLOCKS;
+    directory_lock(store->directory, generation, extent);
+    struct leaf *leaf = directory_find(store->directory, generation, extent);
+    bool moved = leaf != NULL && replace(&leaf->location[number], from, to) != 0;
+    if (moved) {
+        release_place(store, from, leaf_block_length(store, leaf, number));
+        leaf_changed(store, leaf);
+    }
+    directory_unlock(store->directory, generation, extent);
+    return moved;
+}
+
+bool block_drop(struct store *store, uint64_t generation, uint64_t block, uint64_t seen)
+{
+    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    unsigned number = block % STORE_EXTENT_BLOCKS;
+    directory_lock(store->directory, generation, extent);
+    struct leaf *leaf = directory_find(store->directory, generation, extent);
+    bool dropped = leaf != NULL && replace(&leaf->location[number], seen, 0) != 0;
+    if (dropped) {
+        uint32_t length = leaf_block_length(store, leaf, number);
+        release_place(store, seen, length);
+        leaf_changed(store, leaf);
+        directory_tidy(store->directory, leaf);
+        metric_add(METRIC_STORE_BLOCKS, -1);
+        metric_add(METRIC_STORE_BYTES, -(int64_t) length);
+    }
+    directory_unlock(store->directory, generation, extent);
+    return dropped;
+}
+
+void block_drop_generation(struct store *store, uint64_t generation, uint64_t length)
+{
+    uint64_t blocks = (length + store->block_size - 1) / store->block_size;
+    for (uint64_t first = 0; first < blocks; first += STORE_EXTENT_BLOCKS) {
+        if (directory_find(store->directory, generation, first / STORE_EXTENT_BLOCKS) == NULL)
+            continue;
+        for (uint64_t block = first; block < first + STORE_EXTENT_BLOCKS && block < blocks; block++) {
+            uint64_t seen = block_location(store, generation, block);
+            if (seen != 0)
+                block_drop(store, generation, block, seen);
+        }
+    }
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * block.h: a block's life. The one place where the directory, the slots and the list of what the index must learn
+ * change together: under the leaf's lock, the slots' lock within it.
+ *
+ * Whoever takes a block out of the directory here owes its place: a slot goes to limbo, a packed entry's bytes count as
+ * dead. Registered, online RCU threads; never a loop.
+ */
+#ifndef HEADPOND_STORE_BLOCK_H
+#define HEADPOND_STORE_BLOCK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/disk.h"
+
+/* Makes a written block visible. false: it was there already, and the caller keeps the place. */
+bool block_publish(struct disk *disk, const struct store_generation *generation, uint64_t block, uint64_t location);
+/* The same for a location read from the index, whose place must still be claimed. */
+bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsigned number, struct hash128 object,
+                 uint64_t length, uint64_t location);
+/* Points the block at its copy. false: it does not lie at `from` any more, and the caller keeps the copy's place. */
+bool block_move(struct disk *disk, uint64_t generation, uint64_t block, uint64_t from, uint64_t to);
+/* Takes it out if it still lies at `seen`. */
+bool block_drop(struct store *store, uint64_t generation, uint64_t block, uint64_t seen);
+/* Every block of a generation. */
+void block_drop_generation(struct store *store, uint64_t generation, uint64_t length);
+/* Where it lies now, or 0. Lock-free. */
+uint64_t block_location(struct store *store, uint64_t generation, uint64_t block);
+
+#endif

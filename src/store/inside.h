@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inside.h: the store as its own files see it. Nobody outside store/ includes this. */
+#ifndef HEADPOND_STORE_INSIDE_H
+#define HEADPOND_STORE_INSIDE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/store.h"
+
+#define STORE_DISKS_MAX 16
+
+struct commit;
+struct directory;
+struct disk;
+struct objects;
+
+struct store {
+    uint32_t block_size;
+    unsigned disk_count;
+    struct disk *disks[STORE_DISKS_MAX]; /* fixed once open */
+    struct directory *directory;
+    struct objects *objects;
+    struct commit *commit;
+    atomic_uint_fast64_t next_id; /* generations and sequences; only grows, also across starts */
+    atomic_bool closing;          /* the loops are gone: no more letters */
+};
+
+static inline uint64_t store_next_id(struct store *store)
+{
+    return atomic_fetch_add_explicit(&store->next_id, 1, memory_order_relaxed);
+}
+
+/* Where something new of that name goes: rendezvous over the disks by size, so that another disk moves only its share.
+ * NULL without disks. */
+struct disk *store_disk_of(const struct store *store, uint64_t hash);
+
+/* Posts unless the loops are gone; letter may be NULL. */
+void store_post(struct store *store, struct loop *loop, struct letter *letter);
+
+#endif

@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* objects.c: the table of objects, and which of them are forgotten first. */
+#include "store/objects.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/metric.h"
+#include "store/generation.h"
+#include "store/rcu.h"
+
+#define LOCKS 64
+/* Used objects passed over in one search for the longest unused. */
+#define REPRIEVES 256
+
+struct object_state {
+    struct store_generation *generation; /* counted */
+    int64_t validated_s;
+    uint64_t stamp;
+    uint64_t sequence;
+    struct rcu_head rcu;
+};
+
+struct object_node {
+    struct cds_lfht_node node;
+    struct rcu_head rcu;
+    struct hash128 object;
+    struct hash128 group;                 /* under the lock */
+    _Atomic(struct object_state *) state; /* NULL: forgotten, or not loaded yet */
+    atomic_bool dirty;
+    atomic_bool used;
+    bool invalidated; /* under the lock: a tombstone came while nothing was known */
+    bool dead;        /* under the lock: forgotten for space, its row is to be deleted */
+    struct list link; /* under list_lock */
+    size_t cost;      /* under list_lock */
+};
+
+struct objects {
+    struct cds_lfht *table;
+    size_t budget;
+    atomic_size_t bytes;
+    pthread_mutex_t list_lock;
+    struct list list; /* those with a state, oldest first */
+    struct {
+        pthread_mutex_t mutex;
+    } __attribute__((aligned(64))) locks[LOCKS];
+};
+
+struct objects *objects_new(size_t budget)
+{
+    struct objects *objects = mem_aligned(64, sizeof *objects);
+    objects->table = cds_lfht_new(1024, 1024, 0, CDS_LFHT_AUTO_RESIZE, NULL);
+    if (objects->table == NULL)
+        mem_die("cds_lfht_new");
+    objects->budget = budget;
+    atomic_init(&objects->bytes, 0);
+    pthread_mutex_init(&objects->list_lock, NULL);
+    list_init(&objects->list);
+    for (unsigned i = 0; i < LOCKS; i++)
+        pthread_mutex_init(&objects->locks[i].mutex, NULL);
+    return objects;
+}
+
+static pthread_mutex_t *lock_of(struct objects *objects, struct hash128 object)
+{
+    return &objects->locks[object.hi & (LOCKS - 1)].mutex;
+}
+
+static int node_match(struct cds_lfht_node *node, const void *key)
+{
+    const struct hash128 *wanted = key;
+    return hash128_eq(RCU_ENTRY(node, struct object_node, node)->object, *wanted);
+}
+
+static struct object_node *node_find(struct objects *objects, struct hash128 object)
+{
+    struct cds_lfht_iter iter;
+    RCU_SEEN(objects->table);
+    cds_lfht_lookup(objects->table, object.lo, node_match, &object, &iter);
+    struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
+    return node == NULL ? NULL : RCU_ENTRY(node, struct object_node, node);
+}
+
+/* Under the lock. */
+static struct object_node *node_add(struct objects *objects, struct hash128 object)
+{
+    struct object_node *node = node_find(objects, object);
+    if (node != NULL)
+        return node;
+    node = mem_calloc(1, sizeof *node);
+    cds_lfht_node_init(&node->node);
+    node->object = object;
+    list_init(&node->link);
+    RCU_PUBLISH(objects->table);
+    cds_lfht_add(objects->table, object.lo, &node->node);
+    return node;
+}
+
+static void state_reclaim(struct rcu_head *rcu)
+{
+    RCU_SEEN(rcu);
+    struct object_state *state = RCU_ENTRY(rcu, struct object_state, rcu);
+    store_generation_unref(&state->generation);
+    RCU_RECLAIM(mem_free(state));
+}
+
+static void node_reclaim(struct rcu_head *rcu)
+{
+    RCU_SEEN(rcu);
+    RCU_RECLAIM(mem_free(RCU_ENTRY(rcu, struct object_node, rcu)));
+}
+
+/* Keeps the list of those with a state, and its bytes. The estimate: node, state, record, and twice that decoded. */
+static void node_account(struct objects *objects, struct object_node *node, const struct object_state *state)
+{
+    size_t cost = state == NULL ? 0 : sizeof *node + sizeof *state + 192 + 3 * state->generation->record.len;
+    pthread_mutex_lock(&objects->list_lock);
+    if (cost > 0 && node->cost == 0) {
+        list_add_tail(&objects->list, &node->link);
+        metric_add(METRIC_STORE_OBJECTS, 1);
+    } else if (cost == 0 && node->cost > 0) {
+        list_remove(&node->link);
+        metric_add(METRIC_STORE_OBJECTS, -1);
+    }
+    size_t before = node->cost;
+    node->cost = cost;
+    pthread_mutex_unlock(&objects->list_lock);
+    atomic_fetch_add_explicit(&objects->bytes, cost - before, memory_order_relaxed);
+}
+
+/* Under the lock: `state` may be NULL. The one replaced goes after a grace period. */
+static void node_replace(struct objects *objects, struct object_node *node, struct object_state *state)
+{
+    struct object_state *before = atomic_exchange(&node->state, state);
+    node_account(objects, node, state);
+    if (before == NULL)
+        return;
+    if (state == NULL || state->generation->id != before->generation->id)
+        generation_doom(before->generation);
+    rcu_later(&before->rcu, state_reclaim);
+}
+
+static struct object_state *state_new(struct store_generation *generation, int64_t validated_s, uint64_t stamp,
+                                      uint64_t sequence)
+{
+    struct object_state *state = mem_alloc(sizeof *state);
+    state->generation = store_generation_ref(generation);
+    state->validated_s = validated_s;
+    state->stamp = stamp;
+    state->sequence = sequence;
+    return state;
+}
+
+static bool node_dirty(struct object_node *node)
+{
+    return !atomic_exchange(&node->dirty, true);
+}
+
+bool objects_find(struct objects *objects, struct hash128 object, struct store_view *view)
+{
+    struct object_node *node = node_find(objects, object);
+    struct object_state *state = node == NULL ? NULL : atomic_load_explicit(&node->state, memory_order_acquire);
+    if (state == NULL) {
+        *view = (struct store_view){0};
+        return false;
+    }
+    if (!atomic_load_explicit(&node->used, memory_order_relaxed))
+        atomic_store_explicit(&node->used, true, memory_order_relaxed);
+    view->generation = store_generation_ref(state->generation);
+    view->validated_s = state->validated_s;
+    view->stamp = state->stamp;
+    return true;
+}
+
+uint64_t objects_current(struct objects *objects, struct hash128 object)
+{
+    struct object_node *node = node_find(objects, object);
+    struct object_state *state = node == NULL ? NULL : atomic_load_explicit(&node->state, memory_order_acquire);
+    return state == NULL ? 0 : state->generation->id;
+}
+
+bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,
+                 int64_t validated_s, uint64_t stamp, uint64_t sequence)
+{
+    struct object_state *state = state_new(generation, validated_s, stamp, sequence);
+    pthread_mutex_t *lock = lock_of(objects, generation->object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_add(objects, generation->object);
+    node->group = group;
+    node->invalidated = node->dead = false;
+    node_replace(objects, node, state);
+    bool dirty = node_dirty(node);
+    pthread_mutex_unlock(lock);
+    return dirty;
+}
+
+/* Under the lock: the same generation, never validated. */
+static bool node_forget(struct objects *objects, struct object_node *node)
+{
+    struct object_state *state = atomic_load(&node->state);
+    if (state == NULL) {
+        node->invalidated = !node->dead;
+    } else if (state->validated_s != 0) {
+        node_replace(objects, node, state_new(state->generation, 0, 0, state->sequence));
+    }
+    return node_dirty(node);
+}
+
+enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty)
+{
+    enum objects_known known = OBJECTS_KNOWN;
+    *dirty = false;
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = expect ? node_add(objects, object) : node_find(objects, object);
+    if (node == NULL)
+        known = OBJECTS_UNKNOWN;
+    else
+        *dirty = node_forget(objects, node);
+    pthread_mutex_unlock(lock);
+    return known;
+}
+
+unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence, objects_dirty_f dirty,
+                              void *arg)
+{
+    struct cds_lfht_iter iter;
+    struct object_node *node;
+    unsigned count = 0;
+    bool every = hash128_eq(group, STORE_EVERY_GROUP);
+    RCU_SEEN(objects->table);
+    RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
+    {
+        pthread_mutex_t *lock = lock_of(objects, node->object);
+        pthread_mutex_lock(lock);
+        struct object_state *state = atomic_load(&node->state);
+        bool hit = state != NULL && (every || hash128_eq(node->group, group)) && state->sequence <= sequence;
+        bool newly = hit && node_forget(objects, node);
+        pthread_mutex_unlock(lock);
+        count += hit;
+        if (newly)
+            dirty(arg, node->object);
+    }
+    return count;
+}
+
+bool objects_over_budget(const struct objects *objects)
+{
+    return atomic_load_explicit(&((struct objects *) (uintptr_t) objects)->bytes, memory_order_relaxed) >
+           objects->budget;
+}
+
+/* Only this thread takes nodes out of the table, so what it sees stays. */
+static struct object_node *oldest(struct objects *objects)
+{
+    struct object_node *node = NULL;
+    pthread_mutex_lock(&objects->list_lock);
+    for (unsigned i = 0; node == NULL && !list_empty(&objects->list); i++) {
+        struct object_node *head = LIST_ENTRY(objects->list.next, struct object_node, link);
+        if (i < REPRIEVES && atomic_exchange_explicit(&head->used, false, memory_order_relaxed)) {
+            list_remove(&head->link);
+            list_add_tail(&objects->list, &head->link);
+        } else {
+            node = head;
+        }
+    }
+    pthread_mutex_unlock(&objects->list_lock);
+    return node;
+}
+
+void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, void *arg)
+{
+    for (size_t i = 0; i < least || objects_over_budget(objects); i++) {
+        struct object_node *node = oldest(objects);
+        if (node == NULL)
+            return;
+        pthread_mutex_t *lock = lock_of(objects, node->object);
+        pthread_mutex_lock(lock);
+        node_replace(objects, node, NULL);
+        node->dead = true;
+        bool newly = node_dirty(node);
+        pthread_mutex_unlock(lock);
+        if (newly)
+            dirty(arg, node->object);
+    }
+}
+
+enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
+{
+    enum objects_change change = OBJECTS_NOTHING;
+    *row = (struct objects_row){0};
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, object);
+    if (node != NULL) {
+        /* In this order: a change after the first line puts the object on the next list. */
+        atomic_store(&node->dirty, false);
+        struct object_state *state = atomic_load(&node->state);
+        if (state != NULL) {
+            *row = (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
+                                        state->sequence};
+            change = OBJECTS_WRITE;
+        } else {
+            change = node->invalidated ? OBJECTS_INVALIDATE : OBJECTS_DELETE;
+        }
+    }
+    pthread_mutex_unlock(lock);
+    return change;
+}
+
+bool objects_retake(struct objects *objects, struct hash128 object)
+{
+    struct object_node *node = node_find(objects, object);
+    return node != NULL && node_dirty(node);
+}
+
+void objects_settled(struct objects *objects, struct hash128 object)
+{
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, object);
+    if (node != NULL && atomic_load(&node->state) == NULL && !atomic_load(&node->dirty)) {
+        cds_lfht_del(objects->table, &node->node);
+        rcu_later(&node->rcu, node_reclaim);
+    }
+    pthread_mutex_unlock(lock);
+}
+
+/* Under the lock: whether what the index says is news. A tombstone that came first counts for it. */
+static bool load_accepts(const struct object_node *node, uint64_t generation)
+{
+    if (node == NULL)
+        return true;
+    struct object_state *state = atomic_load(&((struct object_node *) (uintptr_t) node)->state);
+    return state == NULL ? node->invalidated : state->generation->id < generation;
+}
+
+bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
+                  int64_t validated_s, uint64_t sequence, bool rewrite)
+{
+    bool dirty = false;
+    pthread_mutex_t *lock = lock_of(objects, (*generation)->object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, (*generation)->object);
+    if (load_accepts(node, (*generation)->id)) {
+        bool invalidated = node != NULL && node->invalidated;
+        node = node_add(objects, (*generation)->object);
+        node->group = group;
+        node->invalidated = false;
+        node_replace(objects, node, state_new(*generation, invalidated ? 0 : validated_s, 0, sequence));
+        dirty = (rewrite || invalidated) && node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    store_generation_unref(generation);
+    return dirty;
+}
+
+bool objects_expunge(struct objects *objects, struct hash128 object)
+{
+    bool dirty = false;
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_add(objects, object);
+    if (atomic_load(&node->state) == NULL) {
+        node->dead = true;
+        node->invalidated = false;
+        dirty = node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    return dirty;
+}
+
+void objects_free(struct objects *objects)
+{
+    struct cds_lfht_iter iter;
+    struct object_node *node;
+    RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
+    {
+        struct object_state *state = atomic_exchange(&node->state, NULL);
+        node_account(objects, node, NULL);
+        if (state != NULL)
+            rcu_later(&state->rcu, state_reclaim);
+        cds_lfht_del(objects->table, &node->node);
+        rcu_later(&node->rcu, node_reclaim);
+    }
+    rcu_thread_offline();
+    rcu_barrier();
+    cds_lfht_destroy(objects->table, NULL);
+    rcu_thread_online();
+    pthread_mutex_destroy(&objects->list_lock);
+    for (unsigned i = 0; i < LOCKS; i++)
+        pthread_mutex_destroy(&objects->locks[i].mutex);
+    mem_free(objects);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * objects.h: which generation of each object is current and when it was validated, in memory, read without locks.
+ *
+ * A node's state (generation, time, stamp) is one immutable piece that is replaced as a whole, so a reader never sees
+ * the time of one generation with the bytes of another; it holds a reference to the generation until a grace period
+ * after its replacement. Records are kept in memory, so the number of objects is bounded by their bytes: past the
+ * budget the longest unused are forgotten, in memory and in the index.
+ *
+ * An object that is forgotten for space keeps its node, without a state, until its row has left the index; otherwise a
+ * tombstone that came in between would find nothing to do, and the row would be believed after a crash. A tombstone
+ * that comes before its object was loaded leaves such a node too.
+ *
+ * Functions that say `dirty` answer whether the object must now be put on the list of what the next commit writes
+ * (false: it is on it already). Look-ups need a registered, online RCU thread.
+ */
+#ifndef HEADPOND_STORE_OBJECTS_H
+#define HEADPOND_STORE_OBJECTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "store/store.h"
+
+struct objects;
+
+/* `budget`: bytes that records, decoded forms and nodes may take, as estimated. */
+struct objects *objects_new(size_t budget);
+/* Nobody may look any more. Registered thread, taken offline for a moment. */
+void objects_free(struct objects *objects);
+
+bool objects_find(struct objects *objects, struct hash128 object, struct store_view *view);
+/* `sequence` orders this against group tombstones. Takes a reference of its own. */
+bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,
+                 int64_t validated_s, uint64_t stamp, uint64_t sequence);
+enum objects_known { OBJECTS_UNKNOWN, OBJECTS_KNOWN };
+/* Forgets the validation. With `expect` an object that is not known leaves a node for the loader to find; without, it
+ * is answered OBJECTS_UNKNOWN. */
+enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty);
+
+typedef void (*objects_dirty_f)(void *arg, struct hash128 object);
+/* Forgets the validation of every object of the group not set after `sequence`; returns how many. Index thread. */
+unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence, objects_dirty_f dirty,
+                              void *arg);
+/* Forgets the longest unused until the budget is kept, at least `least` of them. Index thread. */
+void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, void *arg);
+bool objects_over_budget(const struct objects *objects);
+
+/* What the index thread must write for an object. */
+enum objects_change { OBJECTS_NOTHING, OBJECTS_WRITE, OBJECTS_DELETE, OBJECTS_INVALIDATE };
+struct objects_row {
+    struct store_generation *generation; /* counted, the caller's; only for WRITE */
+    struct hash128 group;
+    int64_t validated_s;
+    uint64_t sequence;
+};
+/* Takes the object off the dirty list and says how it is now. Index thread. */
+enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row);
+/* Puts it back: the commit failed. */
+bool objects_retake(struct objects *objects, struct hash128 object);
+/* The index now agrees with what objects_take said: a node that holds nothing may go. Index thread. */
+void objects_settled(struct objects *objects, struct hash128 object);
+
+/* From the index: ignored when something newer is known. Consumes *generation. `rewrite`: the row is not as it should
+ * be. `dirty` as above. Index thread. */
+bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
+                  int64_t validated_s, uint64_t sequence, bool rewrite);
+/* The object's row is to be deleted, unless the object is known. `dirty` as above. Index thread. */
+bool objects_expunge(struct objects *objects, struct hash128 object);
+/* The id of the object's current generation, or 0. */
+uint64_t objects_current(struct objects *objects, struct hash128 object);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reclaim.c: victims out of the directory, segments emptied, slots freed after a grace period. */
+#include "store/reclaim.h"
+
+#include <errno.h>
+#include <sched.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metric.h"
+#include "store/block.h"
+#include "store/io.h"
+#include "store/location.h"
+#include "store/segment.h"
+#include "store/transfer.h"
+
+/* Slots chosen before a grace period is waited for. */
+#define BATCH_MAX 256
+
+struct emptying {
+    struct disk *disk;
+    uint32_t slot;
+    bool keep_all; /* a sparse segment: its holes are wanted, not what is left in it */
+    uint32_t kept; /* bytes copied, bounded by half a segment */
+    uint32_t keep_max;
+};
+
+static void entry_out(struct emptying *emptying, const struct entry *entry, uint64_t from, const uint8_t *body)
+{
+    struct disk *disk = emptying->disk;
+    uint64_t now = block_location(disk->store, entry->generation, entry->block);
+    if (!location_same(now, from))
+        return;
+    uint32_t size = entry_packed_size(entry->length);
+    bool keep = (emptying->keep_all || (now & LOCATION_USED)) && emptying->kept + size <= emptying->keep_max &&
+                entry_checksum(body, entry->length) == entry->checksum;
+    uint64_t to;
+    if (keep && transfer_pack(disk, entry, body, true, &to) == STATUS_OK) {
+        emptying->kept += size;
+        transfer_packed_done(disk, to, entry->length, block_move(disk, entry->generation, entry->block, from, to));
+    } else if (block_drop(disk->store, entry->generation, entry->block, from)) {
+        metric_add(METRIC_STORE_EVICTIONS, 1);
+    }
+}
+
+static void entry_seen(void *arg, const struct entry *entry, uint32_t offset, const uint8_t *body)
+{
+    struct emptying *emptying = arg;
+    struct disk *disk = emptying->disk;
+    if (!hash128_eq(entry->store, disk->id) || entry->incarnation != disk->incarnation)
+        return;
+    if (entry->kind == ENTRY_BLOCK)
+        entry_out(emptying, entry, location_packed(disk->number, disk->incarnation, emptying->slot, offset), body);
+}
+
+static void leaf_lost(void *arg, struct leaf *leaf)
+{
+    struct emptying *emptying = arg;
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
+        uint64_t location = atomic_load_explicit(&leaf->location[i], memory_order_relaxed);
+        if (location != 0 && location_disk(location) == emptying->disk->number && (location & LOCATION_PACKED) &&
+            location_slot(location) == emptying->slot)
+            block_drop(emptying->disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + i,
+                       location);
+    }
+}
+
+static uint32_t live_now(struct slots *slots, uint32_t slot)
+{
+    pthread_mutex_lock(&slots->lock);
+    uint32_t live = segment_live(slots, slot);
+    pthread_mutex_unlock(&slots->lock);
+    return live;
+}
+
+/* Reads the segment and takes every live entry out of it. Entries whose headers cannot be read any more are found the
+ * long way, in the directory: a location must never be left pointing into a slot that will be written again. */
+static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8_t *space)
+{
+    struct slots *slots = &disk->slots;
+    struct emptying emptying = {.disk = disk, .slot = slot};
+    emptying.keep_all = live < slots->stride / 2;
+    emptying.keep_max = slots->stride / 2;
+    struct iovec iov = {space, slots->stride};
+    rcu_thread_offline();
+    enum status status = io_read_all(slots_fd(slots, slot), &iov, 1, slots_offset(slots, slot));
+    if (status == STATUS_IO)
+        disk_error(disk, "read", errno);
+    rcu_thread_online();
+    if (status == STATUS_OK)
+        segment_walk(space, slots->stride, entry_seen, &emptying);
+    /* Entries that another thread is dropping this moment are counted until it is done. */
+    for (unsigned i = 0; i < 100 && (live = live_now(slots, slot)) > 0; i++)
+        sched_yield();
+    if (live == 0)
+        return;
+    metric_add(METRIC_STORE_CORRUPT, 1);
+    log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",
+              disk->path, slot, live);
+    directory_each(disk->store->directory, leaf_lost, &emptying);
+}
+
+/* Takes one victim out of the directory: its slot, or SLOT_NONE. */
+static uint32_t take_victim(struct disk *disk, uint8_t **space)
+{
+    struct slots *slots = &disk->slots;
+    bool segment;
+    unsigned number = 0;
+    struct leaf *leaf = NULL;
+    pthread_mutex_lock(&slots->lock);
+    uint32_t slot = slots_victim(slots, &segment);
+    uint32_t live = slot != SLOT_NONE && segment ? segment_live(slots, slot) : 0;
+    if (slot != SLOT_NONE && !segment)
+        leaf = slots_owner(slots, slot, &number);
+    pthread_mutex_unlock(&slots->lock);
+    if (leaf != NULL) {
+        uint64_t seen = location_make(disk->number, disk->incarnation, slot);
+        if (block_drop(disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number, seen))
+            metric_add(METRIC_STORE_EVICTIONS, 1);
+    } else if (live > 0) {
+        if (*space == NULL)
+            *space = mem_aligned(ENTRY_PAGE, slots->stride);
+        segment_empty(disk, slot, live, *space);
+    }
+    return slot;
+}
+
+static unsigned batch_wanted(struct disk *disk)
+{
+    struct slots *slots = &disk->slots;
+    pthread_mutex_lock(&slots->lock);
+    unsigned have = slots->free_count + slots->limbo_count;
+    unsigned wanted = have >= slots->reserve ? 0 : slots->reserve - have;
+    pthread_mutex_unlock(&slots->lock);
+    return wanted > BATCH_MAX ? BATCH_MAX : wanted;
+}
+
+static bool reclaim_batch(struct disk *disk, uint8_t **space)
+{
+    struct slots *slots = &disk->slots;
+    uint32_t victims[BATCH_MAX];
+    unsigned wanted = batch_wanted(disk), count = 0;
+    while (count < wanted && (victims[count] = take_victim(disk, space)) != SLOT_NONE)
+        count++;
+    pthread_mutex_lock(&slots->lock);
+    uint32_t limbo = slots_take_limbo(slots);
+    pthread_mutex_unlock(&slots->lock);
+    if (count == 0 && limbo == SLOT_NONE)
+        return false;
+    /* Also waits for I/O threads that took a block out of the directory but have yet to say so to the slots. */
+    synchronize_rcu();
+    pthread_mutex_lock(&slots->lock);
+    for (unsigned i = 0; i < count; i++)
+        slots_free_unseen(slots, victims[i]);
+    slots_free_chain(slots, limbo);
+    pthread_mutex_unlock(&slots->lock);
+    return true;
+}
+
+bool reclaim_wanted(struct disk *disk)
+{
+    pthread_mutex_lock(&disk->slots.lock);
+    bool wanted = slots_short(&disk->slots);
+    pthread_mutex_unlock(&disk->slots.lock);
+    return wanted && atomic_load_explicit(&disk->loaded, memory_order_relaxed);
+}
+
+bool reclaim_run(struct disk *disk)
+{
+    pthread_mutex_lock(&disk->mutex);
+    bool mine = !disk->reclaiming;
+    disk->reclaiming = true;
+    pthread_mutex_unlock(&disk->mutex);
+    if (!mine)
+        return false;
+    uint8_t *space = NULL;
+    bool freed = false;
+    while (reclaim_wanted(disk) && reclaim_batch(disk, &space)) {
+        freed = true;
+        rcu_quiescent_state();
+    }
+    mem_free(space);
+    pthread_mutex_lock(&disk->mutex);
+    disk->reclaiming = false;
+    pthread_mutex_unlock(&disk->mutex);
+    return freed;
+}

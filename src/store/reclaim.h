@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reclaim.h: eviction carried out. evict.h says who goes; this takes the blocks out of the directory, copies what is to
+ * be kept out of segments, waits for a grace period and frees the slots.
+ *
+ * The order is what keeps readers safe: location cleared, then a grace period in which every loop finishes the event it
+ * may have seen the location in, then the slot may be written. The index row follows with the next commit; a crash
+ * before that leaves a row whose slot holds another header, which is never served.
+ */
+#ifndef HEADPOND_STORE_RECLAIM_H
+#define HEADPOND_STORE_RECLAIM_H
+
+#include <stdbool.h>
+
+struct disk;
+
+/* One run: until the reserve is free again or nothing more can go. false: another thread is at it, or nothing could be
+ * freed. Registered, online thread, which may pass quiescent states in here. */
+bool reclaim_run(struct disk *disk);
+/* Whether a run is worth while. Any thread. */
+bool reclaim_wanted(struct disk *disk);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* recover.c: the index into the directory. */
+#include "store/recover.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/block.h"
+#include "store/commit.h"
+#include "store/generation.h"
+#include "store/index.h"
+#include "store/objects.h"
+#include "store/segment.h"
+#include "store/volume.h"
+
+/* Rows read in one step. */
+#define STEP_ROWS 5000
+
+struct group_mark {
+    struct hash128 group;
+    uint64_t sequence;
+};
+
+struct recover {
+    struct disk *disk;
+    enum { RECOVER_GROUPS, RECOVER_OBJECTS, RECOVER_EXTENTS, RECOVER_DONE } phase;
+    struct index_cursor cursor;
+    struct group_mark *groups;
+    unsigned group_count, group_room;
+    int64_t started_ms;
+    size_t objects, blocks, dropped;
+};
+
+struct recover *recover_new(struct disk *disk)
+{
+    struct recover *recover = mem_calloc(1, sizeof *recover);
+    recover->disk = disk;
+    recover->started_ms = clock_mono_ms();
+    return recover;
+}
+
+void recover_free(struct recover *recover)
+{
+    mem_free(recover->groups);
+    mem_free(recover);
+}
+
+void recover_group(struct recover *recover, struct hash128 group, uint64_t sequence)
+{
+    if (recover->group_count == recover->group_room) {
+        recover->group_room = recover->group_room == 0 ? 16 : recover->group_room * 2;
+        recover->groups = mem_realloc(recover->groups, recover->group_room * sizeof *recover->groups);
+    }
+    recover->groups[recover->group_count++] = (struct group_mark){group, sequence};
+}
+
+static void group_each(void *arg, struct hash128 group, uint64_t sequence)
+{
+    struct recover *recover = arg;
+    recover_group(recover, group, sequence);
+    /* The row goes once every object it speaks of has been written without its time. */
+    commit_group_settles(recover->disk->store->commit, group);
+}
+
+static bool group_newer(const struct recover *recover, const struct index_object *object)
+{
+    for (unsigned i = 0; i < recover->group_count; i++)
+        if ((hash128_eq(recover->groups[i].group, STORE_EVERY_GROUP) ||
+             hash128_eq(recover->groups[i].group, object->group)) &&
+            recover->groups[i].sequence >= object->sequence)
+            return true;
+    return false;
+}
+
+static void object_each(void *arg, const struct index_object *object)
+{
+    struct recover *recover = arg;
+    struct store *store = recover->disk->store;
+    void *decoded;
+    int64_t validated_s = object->validated_s;
+    bool home = store_disk_of(store, object->object.lo) == recover->disk;
+    if (!generation_decode(object->record, object->length, &decoded)) {
+        recover->dropped++;
+        if (objects_expunge(store->objects, object->object))
+            commit_dirty_object(store->commit, object->object);
+        return;
+    }
+    /* On a disk that is not its home any more nobody kept it up to date. */
+    bool stale = !home || group_newer(recover, object);
+    struct store_generation *generation =
+        generation_make(object->generation, object->object, object->length, object->record, decoded);
+    bool dirty = objects_load(store->objects, &generation, object->group, stale ? 0 : validated_s, object->sequence,
+                              !home || (stale && validated_s != 0));
+    if (dirty)
+        commit_dirty_object(store->commit, object->object);
+    if (!home)
+        commit_stray_object(store->commit, recover->disk->number, object->object);
+    recover->objects++;
+}
+
+static void extent_each(void *arg, const struct index_extent *extent)
+{
+    struct recover *recover = arg;
+    struct disk *disk = recover->disk;
+    struct store *store = disk->store;
+    if (objects_current(store->objects, extent->object) != extent->generation) {
+        recover->dropped++;
+        commit_dirty_extent(store->commit, extent->generation, extent->extent);
+        return;
+    }
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
+        uint64_t location = extent->location[i];
+        if (location == 0)
+            continue;
+        location |= (uint64_t) disk->number << 56;
+        bool good = location_incarnation(location) == (disk->incarnation & 255) &&
+                    block_claim(disk, extent->generation, extent->extent, i, extent->object, extent->length, location);
+        recover->blocks += good;
+        recover->dropped += !good;
+    }
+}
+
+static void finish(struct recover *recover, bool whole)
+{
+    struct disk *disk = recover->disk;
+    slots_loaded(&disk->slots);
+    pthread_mutex_lock(&disk->slots.lock);
+    for (uint32_t slot = 0; slot < disk->slots.high; slot++)
+        segment_sort(&disk->slots, slot);
+    pthread_mutex_unlock(&disk->slots.lock);
+    volume_loaded(disk);
+    atomic_store(&disk->loaded, true);
+    log_event(STORE_OPEN, "path=%s objects=%zu blocks=%zu dropped=%zu bad_rows=%u ms=%lld%s", disk->path,
+              recover->objects, recover->blocks, recover->dropped, recover->cursor.bad,
+              (long long) (clock_mono_ms() - recover->started_ms),
+              whole ? "" : ": the index could not be read to its end");
+}
+
+bool recover_has_objects(const struct recover *recover)
+{
+    return recover->phase >= RECOVER_EXTENTS;
+}
+
+bool recover_step(struct recover *recover)
+{
+    struct index *index = recover->disk->index;
+    bool more = false;
+    enum status status = STATUS_OK;
+    switch (recover->phase) {
+    case RECOVER_GROUPS:
+        status = index_scan_groups(index, &recover->cursor, STEP_ROWS, group_each, recover, &more);
+        break;
+    case RECOVER_OBJECTS:
+        status = index_scan_objects(index, &recover->cursor, STEP_ROWS, object_each, recover, &more);
+        break;
+    case RECOVER_EXTENTS:
+        status = index_scan_extents(index, &recover->cursor, STEP_ROWS, extent_each, recover, &more);
+        break;
+    case RECOVER_DONE:
+        return false;
+    }
+    if (status != STATUS_OK) {
+        /* What was read is checked block by block; the rest is forgotten, and the next start begins anew. */
+        disk_error(recover->disk, "index", 0);
+        if (volume_condemn(recover->disk) != STATUS_OK)
+            disk_error(recover->disk, "marker", 0);
+        atomic_store(&recover->disk->broken, true);
+        recover->phase = RECOVER_DONE;
+        finish(recover, false);
+        return false;
+    }
+    if (more)
+        return true;
+    recover->cursor = (struct index_cursor){.bad = recover->cursor.bad};
+    recover->phase++;
+    if (recover->phase == RECOVER_DONE)
+        finish(recover, true);
+    return recover->phase != RECOVER_DONE;
+}

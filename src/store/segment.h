@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * segment.h: slots that hold many short entries one after another: tails, small blobs, object records.
+ *
+ * One segment of a disk is open and filled from front to back by whichever I/O thread has something short; when the
+ * next entry does not fit it is sealed and queued for eviction like any slot. Its first page says that it is a segment.
+ * A segment counts the bytes in it that the directory still points at; how many go when the count falls is reclaim.c's
+ * matter. Entries that failed to be written leave holes: who walks a segment steps over them.
+ *
+ * The slots' lock is held for everything but segment_walk. */
+#ifndef HEADPOND_STORE_SEGMENT_H
+#define HEADPOND_STORE_SEGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "store/entry.h"
+
+struct slots;
+
+/* Room for one entry of `size` bytes (entry_packed_size): live and being written from now on. false: no slot is free.
+ * *fresh: the segment is new, and the caller writes its first page. */
+bool segment_reserve(struct slots *slots, uint32_t size, bool spare, uint32_t *slot, uint32_t *offset, bool *fresh);
+/* The entry was written, or will not be. */
+void segment_written(struct slots *slots, uint32_t slot);
+/* An entry of that size is not pointed at any more. */
+void segment_dead(struct slots *slots, uint32_t slot, uint32_t size);
+/* An entry of that size is known from the index: makes the slot a sealed segment. false: it is something else. */
+bool segment_claim(struct slots *slots, uint32_t slot, uint32_t size);
+/* After loading: sorts out the sparse ones. */
+void segment_sort(struct slots *slots, uint32_t slot);
+uint32_t segment_live(const struct slots *slots, uint32_t slot);
+/* Whether somebody writes to it. */
+bool segment_busy(const struct slots *slots, uint32_t slot);
+
+/* Calls `each` for every entry whose header is right in a whole slot's bytes; `body` has entry->length bytes. Pure. */
+void segment_walk(const uint8_t *data, uint32_t size,
+                  void (*each)(void *arg, const struct entry *entry, uint32_t offset, const uint8_t *body), void *arg);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slot.h: a disk's data files, cut into slots of one header page and one block, and who may use each slot.
+ *
+ * Files hold SLOT_PER_FILE slots and are preallocated one by one as they are needed, never beyond the disk's share. A
+ * slot holds one full block, or a segment of packed entries (segment.h), so both draw on the same space and age in the
+ * same queue.
+ *
+ *   FREE → WRITING → BLOCK | OPEN → SEGMENT; BLOCK and SEGMENT → VICTIM (chosen by eviction) or LIMBO (dropped) → FREE
+ *
+ * Nothing returns to FREE before every reader that could have seen a location in it has passed a quiescent state:
+ * reclaim.c takes the slots in limbo, waits for a grace period and frees them. Only what was never visible is freed at
+ * once.
+ *
+ * One lock per disk guards all of it. Loops never take it. It may be taken under a directory lock, never the reverse.
+ * Memory: 18 bytes a slot.
+ */
+#ifndef HEADPOND_STORE_SLOT_H
+#define HEADPOND_STORE_SLOT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/status.h"
+#include "store/directory.h"
+#include "store/evict.h"
+
+#define SLOT_NONE UINT32_MAX
+#define SLOT_PER_FILE 1024
+/* Kept back from puts, so that eviction can always copy what it wants to keep. */
+#define SLOT_SPARE 2
+/* Long-lived mappings of data files; blocks in further files are read instead. */
+#define SLOT_MAPPINGS_MAX 4096
+
+enum slot_state { SLOT_FREE, SLOT_WRITING, SLOT_BLOCK, SLOT_OPEN, SLOT_SEGMENT, SLOT_VICTIM, SLOT_LIMBO };
+
+struct slot_file {
+    atomic_int fd;          /* −1: not there yet */
+    atomic_bool unsynced;   /* written since the last fdatasync */
+    _Atomic(uint8_t *) map; /* read-only, or NULL */
+};
+
+struct slots {
+    pthread_mutex_t lock;
+    pthread_cond_t freed; /* slots became free, or none will */
+    int dir;              /* of the data files */
+    uint32_t stride;      /* bytes of a slot */
+    uint32_t capacity;    /* slots the disk's share allows */
+    uint32_t high;        /* slots that exist in files */
+    uint32_t reserve;     /* free slots that eviction keeps ahead */
+    uint32_t free_head, free_count;
+    uint32_t limbo_head, limbo_count;
+    uint64_t *owner; /* BLOCK: leaf and number within it; OPEN, SEGMENT: live bytes and writers; FREE, LIMBO: next */
+    uint8_t *state;
+    struct evict *evict;
+    uint32_t segment;      /* the OPEN slot or SLOT_NONE */
+    uint32_t segment_used; /* bytes of it given away */
+    struct slot_file *files;
+    uint32_t file_count;
+    uint64_t segment_id;
+};
+
+/* `dir` is taken over and closed by slots_fini. Finds what files there are; slots in them are not free before
+ * slots_loaded. IO with errno set. */
+enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity) STATUS_CHECKED;
+void slots_fini(struct slots *slots);
+/* After the index was read: every slot that nobody claimed is free. */
+void slots_loaded(struct slots *slots);
+
+static inline int slots_fd(struct slots *slots, uint32_t slot)
+{
+    return atomic_load_explicit(&slots->files[slot / SLOT_PER_FILE].fd, memory_order_relaxed);
+}
+
+static inline off_t slots_offset(const struct slots *slots, uint32_t slot)
+{
+    return (off_t) (slot % SLOT_PER_FILE) * slots->stride;
+}
+
+/* Where the slot begins in its file's mapping, or NULL. */
+const uint8_t *slots_mapped(struct slots *slots, uint32_t slot);
+void slots_written(struct slots *slots, uint32_t slot);
+/* fdatasync of every file written since the last time. */
+enum status slots_sync(struct slots *slots) STATUS_CHECKED;
+
+/* ---- All below: with the lock held. ---- */
+
+/* WRITING, or SLOT_NONE. `spare`: may use the last SLOT_SPARE. May extend a data file. */
+uint32_t slots_alloc(struct slots *slots, bool spare);
+/* A slot whose content was never visible. */
+void slots_free_unseen(struct slots *slots, uint32_t slot);
+/* It holds block `number` of the leaf now. */
+void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number);
+/* Its block was taken out of the directory: to limbo, unless eviction has it already. */
+void slots_drop(struct slots *slots, uint32_t slot);
+/* The next to be evicted, VICTIM now; SLOT_NONE: nothing can be. Online RCU thread. */
+uint32_t slots_victim(struct slots *slots, bool *segment);
+/* What a victim that held a block held; the leaf is good until the next quiescent state. */
+struct leaf *slots_owner(const struct slots *slots, uint32_t slot, unsigned *number);
+/* Takes everything in limbo: a chain for slots_free_chain. */
+uint32_t slots_take_limbo(struct slots *slots);
+uint32_t slots_chain(struct slots *slots, uint32_t chain, uint32_t slot);
+/* After a grace period. Wakes who waits for space. */
+void slots_free_chain(struct slots *slots, uint32_t chain);
+/* Whether eviction should run. */
+bool slots_short(const struct slots *slots);
+
+#endif

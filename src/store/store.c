@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store.c: the store's face: opening and closing, and each call handed to where it belongs. */
+#include "store/store.h"
+
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/metric.h"
+#include "net/loop.h"
+#include "store/block.h"
+#include "store/commit.h"
+#include "store/disk.h"
+#include "store/generation.h"
+#include "store/index.h"
+#include "store/inside.h"
+#include "store/objects.h"
+#include "store/volume.h"
+
+#define BLOCK_SIZE_MIN (16 * 1024)
+#define BLOCK_SIZE_MAX (16 * 1024 * 1024)
+/* What records may take when no memory bound is set; a quarter of the bound otherwise. */
+#define OBJECT_BYTES (256 * 1024 * 1024)
+/* How long opening waits for what the disks held: a small store answers with its first request, a large one goes on
+ * loading behind its back. */
+#define LOAD_WAIT_MS 500
+/* Openings are numbered by minutes since 2020 or by one more than the last, whichever is later: so numbers also rise
+ * where nothing could be kept, and where disks are swapped. */
+#define OPENING_EPOCH_S INT64_C(1577836800)
+
+/* −log2(x / 2^64), by the exponent and a straight line between powers of two: good enough to share disks by size. */
+static double minus_log2(uint64_t x)
+{
+    int exponent = 63 - __builtin_clzll(x | 1);
+    return 64 - exponent - ((double) (x | 1) / (double) (UINT64_C(1) << exponent) - 1);
+}
+
+struct disk *store_disk_of(const struct store *store, uint64_t hash)
+{
+    if (store->disk_count <= 1)
+        return store->disk_count == 0 ? NULL : store->disks[0];
+    struct disk *best = NULL;
+    double best_score = 0;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        struct disk *disk = store->disks[i];
+        double score = minus_log2(hash_mix(hash, disk->id.lo)) / (double) disk->weight;
+        if (best == NULL || score < best_score) {
+            best = disk;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+void store_post(struct store *store, struct loop *loop, struct letter *letter)
+{
+    if (letter != NULL && !atomic_load_explicit(&store->closing, memory_order_relaxed))
+        loop_post(loop, letter);
+}
+
+/* ---- Opening and closing. ---- */
+
+static enum status number_openings(struct store *store, struct strbuf *error)
+{
+    uint64_t opening = (uint64_t) ((clock_wall_s() - OPENING_EPOCH_S) / 60);
+    if (clock_wall_s() < OPENING_EPOCH_S)
+        opening = 1;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        uint64_t before = 0;
+        enum status status = index_get_meta(store->disks[i]->index, "opening", &before);
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
+            strbuf_addf(error, "store: %s: the index cannot be read", store->disks[i]->path);
+            return status;
+        }
+        if (before >= opening)
+            opening = before + 1;
+    }
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        struct disk *disk = store->disks[i];
+        index_begin(disk->index);
+        index_put_meta(disk->index, "opening", opening);
+        enum status status = index_commit(disk->index);
+        if (status == STATUS_OK)
+            status = index_sync(disk->index);
+        if (status != STATUS_OK) {
+            strbuf_addf(error, "store: %s: the index cannot be written: %s", disk->path, status_text(status));
+            return status;
+        }
+        volume_opened(disk);
+    }
+    atomic_store(&store->next_id, opening << GENERATION_OPENING_SHIFT | 1);
+    return STATUS_OK;
+}
+
+static void volumes_close(struct store *store)
+{
+    for (unsigned i = 0; i < store->disk_count; i++)
+        volume_close(store->disks[i]);
+}
+
+static enum status volumes_open(struct store *store, const struct store_disk *disks, unsigned count,
+                                struct strbuf *error)
+{
+    if (count > STORE_DISKS_MAX) {
+        strbuf_addf(error, "store: at most %u disks can be used", STORE_DISKS_MAX);
+        return STATUS_TOO_LARGE;
+    }
+    if (store->block_size < BLOCK_SIZE_MIN || store->block_size > BLOCK_SIZE_MAX ||
+        store->block_size % ENTRY_PAGE != 0) {
+        strbuf_addf(error, "store: block_size must be a multiple of 4 KiB from 16 KiB to 16 MiB");
+        return STATUS_INVALID;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        enum status status = volume_open(store, i, &disks[i], &store->disks[i], error);
+        if (status != STATUS_OK)
+            return status;
+        store->disk_count = i + 1;
+    }
+    return STATUS_OK;
+}
+
+enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size, struct store **store,
+                       struct strbuf *error)
+{
+    struct store *made = mem_calloc(1, sizeof *made);
+    made->block_size = block_size;
+    enum status status = volumes_open(made, disks, count, error);
+    if (status == STATUS_OK)
+        status = number_openings(made, error);
+    if (status != STATUS_OK) {
+        log_event(STORE_REFUSED, "%.*s", STR_ARG(strbuf_str(error)));
+        volumes_close(made);
+        mem_free(made);
+        return status;
+    }
+    struct generation_dead stale;
+    while (generation_take_dead(&stale))
+        continue; /* of a store that was closed before */
+    made->directory = directory_new();
+    made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4);
+    made->commit = commit_new(made);
+    for (unsigned i = 0; i < made->disk_count; i++)
+        disk_start(made->disks[i]);
+    commit_start(made->commit);
+    commit_wait_loaded(made->commit, LOAD_WAIT_MS);
+    *store = made;
+    return STATUS_OK;
+}
+
+void store_close(struct store *store)
+{
+    atomic_store(&store->closing, true);
+    for (unsigned i = 0; i < store->disk_count; i++)
+        disk_stop(store->disks[i]);
+    commit_stop(store->commit);
+    volumes_close(store);
+    metric_set(METRIC_STORE_BLOCKS, 0);
+    metric_set(METRIC_STORE_BYTES, 0);
+    mem_free(store);
+}
+
+uint32_t store_block_size(const struct store *store)
+{
+    return store->block_size;
+}
+
+bool store_loaded(struct store *store)
+{
+    return commit_loaded(store->commit);
+}
+
+/* ---- Generations and objects. ---- */
+
+struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t id, uint64_t length,
+                                              struct str record, void *decoded)
+{
+    return generation_make(id == 0 ? store_next_id(store) : id, object, length, record, decoded);
+}
+
+bool store_object_find(struct store *store, struct hash128 object, struct store_view *view)
+{
+    return objects_find(store->objects, object, view);
+}
+
+void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group,
+                      int64_t validated_s, uint64_t stamp)
+{
+    if (objects_set(store->objects, generation, group, validated_s, stamp, store_next_id(store)))
+        commit_dirty_object(store->commit, generation->object);
+    if (objects_over_budget(store->objects))
+        commit_kick(store->commit);
+}
+
+void store_tombstone(struct store *store, struct hash128 object, struct loop *loop, struct letter *done)
+{
+    bool dirty;
+    bool expect = !commit_loaded(store->commit);
+    enum objects_known known = objects_forget(store->objects, object, expect, &dirty);
+    if (dirty)
+        commit_dirty_object(store->commit, object);
+    if (known == OBJECTS_KNOWN && store->disk_count > 0)
+        commit_tombstone(store->commit, loop, done);
+    else
+        store_post(store, loop, done);
+}
+
+void store_tombstone_group(struct store *store, struct hash128 group, struct loop *loop, struct letter *done)
+{
+    commit_group(store->commit, group, store_next_id(store), loop, done);
+}
+
+/* ---- Blocks. ---- */
+
+bool store_has_block(struct store *store, uint64_t generation, uint64_t block)
+{
+    return block_location(store, generation, block) != 0;
+}
+
+void store_load_block(struct store *store, struct store_load *load)
+{
+    uint64_t location = block_location(store, load->generation, load->block);
+    load->buf = NULL;
+    if (location != 0) {
+        disk_load(store->disks[location_disk(location)], load);
+        return;
+    }
+    load->status = STATUS_NOT_FOUND;
+    store_post(store, load->loop, &load->done);
+}
+
+enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,
+                            struct buf *buf, uint32_t length, struct loop *loop, struct letter *done)
+{
+    assert(length == directory_block_length(generation->length, store->block_size, block));
+    assert(length <= buf_filled(buf));
+    if (length == 0 || store_has_block(store, generation->id, block)) {
+        store_post(store, loop, done);
+        return STATUS_OK;
+    }
+    struct disk *disk = store_disk_of(store, hash_mix(generation->object.lo, block / STORE_EXTENT_BLOCKS));
+    if (disk == NULL)
+        return STATUS_BUSY;
+    return disk_put(disk, generation, block, buf, length, loop, done);
+}
+
+void store_flush(struct store *store, struct loop *loop, struct letter *done)
+{
+    commit_flush(store->commit, loop, done);
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* transfer.c: what is written, and what is believed of what is read. */
+#include "store/transfer.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "store/block.h"
+#include "store/io.h"
+#include "store/location.h"
+#include "store/reclaim.h"
+#include "store/segment.h"
+
+/* How long a put waits for eviction before it is given up. */
+#define SPACE_WAIT_MS 2000
+
+static struct entry entry_of(const struct disk *disk, enum entry_kind kind)
+{
+    return (struct entry){.kind = kind, .store = disk->id, .incarnation = disk->incarnation};
+}
+
+/* A header alone on its page, then the body, in one write. */
+static enum status write_paged(struct disk *disk, uint32_t slot, const struct entry *entry, const uint8_t *body)
+{
+    static const uint8_t zeros[ENTRY_PAGE];
+    uint8_t page[ENTRY_PAGE];
+    memcpy(page, zeros, sizeof page);
+    entry_encode(entry, page);
+    struct iovec iov[2] = {{page, sizeof page}, {(void *) (uintptr_t) body, entry->length}};
+    slots_written(&disk->slots, slot);
+    return io_write_all(slots_fd(&disk->slots, slot), iov, entry->length > 0 ? 2 : 1, slots_offset(&disk->slots, slot));
+}
+
+static void write_result(struct disk *disk, enum status status)
+{
+    if (status == STATUS_OK) {
+        if (atomic_load_explicit(&disk->write_errors, memory_order_relaxed) != 0)
+            atomic_store_explicit(&disk->write_errors, 0, memory_order_relaxed);
+        return;
+    }
+    disk_error(disk, "write", errno);
+    atomic_fetch_add_explicit(&disk->write_errors, 1, memory_order_relaxed);
+}
+
+static uint32_t wait_for_slot(struct disk *disk)
+{
+    struct slots *slots = &disk->slots;
+    int64_t deadline = clock_mono_ms() + SPACE_WAIT_MS;
+    for (;;) {
+        pthread_mutex_lock(&slots->lock);
+        uint32_t slot = slots_alloc(slots, false);
+        pthread_mutex_unlock(&slots->lock);
+        if (slot != SLOT_NONE || clock_mono_ms() >= deadline)
+            return slot;
+        if (reclaim_run(disk))
+            continue;
+        /* Another thread is at it. */
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += 20 * 1000 * 1000;
+        if (until.tv_nsec >= 1000 * 1000 * 1000) {
+            until.tv_nsec -= 1000 * 1000 * 1000;
+            until.tv_sec++;
+        }
+        rcu_thread_offline();
+        pthread_mutex_lock(&slots->lock);
+        if (slots->free_count <= SLOT_SPARE)
+            pthread_cond_timedwait(&slots->freed, &slots->lock, &until);
+        pthread_mutex_unlock(&slots->lock);
+        rcu_thread_online();
+    }
+}
+
+static enum status put_whole(struct disk *disk, const struct store_generation *generation, uint64_t block,
+                             const struct entry *entry, const uint8_t *body)
+{
+    uint32_t slot = wait_for_slot(disk);
+    if (slot == SLOT_NONE)
+        return STATUS_BUSY;
+    rcu_thread_offline();
+    enum status status = write_paged(disk, slot, entry, body);
+    rcu_thread_online();
+    write_result(disk, status);
+    uint64_t location = location_make(disk->number, disk->incarnation, slot) | LOCATION_VERIFIED;
+    if (status == STATUS_OK && block_publish(disk, generation, block, location))
+        return STATUS_OK;
+    pthread_mutex_lock(&disk->slots.lock);
+    slots_free_unseen(&disk->slots, slot);
+    pthread_mutex_unlock(&disk->slots.lock);
+    return status;
+}
+
+enum status transfer_pack(struct disk *disk, const struct entry *entry, const uint8_t *body, bool spare,
+                          uint64_t *location)
+{
+    struct slots *slots = &disk->slots;
+    uint32_t slot, offset;
+    bool fresh;
+    pthread_mutex_lock(&slots->lock);
+    bool room = segment_reserve(slots, entry_packed_size(entry->length), spare, &slot, &offset, &fresh);
+    uint64_t id = fresh ? ++slots->segment_id : 0;
+    pthread_mutex_unlock(&slots->lock);
+    if (!room)
+        return STATUS_NO_SPACE;
+    uint8_t header[ENTRY_HEADER_SIZE];
+    entry_encode(entry, header);
+    struct iovec iov[2] = {{header, sizeof header}, {(void *) (uintptr_t) body, entry->length}};
+    enum status status = STATUS_OK;
+    rcu_thread_offline();
+    if (fresh) {
+        struct entry first = entry_of(disk, ENTRY_SEGMENT);
+        first.generation = id;
+        status = write_paged(disk, slot, &first, NULL);
+    }
+    slots_written(slots, slot);
+    if (status == STATUS_OK)
+        status =
+            io_write_all(slots_fd(slots, slot), iov, entry->length > 0 ? 2 : 1, slots_offset(slots, slot) + offset);
+    rcu_thread_online();
+    write_result(disk, status);
+    *location = location_packed(disk->number, disk->incarnation, slot, offset) | LOCATION_VERIFIED;
+    if (status != STATUS_OK)
+        transfer_packed_done(disk, *location, entry->length, false);
+    return status;
+}
+
+void transfer_packed_done(struct disk *disk, uint64_t location, uint32_t length, bool kept)
+{
+    pthread_mutex_lock(&disk->slots.lock);
+    if (!kept)
+        segment_dead(&disk->slots, location_slot(location), entry_packed_size(length));
+    segment_written(&disk->slots, location_slot(location));
+    pthread_mutex_unlock(&disk->slots.lock);
+}
+
+static enum status put_packed(struct disk *disk, const struct store_generation *generation, uint64_t block,
+                              const struct entry *entry, const uint8_t *body)
+{
+    uint64_t location;
+    enum status status = transfer_pack(disk, entry, body, false, &location);
+    if (status == STATUS_NO_SPACE && atomic_load(&disk->write_errors) == 0) {
+        /* No free slot for another segment: what wait_for_slot finds is given back for the segment to take. */
+        uint32_t slot = wait_for_slot(disk);
+        if (slot == SLOT_NONE)
+            return STATUS_BUSY;
+        pthread_mutex_lock(&disk->slots.lock);
+        slots_free_unseen(&disk->slots, slot);
+        pthread_mutex_unlock(&disk->slots.lock);
+        status = transfer_pack(disk, entry, body, false, &location);
+    }
+    if (status == STATUS_OK)
+        transfer_packed_done(disk, location, entry->length, block_publish(disk, generation, block, location));
+    return status;
+}
+
+enum status transfer_put(struct disk *disk, const struct store_generation *generation, uint64_t block,
+                         const uint8_t *body, uint32_t length)
+{
+    if (block_location(disk->store, generation->id, block) != 0)
+        return STATUS_OK;
+    struct entry entry = entry_of(disk, ENTRY_BLOCK);
+    entry.object = generation->object;
+    entry.generation = generation->id;
+    entry.block = block;
+    entry.total = generation->length;
+    entry.length = length;
+    entry.checksum = entry_checksum(body, length);
+    enum status status = length <= disk->store->block_size / 2 ? put_packed(disk, generation, block, &entry, body)
+                                                               : put_whole(disk, generation, block, &entry, body);
+    if (status == STATUS_OK)
+        metric_add(METRIC_STORE_WRITTEN, length);
+    return status;
+}
+
+/* NOT_FOUND: a good header of something else. */
+static enum status check(const struct disk *disk, const uint8_t *header, const uint8_t *body, struct hash128 object,
+                         uint64_t generation, uint64_t block, uint32_t length)
+{
+    struct entry entry;
+    enum status status = entry_decode(header, &entry);
+    if (status != STATUS_OK)
+        return status;
+    if (entry.kind != ENTRY_BLOCK || !hash128_eq(entry.store, disk->id) || entry.incarnation != disk->incarnation ||
+        !hash128_eq(entry.object, object) || entry.generation != generation || entry.block != block ||
+        entry.length != length)
+        return STATUS_NOT_FOUND;
+    return entry.checksum == entry_checksum(body, length) ? STATUS_OK : STATUS_CORRUPT;
+}
+
+static enum status read_checked(struct disk *disk, uint64_t location, struct hash128 object, uint64_t generation,
+                                uint64_t block, struct buf *buf, uint32_t length)
+{
+    uint32_t slot = location_slot(location);
+    uint8_t page[ENTRY_PAGE];
+    uint32_t header = location_body(location) - location_offset(location);
+    struct iovec iov[2] = {{page, header}, {buf->data, length}};
+    rcu_thread_offline();
+    enum status status =
+        io_read_all(slots_fd(&disk->slots, slot), iov, 2, slots_offset(&disk->slots, slot) + location_offset(location));
+    if (status == STATUS_IO)
+        disk_error(disk, "read", errno);
+    if (status == STATUS_OK)
+        status = check(disk, page, buf->data, object, generation, block, length);
+    rcu_thread_online();
+    return status;
+}
+
+enum status transfer_load(struct disk *disk, struct hash128 object, uint64_t generation, uint64_t block,
+                          uint32_t length, struct buf **buf)
+{
+    struct store *store = disk->store;
+    *buf = NULL;
+    struct leaf *leaf = directory_find(store->directory, generation, block / STORE_EXTENT_BLOCKS);
+    uint64_t location = block_location(store, generation, block);
+    if (location == 0 || location_disk(location) != disk->number || length == 0 ||
+        length != directory_block_length(leaf->length, store->block_size, block))
+        return STATUS_NOT_FOUND;
+    struct buf *read = buf_new(length);
+    enum status status = read_checked(disk, location, object, generation, block, read, length);
+    if (status == STATUS_OK) {
+        buf_publish(read, length);
+        *buf = read;
+        leaf = directory_find(store->directory, generation, block / STORE_EXTENT_BLOCKS);
+        if (leaf != NULL)
+            directory_flag(&leaf->location[block % STORE_EXTENT_BLOCKS], location, LOCATION_VERIFIED, 0);
+        return STATUS_OK;
+    }
+    buf_unref(&read);
+    /* A slot may be evicted and written anew while it is read: then the directory has moved on, and nothing is wrong.
+     */
+    if (!block_drop(store, generation, block, location))
+        return STATUS_NOT_FOUND;
+    if (status == STATUS_CORRUPT) {
+        metric_add(METRIC_STORE_CORRUPT, 1);
+        log_event(STORE_CORRUPT,
+                  "path=%s slot=%u offset=%u generation=%llu block=%llu: a block was dropped because its "
+                  "check failed",
+                  disk->path, location_slot(location), location_offset(location), (unsigned long long) generation,
+                  (unsigned long long) block);
+    }
+    return status;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transfer.h: blocks between memory and a disk: one write, one checked read, one packed entry. I/O threads, the index
+ * thread for records. The calling thread is RCU-registered and online; these take it offline while they wait.
+ */
+#ifndef HEADPOND_STORE_TRANSFER_H
+#define HEADPOND_STORE_TRANSFER_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "store/disk.h"
+#include "store/entry.h"
+
+/* Finds a place, writes header and body, makes the block visible. OK also when it was there already. BUSY: no space
+ * could be made in time; NO_SPACE, IO. */
+enum status transfer_put(struct disk *disk, const struct store_generation *generation, uint64_t block,
+                         const uint8_t *body, uint32_t length) STATUS_CHECKED;
+
+/* Reads the block, checks header and body. OK with a counted buffer; NOT_FOUND when another block lies there by now;
+ * IO, CORRUPT: it was dropped. */
+enum status transfer_load(struct disk *disk, struct hash128 object, uint64_t generation, uint64_t block,
+                          uint32_t length, struct buf **buf) STATUS_CHECKED;
+
+/* Appends an entry to the open segment: *location is where it lies, live and, until transfer_packed_done, being
+ * written. `spare`: for eviction's own copies. NO_SPACE: no slot is free now. On an error nothing is held. */
+enum status transfer_pack(struct disk *disk, const struct entry *entry, const uint8_t *body, bool spare,
+                          uint64_t *location) STATUS_CHECKED;
+/* Afterwards; `kept`: the directory points at it. */
+void transfer_packed_done(struct disk *disk, uint64_t location, uint32_t length, bool kept);
+
+#endif

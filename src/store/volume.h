@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * volume.h: a disk's directory: who may use it, what is in it, and what to do when that is not what was left there.
+ *
+ *   headpond.store  what made it: format version, block size, ids (written once, by rename)
+ *   lock            held with flock while a process uses it
+ *   index/          LMDB
+ *   data-NNNNNN     slots
+ *   opening         there while the index is being opened: found at a start, it says that opening it crashed the
+ * process, and the store is emptied. Also left on purpose when the index could not be written any more loading a byte
+ * for each start that did not come to the end of reading the index; three empty the store
+ *
+ * A directory of another format or block size, one that is in use, or one that cannot be written, is refused and left
+ * as it is. Opening thread only, but for volume_condemn and volume_loaded (index thread).
+ */
+#ifndef HEADPOND_STORE_VOLUME_H
+#define HEADPOND_STORE_VOLUME_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+#include "base/str.h"
+#include "store/disk.h"
+
+#define VOLUME_FORMAT 1
+
+/* Opens or creates it; the disk is not started. On failure one line in *error says what to do. */
+enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,
+                        struct strbuf *error) STATUS_CHECKED;
+/* The index was opened, read and written to without a crash. */
+void volume_opened(struct disk *disk);
+/* The index was read to its end, or reading it was given up in an orderly way. */
+void volume_loaded(struct disk *disk);
+/* The index cannot be written: what is in it must not be believed at the next start. OK when that is sure. */
+enum status volume_condemn(struct disk *disk) STATUS_CHECKED;
+/* Closes everything and frees the disk. */
+void volume_close(struct disk *disk);
+/* Bytes the index may grow to. */
+size_t volume_map_size(const struct disk *disk);
+
+#endif

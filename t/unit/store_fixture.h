@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * store_fixture.h: what the store's tests share: a directory that goes away, a loop that letters come to, blocks whose
+ * bytes follow from their name, and waiting for all of it without sleeping.
+ *
+ * The test's own thread is registered with RCU and calls the store as a loop would; letters are delivered on one loop.
+ */
+#ifndef HEADPOND_T_UNIT_STORE_FIXTURE_H
+#define HEADPOND_T_UNIT_STORE_FIXTURE_H
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <urcu-qsbr.h>
+
+#include "base/mem.h"
+#include "base/metric.h"
+#include "net/loop.h"
+#include "store/store.h"
+
+#define UNUSED __attribute__((unused))
+#define KIB 1024
+#define MIB (1024 * 1024)
+
+static struct loop *fixture_loop;
+
+/* ---- Waiting. ---- */
+
+struct arrival {
+    struct letter letter;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    unsigned count;
+};
+
+static void arrival_deliver(struct letter *letter)
+{
+    struct arrival *arrival = (struct arrival *) (void *) letter;
+    pthread_mutex_lock(&arrival->mutex);
+    arrival->count++;
+    pthread_cond_broadcast(&arrival->cond);
+    pthread_mutex_unlock(&arrival->mutex);
+}
+
+UNUSED static void arrival_init(struct arrival *arrival)
+{
+    memset(arrival, 0, sizeof *arrival);
+    arrival->letter.deliver = arrival_deliver;
+    pthread_mutex_init(&arrival->mutex, NULL);
+    pthread_cond_init(&arrival->cond, NULL);
+}
+
+UNUSED static void arrival_wait(struct arrival *arrival, unsigned count)
+{
+    rcu_thread_offline();
+    pthread_mutex_lock(&arrival->mutex);
+    while (arrival->count < count)
+        pthread_cond_wait(&arrival->cond, &arrival->mutex);
+    arrival->count -= count;
+    pthread_mutex_unlock(&arrival->mutex);
+    rcu_thread_online();
+}
+
+/* ---- Before and after. ---- */
+
+UNUSED static void fixture_start(void)
+{
+    rcu_register_thread();
+    fixture_loop = loop_new(0);
+    loop_start(fixture_loop, NULL, NULL, NULL);
+}
+
+UNUSED static void fixture_stop(void)
+{
+    rcu_thread_offline();
+    loop_stop(fixture_loop);
+    loop_join(fixture_loop);
+    loop_free(fixture_loop);
+    rcu_thread_online();
+    rcu_unregister_thread();
+}
+
+UNUSED static char *fixture_directory(void)
+{
+    const char *base = getenv("TMPDIR");
+    char *path = mem_alloc(4096);
+    snprintf(path, 4096, "%s/headpond-store-XXXXXX", base == NULL ? "/tmp" : base);
+    if (mkdtemp(path) == NULL)
+        abort();
+    return path;
+}
+
+/* Calls `each` for every file below the directory, deepest first. */
+static void fixture_walk(const char *path, void (*each)(void *arg, const char *path, const struct stat *info),
+                         void *arg)
+{
+    DIR *list = opendir(path);
+    if (list == NULL)
+        return;
+    for (struct dirent *item; (item = readdir(list)) != NULL;) {
+        char below[8192];
+        struct stat info;
+        snprintf(below, sizeof below, "%s/%s", path, item->d_name);
+        if (strcmp(item->d_name, ".") == 0 || strcmp(item->d_name, "..") == 0 || lstat(below, &info) != 0)
+            continue;
+        if (S_ISDIR(info.st_mode))
+            fixture_walk(below, each, arg);
+        each(arg, below, &info);
+    }
+    closedir(list);
+}
+
+static void fixture_remove_one(void *arg, const char *path, const struct stat *info)
+{
+    (void) arg;
+    if (S_ISDIR(info->st_mode))
+        rmdir(path);
+    else
+        unlink(path);
+}
+
+UNUSED static void fixture_remove(char *path)
+{
+    fixture_walk(path, fixture_remove_one, NULL);
+    rmdir(path);
+    mem_free(path);
+}
+
+static void fixture_add_one(void *arg, const char *path, const struct stat *info)
+{
+    (void) path;
+    *(int64_t *) arg += (int64_t) info->st_blocks * 512;
+}
+
+/* Bytes on the file system. */
+UNUSED static int64_t fixture_usage(const char *path)
+{
+    int64_t total = 0;
+    fixture_walk(path, fixture_add_one, &total);
+    return total;
+}
+
+/* NULL when it is refused: then *error (if not NULL) holds the line. */
+UNUSED static struct store *fixture_open(const char *path, int64_t size, uint32_t block_size, char **error)
+{
+    struct store_disk disk = {path, size};
+    struct store *store = NULL;
+    struct strbuf text = {0};
+    rcu_thread_offline();
+    enum status status = store_open(&disk, path == NULL ? 0 : 1, block_size, &store, &text);
+    rcu_thread_online();
+    if (error != NULL)
+        *error = text.ptr == NULL ? NULL : mem_strdup(text.ptr);
+    else if (status != STATUS_OK)
+        printf("# %s\n", text.ptr == NULL ? "" : text.ptr);
+    strbuf_free(&text);
+    return status == STATUS_OK ? store : NULL;
+}
+
+UNUSED static void fixture_flush(struct store *store)
+{
+    struct arrival arrival;
+    arrival_init(&arrival);
+    store_flush(store, fixture_loop, &arrival.letter);
+    arrival_wait(&arrival, 1);
+}
+
+/* A flush waits until everything on the disks is known. */
+UNUSED static struct store *fixture_open_loaded(const char *path, int64_t size, uint32_t block_size)
+{
+    struct store *store = fixture_open(path, size, block_size, NULL);
+    if (store == NULL)
+        abort();
+    fixture_flush(store);
+    return store;
+}
+
+UNUSED static void fixture_close(struct store *store)
+{
+    rcu_thread_offline();
+    store_close(store);
+    rcu_thread_online();
+}
+
+/* ---- Blocks whose bytes follow from object and number. ---- */
+
+UNUSED static struct hash128 fixture_hash(uint64_t number)
+{
+    return hash128(&number, sizeof number);
+}
+
+UNUSED static void fixture_fill(uint8_t *data, uint32_t length, uint64_t object, uint64_t block)
+{
+    uint64_t seed = hash_mix(object + 1, block);
+    for (uint32_t i = 0; i < length; i += 8) {
+        uint64_t word = hash_mix(seed, i);
+        memcpy(data + i, &word, length - i < 8 ? length - i : 8);
+    }
+}
+
+UNUSED static bool fixture_right(const uint8_t *data, uint32_t length, uint64_t object, uint64_t block, uint32_t offset)
+{
+    uint8_t *whole = mem_alloc(offset + length);
+    fixture_fill(whole, offset + length, object, block);
+    bool same = memcmp(whole + offset, data, length) == 0;
+    mem_free(whole);
+    return same;
+}
+
+UNUSED static uint32_t fixture_length(const struct store *store, const struct store_generation *generation,
+                                      uint64_t block)
+{
+    uint64_t left = generation->length - block * store_block_size(store);
+    return left < store_block_size(store) ? (uint32_t) left : store_block_size(store);
+}
+
+/* Puts one block and waits until it was written; BUSY is tried again. */
+UNUSED static void fixture_put(struct store *store, struct store_generation *generation, uint64_t object,
+                               uint64_t block)
+{
+    struct arrival arrival;
+    uint32_t length = fixture_length(store, generation, block);
+    struct buf *buf = buf_new(length);
+    arrival_init(&arrival);
+    fixture_fill(buf->data, length, object, block);
+    buf_publish(buf, length);
+    while (store_put_block(store, generation, block, buf, length, fixture_loop, &arrival.letter) == STATUS_BUSY) {
+        rcu_thread_offline();
+        sched_yield();
+        rcu_thread_online();
+    }
+    buf_unref(&buf);
+    arrival_wait(&arrival, 1);
+}
+
+/* A generation of `length` bytes, current and validated. */
+UNUSED static struct store_generation *fixture_object(struct store *store, uint64_t object, uint64_t length,
+                                                      int64_t validated_s)
+{
+    char record[64];
+    int size = snprintf(record, sizeof record, "record of %llu", (unsigned long long) object);
+    struct store_generation *generation =
+        store_generation_new(store, fixture_hash(object), 0, length, (struct str){record, (size_t) size}, NULL);
+    store_object_set(store, generation, fixture_hash(object % 10 + 1000000), validated_s, 7);
+    return generation;
+}
+
+struct fixture_load {
+    struct store_load load;
+    struct arrival arrival;
+};
+
+static void fixture_loaded(struct letter *letter)
+{
+    struct fixture_load *load = (struct fixture_load *) (void *) letter;
+    load->arrival.letter.deliver(&load->arrival.letter);
+}
+
+/* Loads a block; *right says whether it held what it must. */
+UNUSED static enum status fixture_load(struct store *store, const struct store_generation *generation, uint64_t object,
+                                       uint64_t block, bool *right)
+{
+    struct fixture_load load = {0};
+    arrival_init(&load.arrival);
+    load.load.done.deliver = fixture_loaded;
+    load.load.loop = fixture_loop;
+    load.load.object = generation->object;
+    load.load.generation = generation->id;
+    load.load.block = block;
+    load.load.length = fixture_length(store, generation, block);
+    store_load_block(store, &load.load);
+    arrival_wait(&load.arrival, 1);
+    *right = load.load.buf != NULL && buf_filled(load.load.buf) == load.load.length &&
+             fixture_right(load.load.buf->data, load.load.length, object, block, 0);
+    buf_unref(&load.load.buf);
+    return load.load.status;
+}
+
+UNUSED static int64_t fixture_metric(enum metric metric)
+{
+    return metric_cell_value(metric_cell(metric, ""));
+}
+
+#endif
