@@ -148,7 +148,8 @@ static size_t on_read(char *out, size_t size, size_t count, void *arg)
 }
 
 /* A connection is ready and the request about to leave. The second time in one attempt it is libcurl's own repetition:
- * a reused connection broke before a byte came back. It does not know what may be repeated; this does. */
+ * a reused connection broke before a byte came back. It does not know what may be repeated; this does. (It gives up
+ * after the fifth; these do not count as attempts, for the origin has not failed.) */
 static int on_connected(void *arg, char *remote, char *local, int remote_port, int local_port)
 {
     struct origin_fetch *fetch = arg;
@@ -156,7 +157,7 @@ static int on_connected(void *arg, char *remote, char *local, int remote_port, i
     if (fetch->closed)
         return CURL_PREREQFUNC_ABORT;
     if (fetch->sent) {
-        if (!fetch->retry || fetch->upload.taken > 0 || fetch->reply.bytes > 0) {
+        if (!fetch->retry || fetch->limits.retries == 0 || fetch->upload.taken > 0 || fetch->reply.bytes > 0) {
             fetch->why = STATUS_RESET;
             return CURL_PREREQFUNC_ABORT;
         }

@@ -41,3 +41,8 @@ t_unit_test_origin_upload_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_origin_multi
 t_unit_test_origin_multi_SOURCES = t/unit/test_origin_multi.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
 t_unit_test_origin_multi_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_origin_blob
+t_unit_test_origin_blob_SOURCES = t/unit/test_origin_blob.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h \
+	t/origin/content.c t/origin/content.h t/unit/tap.h
+t_unit_test_origin_blob_LDADD = $(UNIT_LDADD)
