@@ -66,7 +66,7 @@ static void formats(void)
     http_date_format(INT64_MIN, text);
     is_str(text, "Mon, 01 Jan 0001 00:00:00 GMT", "the first one");
     unsigned wrong = 0;
-    for (int64_t day = -719162; day <= 2932896; day += 3) { /* years 1 to 9999 */
+    for (int64_t day = -719162; day <= 2932896; day += 29) { /* years 1 to 9999 */
         int64_t when = day * 86400 + (day * 7919 % 86400 + 86400) % 86400, again;
         time_t clock = (time_t) when;
         struct tm utc;
