@@ -47,13 +47,19 @@ static void leave(struct h2 *h2, uint32_t code)
 
 /* ---- Abuse ---- */
 
-static void count_frame(struct h2 *h2, unsigned *counter, unsigned max)
+static void roll_second(struct h2 *h2)
 {
     int64_t now = loop_now_ms(h2->session.server->loop);
-    if (now - h2->rate_ms >= 1000) {
-        h2->rate_ms = now;
-        h2->resets = h2->cheap = 0;
-    }
+    if (now - h2->rate_ms < 1000)
+        return;
+    h2->rate_ms = now;
+    h2->resets = h2->cheap = 0;
+    h2->waste = 0;
+}
+
+static void count_frame(struct h2 *h2, unsigned *counter, unsigned max)
+{
+    roll_second(h2);
     if (++*counter <= max || h2->leaving)
         return;
     char peer[64];
@@ -132,10 +138,26 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct h2 *h2 = arg;
     (void) flags;
     struct h2_stream *stream = stream_of(h2, id);
-    /* What nobody wants gives its room back to the connection, not to the stream: its client is to stop. */
-    if (stream == NULL || !h2_body_add(stream->body, data, length))
-        nghttp2_session_consume_connection(ng, length);
+    if (stream != NULL && h2_body_add(stream->body, data, length))
+        return 0;
+    roll_second(h2);
+    h2->waste += length;
+    if (h2->waste <= H2_WASTE_MAX) {
+        nghttp2_session_consume(ng, id, length);
+        return 0;
+    }
+    /* Room on the connection, none on the stream: its client is to stop, at the latest with the reply. */
+    nghttp2_session_consume_connection(ng, length);
+    if (stream == NULL)
+        nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR);
     return 0;
+}
+
+static void end_exchange(struct h2 *h2, struct h2_stream *stream)
+{
+    h2_stream_finish(stream);
+    if (h2->stream_count == 0)
+        set_tick(h2);
 }
 
 static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void *arg)
@@ -146,9 +168,7 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
     if (stream == NULL)
         return 0;
     nghttp2_session_set_stream_user_data(ng, id, NULL);
-    h2_stream_finish(stream);
-    if (h2->stream_count == 0)
-        set_tick(h2);
+    end_exchange(h2, stream);
     return 0;
 }
 
@@ -164,9 +184,16 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     if (stream == NULL)
         return 0;
     stream->local_closed = true;
-    /* The reply is whole: the client need not send the rest of its request (RFC 9113, 8.1). */
-    if (!stream->remote_closed)
+    if (stream->remote_closed)
+        return 0; /* on_stream_close follows */
+    /* The reply is whole, the request is not. RFC 9113 (8.1) would have us reset the stream with NO_ERROR, which there
+     * are clients that hang on: libcurl 7.88. So what is left is received and dropped, up to a bound. */
+    if (h2->waste > H2_WASTE_MAX) {
         nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
+        return 0;
+    }
+    nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, NULL);
+    end_exchange(h2, stream);
     return 0;
 }
 
@@ -217,7 +244,7 @@ static void feed(struct h2 *h2, const uint8_t *data, size_t size)
 static void receive(struct h2 *h2)
 {
     struct http_server *server = h2->session.server;
-    if (!h2->unread || !conn_room(h2->session.conn))
+    if (!h2->unread)
         return;
     uint8_t *input = session_input_take(server);
     size_t total = 0;
@@ -288,14 +315,15 @@ static void h2_run(struct h2 *h2)
             die(h2, CONN_CUT);
         }
     } while (h2->again && !h2->dead && h2->sent < BUDGET);
-    if (h2->sent > 0)
+    if (h2->sent > 0 && !h2->session.server->limits.uncounted)
         metric_add(METRIC_CLIENT_BYTES, (int64_t) h2->sent);
     if (!h2->dead) {
         bool over = !nghttp2_session_want_read(h2->ng) && !nghttp2_session_want_write(h2->ng);
         if (over || (h2->leaving && h2->stream_count == 0 && !nghttp2_session_want_write(h2->ng)))
             die(h2, CONN_GRACEFUL);
     }
-    if (h2->again && !h2->dead)
+    /* Sending may have made the room that reading waited for; no event would tell. */
+    if (!h2->dead && (h2->again || (h2->unread && conn_room(h2->session.conn))))
         session_task(&h2->session);
     h2->running = false;
     if (h2->dead)
