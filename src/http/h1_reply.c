@@ -258,7 +258,7 @@ enum status h1_reply_pump(struct h1_exchange *exchange)
 {
     size_t sent = 0;
     enum status status = pump(exchange, &sent);
-    if (sent > 0)
+    if (sent > 0 && !exchange->h1->session.server->limits.uncounted)
         metric_add(METRIC_CLIENT_BYTES, (int64_t) sent);
     if (status != STATUS_OK && status != STATUS_AGAIN)
         return status;

@@ -82,7 +82,8 @@ void session_fini(struct session *session, bool gone)
     if (!gone)
         return;
     server->count--;
-    metric_add(METRIC_CLIENT_CONNECTIONS, -1);
+    if (!server->limits.uncounted)
+        metric_add(METRIC_CLIENT_CONNECTIONS, -1);
     if (server->budget != NULL)
         listener_gone(server->budget);
 }
@@ -200,7 +201,8 @@ void http_server_accept(struct http_server *server, int fd, const struct sockadd
     struct session *session = mem_calloc(1, sizeof *session);
     session_init(session, &greeting_class, server);
     server->count++;
-    metric_add(METRIC_CLIENT_CONNECTIONS, 1);
+    if (!server->limits.uncounted)
+        metric_add(METRIC_CLIENT_CONNECTIONS, 1);
     session->peer_length = length < sizeof session->peer ? length : sizeof session->peer;
     memcpy(&session->peer, peer, session->peer_length);
     const struct conn_options options = {.tls = tls, .send_timeout = server->limits.send_timeout};

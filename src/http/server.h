@@ -7,6 +7,7 @@
 #ifndef HEADPOND_HTTP_SERVER_H
 #define HEADPOND_HTTP_SERVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -26,6 +27,7 @@ struct http_limits {
     size_t max_target;      /* bytes */
     unsigned max_headers;   /* fields */
     unsigned max_streams;   /* HTTP/2: at the same time on one connection */
+    bool uncounted;         /* not among the metrics of clients: the admin listener */
 };
 
 /* The times from the configuration's defaults; 64 KiB, 16 KiB, 200 fields, 256 streams. */
