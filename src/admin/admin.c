@@ -100,7 +100,8 @@ static void on_refused(void *arg, struct http_exchange *x, enum status why)
     (void) arg;
     log_event(BAD_REQUEST, "listener=admin reason=%s", status_name(why));
     metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
-    answer_status(x, why == STATUS_BAD_VERSION ? 505 : why == STATUS_NOT_IMPLEMENTED ? 501 : 400);
+    bool verb = why == STATUS_LENGTH_REQUIRED || why == STATUS_METHOD_NOT_ALLOWED; /* neither GET nor HEAD */
+    answer_status(x, verb ? 405 : why == STATUS_BAD_VERSION ? 505 : why == STATUS_NOT_IMPLEMENTED ? 501 : 400);
 }
 
 static void on_finished(void *arg, struct http_exchange *x, enum status how)

@@ -172,6 +172,7 @@ static enum status bind_addresses(struct instance *instance, const struct http_h
     if (status != STATUS_OK || conf->admin == NULL)
         return status;
     options.handler = admin;
+    options.limits.uncounted = true;
     options.max_connections = ADMIN_CONNECTIONS;
     options.loop_count = 1;
     instance->admin = front_new(&options);

@@ -151,7 +151,6 @@ static void request_account(struct request *request, enum status how)
     int64_t total = clock_mono_us() - x->began_us;
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
     meter_count(request->home->meter, x->request.method, request->facts.outcome, x->status, first, total);
-    metric_add(METRIC_CLIENT_BYTES, (int64_t) x->sent);
     if (request->home->feed == NULL)
         return;
     struct access_entry entry = {
