@@ -205,7 +205,7 @@ sub wait_metric {
     my $code = ref $want ? $want : sub { $_[0] >= $want };
     my $held = Headpond::Process::wait_until(sub { $value = $self->metric($name, %labels); $code->($value) }, 20);
     diag("$name is $value") unless $held;
-    return $held ? $value : undef;
+    return $held ? $value || '0 but true' : undef;
 }
 
 # Waits until no fill is under way and what was read has reached the store.
