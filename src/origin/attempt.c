@@ -16,9 +16,6 @@
 #include "origin/fetch.h"
 #include "origin/retry.h"
 
-/* A reply that is not handed over is read so far, for its connection's sake. */
-#define DROP_BYTES (64 * 1024)
-
 static bool reused(const struct origin_fetch *fetch)
 {
     long connects = 1;
@@ -62,11 +59,10 @@ static bool on_head(struct origin_fetch *fetch)
 {
     const int status = fetch->reply.head.status;
     count_reply(fetch);
+    fetch->dropping = origin_attempt_again(fetch, status, STATUS_OK) != NULL;
     origin_patience_enter(fetch, ORIGIN_BODY);
-    if (origin_attempt_again(fetch, status, STATUS_OK) != NULL) {
-        fetch->dropping = true;
+    if (fetch->dropping)
         return true;
-    }
     if (status == 417 && fetch->expects && !fetch->upload.finished) {
         /* libcurl now means to repeat the request without Expect, and throws the body away. on_connected stops it; the
          * head is handed over, as one without a body. */
@@ -107,13 +103,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 {
     struct origin_fetch *fetch = arg;
     const size_t bytes = size * count;
-    if (fetch->lingering || fetch->mute)
-        return bytes; /* lingering: its length was looked at before */
-    origin_patience_moved(fetch);
-    if (fetch->dropping) {
+    if (fetch->lingering || fetch->mute || fetch->dropping) {
         fetch->dropped += (int64_t) bytes;
-        return fetch->dropped <= DROP_BYTES ? bytes : 0;
+        return fetch->dropped <= ORIGIN_LINGER_BYTES ? bytes : 0;
     }
+    origin_patience_moved(fetch);
     if (fetch->closed || !fetch->delivered)
         return 0;
     if (!origin_body_offer(&fetch->body, data, bytes)) {

@@ -42,8 +42,8 @@ static void try_again(struct origin_fetch *fetch, const char *reason)
     char labels[96];
     snprintf(labels, sizeof labels, "%s\t%s", fetch->account, reason);
     metric_cell_add(metric_cell(METRIC_ORIGIN_RETRIES, labels), 1);
-    log_event(ORIGIN_RETRY, "account=%s host=%.*s reason=%s attempt=%u delay_ms=%lld", fetch->account,
-              STR_ARG(origin_easy_host(fetch->base)), reason, fetch->attempt, (long long) delay);
+    log_event(ORIGIN_RETRY, "account=%s host=%s reason=%s attempt=%u delay_ms=%lld", fetch->account, fetch->host,
+              reason, fetch->attempt, (long long) delay);
     origin_patience_enter(fetch, ORIGIN_BACKOFF);
     timer_set(&fetch->timer, delay);
 }
@@ -61,9 +61,8 @@ static void log_failure(const struct origin_fetch *fetch, enum status why)
     default:
         break;
     }
-    log_event(ORIGIN_FAILED, "account=%s host=%.*s status=%s attempts=%u: %s", fetch->account,
-              STR_ARG(origin_easy_host(fetch->base)), status_name(why), fetch->attempt + 1,
-              fetch->error[0] != '\0' ? fetch->error : status_text(why));
+    log_event(ORIGIN_FAILED, "account=%s host=%s status=%s attempts=%u: %s", fetch->account, fetch->host,
+              status_name(why), fetch->attempt + 1, fetch->error[0] != '\0' ? fetch->error : status_text(why));
 }
 
 static void fail(struct origin_fetch *fetch, enum status why)
@@ -151,6 +150,8 @@ static void on_destroy(struct origin_transfer *transfer)
     origin_body_fini(&fetch->body);
     origin_reply_fini(&fetch->reply);
     curl_slist_free_all(fetch->headers);
+    mem_free(fetch->account);
+    mem_free(fetch->host);
     mem_free(fetch);
 }
 
@@ -197,8 +198,9 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     origin_patience_init(fetch);
     fetch->limits = *limits;
     fetch->events = *events;
-    fetch->account = request->account;
-    fetch->base = request->base;
+    const struct str host = origin_easy_host(request->base);
+    fetch->account = mem_strdup(request->account);
+    fetch->host = mem_strndup(host.ptr, host.len);
     fetch->bytes = metric_cell(METRIC_ORIGIN_BYTES, request->account);
     fetch->retry = request->retry;
     const enum http_method method = http_method_parse(request->method);
@@ -240,10 +242,10 @@ struct source *origin_fetch_into_source(struct origin_fetch **fetch)
 /* Little is left to read and nothing to send: then the connection is worth more than the time. */
 static bool may_linger(const struct origin_fetch *fetch)
 {
-    const struct origin_body *body = &fetch->body;
-    return fetch->transfer.running && fetch->delivered && fetch->reply.complete && fetch->upload.finished &&
-           fetch->phase == ORIGIN_BODY && body->left >= 0 && body->left <= ORIGIN_LINGER_BYTES &&
-           *origin_multi_lingering(fetch->transfer.multi) < ORIGIN_LINGER_MAX;
+    const int64_t left = fetch->body.left;
+    const bool little = left >= 0 ? left <= ORIGIN_LINGER_BYTES : fetch->reply.chunked;
+    return little && fetch->transfer.running && fetch->delivered && fetch->reply.complete && fetch->upload.finished &&
+           fetch->phase == ORIGIN_BODY && *origin_multi_lingering(fetch->transfer.multi) < ORIGIN_LINGER_MAX;
 }
 
 void origin_fetch_close(struct origin_fetch **fetch)
@@ -260,6 +262,7 @@ void origin_fetch_close(struct origin_fetch **fetch)
         return;
     }
     gone->lingering = true;
+    gone->dropped = 0;
     ++*origin_multi_lingering(gone->transfer.multi);
     origin_transfer_resume(&gone->transfer, CURLPAUSE_RECV);
     origin_patience_resume(gone);

@@ -23,7 +23,7 @@
 
 struct metric_cell;
 
-/* A closed fetch reads on for so much and so long, and so many at once in a loop, to save its connection. */
+/* What nobody wants is read on for so much and so long, and by so many at once in a loop, to save its connection. */
 #define ORIGIN_LINGER_BYTES (64 * 1024)
 #define ORIGIN_LINGER_MS 1000
 #define ORIGIN_LINGER_MAX 64u
@@ -45,8 +45,8 @@ struct origin_fetch {
     struct origin_limits limits;
     struct origin_events events;
     struct timer timer;
-    const char *account; /* the caller's, as are base's bytes */
-    const char *base;
+    char *account;
+    char *host; /* the base's authority, for the log */
     struct curl_slist *headers;
     struct metric_cell *bytes;
 

@@ -19,7 +19,7 @@
 /* The bound on standing still in this phase, or 0 for none. */
 static int64_t bound(const struct origin_fetch *fetch)
 {
-    if (fetch->lingering)
+    if (fetch->lingering || fetch->dropping)
         return ORIGIN_LINGER_MS;
     switch (fetch->phase) {
     case ORIGIN_CONNECT:
@@ -37,6 +37,8 @@ static int64_t bound(const struct origin_fetch *fetch)
 /* It stands still because of us. Whoever lifts that calls origin_patience_resume. */
 static bool held(const struct origin_fetch *fetch)
 {
+    if (fetch->lingering)
+        return false;
     return (fetch->phase == ORIGIN_SEND && (fetch->transfer.paused & CURLPAUSE_SEND)) ||
            (fetch->phase == ORIGIN_BODY && (fetch->transfer.paused & CURLPAUSE_RECV));
 }

@@ -21,7 +21,10 @@ static void obliging(struct conn *conn)
         if (strstr(head, "Transfer-Encoding: chunked") != NULL && !conn_read_chunked(conn, server_user(conn->server)))
             conn_say(conn, "HTTP/1.1 400 Bad chunk\r\nContent-Length: 0\r\n\r\n");
         const bool is_head = strncmp(head, "HEAD ", 5) == 0;
-        conn_say(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%s", is_head ? "" : "ok");
+        if (strstr(head, "/chunked ") != NULL)
+            conn_say(conn, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+        else
+            conn_say(conn, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%s", is_head ? "" : "ok");
         mem_free(head);
     }
 }
@@ -276,9 +279,10 @@ static void replies(void)
 static void reuse(void)
 {
     struct server *server = server_new(obliging);
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 8; i++) {
         struct probe probe;
         probe_init(&probe, server_base(server));
+        probe.target = i < 6 ? "/c/b" : "/c/chunked";
         probe.method = i == 4 ? "HEAD" : "GET";
         probe.close_at = i % 2 == 0 ? CLOSE_IN_HEAD : CLOSE_AT_END;
         probe.into_source = i == 3;
@@ -292,7 +296,7 @@ static void reuse(void)
     probe_wait_head(&probe);
     probe_close(&probe);
     probe_fini(&probe);
-    is_int(server_requests(server), 7, "seven requests");
+    is_int(server_requests(server), 9, "nine requests");
     is_int(server_connections(server), 1, "on one connection, however early they are closed");
     server_free(server);
 }

@@ -370,6 +370,16 @@ static void busy_at_length(struct conn *conn)
     while (conn_send(conn, padding, sizeof padding) && conn_say(conn, "\r\n"));
 }
 
+static void busy_and_silent(struct conn *conn)
+{
+    mem_free(conn_head(conn));
+    if (server_requests(conn->server) > 1)
+        conn_say(conn, OK_REPLY);
+    else
+        conn_say(conn, "HTTP/1.1 503 Busy\r\nContent-Length: 10\r\n\r\nbu");
+    conn_until_closed(conn);
+}
+
 static void come_in_a_second(struct conn *conn)
 {
     char *head;
@@ -409,6 +419,15 @@ static void again(void)
     probe.limits.retries = 1;
     probe_run(&probe);
     is_int(probe.status, 200, "an error's endless body is not waited for");
+    probe_fini(&probe);
+    server_free(server);
+
+    server = server_new(busy_and_silent);
+    probe_init(&probe, server_base(server));
+    probe.retry = true;
+    probe.limits.retries = 1;
+    probe_run(&probe);
+    is_int(probe.status, 200, "nor one that stands still");
     probe_fini(&probe);
     server_free(server);
 
