@@ -21,8 +21,10 @@ static void on_head(void *arg, const struct http_response *head, enum status why
 {
     struct request *request = arg;
     if (head == NULL) {
+        enum status bad = forward_body_error(request->forward);
+        bool clients = bad != STATUS_OK && bad != STATUS_CLIENT_GONE; /* `finished` tells of one that has gone */
         forward_leave(&request->forward);
-        request_run(request, request_fail(request, why));
+        request_run(request, clients ? request_refuse_client(request, bad) : request_fail(request, why));
         return;
     }
     request->origin_head = head;

@@ -110,6 +110,11 @@ struct source *forward_into_body(struct forward **forward)
     return body;
 }
 
+enum status forward_body_error(const struct forward *forward)
+{
+    return forward->upload == NULL ? STATUS_OK : upload_error(forward->upload);
+}
+
 void forward_leave(struct forward **forward)
 {
     struct forward *gone = *forward;

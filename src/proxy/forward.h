@@ -24,6 +24,8 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
                               struct invalidation **invalidation, forward_head_f *head, void *arg);
 /* After a head: the reply's body as a source of its own. Consumes the forward. */
 struct source *forward_into_body(struct forward **forward);
+/* When there was no head: what was wrong with the client's body, OK if nothing. */
+enum status forward_body_error(const struct forward *forward);
 /* The client is gone, or there was no head. No callback follows. Empties the pointer; *forward may be NULL. */
 void forward_leave(struct forward **forward);
 /* The loop ends: gives up what is under way. */

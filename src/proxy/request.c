@@ -91,27 +91,13 @@ enum request_state request_refuse_client(struct request *request, enum status wh
     return REQUEST_REFUSE;
 }
 
-/* A body may turn out to be malformed when most of it is with the origin. */
-static bool is_clients_fault(enum status why)
-{
-    switch (why) {
-    case STATUS_BAD_REQUEST:
-    case STATUS_BAD_CHUNK:
-    case STATUS_BAD_LENGTH:
-    case STATUS_BODY_TOO_LARGE:
-    case STATUS_CLIENT_TIMEOUT:
-        return true;
-    default:
-        return false;
-    }
-}
-
 enum request_state request_fail(struct request *request, enum status why)
 {
-    if (is_clients_fault(why))
-        return request_refuse_client(request, why);
     request->error = blob_error_of(why);
     request->proxy_status = proxy_status_of(why);
+    if (request->error->status < 500 && why != STATUS_DENIED)
+        request->error =
+            blob_error_of(STATUS_BAD_REPLY); /* what would be malformed from a client came from the origin */
     return REQUEST_REFUSE;
 }
 

@@ -69,9 +69,9 @@ struct http_handler request_handler(struct proxy *proxy);
 
 /* Goes on in that state; from callbacks. */
 void request_run(struct request *request, enum request_state state);
-/* Sets up REFUSE for whatever went wrong; what the client did wrong is counted and logged. */
+/* Sets up REFUSE for a failure of the origin or of our own. */
 enum request_state request_fail(struct request *request, enum status why);
-/* The same for what is the client's fault for sure. */
+/* The same for what the client did wrong, even if only its body's end showed it: counted and logged. */
 enum request_state request_refuse_client(struct request *request, enum status why);
 /* Sends the head and, unless it is a NULL str, a copy of the text. */
 enum request_state request_reply_text(struct request *request, const struct http_response *head, struct str text);

@@ -94,6 +94,11 @@ bool upload_complete(const struct upload *upload)
     return upload->complete;
 }
 
+enum status upload_error(const struct upload *upload)
+{
+    return upload->source.error;
+}
+
 void upload_cut(struct upload *upload)
 {
     source_close(&upload->body);

@@ -19,6 +19,8 @@ struct upload *upload_new(struct source **body, int64_t length);
 struct source *upload_source(struct upload *upload);
 /* Whether the consumer has taken the last byte. */
 bool upload_complete(const struct upload *upload);
+/* Why the body ended early, as far as it was read: the client's doing; OK if it has not. */
+enum status upload_error(const struct upload *upload);
 /* Closes the exchange's body now; a consumer that is not done with it fails with CLIENT_GONE. Never calls `ready`. */
 void upload_cut(struct upload *upload);
 /* Drops the caller's reference; *upload may be NULL. */
