@@ -340,6 +340,14 @@ static void write_settled(struct commit *commit)
     names_free(&commit->strays);
 }
 
+/* Everything begun before the rows were taken is in the index as it was then (see transfer_superseded). */
+static void write_mark(struct commit *commit, uint64_t mark)
+{
+    for (unsigned d = 0; d < commit->store->disk_count; d++)
+        if (writable(commit->store->disks[d]))
+            index_put_meta(commit->store->disks[d]->index, "mark", mark);
+}
+
 static void write_opening(struct commit *commit)
 {
     /* Numbers run on through openings; one that has come near the next must not be met by it. */
@@ -406,6 +414,7 @@ static void settle_objects(struct commit *commit, const struct names *objects)
 static void run(struct commit *commit, struct round *round)
 {
     const struct hash128 *hashes = round->objects.items;
+    uint64_t mark = atomic_load(&commit->store->next_id);
     if (round->full)
         take_extents(commit, &round->extents);
     if (round->full)
@@ -418,6 +427,8 @@ static void run(struct commit *commit, struct round *round)
         write_object(commit, hashes[i]);
     if (round->full) {
         write_extents(commit);
+        if (round->extents.count > 0)
+            write_mark(commit, mark);
         write_settled(commit);
         write_opening(commit);
     }

@@ -36,6 +36,7 @@ struct disk {
     struct hash128 id;
     uint32_t incarnation;
     int64_t weight; /* bytes of data it may hold */
+    uint64_t mark;  /* what was begun after it is younger than the index that was loaded */
     struct slots slots;
     struct index *index; /* only the index thread, once the store is open */
     struct metric_cell *errors;

@@ -77,6 +77,7 @@ void entry_encode(const struct entry *entry, uint8_t out[ENTRY_HEADER_SIZE])
     put64(out + 56, entry->block);
     put64(out + 64, entry->total);
     put_hash(out + 72, entry->group);
+    put64(out + 88, entry->sequence);
     put64(out + 96, entry->checksum);
     put64(out + SUM_AT, hash64(out, SUM_AT, ENTRY_MAGIC));
 }
@@ -97,6 +98,7 @@ enum status entry_decode(const uint8_t in[ENTRY_HEADER_SIZE], struct entry *entr
                             .block = get64(in + 56),
                             .total = get64(in + 64),
                             .group = get_hash(in + 72),
+                            .sequence = get64(in + 88),
                             .checksum = get64(in + 96)};
     return STATUS_OK;
 }

@@ -7,7 +7,7 @@
  *
  *   0 magic "HPe1"   4 version   6 kind   7 zero   8 store id (16)   24 incarnation   28 length of the body
  *   32 object hash (16)   48 generation   56 block   64 total length of the blob   72 group hash (16)
- *   88 zero (8)   96 XXH3-64 of the body   104 zero (16)   120 XXH3-64 of bytes 0–119
+ *   88 sequence   96 XXH3-64 of the body   104 zero (16)   120 XXH3-64 of bytes 0–119
  */
 #ifndef HEADPOND_STORE_ENTRY_H
 #define HEADPOND_STORE_ENTRY_H
@@ -42,6 +42,7 @@ struct entry {
     uint64_t block;
     uint64_t total; /* bytes of the whole blob */
     struct hash128 group;
+    uint64_t sequence; /* of a segment: when it was begun, in the order of generations' ids */
     uint64_t checksum; /* of the body */
 };
 

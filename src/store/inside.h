@@ -24,6 +24,7 @@ struct store {
     struct objects *objects;
     struct commit *commit;
     atomic_uint_fast64_t next_id; /* generations and sequences; only grows, also across starts */
+    uint64_t first_id;            /* of this opening */
     atomic_bool closing;          /* the loops are gone: no more letters */
 };
 

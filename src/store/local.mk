@@ -31,3 +31,9 @@ t_unit_test_store_evict_SOURCES = t/unit/test_store_evict.c t/unit/tap.h
 t_unit_test_store_evict_LDADD = $(UNIT_LDADD)
 t_unit_test_store_blocks_SOURCES = t/unit/test_store_blocks.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_blocks_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_crash t/unit/test_store_faults
+t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_crash_LDADD = $(UNIT_LDADD)
+t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_faults_LDADD = $(UNIT_LDADD)

@@ -94,9 +94,11 @@ static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
         sched_yield();
     if (live == 0)
         return;
-    metric_add(METRIC_STORE_CORRUPT, 1);
-    log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",
-              disk->path, slot, live);
+    bool damaged = status != STATUS_OK || !transfer_superseded(disk, space);
+    metric_add(METRIC_STORE_CORRUPT, damaged);
+    if (damaged)
+        log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",
+                  disk->path, slot, live);
     directory_each(disk->store->directory, leaf_lost, &emptying);
 }
 

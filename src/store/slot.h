@@ -60,7 +60,6 @@ struct slots {
     uint32_t segment_used; /* bytes of it given away */
     struct slot_file *files;
     uint32_t file_count;
-    uint64_t segment_id;
 };
 
 /* `dir` is taken over and closed by slots_fini. Finds what files there are; slots in them are not free before

@@ -75,6 +75,8 @@ static enum status number_openings(struct store *store, struct strbuf *error)
         }
         if (before >= opening)
             opening = before + 1;
+        if (index_get_meta(store->disks[i]->index, "mark", &store->disks[i]->mark) != STATUS_OK)
+            store->disks[i]->mark = 1;
     }
     for (unsigned i = 0; i < store->disk_count; i++) {
         struct disk *disk = store->disks[i];
@@ -89,7 +91,8 @@ static enum status number_openings(struct store *store, struct strbuf *error)
         }
         volume_opened(disk);
     }
-    atomic_store(&store->next_id, opening << GENERATION_OPENING_SHIFT | 1);
+    store->first_id = opening << GENERATION_OPENING_SHIFT | 1;
+    atomic_store(&store->next_id, store->first_id);
     return STATUS_OK;
 }
 
@@ -129,7 +132,6 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
     if (status == STATUS_OK)
         status = number_openings(made, error);
     if (status != STATUS_OK) {
-        log_event(STORE_REFUSED, "%.*s", STR_ARG(strbuf_str(error)));
         volumes_close(made);
         mem_free(made);
         return status;

@@ -101,7 +101,6 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
     bool fresh;
     pthread_mutex_lock(&slots->lock);
     bool room = segment_reserve(slots, entry_packed_size(entry->length), spare, &slot, &offset, &fresh);
-    uint64_t id = fresh ? ++slots->segment_id : 0;
     pthread_mutex_unlock(&slots->lock);
     if (!room)
         return STATUS_NO_SPACE;
@@ -112,7 +111,7 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
     rcu_thread_offline();
     if (fresh) {
         struct entry first = entry_of(disk, ENTRY_SEGMENT);
-        first.generation = id;
+        first.sequence = store_next_id(disk->store);
         status = write_paged(disk, slot, &first, NULL);
     }
     slots_written(slots, slot);
@@ -190,6 +189,26 @@ static enum status check(const struct disk *disk, const uint8_t *header, const u
     return entry.checksum == entry_checksum(body, length) ? STATUS_OK : STATUS_CORRUPT;
 }
 
+bool transfer_superseded(const struct disk *disk, const uint8_t *first)
+{
+    struct entry entry;
+    return entry_decode(first, &entry) == STATUS_OK &&
+           (entry.kind != ENTRY_SEGMENT || !hash128_eq(entry.store, disk->id) ||
+            entry.incarnation != disk->incarnation ||
+            (entry.sequence >= disk->mark && entry.sequence < disk->store->first_id));
+}
+
+/* The same for a packed entry that could not be read. */
+static enum status read_superseded(struct disk *disk, uint64_t location)
+{
+    uint8_t page[ENTRY_HEADER_SIZE];
+    struct iovec iov = {page, sizeof page};
+    uint32_t slot = location_slot(location);
+    if (io_read_all(slots_fd(&disk->slots, slot), &iov, 1, slots_offset(&disk->slots, slot)) != STATUS_OK)
+        return STATUS_CORRUPT;
+    return transfer_superseded(disk, page) ? STATUS_NOT_FOUND : STATUS_CORRUPT;
+}
+
 static enum status read_checked(struct disk *disk, uint64_t location, struct hash128 object, uint64_t generation,
                                 uint64_t block, struct buf *buf, uint32_t length)
 {
@@ -204,6 +223,8 @@ static enum status read_checked(struct disk *disk, uint64_t location, struct has
         disk_error(disk, "read", errno);
     if (status == STATUS_OK)
         status = check(disk, page, buf->data, object, generation, block, length);
+    if (status == STATUS_CORRUPT && (location & LOCATION_PACKED))
+        status = read_superseded(disk, location);
     rcu_thread_online();
     return status;
 }

@@ -50,6 +50,24 @@ size_t volume_map_size(const struct disk *disk)
     return ((const struct volume *) (const void *) disk)->label.map_size;
 }
 
+/* ---- How the size is divided. ---- */
+
+static int64_t map_for(int64_t size)
+{
+    int64_t map = size / 32;
+    if (map < 32 * MIB)
+        map = size / 4 < 32 * MIB ? size / 4 : 32 * MIB;
+    return map & ~INT64_C(65535);
+}
+
+static int64_t slots_for(int64_t size, int64_t map, uint32_t block_size)
+{
+    /* What the file system itself needs for extents and directories, and the small files. */
+    int64_t overhead = size / 256 + 128 * 1024;
+    int64_t count = (size - map - overhead) / (ENTRY_PAGE + (int64_t) block_size);
+    return count < LOCATION_SLOT_MAX ? count : LOCATION_SLOT_MAX - 1;
+}
+
 /* ---- The label. ---- */
 
 static enum status label_write(int dir, const struct label *label)
@@ -90,12 +108,9 @@ static enum status label_read(int dir, struct label *label)
 
 static enum status label_new(int dir, struct label *label, uint32_t block_size, int64_t size)
 {
-    int64_t map = size / 32;
-    if (map < 32 * MIB)
-        map = size / 4 < 32 * MIB ? size / 4 : 32 * MIB;
     uint32_t incarnation = label->incarnation;
     *label = (struct label){.format = VOLUME_FORMAT, .block_size = block_size, .incarnation = incarnation + 1};
-    label->map_size = (uint64_t) map & ~UINT64_C(65535);
+    label->map_size = (uint64_t) map_for(size);
     if (getrandom(&label->id, sizeof label->id, 0) != (ssize_t) sizeof label->id)
         return STATUS_IO;
     return label_write(dir, label);
@@ -145,6 +160,17 @@ static enum status refuse(struct strbuf *error, enum status status, const char *
     if (code != 0)
         strbuf_addf(error, ": %s", strerror_r(code, text, sizeof text));
     return status;
+}
+
+static enum status refuse_size(struct strbuf *error, const struct store_disk *conf, uint32_t block_size)
+{
+    char text[128];
+    int64_t needed = conf->size > MIB ? conf->size : MIB;
+    while (slots_for(needed, map_for(needed), block_size) < SLOTS_MIN)
+        needed += MIB;
+    snprintf(text, sizeof text, "size is too small: with this block_size it takes %lld MiB",
+             (long long) ((needed + MIB - 1) / MIB));
+    return refuse(error, STATUS_INVALID, conf->path, text, 0);
 }
 
 static enum status open_directory(struct volume *volume, const char *path, struct strbuf *error)
@@ -201,6 +227,8 @@ static enum status check_label(struct volume *volume, const struct store_disk *c
     const struct label *label = &volume->label;
     enum status status = label_read(volume->dir, &volume->label);
     if (status == STATUS_NOT_FOUND) {
+        if (slots_for(conf->size, map_for(conf->size), block_size) < SLOTS_MIN)
+            return refuse_size(error, conf, block_size);
         if (label_new(volume->dir, &volume->label, block_size, conf->size) != STATUS_OK)
             return refuse(error, STATUS_IO, conf->path, "the directory cannot be written to", errno);
         return STATUS_OK;
@@ -250,6 +278,7 @@ static enum status try_index(struct volume *volume, const char **why)
         index_begin(volume->disk.index);
         index_put_meta(volume->disk.index, "store", volume->label.id.lo);
         index_put_meta(volume->disk.index, "format", VOLUME_FORMAT);
+        index_put_meta(volume->disk.index, "mark", 1);
         index_put_meta(volume->disk.index, "block_size", volume->label.block_size);
         status = index_commit(volume->disk.index);
         *why = "the index cannot be written";
@@ -285,22 +314,13 @@ static enum status open_index(struct volume *volume, const struct store_disk *co
 static enum status open_slots(struct volume *volume, const struct store_disk *conf, uint32_t block_size,
                               struct strbuf *error)
 {
-    int64_t stride = ENTRY_PAGE + (int64_t) block_size;
-    /* What the file system itself needs for extents and directories, and the small files. */
-    int64_t overhead = conf->size / 256 + 128 * 1024;
-    int64_t count = (conf->size - (int64_t) volume->label.map_size - overhead) / stride;
-    if (count >= LOCATION_SLOT_MAX)
-        count = LOCATION_SLOT_MAX - 1;
-    if (count < SLOTS_MIN) {
-        char text[128];
-        snprintf(text, sizeof text, "size is too small: with this block_size at least %lld bytes are needed",
-                 (long long) (SLOTS_MIN * stride * 3 / 2 + 2 * (int64_t) volume->label.map_size / 2 + MIB));
-        return refuse(error, STATUS_INVALID, conf->path, text, 0);
-    }
+    int64_t count = slots_for(conf->size, (int64_t) volume->label.map_size, block_size);
+    if (count < SLOTS_MIN)
+        return refuse_size(error, conf, block_size);
     int dir = openat(volume->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0)
         return refuse(error, STATUS_IO, conf->path, "the directory cannot be opened", errno);
-    volume->disk.weight = count * stride;
+    volume->disk.weight = count * (ENTRY_PAGE + (int64_t) block_size);
     enum status status = slots_init(&volume->disk.slots, dir, block_size, (uint32_t) count);
     return status == STATUS_OK ? status : refuse(error, status, conf->path, "a data file cannot be opened", errno);
 }

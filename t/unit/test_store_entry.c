@@ -19,6 +19,7 @@ static struct entry sample(void)
                           .block = 123456789,
                           .total = UINT64_C(190) << 40,
                           .group = {5, 6},
+                          .sequence = 9,
                           .checksum = 0xfeedfacecafebeef};
 }
 
@@ -26,7 +27,8 @@ static bool same(const struct entry *a, const struct entry *b)
 {
     return a->kind == b->kind && hash128_eq(a->store, b->store) && a->incarnation == b->incarnation &&
            a->length == b->length && hash128_eq(a->object, b->object) && a->generation == b->generation &&
-           a->block == b->block && a->total == b->total && hash128_eq(a->group, b->group) && a->checksum == b->checksum;
+           a->block == b->block && a->total == b->total && hash128_eq(a->group, b->group) &&
+           a->sequence == b->sequence && a->checksum == b->checksum;
 }
 
 static void test_round_trip(void)

@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_store_crash.c: a process that ends without closing. Children fill stores and _exit at some instant; the parent
+ * then opens what they left: what was committed is there and right, nothing is ever wrong, and no tombstone is
+ * forgotten.
+ *
+ * All children run before the parent starts its first thread, since a fork keeps only the calling one.
+ */
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "store_fixture.h"
+#include "tap.h"
+
+#define BLOCK (64 * KIB)
+#define SIZE (24 * MIB)
+#define OBJECTS 40
+#define GROUP(object) fixture_hash((object) % 10 + 1000000)
+
+/* Runs `work` in a child with a store on `path`, which is left as it is when the work returns. */
+static bool leave(const char *path, void (*work)(struct store *store))
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        fixture_start();
+        work(fixture_open_loaded(path, SIZE, BLOCK));
+        _exit(0);
+    }
+    int status = -1;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Ids are not known to the parent: it finds generations by their objects. */
+static void put_object(struct store *store, uint64_t object, uint64_t length, int64_t validated_s)
+{
+    struct store_generation *generation = fixture_object(store, object, length, validated_s);
+    for (uint64_t block = 0; block * BLOCK < length; block++)
+        fixture_put(store, generation, object, block);
+    store_generation_unref(&generation);
+    rcu_quiescent_state();
+}
+
+static uint64_t length_of(uint64_t object)
+{
+    return object % 3 == 0 ? object * 100 : object * BLOCK / 8 + object;
+}
+
+static void work_committed(struct store *store)
+{
+    for (uint64_t object = 1; object <= OBJECTS; object++)
+        put_object(store, object, length_of(object), 1000 + (int64_t) object);
+    fixture_flush(store);
+    /* These are not waited for. */
+    for (uint64_t object = 100; object < 130; object++)
+        put_object(store, object, length_of(object % 20), 1000);
+}
+
+/* Eviction all the time and no flush: index rows that speak of slots long written over. */
+static void work_churn(struct store *store)
+{
+    for (uint64_t object = 1; object < 400; object++) {
+        put_object(store, object, length_of(object % 97), 1000);
+        if (object % 150 == 0)
+            fixture_flush(store);
+    }
+}
+
+static void wait_tombstone(struct store *store, struct hash128 name, bool group)
+{
+    struct arrival arrival;
+    arrival_init(&arrival);
+    if (group)
+        store_tombstone_group(store, name, fixture_loop, &arrival.letter);
+    else
+        store_tombstone(store, name, fixture_loop, &arrival.letter);
+    arrival_wait(&arrival, 1);
+}
+
+static void work_tombstones(struct store *store)
+{
+    for (uint64_t object = 1; object <= OBJECTS; object++)
+        put_object(store, object, 1000, 5000);
+    fixture_flush(store);
+    wait_tombstone(store, fixture_hash(1), false);
+    wait_tombstone(store, GROUP(2), true);
+    wait_tombstone(store, fixture_hash(999), false); /* unknown: answered at once */
+    put_object(store, 500, 1000, 5000);              /* not committed, but its tombstone is durable all the same */
+    wait_tombstone(store, fixture_hash(500), false);
+    struct store_generation *again = fixture_object(store, 1, 1000, 0);
+    store_generation_unref(&again);
+    wait_tombstone(store, fixture_hash(3), false);
+}
+
+/* A tombstone before the objects are loaded. */
+static void early_tombstone(const char *path)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        fixture_start();
+        struct store *store = fixture_open(path, SIZE, BLOCK, NULL);
+        wait_tombstone(store, fixture_hash(4), false);
+        wait_tombstone(store, GROUP(5), true);
+        _exit(0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+}
+
+/* Killed from outside while it works. */
+static void killed(const char *path, useconds_t after)
+{
+    int started[2];
+    if (pipe(started) != 0)
+        abort();
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        fixture_start();
+        struct store *store = fixture_open(path, SIZE, BLOCK, NULL);
+        if (write(started[1], "x", 1) != 1)
+            _exit(1);
+        for (uint64_t object = 1;; object++) {
+            put_object(store, object % 300, length_of(object % 300 % 97), 1000);
+            if (object % 37 == 0)
+                fixture_flush(store);
+        }
+    }
+    char byte;
+    if (read(started[0], &byte, 1) != 1)
+        abort();
+    close(started[0]);
+    close(started[1]);
+    usleep(after); /* any instant will do: this is the campaign's dice, not a wait for something */
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+struct found {
+    unsigned objects, blocks, missing, wrong, validated;
+};
+
+/* Loads every block that the store says it has. */
+static struct found inspect(struct store *store, uint64_t first, uint64_t last)
+{
+    struct found found = {0};
+    for (uint64_t object = first; object <= last; object++) {
+        struct store_view view;
+        if (!store_object_find(store, fixture_hash(object), &view))
+            continue;
+        found.objects++;
+        found.validated += view.validated_s != 0;
+        for (uint64_t block = 0; block * BLOCK < view.generation->length; block++) {
+            bool right;
+            enum status status = fixture_load(store, view.generation, object, block, &right);
+            found.blocks += status == STATUS_OK;
+            found.missing += status != STATUS_OK;
+            found.wrong += (status == STATUS_OK && !right) || status == STATUS_CORRUPT;
+        }
+        store_generation_unref(&view.generation);
+        rcu_quiescent_state();
+    }
+    return found;
+}
+
+static void test_committed(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct found found = inspect(store, 1, OBJECTS);
+    is_int(found.objects, OBJECTS, "all committed objects are there");
+    is_int(found.missing, 0, "with all their blocks");
+    is_int(found.wrong, 0, "which are right");
+    is_int(found.validated, OBJECTS, "and their times");
+    found = inspect(store, 100, 130);
+    is_int(found.wrong, 0, "of what was not committed nothing is wrong (%u blocks there)", found.blocks);
+    fixture_close(store);
+}
+
+static void test_wrong(const char *path, const char *what)
+{
+    int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct found found = inspect(store, 0, 400);
+    is_int(found.wrong, 0, "%s: of %u blocks none is wrong, %u were not there", what, found.blocks, found.missing);
+    is_int(fixture_metric(METRIC_STORE_CORRUPT), corrupt, "%s: nothing counts as damaged", what);
+    /* And it still works. */
+    put_object(store, 777, 3 * BLOCK, 1);
+    ok(inspect(store, 777, 777).blocks == 3, "%s: it takes blocks again", what);
+    fixture_close(store);
+    ok(fixture_usage(path) <= SIZE, "%s: within its size", what);
+}
+
+static int64_t validated(struct store *store, uint64_t object)
+{
+    struct store_view view;
+    if (!store_object_find(store, fixture_hash(object), &view))
+        return -1;
+    store_generation_unref(&view.generation);
+    return view.validated_s;
+}
+
+static void test_tombstones(const char *path, bool early)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    ok(validated(store, 1) <= 0, "a tombstone survives");
+    ok(validated(store, 3) == 0, "so does the last one before the end");
+    ok(validated(store, 2) == 0 && validated(store, 12) == 0, "a group's takes all its objects");
+    ok(validated(store, 500) <= 0, "one for an object that was never committed as well");
+    is_int(validated(store, 6), 5000, "others keep their time");
+    is_int(validated(store, 4), early ? 0 : 5000,
+           early ? "a tombstone that came while loading holds" : "object 4 is fresh");
+    is_int(validated(store, 15), early ? 0 : 5000, early ? "a group's as well" : "object 15 is fresh");
+    ok(inspect(store, 3, 3).blocks == 1, "a tombstone costs a validation, not the bytes");
+    fixture_close(store);
+}
+
+/* Group rows leave the index once they have done their work: the second start must not need them. */
+static void test_tombstones_settle(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    fixture_flush(store);
+    fixture_flush(store);
+    struct store_view view;
+    if (store_object_find(store, fixture_hash(2), &view)) {
+        store_object_set(store, view.generation, GROUP(2), 6000, 1);
+        store_generation_unref(&view.generation);
+    }
+    fixture_close(store);
+    store = fixture_open_loaded(path, SIZE, BLOCK);
+    is_int(validated(store, 2), 6000, "what is validated after a group's tombstone stays so");
+    is_int(validated(store, 12), 0, "and what was not, not");
+    fixture_close(store);
+}
+
+int main(void)
+{
+    char *committed = fixture_directory(), *churn = fixture_directory(), *tombs = fixture_directory();
+    char *campaign = fixture_directory();
+    ok(leave(committed, work_committed), "a child left a store");
+    ok(leave(churn, work_churn), "another left one in churn");
+    ok(leave(churn, work_churn), "a third went on with it");
+    ok(leave(tombs, work_tombstones), "another left tombstones");
+    /* What the campaign left is read by a child each time, so that the parent has no threads yet. */
+    for (unsigned i = 0; i < 8; i++)
+        killed(campaign, 20000 + i * 23000);
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        fixture_start();
+        test_tombstones(tombs, false);
+        _exit(done_testing() == 0 ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    ok(WIFEXITED(status) && WEXITSTATUS(status) == 0, "tombstones hold at the first start");
+    early_tombstone(tombs);
+    fixture_start();
+    test_committed(committed);
+    test_wrong(churn, "churn");
+    test_wrong(campaign, "killed");
+    test_tombstones(tombs, true);
+    test_tombstones_settle(tombs);
+    fixture_stop();
+    fixture_remove(committed);
+    fixture_remove(churn);
+    fixture_remove(tombs);
+    fixture_remove(campaign);
+    return done_testing();
+}

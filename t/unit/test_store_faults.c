@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_store_faults.c: damaged bytes, a disk that fails or is full, directories that must be refused, markers of starts
+ * that did not come to an end, and a file system without RWF_NOWAIT.
+ */
+#include <errno.h>
+#include <sys/wait.h>
+
+#include "store/io.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+#define BLOCK (256 * KIB)
+#define SIZE (64 * MIB)
+
+/* ---- A disk that does what the test says. ---- */
+
+static atomic_int fail_writes, fail_reads; /* an errno, or 0 */
+static atomic_bool refuse_nowait;
+static atomic_uint nowait_reads;
+
+static ssize_t bad_readv(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    int error = flags == 0 ? atomic_load(&fail_reads) : 0;
+    if (flags & RWF_NOWAIT) {
+        atomic_fetch_add(&nowait_reads, 1);
+        if (atomic_load(&refuse_nowait))
+            error = EOPNOTSUPP;
+    }
+    if (error == 0)
+        return io_system()->readv(fd, iov, count, offset, flags);
+    errno = error;
+    return -1;
+}
+
+static ssize_t bad_writev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+    if (atomic_load(&fail_writes) == 0)
+        return io_system()->writev(fd, iov, count, offset);
+    errno = atomic_load(&fail_writes);
+    return -1;
+}
+
+static int bad_sync(int fd)
+{
+    return io_system()->datasync(fd);
+}
+
+static int bad_allocate(int fd, off_t offset, off_t length)
+{
+    return io_system()->allocate(fd, offset, length);
+}
+
+static const struct io_ops bad_disk = {bad_readv, bad_writev, bad_sync, bad_allocate};
+
+/* Turns over one byte at `at` of the first data file. */
+static void damage(const char *path, off_t at)
+{
+    char name[4200];
+    uint8_t byte;
+    snprintf(name, sizeof name, "%s/data-000000", path);
+    int fd = open(name, O_RDWR);
+    if (fd < 0 || pread(fd, &byte, 1, at) != 1)
+        abort();
+    byte ^= 0x40;
+    if (pwrite(fd, &byte, 1, at) != 1)
+        abort();
+    close(fd);
+}
+
+static void test_damage(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 1, 3 * BLOCK, 1);
+    struct store_generation *small = fixture_object(store, 2, 1000, 1);
+    bool right;
+    for (uint64_t block = 0; block < 3; block++)
+        fixture_put(store, generation, 1, block); /* slots 0, 1 and 2 */
+    fixture_put(store, small, 2, 0);              /* the first entry of the segment in slot 3 */
+    fixture_close(store);
+    const off_t stride = BLOCK + 4096;
+    damage(path, 4096 + 100000);               /* a body */
+    damage(path, stride + 60);                 /* a header */
+    damage(path, 3 * stride + 4096 + 128 + 5); /* a packed body */
+    store = fixture_open_loaded(path, SIZE, BLOCK);
+    int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
+    is_int(fixture_load(store, generation, 1, 0, &right), STATUS_CORRUPT, "a damaged body is noticed");
+    ok(!store_has_block(store, generation->id, 0), "and the block dropped");
+    is_int(fixture_load(store, generation, 1, 1, &right), STATUS_CORRUPT, "so is a damaged header");
+    ok(fixture_load(store, generation, 1, 2, &right) == STATUS_OK && right, "their neighbour is well");
+    is_int(fixture_load(store, small, 2, 0, &right), STATUS_CORRUPT, "a damaged packed body is noticed");
+    is_int(fixture_metric(METRIC_STORE_CORRUPT) - corrupt, 3, "all of it is counted");
+    fixture_put(store, generation, 1, 0);
+    ok(fixture_load(store, generation, 1, 0, &right) == STATUS_OK && right, "the block can be put again");
+    /* Another object's name for the same generation is not believed. */
+    struct store_generation *other =
+        store_generation_new(store, fixture_hash(77), generation->id, 3 * BLOCK, STR(""), NULL);
+    is_int(fixture_load(store, other, 1, 2, &right), STATUS_NOT_FOUND, "a block of another object is not found");
+    store_generation_unref(&other);
+    store_generation_unref(&generation);
+    store_generation_unref(&small);
+    fixture_close(store);
+}
+
+static void test_errors(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 3, 40 * (uint64_t) BLOCK + 500, 1);
+    struct metric_cell *errors = metric_cell(METRIC_STORE_ERRORS, path);
+    bool right;
+    io_set(&bad_disk);
+    fixture_put(store, generation, 3, 0);
+    int64_t before = metric_cell_value(errors);
+    atomic_store(&fail_reads, EIO);
+    is_int(fixture_load(store, generation, 3, 0, &right), STATUS_IO, "a read error is told");
+    ok(!store_has_block(store, generation->id, 0), "and the block dropped");
+    is_int(metric_cell_value(errors) - before, 1, "and counted");
+    atomic_store(&fail_reads, 0);
+    atomic_store(&fail_writes, ENOSPC);
+    fixture_put(store, generation, 3, 1);
+    fixture_put(store, generation, 3, 40);
+    ok(!store_has_block(store, generation->id, 1), "what could not be written is not there");
+    ok(!store_has_block(store, generation->id, 40), "packed or not");
+    atomic_store(&fail_writes, 0);
+    fixture_put(store, generation, 3, 1);
+    fixture_put(store, generation, 3, 40);
+    ok(fixture_load(store, generation, 3, 1, &right) == STATUS_OK && right,
+       "when the disk is well again, so are its blocks");
+    ok(fixture_load(store, generation, 3, 40, &right) == STATUS_OK && right, "packed or not");
+    atomic_store(&fail_writes, EIO);
+    unsigned taken = 0;
+    enum status status = STATUS_OK;
+    struct buf *buf = buf_new(BLOCK);
+    buf_publish(buf, BLOCK);
+    for (; taken < 40 && status == STATUS_OK; taken++) {
+        struct arrival arrival;
+        arrival_init(&arrival);
+        status = store_put_block(store, generation, 2, buf, BLOCK, fixture_loop, &arrival.letter);
+        if (status == STATUS_OK)
+            arrival_wait(&arrival, 1);
+    }
+    is_int(status, STATUS_BUSY, "a disk that only fails is not written to any more (after %u)", taken);
+    ok(fixture_load(store, generation, 3, 1, &right) == STATUS_OK && right, "but read from");
+    atomic_store(&fail_writes, 0);
+    buf_unref(&buf);
+    store_generation_unref(&generation);
+    fixture_close(store);
+    io_set(NULL);
+}
+
+static void test_no_nowait(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 4, 2 * BLOCK, 1);
+    struct iovec piece;
+    bool right;
+    io_set(&bad_disk);
+    atomic_store(&refuse_nowait, true);
+    fixture_put(store, generation, 4, 0);
+    is_int(store_peek_block(store, generation->id, 0, 0, 5000, false, &piece), STATUS_AGAIN,
+           "a file system that knows no RWF_NOWAIT answers later at first");
+    ok(fixture_load(store, generation, 4, 0, &right) == STATUS_OK && right, "a load does it");
+    unsigned before = atomic_load(&nowait_reads);
+    is_int(store_peek_block(store, generation->id, 0, 100, 5000, false, &piece), STATUS_OK, "then mincore decides");
+    ok(piece.iov_len == 5000 && fixture_right(piece.iov_base, 5000, 4, 0, 100), "and the bytes are right");
+    is_int(atomic_load(&nowait_reads), before, "RWF_NOWAIT is not tried again");
+    atomic_store(&refuse_nowait, false);
+    store_generation_unref(&generation);
+    fixture_close(store);
+    io_set(NULL);
+}
+
+static void refused(const char *path, int64_t size, uint32_t block_size, const char *part)
+{
+    char *error;
+    struct store *store = fixture_open(path, size, block_size, &error);
+    ok(store == NULL && error != NULL && strstr(error, part) != NULL && strchr(error, '\n') == NULL, "refused: %s",
+       error == NULL ? "no" : error);
+    mem_free(error);
+    if (store != NULL)
+        fixture_close(store);
+}
+
+static void test_refused(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    refused(path, SIZE, BLOCK, "in use");
+    fixture_close(store);
+    refused(path, SIZE, 2 * BLOCK, "block_size");
+    refused(path, SIZE, 5000, "block_size");
+    refused("/proc/headpond", SIZE, BLOCK, "cannot be made");
+    char *small = fixture_directory();
+    refused(small, 2 * MIB, BLOCK, "too small");
+    fixture_remove(small);
+    /* A label of a later format, and one that is none. */
+    char name[4200], kept[64], other[64];
+    snprintf(name, sizeof name, "%s/headpond.store", path);
+    int fd = open(name, O_RDWR);
+    if (fd < 0 || pread(fd, kept, sizeof kept, 0) != (ssize_t) sizeof kept)
+        abort();
+    memcpy(other, kept, sizeof other);
+    other[8] = 99;
+    uint64_t sum = hash64(other, 56, 0);
+    memcpy(other + 56, &sum, 8);
+    if (pwrite(fd, other, sizeof other, 0) != (ssize_t) sizeof other)
+        abort();
+    refused(path, SIZE, BLOCK, "format 99");
+    other[20] ^= 1;
+    if (pwrite(fd, other, sizeof other, 0) != (ssize_t) sizeof other)
+        abort();
+    refused(path, SIZE, BLOCK, "damaged");
+    if (pwrite(fd, kept, sizeof kept, 0) != (ssize_t) sizeof kept)
+        abort();
+    close(fd);
+    store = fixture_open(path, SIZE, BLOCK, NULL);
+    ok(store != NULL, "none of that hurt the store");
+    fixture_close(store);
+}
+
+static void leave_marker(const char *path, const char *name, const char *text)
+{
+    char file[4200];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
+        abort();
+    close(fd);
+}
+
+/* Whether object 5 and its block are there; puts them if not. */
+static bool kept(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_view view;
+    bool right = false;
+    if (store_object_find(store, fixture_hash(5), &view)) {
+        ok(fixture_load(store, view.generation, 5, 0, &right) == STATUS_OK && right, "the block of object 5 is right");
+        store_generation_unref(&view.generation);
+    } else {
+        struct store_generation *generation = fixture_object(store, 5, BLOCK, 1);
+        fixture_put(store, generation, 5, 0);
+        store_generation_unref(&generation);
+    }
+    fixture_close(store);
+    return right;
+}
+
+static void test_markers(const char *path)
+{
+    ok(!kept(path) && kept(path), "a block is kept over a restart");
+    leave_marker(path, "opening", "x");
+    ok(!kept(path), "a start that crashed while opening empties the store");
+    ok(kept(path), "once");
+    leave_marker(path, "loading", "xx");
+    ok(kept(path), "two starts that were killed while loading do not");
+    leave_marker(path, "loading", "xxx");
+    ok(!kept(path), "three do");
+    ok(kept(path), "once");
+    char file[4200], zeros[8192] = {0};
+    snprintf(file, sizeof file, "%s/index/data.mdb", path);
+    int fd = open(file, O_WRONLY);
+    if (fd < 0 || pwrite(fd, zeros, sizeof zeros, 0) != (ssize_t) sizeof zeros)
+        abort();
+    close(fd);
+    ok(!kept(path), "an index that is none empties the store as well");
+    ok(kept(path), "once");
+}
+
+/* The size may change from one start to the next. */
+static void test_resized(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 6, 150 * (uint64_t) BLOCK, 1);
+    unsigned wrong = 0, blocks = 0;
+    bool right;
+    for (uint64_t block = 0; block < 150; block++)
+        fixture_put(store, generation, 6, block);
+    fixture_close(store);
+    store = fixture_open_loaded(path, SIZE / 2, BLOCK);
+    for (uint64_t block = 0; block < 150; block++) {
+        if (!store_has_block(store, generation->id, block))
+            continue;
+        blocks++;
+        wrong += fixture_load(store, generation, 6, block, &right) != STATUS_OK || !right;
+    }
+    ok(blocks > 20 && wrong == 0, "a smaller size keeps what fits: %u blocks, %u wrong", blocks, wrong);
+    ok(fixture_usage(path) <= SIZE / 2, "and gives the rest back");
+    fixture_close(store);
+    store = fixture_open_loaded(path, 2 * SIZE, BLOCK);
+    for (uint64_t block = 0; block < 150; block++)
+        if (!store_has_block(store, generation->id, block))
+            fixture_put(store, generation, 6, block);
+    for (uint64_t block = 0; block < 150; block++)
+        wrong += fixture_load(store, generation, 6, block, &right) != STATUS_OK || !right;
+    is_int(wrong, 0, "a larger one takes more");
+    store_generation_unref(&generation);
+    fixture_close(store);
+}
+
+/* Two disks: blocks and objects go to both, and a third one changes little. */
+static void test_disks(void)
+{
+    char *paths[3] = {fixture_directory(), fixture_directory(), fixture_directory()};
+    struct store_disk disks[3] = {{paths[0], SIZE}, {paths[1], SIZE}, {paths[2], SIZE}};
+    struct strbuf error = {0};
+    unsigned missing = 0, wrong = 0;
+    bool right;
+    for (unsigned count = 2; count <= 3; count++) {
+        struct store *store;
+        rcu_thread_offline();
+        if (store_open(disks, count, BLOCK, &store, &error) != STATUS_OK)
+            abort();
+        rcu_thread_online();
+        fixture_flush(store);
+        for (uint64_t object = 0; object < 100; object++) {
+            struct store_view view;
+            if (count == 2) {
+                struct store_generation *generation = fixture_object(store, object, BLOCK, 1);
+                fixture_put(store, generation, object, 0);
+                store_generation_unref(&generation);
+            } else if (store_object_find(store, fixture_hash(object), &view)) {
+                wrong += fixture_load(store, view.generation, object, 0, &right) != STATUS_OK || !right;
+                store_generation_unref(&view.generation);
+            } else {
+                missing++;
+            }
+        }
+        fixture_close(store);
+    }
+    ok(fixture_usage(paths[0]) > 10 * BLOCK && fixture_usage(paths[1]) > 10 * BLOCK, "two disks share the blocks");
+    is_int(missing, 0, "with a third one every object is known");
+    is_int(wrong, 0, "and every block right");
+    for (unsigned i = 0; i < 3; i++)
+        fixture_remove(paths[i]);
+    strbuf_free(&error);
+}
+
+static void with_directory(void (*test)(const char *path))
+{
+    char *path = fixture_directory();
+    test(path);
+    fixture_remove(path);
+}
+
+int main(void)
+{
+    fixture_start();
+    with_directory(test_damage);
+    with_directory(test_errors);
+    with_directory(test_no_nowait);
+    with_directory(test_refused);
+    with_directory(test_markers);
+    with_directory(test_resized);
+    test_disks();
+    fixture_stop();
+    return done_testing();
+}
