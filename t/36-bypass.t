@@ -169,6 +169,7 @@ subtest 'a client that goes away' => sub {
     Headpond::Process::wait_until(sub { $job->received > 0 });
     $job->cancel;
     ok($pond->wait_metric(sub { $_[0] == 0 }, 'headpond_origin_inflight'), 'ends its origin request');
+    ok(Headpond::Process::wait_until(sub { $origin->stats->{inflight} == 0 }), 'as the origin sees it too');
     $origin->clear_faults;
 };
 

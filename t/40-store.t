@@ -167,14 +167,17 @@ subtest 'without a store' => sub {
     $pond->stop;
 };
 
-subtest 'a disk that dies' => sub {
+subtest 'files that are taken away' => sub {
     my $pond = Headpond->start(origin => $origin, account => \%account);
-    my $blobs = make_blobs('dying', 5 * $MIB);
-    read_all_right($pond, $blobs, 'alive');
+    my $blobs = make_blobs('taken', 5 * $MIB);
+    read_all_right($pond, $blobs, 'there');
     $pond->settle;
-    truncate $_, 0 for grep { -f && !/mdb|index|lock/ } glob("$pond->{dir}/store/* $pond->{dir}/store/*/*");
-    read_all_right($pond, $blobs, 'dead');
+    unlink grep { -f } glob("$pond->{dir}/store/* $pond->{dir}/store/*/*");
+    read_all_right($pond, $blobs, 'gone');
     is($pond->admin_get('/healthz')->{status}, 200, 'and headpond lives');
+    $pond->stop_now;
+    $pond->run;
+    read_all_right($pond, $blobs, 'started anew');
     $pond->stop;
 };
 

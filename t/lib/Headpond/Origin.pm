@@ -55,8 +55,12 @@ sub faults { my ($self) = @_; return $self->control(GET => 'fault') }
 sub clear_faults { my ($self) = @_; return $self->control(DELETE => 'fault') }
 sub latency { my ($self, %p) = @_; return $self->control(%p ? 'PUT' : 'DELETE', 'latency', %p) }
 sub stats { my ($self) = @_; return $self->control(GET => 'stats') }
-# Requests that brought blob data, the probes of one byte not counted.
-sub data_requests { my ($self) = @_; my $stats = $self->stats; return $stats->{data_requests} - $stats->{probe_requests} }
+# How many requests brought blob data; the probes of one byte are not counted.
+sub data_requests {
+    my ($self) = @_;
+    return scalar grep { $_->{method} eq 'GET' && $_->{body_bytes} > 0 && ($_->{range} // '') ne 'bytes=0-0' && $_->{target} !~ /comp=/ }
+        @{ $self->log };
+}
 sub reset_stats { my ($self) = @_; return $self->control(DELETE => 'stats') }
 sub log { my ($self, $path) = @_; return $self->control(GET => 'log', $path ? (path => $path) : ()) }
 sub path_stats { my ($self, $path) = @_; return $self->stats->{paths}{$path} // { requests => 0, body_bytes => 0 } }
