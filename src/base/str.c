@@ -13,11 +13,6 @@ static unsigned char lower(char c)
     return (unsigned char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-bool str_ieq(struct str a, struct str b)
-{
-    return a.len == b.len && str_istarts(a, b);
-}
-
 bool str_starts(struct str text, struct str prefix)
 {
     return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * str.h: a counted view of bytes, and a growing buffer of them. A struct str owns nothing; who owns is said where one is
- * handed over. Not NUL-terminated unless said. Pure; any thread.
+ * str.h: a counted view of bytes, and a growing buffer of them. A struct str owns nothing; who owns is said where one
+ * is handed over. Not NUL-terminated unless said. Pure; any thread.
  */
 #ifndef HEADPOND_BASE_STR_H
 #define HEADPOND_BASE_STR_H
@@ -31,10 +31,14 @@ static inline bool str_eq(struct str a, struct str b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
-/* ASCII case folded, no locale. */
-bool str_ieq(struct str a, struct str b);
+/* str_i…: ASCII case folded, no locale. */
 bool str_starts(struct str text, struct str prefix);
 bool str_istarts(struct str text, struct str prefix);
+/* Inline, since headers are found by it and most of them differ in length. */
+static inline bool str_ieq(struct str a, struct str b)
+{
+    return a.len == b.len && str_istarts(a, b);
+}
 bool str_ends(struct str text, struct str suffix);
 /* Total order by bytes, as memcmp. */
 int str_cmp(struct str a, struct str b);

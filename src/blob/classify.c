@@ -5,8 +5,6 @@
  */
 #include "blob/classify.h"
 
-#include "blob/sas.h"
-
 static struct blob_class bypass(const char *reason)
 {
     return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = reason};
@@ -44,26 +42,22 @@ static const struct {
     {{"If-Range", 8}, "if-range"},
 };
 
-/* Parameters of a read other than those of a SAS. */
-static const char *const read_parameters[] = {"snapshot", "versionid", "timeout", "api-version", NULL};
-
 static const char *query_bypass(const struct blob_query *query)
 {
-    for (unsigned i = 0; i < query->count; i++) {
-        struct str name = query->items[i].name;
-        if (str_ieq(name, STR("comp")))
-            return "comp";
-        if (str_ieq(name, STR("restype")))
-            return "restype";
-        if (str_ieq(name, STR("action")) || str_ieq(name, STR("resource")))
-            return "dfs-action";
-        if (!sas_parameter(name) && !is_one_of(name, read_parameters))
-            return "query"; /* it may mean something to the origin */
-        if (blob_query_count(query, name) > 1)
-            return "query-repeated"; /* which one counts is the origin's to say */
-    }
-    if (blob_query_get(query, STR("snapshot")).ptr != NULL && blob_query_get(query, STR("versionid")).ptr != NULL)
-        return "query-repeated";
+    static const struct {
+        enum blob_param_id id;
+        const char *reason;
+    } rows[] = {
+        {BLOB_PARAM_COMP, "comp"},           {BLOB_PARAM_RESTYPE, "restype"}, {BLOB_PARAM_ACTION, "dfs-action"},
+        {BLOB_PARAM_RESOURCE, "dfs-action"}, {BLOB_PARAM_RECURSIVE, "query"},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (query->first[rows[i].id] != 0)
+            return rows[i].reason;
+    if (query->others > 0)
+        return "query"; /* it may mean something to the origin */
+    if (query->repeated || (query->first[BLOB_PARAM_SNAPSHOT] != 0 && query->first[BLOB_PARAM_VERSIONID] != 0))
+        return "query-repeated"; /* which one counts is the origin's to say */
     return NULL;
 }
 
@@ -102,7 +96,7 @@ static struct blob_class classify_rename(const struct blob_url *url, struct str 
 
 static struct blob_class account_write(struct str method, const struct blob_url *url)
 {
-    struct str comp = blob_query_get(&url->query, STR("comp"));
+    struct str comp = blob_query_value(&url->query, BLOB_PARAM_COMP);
     static const char *const harmless_posts[] = {"userdelegationkey", "blobs", NULL};
     if (str_eq(method, STR("POST")) && is_one_of(comp, harmless_posts))
         return touches(BLOB_TOUCH_NOTHING, false);
@@ -113,7 +107,7 @@ static struct blob_class account_write(struct str method, const struct blob_url 
 
 static struct blob_class container_write(struct str method, const struct blob_url *url)
 {
-    struct str comp = blob_query_get(&url->query, STR("comp"));
+    struct str comp = blob_query_value(&url->query, BLOB_PARAM_COMP);
     if (str_eq(method, STR("PUT"))) {
         static const char *const harmless[] = {"lease", "metadata", NULL};
         if (is_one_of(comp, harmless))
@@ -122,7 +116,7 @@ static struct blob_class container_write(struct str method, const struct blob_ur
         if (comp.ptr == NULL || str_ieq(comp, STR("acl")))
             return touches(BLOB_TOUCH_NOTHING, true);
     }
-    if (str_eq(method, STR("PATCH")) && str_ieq(blob_query_get(&url->query, STR("resource")), STR("filesystem")))
+    if (str_eq(method, STR("PATCH")) && str_ieq(blob_query_value(&url->query, BLOB_PARAM_RESOURCE), STR("filesystem")))
         return touches(BLOB_TOUCH_NOTHING, true);
     if (str_eq(method, STR("POST")) && str_ieq(comp, STR("batch")))
         return touches(BLOB_TOUCH_CONTAINER, false);
@@ -132,7 +126,7 @@ static struct blob_class container_write(struct str method, const struct blob_ur
 static struct blob_class blob_write(struct str method, const struct blob_url *url, const struct blob_headers *headers)
 {
     const struct blob_query *query = &url->query;
-    struct str comp = blob_query_get(query, STR("comp")), action = blob_query_get(query, STR("action"));
+    struct str comp = blob_query_value(query, BLOB_PARAM_COMP), action = blob_query_value(query, BLOB_PARAM_ACTION);
     struct str rename = blob_header(headers, STR("x-ms-rename-source"));
     if (rename.ptr != NULL)
         return classify_rename(url, rename);
@@ -145,14 +139,14 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     if (str_istarts(action, STR("setAccessControl")))
         return touches(str_ieq(action, STR("setAccessControl")) ? BLOB_TOUCH_OBJECT : BLOB_TOUCH_CONTAINER, true);
     /* What may be a directory takes along what lies below it. */
-    if (str_ieq(blob_query_get(query, STR("recursive")), STR("true")) ||
+    if (str_ieq(blob_query_value(query, BLOB_PARAM_RECURSIVE), STR("true")) ||
         (url->endpoint == BLOB_ENDPOINT_DFS && str_ieq(comp, STR("undelete"))))
         return touches(BLOB_TOUCH_CONTAINER, false);
     if (str_eq(method, STR("DELETE")) && blob_header(headers, STR("x-ms-delete-snapshots")).ptr != NULL)
         return touches(BLOB_TOUCH_CONTAINER, false); /* snapshots are objects of their own, and not known by name */
     struct blob_class class = touches(BLOB_TOUCH_OBJECT, false);
-    class.touch_base =
-        blob_query_get(query, STR("snapshot")).ptr != NULL || blob_query_get(query, STR("versionid")).ptr != NULL;
+    class.touch_base = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
+                       blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
     if (url->odd_path)
         class.touch =
             BLOB_TOUCH_ACCOUNT; /* the origin may take it for another blob, even for one of another container */

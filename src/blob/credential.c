@@ -3,6 +3,9 @@
 #include "blob/credential.h"
 
 #include <jansson.h>
+#include <stdbool.h>
+
+#include "base/hash.h"
 
 #define TOKEN_MAX (16u * 1024) /* an Entra ID token is 1 to 3 KiB */
 
@@ -69,6 +72,33 @@ static int64_t token_expiry(struct arena *arena, struct str token)
     return seconds;
 }
 
+/* The same tokens come again and again, and to decode one costs more than all else here: each thread remembers a few by
+ * their hash. A collision could only lend a wrong end to a token's trust. */
+static int64_t remembered_expiry(struct arena *arena, struct str token)
+{
+    static _Thread_local struct {
+        struct hash128 token;
+        int64_t expires_s;
+        bool used;
+    } memory[64];
+    struct hash128 hash = hash128(token.ptr, token.len);
+    unsigned at = (unsigned) (hash.lo % 64);
+    if (!memory[at].used || !hash128_eq(memory[at].token, hash)) {
+        memory[at].expires_s = token_expiry(arena, token);
+        memory[at].token = hash;
+        memory[at].used = true;
+    }
+    return memory[at].expires_s;
+}
+
+static struct str bearer_text(struct arena *arena, struct str token)
+{
+    static const char mark[] = "bearer\n";
+    char *text = arena_alloc(arena, sizeof mark - 1 + token.len);
+    memcpy(mempcpy(text, mark, sizeof mark - 1), token.ptr, token.len);
+    return (struct str){text, sizeof mark - 1 + token.len};
+}
+
 static void unknown(struct blob_credential *credential, const char *reason)
 {
     credential->kind = BLOB_CREDENTIAL_UNKNOWN;
@@ -84,8 +114,8 @@ static void of_authorization(struct arena *arena, struct blob_credential *creden
         credential->reason = "shared-key";
     } else if (str_ieq(scheme, STR("Bearer")) && rest.len > 0) {
         credential->kind = BLOB_CREDENTIAL_BEARER;
-        credential->expires_s = token_expiry(arena, rest);
-        credential->text = arena_printf(arena, "bearer\n%.*s", STR_ARG(rest));
+        credential->expires_s = remembered_expiry(arena, rest);
+        credential->text = bearer_text(arena, rest);
     } else {
         unknown(credential, "authorization");
     }
@@ -115,5 +145,5 @@ void blob_credential_of(struct arena *arena, const struct blob_headers *headers,
     credential->kind = BLOB_CREDENTIAL_SAS;
     credential->expires_s = credential->sas.expires_s;
     credential->reason = credential->sas.bypass;
-    credential->text = arena_printf(arena, "sas\n%.*s", STR_ARG(credential->sas.text));
+    credential->text = credential->sas.text;
 }

@@ -2,6 +2,27 @@
 /* query.c: percent-decoding and the query's parameters. */
 #include "blob/query.h"
 
+static const struct str param_names[] = {
+#define X(id, name) {name, sizeof name - 1},
+    BLOB_PARAM_TABLE(X)
+#undef X
+};
+
+_Static_assert(BLOB_QUERY_MAX < 256, "places are bytes");
+
+enum blob_param_id blob_param_id(struct str name)
+{
+    unsigned id = 0;
+    while (id < BLOB_PARAM_OTHER && !str_ieq(name, param_names[id]))
+        id++;
+    return (enum blob_param_id) id;
+}
+
+struct str blob_param_name(enum blob_param_id id)
+{
+    return id < BLOB_PARAM_OTHER ? param_names[id] : STR("");
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
@@ -42,7 +63,7 @@ enum status blob_percent_decode(struct arena *arena, struct str text, struct str
 
 enum status blob_query_parse(struct arena *arena, struct str text, struct blob_query *query)
 {
-    *query = (struct blob_query){NULL, 0};
+    *query = (struct blob_query){0};
     if (text.len == 0)
         return STATUS_OK;
     unsigned room = 1;
@@ -63,12 +84,22 @@ enum status blob_query_parse(struct arena *arena, struct str text, struct blob_q
         if (status != STATUS_OK)
             return status;
         query->count++;
+        param->id = blob_param_id(param->name);
+        if (param->id == BLOB_PARAM_OTHER)
+            query->others++;
+        else if (query->first[param->id] != 0)
+            query->repeated = true;
+        else
+            query->first[param->id] = (unsigned char) query->count;
     }
     return STATUS_OK;
 }
 
 struct str blob_query_get(const struct blob_query *query, struct str name)
 {
+    enum blob_param_id id = blob_param_id(name);
+    if (id != BLOB_PARAM_OTHER)
+        return blob_query_value(query, id);
     for (unsigned i = 0; i < query->count; i++)
         if (str_ieq(query->items[i].name, name))
             return query->items[i].value;

@@ -14,7 +14,60 @@
 
 #define BLOB_QUERY_MAX 128 /* parameters; Azure's own longest has fewer than 40 */
 
+/* The parameters that this floor knows, X(ID, "name"). Those of a SAS come first, up to RSCT, in the order in which a
+ * credential's text has them. */
+#define BLOB_PARAM_TABLE(X)                                                                                            \
+    X(SV, "sv")                                                                                                        \
+    X(SS, "ss")                                                                                                        \
+    X(SRT, "srt")                                                                                                      \
+    X(SR, "sr")                                                                                                        \
+    X(ST, "st")                                                                                                        \
+    X(SE, "se")                                                                                                        \
+    X(SP, "sp")                                                                                                        \
+    X(SIP, "sip")                                                                                                      \
+    X(SPR, "spr")                                                                                                      \
+    X(SI, "si")                                                                                                        \
+    X(SIG, "sig")                                                                                                      \
+    X(SDD, "sdd")                                                                                                      \
+    X(SES, "ses")                                                                                                      \
+    X(SKOID, "skoid")                                                                                                  \
+    X(SKTID, "sktid")                                                                                                  \
+    X(SKT, "skt")                                                                                                      \
+    X(SKE, "ske")                                                                                                      \
+    X(SKS, "sks")                                                                                                      \
+    X(SKV, "skv")                                                                                                      \
+    X(SAOID, "saoid")                                                                                                  \
+    X(SUOID, "suoid")                                                                                                  \
+    X(SCID, "scid")                                                                                                    \
+    X(SDUOID, "sduoid")                                                                                                \
+    X(SKDUTID, "skdutid")                                                                                              \
+    X(SRH, "srh")                                                                                                      \
+    X(SRQ, "srq")                                                                                                      \
+    X(RSCC, "rscc")                                                                                                    \
+    X(RSCD, "rscd")                                                                                                    \
+    X(RSCE, "rsce")                                                                                                    \
+    X(RSCL, "rscl")                                                                                                    \
+    X(RSCT, "rsct")                                                                                                    \
+    X(SNAPSHOT, "snapshot")                                                                                            \
+    X(VERSIONID, "versionid")                                                                                          \
+    X(TIMEOUT, "timeout")                                                                                              \
+    X(API_VERSION, "api-version")                                                                                      \
+    X(COMP, "comp")                                                                                                    \
+    X(RESTYPE, "restype")                                                                                              \
+    X(ACTION, "action")                                                                                                \
+    X(RESOURCE, "resource")                                                                                            \
+    X(RECURSIVE, "recursive")
+
+enum blob_param_id {
+#define X(id, name) BLOB_PARAM_##id,
+    BLOB_PARAM_TABLE(X)
+#undef X
+        BLOB_PARAM_OTHER
+};
+#define BLOB_PARAM_LAST_SAS BLOB_PARAM_RSCT
+
 struct blob_param {
+    enum blob_param_id id;
     struct str name;  /* decoded */
     struct str value; /* decoded; "" when there is no '=' */
     struct str raw;   /* "name=value" as sent */
@@ -23,13 +76,26 @@ struct blob_param {
 struct blob_query {
     struct blob_param *items;
     unsigned count;
+    unsigned others;                       /* how many are not in the table */
+    bool repeated;                         /* one of the table is there more than once */
+    unsigned char first[BLOB_PARAM_OTHER]; /* by id: place in items of the first, from 1; 0: not there */
 };
 
 /* `text` is what follows '?', and must live as long as the query. BAD_TARGET: a malformed %XX, a NUL, too many. */
 enum status blob_query_parse(struct arena *arena, struct str text, struct blob_query *query) STATUS_CHECKED;
 /* The decoded value of the first of that name, or a NULL str. */
 struct str blob_query_get(const struct blob_query *query, struct str name);
+/* The same by id. */
+static inline struct str blob_query_value(const struct blob_query *query, enum blob_param_id id)
+{
+    unsigned at = query->first[id];
+    return at == 0 ? STR_NULL : query->items[at - 1].value;
+}
 unsigned blob_query_count(const struct blob_query *query, struct str name);
+
+/* The table's row of that name, case folded, or OTHER. */
+enum blob_param_id blob_param_id(struct str name);
+struct str blob_param_name(enum blob_param_id id);
 
 /* Decodes %XX strictly into the arena; BAD_TARGET on a malformed one or a NUL. */
 enum status blob_percent_decode(struct arena *arena, struct str text, struct str *decoded) STATUS_CHECKED;

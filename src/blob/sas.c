@@ -2,24 +2,11 @@
 /* sas.c: reads a shared access signature; never checks one. */
 #include "blob/sas.h"
 
-#include <stdlib.h>
-
 #include "base/civil.h"
-
-/* Every parameter that a SAS of any kind may have. */
-static const struct str parameters[] = {
-    {"sv", 2},  {"ss", 2},  {"srt", 3},  {"sr", 2},    {"st", 2},    {"se", 2},    {"sp", 2},     {"sip", 3},
-    {"spr", 3}, {"si", 2},  {"sig", 3},  {"sdd", 3},   {"ses", 3},   {"skoid", 5}, {"sktid", 5},  {"skt", 3},
-    {"ske", 3}, {"sks", 3}, {"skv", 3},  {"saoid", 5}, {"suoid", 5}, {"scid", 4},  {"sduoid", 6}, {"skdutid", 7},
-    {"srh", 3}, {"srq", 3}, {"rscc", 4}, {"rscd", 4},  {"rsce", 4},  {"rscl", 4},  {"rsct", 4},
-};
 
 bool sas_parameter(struct str name)
 {
-    for (unsigned i = 0; i < sizeof parameters / sizeof parameters[0]; i++)
-        if (str_ieq(name, parameters[i]))
-            return true;
-    return false;
+    return blob_param_id(name) <= BLOB_PARAM_LAST_SAS;
 }
 
 /* ---- Times ---- */
@@ -63,11 +50,6 @@ bool sas_time_parse(struct str text, int64_t *seconds)
 
 /* ---- The token ---- */
 
-static struct str get(const struct blob_query *query, const char *name)
-{
-    return blob_query_get(query, str_from(name));
-}
-
 static bool has_char(struct str text, char c)
 {
     return str_find(text, c) >= 0;
@@ -89,7 +71,7 @@ static void parse_scope(const struct blob_query *query, struct sas *sas)
         {{"b", 1}, SAS_SCOPE_BLOB},      {{"c", 1}, SAS_SCOPE_CONTAINER}, {{"d", 1}, SAS_SCOPE_DIRECTORY},
         {{"bs", 2}, SAS_SCOPE_SNAPSHOT}, {{"bv", 2}, SAS_SCOPE_SNAPSHOT},
     };
-    struct str resource = get(query, "sr");
+    struct str resource = blob_query_value(query, BLOB_PARAM_SR);
     sas->scope = SAS_SCOPE_BLOB;
     if (sas->kind == SAS_ACCOUNT) {
         sas->scope = SAS_SCOPE_ACCOUNT;
@@ -106,7 +88,7 @@ static void parse_scope(const struct blob_query *query, struct sas *sas)
         must_bypass(sas, "sas-scope");
     if (sas->scope == SAS_SCOPE_DIRECTORY) {
         int64_t depth;
-        if (!str_to_int(get(query, "sdd"), &depth) || depth > 1024)
+        if (!str_to_int(blob_query_value(query, BLOB_PARAM_SDD), &depth) || depth > 1024)
             must_bypass(sas, "sas-scope");
         else if (depth == 0)
             sas->scope = SAS_SCOPE_CONTAINER; /* the root directory */
@@ -117,7 +99,8 @@ static void parse_scope(const struct blob_query *query, struct sas *sas)
 
 static void parse_times(const struct blob_query *query, struct sas *sas)
 {
-    struct str start = get(query, "st"), expiry = get(query, "se"), key_expiry = get(query, "ske");
+    struct str start = blob_query_value(query, BLOB_PARAM_ST), expiry = blob_query_value(query, BLOB_PARAM_SE),
+               key_expiry = blob_query_value(query, BLOB_PARAM_SKE);
     int64_t seconds;
     sas->starts_s = INT64_MIN;
     sas->expires_s = INT64_MAX;
@@ -128,7 +111,7 @@ static void parse_times(const struct blob_query *query, struct sas *sas)
             sas->expires_s = seconds;
         else
             must_bypass(sas, "sas-time");
-    } else if (get(query, "si").ptr == NULL) {
+    } else if (blob_query_value(query, BLOB_PARAM_SI).ptr == NULL) {
         must_bypass(sas, "sas-time"); /* neither the token nor a policy ends it */
     }
     if (sas->kind == SAS_USER_DELEGATION) {
@@ -141,73 +124,85 @@ static void parse_times(const struct blob_query *query, struct sas *sas)
 
 static void parse_permission(const struct blob_query *query, struct sas *sas)
 {
-    struct str permission = get(query, "sp");
+    struct str permission = blob_query_value(query, BLOB_PARAM_SP);
     if (permission.ptr == NULL)
-        sas->read = sas->kind != SAS_ACCOUNT && get(query, "si").ptr != NULL;
+        sas->read = sas->kind != SAS_ACCOUNT && blob_query_value(query, BLOB_PARAM_SI).ptr != NULL;
     else
         sas->read = has_char(permission, 'r');
-    if (sas->kind == SAS_ACCOUNT && (!has_char(get(query, "ss"), 'b') || !has_char(get(query, "srt"), 'o')))
+    if (sas->kind == SAS_ACCOUNT && (!has_char(blob_query_value(query, BLOB_PARAM_SS), 'b') ||
+                                     !has_char(blob_query_value(query, BLOB_PARAM_SRT), 'o')))
         sas->read = false;
     /* Permission to see the properties but not the bytes: a yes to one operation is none to the other. */
     if (!sas->read && has_char(permission, 'e'))
         must_bypass(sas, "sas-execute");
-    struct str protocol = get(query, "spr");
+    struct str protocol = blob_query_value(query, BLOB_PARAM_SPR);
     sas->https_only = str_ieq(protocol, STR("https"));
-    sas->ip = get(query, "sip");
+    sas->ip = blob_query_value(query, BLOB_PARAM_SIP);
     /* They bind headers and query of the request, which ours need not have. */
-    if (get(query, "srh").ptr != NULL || get(query, "srq").ptr != NULL)
+    if (blob_query_value(query, BLOB_PARAM_SRH).ptr != NULL || blob_query_value(query, BLOB_PARAM_SRQ).ptr != NULL)
         must_bypass(sas, "sas-bound");
-    sas->overrides = get(query, "rscc").ptr != NULL || get(query, "rscd").ptr != NULL ||
-                     get(query, "rsce").ptr != NULL || get(query, "rscl").ptr != NULL || get(query, "rsct").ptr != NULL;
+    sas->overrides =
+        blob_query_value(query, BLOB_PARAM_RSCC).ptr != NULL || blob_query_value(query, BLOB_PARAM_RSCD).ptr != NULL ||
+        blob_query_value(query, BLOB_PARAM_RSCE).ptr != NULL || blob_query_value(query, BLOB_PARAM_RSCL).ptr != NULL ||
+        blob_query_value(query, BLOB_PARAM_RSCT).ptr != NULL;
 }
 
-static int by_name(const void *a, const void *b)
+static char *append(char *at, struct str text)
 {
-    const struct blob_param *const *left = a, *const *right = b;
-    int order = str_cmp((*left)->name, (*right)->name);
-    return order != 0 ? order : str_cmp((*left)->value, (*right)->value);
+    memcpy(at, text.ptr, text.len);
+    return at + text.len;
 }
 
-static void append(char **at, struct str text)
+static char *append_number(char *at, size_t number)
 {
-    memcpy(*at, text.ptr, text.len);
-    *at += text.len;
+    char digits[20];
+    unsigned count = 0;
+    do {
+        digits[count++] = (char) ('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
 }
 
-/* Decoded, with each length ahead of its text, so that no two tokens have one text. */
+/* name=LENGTH:value& in the table's order: decoded, and with each length ahead of its text, so that no two tokens have
+ * one text. */
 static struct str canonical_text(struct arena *arena, const struct blob_query *query, struct sas *sas)
 {
-    const struct blob_param *sorted[BLOB_QUERY_MAX];
-    unsigned count = 0;
-    size_t size = 0;
-    for (unsigned i = 0; i < query->count; i++) {
-        if (!sas_parameter(query->items[i].name))
+    size_t size = 4;
+    for (unsigned i = 0; i < query->count; i++)
+        size += query->items[i].name.len + query->items[i].value.len + 3 + 20;
+    char *text = arena_alloc(arena, size), *at = append(text, STR("sas\n"));
+    unsigned parameters = 0, written = 0;
+    for (unsigned i = 0; i < query->count; i++)
+        parameters += query->items[i].id <= BLOB_PARAM_LAST_SAS;
+    for (unsigned id = 0; id <= BLOB_PARAM_LAST_SAS; id++) {
+        if (query->first[id] == 0)
             continue;
-        if (blob_query_count(query, query->items[i].name) > 1)
-            must_bypass(sas, "sas-repeated");
-        sorted[count++] = &query->items[i];
-        size += query->items[i].name.len + query->items[i].value.len + 2 * 24;
+        struct str value = blob_query_value(query, (enum blob_param_id) id);
+        at = append(at, blob_param_name((enum blob_param_id) id));
+        *at++ = '=';
+        at = append_number(at, value.len);
+        *at++ = ':';
+        at = append(at, value);
+        *at++ = '&';
+        written++;
     }
-    qsort(sorted, count, sizeof sorted[0], by_name);
-    char *text = arena_alloc(arena, size), *at = text;
-    for (unsigned i = 0; i < count; i++) {
-        append(&at, sorted[i]->name);
-        append(&at, arena_printf(arena, "=%zu:", sorted[i]->value.len));
-        append(&at, sorted[i]->value);
-        append(&at, STR("&"));
-    }
+    if (written < parameters)
+        must_bypass(sas, "sas-repeated"); /* and the text is only that of the first ones */
     return (struct str){text, (size_t) (at - text)};
 }
 
 bool sas_parse(struct arena *arena, const struct blob_query *query, struct sas *sas)
 {
     *sas = (struct sas){0};
-    if (get(query, "sig").ptr == NULL)
+    if (blob_query_value(query, BLOB_PARAM_SIG).ptr == NULL)
         return false;
-    if (get(query, "ss").ptr != NULL || get(query, "srt").ptr != NULL)
+    if (blob_query_value(query, BLOB_PARAM_SS).ptr != NULL || blob_query_value(query, BLOB_PARAM_SRT).ptr != NULL)
         sas->kind = SAS_ACCOUNT;
     else
-        sas->kind = get(query, "skoid").ptr != NULL ? SAS_USER_DELEGATION : SAS_SERVICE;
+        sas->kind = blob_query_value(query, BLOB_PARAM_SKOID).ptr != NULL ? SAS_USER_DELEGATION : SAS_SERVICE;
     sas->text = canonical_text(arena, query, sas);
     parse_scope(query, sas);
     parse_times(query, sas);
@@ -274,14 +269,14 @@ struct str sas_override(const struct blob_query *query, struct str header)
 {
     static const struct {
         struct str header;
-        struct str parameter;
+        enum blob_param_id parameter;
     } rows[] = {
-        {{"Cache-Control", 13}, {"rscc", 4}},    {{"Content-Disposition", 19}, {"rscd", 4}},
-        {{"Content-Encoding", 16}, {"rsce", 4}}, {{"Content-Language", 16}, {"rscl", 4}},
-        {{"Content-Type", 12}, {"rsct", 4}},
+        {{"Cache-Control", 13}, BLOB_PARAM_RSCC},    {{"Content-Disposition", 19}, BLOB_PARAM_RSCD},
+        {{"Content-Encoding", 16}, BLOB_PARAM_RSCE}, {{"Content-Language", 16}, BLOB_PARAM_RSCL},
+        {{"Content-Type", 12}, BLOB_PARAM_RSCT},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (str_ieq(header, rows[i].header))
-            return blob_query_get(query, rows[i].parameter);
+            return blob_query_value(query, rows[i].parameter);
     return STR_NULL;
 }

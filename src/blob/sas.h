@@ -29,7 +29,7 @@ struct sas {
     struct str ip;      /* sip, or a NULL str */
     bool overrides;     /* rscc, rscd, rsce, rscl or rsct: replaces reply headers */
     const char *bypass; /* why a cached yes must not be used for it, a short constant word; NULL when it may */
-    struct str text;    /* the token's parameters and nothing else, in sorted order: what to digest. Secret */
+    struct str text; /* the token's parameters and nothing else, in one order, after "sas\n": what to digest. Secret */
 };
 
 /* Whether the query has a SAS; fills *sas. */

@@ -136,7 +136,7 @@ static enum status take_account(struct str *path, struct blob_url *url)
  * root container. On the Data Lake endpoint it is always a file system. */
 static bool names_container(const struct blob_url *url)
 {
-    return url->endpoint == BLOB_ENDPOINT_DFS || blob_query_get(&url->query, STR("restype")).ptr != NULL;
+    return url->endpoint == BLOB_ENDPOINT_DFS || blob_query_value(&url->query, BLOB_PARAM_RESTYPE).ptr != NULL;
 }
 
 static enum status parse_names(struct arena *arena, struct str path, struct blob_url *url)
@@ -232,8 +232,8 @@ struct str blob_url_origin_target(const struct blob_url *url, struct arena *aren
 
 struct str blob_url_version(const struct blob_url *url, struct arena *arena)
 {
-    struct str snapshot = blob_query_get(&url->query, STR("snapshot"));
-    struct str version = blob_query_get(&url->query, STR("versionid"));
+    struct str snapshot = blob_query_value(&url->query, BLOB_PARAM_SNAPSHOT);
+    struct str version = blob_query_value(&url->query, BLOB_PARAM_VERSIONID);
     if (snapshot.len > 0)
         return arena_printf(arena, "snapshot=%.*s", STR_ARG(snapshot));
     if (version.len > 0)

@@ -3,8 +3,6 @@
  * date.c: HTTP dates (RFC 9110, 5.6.7): IMF-fixdate both ways, and on reading the RFC 850 and asctime forms too. A
  * day's name that does not fit the date is let pass: nothing depends on it.
  */
-#include <stdio.h>
-
 #include "base/civil.h"
 #include "base/clock.h"
 #include "http/message.h"
@@ -83,13 +81,31 @@ bool http_date_parse(struct str text, int64_t *seconds)
     return civil_seconds(&c, seconds);
 }
 
+static char *put_text(char *at, const char *text, size_t len)
+{
+    memcpy(at, text, len);
+    return at + len;
+}
+
+static char *put_two(char *at, int number)
+{
+    *at++ = (char) ('0' + number / 10 % 10);
+    *at++ = (char) ('0' + number % 10);
+    return at;
+}
+
 void http_date_format(int64_t seconds, char out[HTTP_DATE_LENGTH + 1])
 {
     struct civil c = civil_of(seconds);
-    int64_t again = 0;
-    (void) civil_seconds(&c, &again); /* what it was clamped to */
-    int64_t day = (again - (again % 86400 + 86400) % 86400) / 86400;
-    snprintf(out, HTTP_DATE_LENGTH + 1, "%.3s, %02u %.3s %04u %02u:%02u:%02u GMT", day_names + (day % 7 + 7) % 7 * 3,
-             (unsigned) c.day % 100, month_names + (c.month - 1) * 3, (unsigned) c.year % 10000,
-             (unsigned) c.hour % 100, (unsigned) c.minute % 100, (unsigned) c.second % 100);
+    int64_t clamped = 0;
+    (void) civil_seconds(&c, &clamped);
+    int64_t day = (clamped - (clamped % 86400 + 86400) % 86400) / 86400;
+    char *at = put_text(out, day_names + (day % 7 + 7) % 7 * 3, 3);
+    at = put_two(put_text(at, ", ", 2), c.day);
+    at = put_text(put_text(at, " ", 1), month_names + (c.month - 1) * 3, 3);
+    at = put_two(put_two(put_text(at, " ", 1), c.year / 100), c.year % 100);
+    at = put_two(put_text(at, " ", 1), c.hour);
+    at = put_two(put_text(at, ":", 1), c.minute);
+    at = put_two(put_text(at, ":", 1), c.second);
+    put_text(at, " GMT", 5);
 }
