@@ -202,8 +202,10 @@ static void faults(void)
             probe.target = "/acct/c/long";
             probe.retry = true;
             probe.limits.retries = rows[i].retries;
-            probe.limits.stall_timeout = 400;
-            probe.limits.first_byte_timeout = 1500;
+            if (rows[i].why == STATUS_STALLED)
+                probe.limits.stall_timeout = 400;
+            if (rows[i].why == STATUS_FIRST_BYTE_TIMEOUT)
+                probe.limits.first_byte_timeout = 400;
             probe_run(&probe);
             const enum status why = probe.status == 0 ? probe.why : probe.error;
             ok(probe.status == rows[i].status && why == rows[i].why, "%s%s: %d %s", rows[i].fault,

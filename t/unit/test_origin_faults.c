@@ -180,14 +180,14 @@ static void slow_reader(void)
     struct probe probe;
     struct server *server = server_new(big);
     probe_init(&probe, server_base(server));
-    probe.limits.stall_timeout = 150;
+    probe.limits.stall_timeout = 400;
     probe.idle = true;
     probe_start(&probe);
     probe_wait_head(&probe);
-    let_pass(600);
+    let_pass(1300);
     probe_pull(&probe);
     probe_wait_end(&probe);
-    is_int(probe.state, SOURCE_END, "a reader that pauses for four stall time-outs is no stalled origin");
+    is_int(probe.state, SOURCE_END, "a reader that pauses for three stall time-outs is no stalled origin");
     bool good = probe.body.len == BIG;
     for (size_t i = 0; good && i < BIG; i++)
         good = probe.body.ptr[i] == (char) (i * 2654435761u >> 24);
@@ -216,13 +216,12 @@ static void slow_sender(void)
     probe.method = "PUT";
     probe.source = &feed.source;
     probe.send_length = 5;
-    probe.limits.stall_timeout = 100;
-    probe.limits.first_byte_timeout = 100;
+    probe.limits.stall_timeout = 200;
     probe_start(&probe);
-    let_pass(350);
+    let_pass(600);
     is_int(probe.heads, 0, "a client that is slow to send is no stalled origin");
     feed_give(&feed, "he", false);
-    let_pass(350);
+    let_pass(600);
     feed_give(&feed, "llo", true);
     probe_wait_head(&probe);
     is_int(probe.status, 201, "and is answered in the end");
@@ -438,7 +437,7 @@ static void again(void)
     const int64_t began = clock_mono_ms();
     probe_run(&probe);
     const int64_t took = clock_mono_ms() - began;
-    ok(probe.status == 200 && took >= 1000 && took < 3000, "Retry-After: 1 is kept to (%lld ms)", (long long) took);
+    ok(probe.status == 200 && took >= 1000 && took < 8000, "Retry-After: 1 is kept to (%lld ms)", (long long) took);
     probe_fini(&probe);
     server_free(server);
 
