@@ -2,9 +2,9 @@
 /*
  * buf.h: a reference-counted body buffer that one thread fills while others read.
  *
- * The writer stores bytes and then publishes `filled`; a reader on any thread that loads it with buf_filled() may read the
- * bytes below it, without a lock. Bytes below `filled` never change. Both are sequentially consistent, not just release
- * and acquire: a reader that says "I wait" and then looks once more relies on it (cache/flight.c).
+ * The writer stores bytes and then publishes `filled`; a reader on any thread that loads it with buf_filled() may read
+ * the bytes below it, without a lock. Bytes below `filled` never change. Both are sequentially consistent, not just
+ * release and acquire: a reader that says "I wait" and then looks once more relies on it (cache/flight.c).
  */
 #ifndef HEADPOND_BASE_BUF_H
 #define HEADPOND_BASE_BUF_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * civil.h: days and times of the Gregorian calendar, in UTC, without the C library's locale and time zone; and the small
- * steps that parsers of dates are made of. Pure; any thread.
+ * civil.h: days and times of the Gregorian calendar, in UTC, without the C library's locale and time zone; and the
+ * small steps that parsers of dates are made of. Pure; any thread.
  */
 #ifndef HEADPOND_BASE_CIVIL_H
 #define HEADPOND_BASE_CIVIL_H

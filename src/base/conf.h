@@ -21,7 +21,7 @@ enum conf_grant_scope { CONF_SCOPE_BLOB, CONF_SCOPE_CONTAINER };
 enum conf_pinned_reads { CONF_PINNED_VALIDATE, CONF_PINNED_TRUST };
 
 struct conf_listen {
-    char *address; /* "HOST:PORT", "[::1]:PORT" */
+    char *address;     /* "HOST:PORT", "[::1]:PORT" */
     char *certificate; /* PEM file or NULL */
     char *key;
 };
@@ -98,22 +98,22 @@ struct conf {
     unsigned account_count;
     bool allow_any_account;
     struct conf_pool *pool; /* NULL: none */
-    char *access_log; /* file, "-" for stdout, or "off" */
+    char *access_log;       /* file, "-" for stdout, or "off" */
     char *log_level;
     /* limits on clients and origins */
     int64_t max_connections;
-    int64_t header_timeout;   /* a request's head must be whole by then */
-    int64_t idle_timeout;     /* between requests */
-    int64_t send_timeout;     /* a client that takes nothing for so long is dropped */
-    int64_t drain_timeout;    /* SIGTERM: what is still running then is cut */
-    int64_t connect_timeout;  /* origin */
+    int64_t header_timeout;  /* a request's head must be whole by then */
+    int64_t idle_timeout;    /* between requests */
+    int64_t send_timeout;    /* a client that takes nothing for so long is dropped */
+    int64_t drain_timeout;   /* SIGTERM: what is still running then is cut */
+    int64_t connect_timeout; /* origin */
     int64_t first_byte_timeout;
     int64_t stall_timeout;
     int64_t origin_retries;
 };
 
-/* Reads and checks the file (NULL: built-in defaults). On failure *error holds one line: "FILE:LINE: KEY: what is wrong;
- * allowed: …". The caller frees both. */
+/* Reads and checks the file (NULL: built-in defaults). On failure *error holds one line: "FILE:LINE: KEY: what is
+ * wrong; allowed: …". The caller frees both. */
 enum status conf_load(const char *file, struct conf **conf, struct strbuf *error) STATUS_CHECKED;
 void conf_free(struct conf *conf);
 

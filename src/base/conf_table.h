@@ -2,14 +2,14 @@
 /*
  * conf_table.h: every option, declared once. Parser, checks, --dump-config and conf/headpond.yaml come from these rows.
  *
- *   X(key, TYPE, default, min, max, words, help)   key is also the field's name; default is text as in a file, or NULL;
- *                                                  min and max count in the type's unit (bytes, ms)
+ *   X(key, TYPE, default, min, max, words, help)   key is also the field's name; default is text as in a file, or
+ *                                                  NULL; min and max count in the type's unit (bytes, ms)
  *   L(key, section, counter, most, help)           a list of sections, and the field that counts it
  *   M(key, section, help)                          one section, or none
  *
- * Types: PATH a file name or the like; ADDRESS "HOST:PORT"; URL http or https; ACCOUNT, CONTAINER, LABEL names; WORD an enum by
- * its words in order; CHOICE one of the words, kept as text; BOOL; INT; SIZE in bytes; DURATION in ms; FRESHNESS a duration
- * or "immutable"; IDENTITY; STRINGS one string or several. REQUIRED as default: it must be given.
+ * Types: PATH a file name or the like; ADDRESS "HOST:PORT"; URL http or https; ACCOUNT, CONTAINER, LABEL names; WORD an
+ * enum by its words in order; CHOICE one of the words, kept as text; BOOL; INT; SIZE in bytes; DURATION in ms; FRESHNESS
+ * a duration or "immutable"; IDENTITY; STRINGS one string or several. REQUIRED as default: it must be given.
  */
 #ifndef HEADPOND_BASE_CONF_TABLE_H
 #define HEADPOND_BASE_CONF_TABLE_H
@@ -26,11 +26,13 @@
     X(control, PATH, "/run/headpond/control.sock", 0, 0, NULL, \
       "Socket for headpondctl; root or headpond's own user, by peer credentials.") \
     X(workers, INT, "0", 0, 1024, NULL, "Event loops; 0 means the cores of the cgroup's quota.") \
-    X(memory, SIZE, "512MiB", 64 * CONF_MIB, 16 * CONF_TIB, NULL, "Everything headpond allocates, libraries included.") \
+    X(memory, SIZE, "512MiB", 64 * CONF_MIB, 16 * CONF_TIB, NULL, \
+      "Everything headpond allocates, libraries included.") \
     L(store, STORE, store_count, 64, "Disks to cache on, a row each; none makes a storeless proxy.") \
     X(block_size, SIZE, "1MiB", 64 * CONF_KIB, 16 * CONF_MIB, NULL, \
       "Unit of caching, a power of two; fixed when a store is created.") \
-    L(accounts, ACCOUNT, account_count, 10000, "Storage accounts; * stands for any that has no row of its own; an empty list serves none.") \
+    L(accounts, ACCOUNT, account_count, 10000, \
+      "Storage accounts; * stands for any that has no row of its own; an empty list serves none.") \
     X(allow_any_account, BOOL, "false", 0, 0, NULL, "Permits * on a listener that is not on loopback.") \
     M(pool, POOL, "Nodes that cache together. Read and checked, but without effect yet.") \
     X(access_log, PATH, "-", 0, 0, NULL, "A file, - for standard output, or off.") \
@@ -47,7 +49,8 @@
 
 #define CONF_LISTEN_TABLE(X, L, M) \
     X(address, ADDRESS, REQUIRED, 0, 0, NULL, "HOST:PORT, [::1]:PORT, or :PORT for all addresses.") \
-    X(certificate, PATH, NULL, 0, 0, NULL, "PEM file with the chain: TLS, HTTP/2 and HTTP/1.1 by ALPN; none: cleartext.") \
+    X(certificate, PATH, NULL, 0, 0, NULL, \
+      "PEM file with the chain: TLS, HTTP/2 and HTTP/1.1 by ALPN; none: cleartext.") \
     X(key, PATH, NULL, 0, 0, NULL, "PEM file with the certificate's private key.")
 
 #define CONF_STORE_TABLE(X, L, M) \
@@ -89,7 +92,8 @@
     X(certificate, PATH, NULL, 0, 0, NULL, "PEM file; SAN URI headpond://POOL/REGION/ROLE/NODE.") \
     X(key, PATH, NULL, 0, 0, NULL, "PEM file with its private key.") \
     X(ca, PATH, NULL, 0, 0, NULL, "PEM file with the pool's CA.") \
-    X(members, STRINGS, NULL, 0, 0, NULL, "A list of NAME=HOST:PORT, or dns:NAME:PORT, or kubernetes:NAMESPACE/SERVICE.") \
+    X(members, STRINGS, NULL, 0, 0, NULL, \
+      "A list of NAME=HOST:PORT, or dns:NAME:PORT, or kubernetes:NAMESPACE/SERVICE.") \
     L(regions, REGION, region_count, 256, "Other regions, nearest first.")
 
 #define CONF_REGION_TABLE(X, L, M) \

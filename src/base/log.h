@@ -2,10 +2,10 @@
 /*
  * log.h: the levelled log, one line an event on stderr (or a file), declared once in log_events.h.
  *
- * A line is `2026-01-02T03:04:05.678Z warn origin-unreachable account=x host=y: text`. Values are escaped so that a line
- * stays a line. No credential may be handed in; as a second fence every value is passed through log_redact(). A level
- * below the threshold costs one comparison. Repeating events are limited per event (10 a second, then a count of what
- * was left out). Any thread.
+ * A line is `2026-01-02T03:04:05.678Z warn origin-unreachable account=x host=y: text`. Values are escaped so that a
+ * line stays a line. No credential may be handed in; as a second fence every value is passed through log_redact(). A
+ * level below the threshold costs one comparison. Repeating events are limited per event (10 a second, then a count of
+ * what was left out). Any thread.
  */
 #ifndef HEADPOND_BASE_LOG_H
 #define HEADPOND_BASE_LOG_H
@@ -34,8 +34,8 @@ bool log_level_parse(struct str text, enum log_level *level);
 void log_write(enum log_event event, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define log_event(id, ...) log_write(LOG_EVENT_##id, __VA_ARGS__)
 
-/* Replaces in place, by 'x', what follows `sig=` in a query, and Bearer or SharedKey credentials. Used for every line of
- * either log; also where a URL is shown to a person. */
+/* Replaces in place, by 'x', what follows `sig=` in a query, and Bearer or SharedKey credentials. Used for every line
+ * of either log; also where a URL is shown to a person. */
 void log_redact(char *text);
 
 #endif

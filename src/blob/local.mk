@@ -9,7 +9,8 @@ libheadpond_a_SOURCES += \
 	src/blob/sas.c src/blob/sas.h \
 	src/blob/url.c src/blob/url.h
 
-check_PROGRAMS += t/unit/test_classify t/unit/test_credential t/unit/test_error t/unit/test_property t/unit/test_sas t/unit/test_url
+check_PROGRAMS += t/unit/test_classify t/unit/test_credential t/unit/test_error \
+	t/unit/test_property t/unit/test_sas t/unit/test_url
 t_unit_test_classify_SOURCES = t/unit/test_classify.c t/unit/tap.h
 t_unit_test_classify_LDADD = $(UNIT_LDADD)
 t_unit_test_credential_SOURCES = t/unit/test_credential.c t/unit/tap.h

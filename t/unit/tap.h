@@ -69,7 +69,8 @@ __attribute__((format(printf, 5, 6), unused)) static bool tap_is_text(const char
 /* A condition. */
 #define ok(good, ...) tap_ok(__FILE__, __LINE__, (good), __VA_ARGS__)
 /* Two integers. */
-#define is_int(got, expected, ...) tap_is_int(__FILE__, __LINE__, (long long) (got), (long long) (expected), __VA_ARGS__)
+#define is_int(got, expected, ...)                                                                                     \
+    tap_is_int(__FILE__, __LINE__, (long long) (got), (long long) (expected), __VA_ARGS__)
 /* Two C strings; NULL is only like NULL. */
 #define is_str(got, expected, ...) tap_is_text(__FILE__, __LINE__, str_from(got), str_from(expected), __VA_ARGS__)
 /* A struct str and a C string. */
