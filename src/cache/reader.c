@@ -250,12 +250,29 @@ static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
     return LOOK_WAIT;
 }
 
+/* In a stored block whose successor is missing: joins that one's flight now, and not when the consumer gets there. The fill
+ * that brought this block would take its reader for gone. */
+static void reader_look_beyond(struct reader *reader, uint64_t block)
+{
+    if (reader->ahead > block + 1)
+        return;
+    reader->ahead = block + 1;
+    if (reader->ahead > reader_last_block(reader) || reader->join_count == READER_JOINS)
+        return;
+    if (store_has_block(reader->cache->config.store, reader->generation->id, reader->ahead))
+        reader->ahead++;
+    else
+        reader_join(reader, reader->ahead);
+}
+
 static enum reader_look look_anywhere(struct reader *reader, uint64_t block)
 {
     if (reader->load != NULL)
         return LOOK_WAIT;
-    if (store_has_block(reader->cache->config.store, reader->generation->id, block))
+    if (store_has_block(reader->cache->config.store, reader->generation->id, block)) {
+        reader_look_beyond(reader, block);
         return LOOK_SHOW_STORE;
+    }
     if (reader->join_count == READER_JOINS)
         reader_drop_join(reader, READER_JOINS - 1);
     reader->looks++;
