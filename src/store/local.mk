@@ -37,3 +37,7 @@ t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture
 t_unit_test_store_crash_LDADD = $(UNIT_LDADD)
 t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_faults_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_race
+t_unit_test_store_race_SOURCES = t/unit/test_store_race.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_race_LDADD = $(UNIT_LDADD)

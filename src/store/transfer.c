@@ -235,7 +235,8 @@ enum status transfer_load(struct disk *disk, struct hash128 object, uint64_t gen
     struct store *store = disk->store;
     *buf = NULL;
     struct leaf *leaf = directory_find(store->directory, generation, block / STORE_EXTENT_BLOCKS);
-    uint64_t location = block_location(store, generation, block);
+    uint64_t location =
+        leaf == NULL ? 0 : atomic_load_explicit(&leaf->location[block % STORE_EXTENT_BLOCKS], memory_order_acquire);
     if (location == 0 || location_disk(location) != disk->number || length == 0 ||
         length != directory_block_length(leaf->length, store->block_size, block))
         return STATUS_NOT_FOUND;
