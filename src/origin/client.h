@@ -2,13 +2,15 @@
 /*
  * client.h: requests to an origin, one curl multi per loop (libcurl, HTTP/1.1).
  *
- * An origin_fetch is made, pulled and closed on one loop. Its reply's head comes by callback, its body is an http/source.
- * The body is not buffered beyond a window (256 KiB): a consumer that does not pull stops the connection's reading.
+ * An origin_fetch is made, pulled and closed on one loop. Its reply's head comes by callback, its body is an
+ * http/source. The body is not buffered beyond a window (256 KiB): a consumer that does not pull stops the connection's
+ * reading.
  *
- * What is safe is tried again here (connect failures; a reused connection that broke before any reply byte; GET and HEAD
- * without a body answered 500, 502, 503, 504 or 408, honouring Retry-After up to a bound) with exponential back-off and
- * full jitter, until the attempts are used up; then the last reply, or the failure, is handed over as it is. Once a head
- * was handed over nothing is retried here. Redirects are never followed: the reply is handed over.
+ * What is safe is tried again here (retry.h: connect failures; a reused connection that broke before any reply byte;
+ * GET and HEAD without a body whose connection broke, or which were answered 500, 502, 503, 504 or 408, honouring
+ * Retry-After up to a bound) with exponential back-off and full jitter, until the attempts are used up; then the last
+ * reply, or the failure, is handed over as it is. Once a head was handed over nothing is retried here. Redirects are
+ * never followed: the reply is handed over.
  */
 #ifndef HEADPOND_ORIGIN_CLIENT_H
 #define HEADPOND_ORIGIN_CLIENT_H
@@ -29,36 +31,38 @@ struct origin_limits {
     unsigned retries;           /* further attempts after the first */
 };
 
+/* All of it is copied by origin_fetch_start. */
 struct origin_request {
-    const char *account;  /* for metrics; outlives the fetch */
-    const char *base;     /* "https://x.blob.core.windows.net" or with a path prefix, no trailing slash; outlives the fetch */
-    const char *ca_file;  /* instead of the system's CAs, or NULL; outlives the fetch */
+    const char *account; /* for metrics and the log */
+    const char *base;    /* "https://x.blob.core.windows.net", or with a path prefix; no trailing slash */
+    const char *ca_file; /* instead of the system's CAs, or NULL */
     struct str method;
-    struct str target;    /* "/container/blob?query" as the client wrote it: appended to base untouched (PATH_AS_IS) */
-    const struct http_headers *headers; /* as they go out, besides Host and Content-Length; nothing is added to them
-                                           (no Accept, User-Agent or Expect of libcurl's own) */
+    struct str target; /* "/container/blob?query" as the client wrote it: appended to base untouched */
+    /* As they go out; nothing is added (no Accept, User-Agent or Expect of libcurl's own). Host, Content-Length and
+     * hop-by-hop fields are left out. May be NULL. */
+    const struct http_headers *headers;
     int64_t content_length; /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
-    bool retry;           /* this request may be tried again as described above */
+    bool retry;             /* this request may be tried again as described above */
 };
 
 struct origin_fetch;
 
 struct origin_events {
-    /* The final reply's head (1xx are skipped), or NULL when there is none: then `why` says it. Called exactly once unless
-     * closed before, from the loop, never from inside origin_fetch_start. *head and its texts are good during the call;
-     * copy what is kept. */
+    /* The final reply's head (1xx are skipped), or NULL when there is none: then `why` says it. Called exactly once
+     * unless closed before, from the loop, never from inside origin_fetch_start. *head and its texts are good during
+     * the call; copy what is kept. */
     void (*head)(void *arg, const struct http_response *head, enum status why);
     void *arg;
 };
 
-/* Copies what it needs of `request`; takes *body (NULL or holding NULL: none). Never fails at once: every failure comes
- * through events->head. */
+/* Takes *body (NULL or holding NULL: none). Never fails at once: every failure comes through events->head; a request
+ * that HTTP/1.1 cannot carry is BAD_REQUEST or BAD_TARGET there. */
 struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_limits *limits,
                                         const struct origin_request *request, struct source **body,
                                         const struct origin_events *events);
 
-/* The reply's body; valid after a head. It lives as long as the fetch; do not source_close it, close the fetch. Its error
- * is STALLED, TRUNCATED, RESET… when the body did not arrive whole. */
+/* The reply's body; valid after a head. It lives as long as the fetch; do not source_close it, close the fetch. Its
+ * error is STALLED, TRUNCATED, RESET… when the body did not arrive whole. */
 struct source *origin_fetch_body(struct origin_fetch *fetch);
 
 /* Turns a fetch whose head has come into a source of its own, whose close ends the fetch too. */

@@ -10,6 +10,8 @@ libheadpond_a_SOURCES += \
 	src/origin/retry.c src/origin/retry.h \
 	src/origin/upload.c src/origin/upload.h
 
+origin_rig = t/unit/test_origin_rig.c t/unit/test_origin_probe.c t/unit/test_origin_rig.h t/unit/tap.h
+
 check_PROGRAMS += t/unit/test_origin_retry
 t_unit_test_origin_retry_SOURCES = t/unit/test_origin_retry.c t/unit/tap.h
 t_unit_test_origin_retry_LDADD = $(UNIT_LDADD)
@@ -22,27 +24,26 @@ check_PROGRAMS += t/unit/test_origin_body
 t_unit_test_origin_body_SOURCES = t/unit/test_origin_body.c t/unit/tap.h
 t_unit_test_origin_body_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_origin_multi
+t_unit_test_origin_multi_SOURCES = t/unit/test_origin_multi.c $(origin_rig)
+t_unit_test_origin_multi_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_origin_client
-t_unit_test_origin_client_SOURCES = t/unit/test_origin_client.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_client_SOURCES = t/unit/test_origin_client.c $(origin_rig)
 t_unit_test_origin_client_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_origin_upload
+t_unit_test_origin_upload_SOURCES = t/unit/test_origin_upload.c $(origin_rig)
+t_unit_test_origin_upload_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_origin_faults
-t_unit_test_origin_faults_SOURCES = t/unit/test_origin_faults.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_faults_SOURCES = t/unit/test_origin_faults.c $(origin_rig)
 t_unit_test_origin_faults_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_origin_close
-t_unit_test_origin_close_SOURCES = t/unit/test_origin_close.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
+t_unit_test_origin_close_SOURCES = t/unit/test_origin_close.c $(origin_rig)
 t_unit_test_origin_close_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_origin_upload
-t_unit_test_origin_upload_SOURCES = t/unit/test_origin_upload.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
-t_unit_test_origin_upload_LDADD = $(UNIT_LDADD)
-
-check_PROGRAMS += t/unit/test_origin_multi
-t_unit_test_origin_multi_SOURCES = t/unit/test_origin_multi.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h t/unit/tap.h
-t_unit_test_origin_multi_LDADD = $(UNIT_LDADD)
-
 check_PROGRAMS += t/unit/test_origin_blob
-t_unit_test_origin_blob_SOURCES = t/unit/test_origin_blob.c t/unit/test_origin_rig.c t/unit/test_origin_rig.h \
-	t/origin/content.c t/origin/content.h t/unit/tap.h
+t_unit_test_origin_blob_SOURCES = t/unit/test_origin_blob.c t/origin/content.c t/origin/content.h $(origin_rig)
 t_unit_test_origin_blob_LDADD = $(UNIT_LDADD)
