@@ -22,9 +22,14 @@ static void on_head(void *arg, const struct http_response *head, enum status why
     struct request *request = arg;
     if (head == NULL) {
         enum status bad = forward_body_error(request->forward);
-        bool clients = bad != STATUS_OK && bad != STATUS_CLIENT_GONE; /* `finished` tells of one that has gone */
         forward_leave(&request->forward);
-        request_run(request, clients ? request_refuse_client(request, bad) : request_fail(request, why));
+        if (bad == STATUS_CLIENT_GONE) { /* nobody is there to be told */
+            request->state = REQUEST_SENT;
+            request->aborted = bad;
+            http_abort(request->x, bad);
+            return;
+        }
+        request_run(request, bad == STATUS_OK ? request_fail(request, why) : request_refuse_client(request, bad));
         return;
     }
     request->origin_head = head;

@@ -173,7 +173,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     forward_leave(&request->forward);
     invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
     read_forget(request);
-    request_account(request, how);
+    request_account(request, request->aborted == STATUS_OK ? how : request->aborted);
 }
 
 struct http_handler request_handler(struct proxy *proxy)

@@ -43,6 +43,8 @@ struct request {
     struct route route;
     struct reply_facts facts; /* its outcome and detail are the request's */
 
+    enum status aborted; /* OK, or why it was broken off by us */
+
     /* a refusal */
     const struct blob_error *error;
     const char *proxy_status;
