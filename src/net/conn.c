@@ -430,6 +430,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         conn->sock.ended = true;
     if (what & EV_WRITE)
         conn->sock.writable = true;
+    if ((what & EV_READ) && (what & EV_WRITE))
+        conn->sock.suspect = true; /* libevent's way to say EPOLLERR, too */
 
     conn->running = true;
     /* libevent folds an error into readable and writable. An owner that is not reading would not see it. */

@@ -20,12 +20,12 @@ enum status sock_read(struct sock *sock, void *data, size_t size, size_t *got)
     if (n < 0) {
         if (errno != EAGAIN && errno != EWOULDBLOCK)
             return STATUS_RESET;
-        sock->readable = false;
+        sock->readable = sock->suspect = false;
         return STATUS_AGAIN;
     }
     if (n == 0)
         sock->ended = true; /* and `readable` stays: it can be read again and again */
-    else if ((size_t) n < size && !sock->ended)
+    else if ((size_t) n < size && !sock->ended && !sock->suspect)
         sock->readable = false;
     *got = (size_t) n;
     return STATUS_OK;

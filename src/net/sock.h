@@ -18,7 +18,9 @@ struct sock {
     int fd;
     bool readable;
     bool writable;
-    bool ended; /* the peer has sent its last byte (it may still be unread) */
+    bool ended;   /* the peer has sent its last byte (it may still be unread) */
+    bool suspect; /* an error may lie behind the bytes that are there: a short read does not empty the mark, since no
+                     event would tell of the error again */
 };
 
 /* OK with *got > 0; OK with *got == 0: the peer's end; AGAIN; RESET. */
