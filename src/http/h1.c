@@ -256,7 +256,9 @@ static bool next_request(struct h1 *h1)
 /* After a reply: is there a next request to look for? */
 static void turn_over(struct h1 *h1)
 {
-    if (h1->last || h1->body_error != STATUS_OK) {
+    /* A drain may have begun after the head went out; what was pipelined before is still served. */
+    bool leaving = h1->session.server->draining && h1->in_end == h1->in_start;
+    if (h1->last || leaving || h1->body_error != STATUS_OK) {
         die(h1, CONN_GRACEFUL);
         return;
     }

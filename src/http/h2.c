@@ -186,8 +186,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     stream->local_closed = true;
     if (stream->remote_closed)
         return 0; /* on_stream_close follows */
-    /* The reply is whole, the request is not. RFC 9113 (8.1) would have us reset the stream with NO_ERROR, which there
-     * are clients that hang on: libcurl 7.88. So what is left is received and dropped, up to a bound. */
+    /* The reply is whole, the request is not. RFC 9113 (8.1) allows a reset with NO_ERROR, which some clients take for a
+     * failure: what is left is received and dropped, up to a bound. */
     if (h2->waste > H2_WASTE_MAX) {
         nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
         return 0;

@@ -23,6 +23,8 @@
 /* Per second, from one client; more is abuse (CVE-2023-44487 and its kind). */
 #define H2_MAX_RESETS 400
 #define H2_MAX_CHEAP_FRAMES 2000
+/* Bytes a second of bodies nobody wants that are received all the same. */
+#define H2_WASTE_MAX (8 * 1024 * 1024)
 
 struct h2_body;
 
@@ -42,6 +44,7 @@ struct h2 {
     int64_t rate_ms; /* when the second in which these were counted began */
     unsigned resets;
     unsigned cheap;
+    size_t waste;
 };
 
 struct h2_stream {

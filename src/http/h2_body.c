@@ -91,7 +91,7 @@ void h2_body_detach(struct h2_body *body, enum status why)
     if (body == NULL)
         return;
     if (body->bytes > 0 && !body->stream->h2->dead)
-        nghttp2_session_consume_connection(body->stream->h2->ng, body->bytes);
+        nghttp2_session_consume(body->stream->h2->ng, body->stream->id, body->bytes);
     body->stream->body = NULL;
     body->stream = NULL;
     if (!body->ended)
@@ -182,7 +182,7 @@ static void body_close(struct source *source)
     struct h2_body *body = (struct h2_body *) source;
     if (body->stream != NULL) {
         if (body->bytes > 0 && !body->stream->h2->dead) {
-            nghttp2_session_consume_connection(body->stream->h2->ng, body->bytes);
+            nghttp2_session_consume(body->stream->h2->ng, body->stream->id, body->bytes);
             h2_kick(body->stream->h2);
         }
         body->stream->body = NULL;

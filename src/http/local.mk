@@ -14,3 +14,9 @@ t_unit_test_h1_parse_SOURCES = t/unit/test_h1_parse.c t/unit/tap.h
 t_unit_test_h1_parse_LDADD = $(UNIT_LDADD)
 t_unit_test_h1_chunked_SOURCES = t/unit/test_h1_chunked.c t/unit/tap.h
 t_unit_test_h1_chunked_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_h1_wire t/unit/test_http_server
+t_unit_test_h1_wire_SOURCES = t/unit/test_h1_wire.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_h1_wire_LDADD = $(UNIT_LDADD)
+t_unit_test_http_server_SOURCES = t/unit/test_http_server.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_http_server_LDADD = $(UNIT_LDADD)
