@@ -20,6 +20,10 @@ struct fill_put {
     unsigned block;
 };
 
+/* Memory is short: how often a waiting fill looks again, and how long it waits. */
+#define FILL_QUEUE_POLL_MS 20
+#define FILL_QUEUE_MS 5000
+
 static void fill_deliver_poke(struct letter *letter);
 static void fill_deliver_adopt(struct letter *letter);
 static void fill_retry(struct timer *timer);
@@ -236,6 +240,34 @@ static unsigned fill_buffers_held(const struct fill *fill)
     return held;
 }
 
+static bool fill_other_holds(const struct fill *fill)
+{
+    LIST_FOR_EACH(node, &cache_loop_of(fill->loop)->fills)
+    {
+        const struct fill *other = LIST_ENTRY(node, struct fill, on_loop);
+        if (other != fill && fill_buffers_held(other) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Memory is short and the fill holds nothing: it waits while another fill of this loop holds something, so that one of them
+ * always goes on. Who has waited for long ends, rather than that the bound is left. */
+static bool fill_queues(struct fill *fill, enum mem_pressure pressure)
+{
+    if (pressure < MEM_QUEUE_FILLS || fill_buffers_held(fill) > 0 || !fill_other_holds(fill)) {
+        fill->queued_ms = 0;
+        return false;
+    }
+    if (fill->queued_ms == 0)
+        fill->queued_ms = loop_now_ms(fill->loop);
+    if (loop_now_ms(fill->loop) - fill->queued_ms > FILL_QUEUE_MS)
+        fill_end(fill, STATUS_NO_MEMORY);
+    else
+        timer_set(&fill->linger, FILL_QUEUE_POLL_MS);
+    return true;
+}
+
 /* Whether the fill may take a buffer for its next block. Under memory pressure one buffer is all it gets, and one is
  * enough to go on with. */
 static bool fill_may_begin(struct fill *fill, unsigned block)
@@ -246,6 +278,8 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
     uint64_t window = tight ? 1 : FILL_WINDOW;
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
 
+    if (fill_queues(fill, pressure))
+        return false;
     if (list_empty(&fill->joins)) {
         if (block == fill->first)
             return true; /* the readers of an opening are still on their way */
@@ -275,7 +309,7 @@ static struct buf *fill_room(struct fill *fill, unsigned block)
             return NULL;
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
         atomic_store(&fill->paused, true);
-        if (!fill_may_begin(fill, block))
+        if (!fill_may_begin(fill, block) || atomic_load(&fill->ended) != STATUS_AGAIN)
             return NULL;
         atomic_store(&fill->paused, false);
     }
@@ -413,7 +447,7 @@ void fill_readers_changed(struct fill *fill)
 static void fill_nobody_came(struct timer *timer)
 {
     struct fill *fill = LIST_ENTRY(timer, struct fill, linger);
-    fill->lingered = true;
+    fill->lingered = list_empty(&fill->joins) && fill->queued_ms == 0;
     fill_pump(fill);
 }
 

@@ -82,10 +82,11 @@ struct fill {
     struct answer_collector *collector;
     struct fill_opening *opening;
     struct timer retry;
-    struct timer linger; /* the wait for a reader to come */
+    struct timer linger; /* the wait for a reader to come, or for memory */
     unsigned attempts;   /* since the last byte of progress */
     unsigned putting;    /* blocks on their way into the store */
     bool lingered;       /* nobody came */
+    int64_t queued_ms;   /* since when it waits for memory; 0: it does not */
 };
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */

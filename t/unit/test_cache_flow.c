@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -158,6 +159,37 @@ static void test_backpressure(void)
     ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
 }
 
+/* Many fills at once when memory is short: they take turns. */
+static void test_short_memory(void)
+{
+    enum { BLOBS = 24 };
+    static char names[BLOBS][16];
+    struct task *tasks = tasks_of(BLOBS);
+
+    begin();
+    buf_trim();
+    size_t limit = mem_used() + 32 * MIB;
+    size_t most = 0;
+    for (unsigned i = 0; i < BLOBS; i++) {
+        snprintf(names[i], sizeof(names[i]), "short%u", i);
+        rig_blob(names[i], 80 + i, 12 * MIB + i, NULL);
+        tasks[i] = (struct task){
+            .loop = i, .blob = names[i], .seed = 80 + i, .last = UINT64_MAX, .step = 65536};
+    }
+    mem_set_limit(limit);
+    tasks_start(tasks, BLOBS);
+    for (unsigned i = 0; i < BLOBS; i++)
+        while (!task_over(&tasks[i]))
+            most = mem_used() > most ? mem_used() : most;
+    tasks_wait(tasks, BLOBS);
+    mem_set_limit(0);
+    is_int(tasks_good(tasks, BLOBS), BLOBS, "%s: %d blobs while memory is short: all right", how_stored, BLOBS);
+    /* What is not a block still comes: a connection and its windows are half a MiB. */
+    ok(most < limit + BLOBS * MIB / 2, "%s: within the bound (%zu of %zu MiB)", how_stored, most / MIB, limit / MIB);
+    mem_free(tasks);
+    ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
+}
+
 /* ---- (d) readers that go away ---- */
 
 static void test_leaving(void)
@@ -173,6 +205,8 @@ static void test_leaving(void)
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned b = 0; b < BLOBS; b++)
             rig_blob(names[b], 40 + b, size, NULL);
+        if (round == 1) /* and transfers break */
+            rig_control("PUT fault?path=/acct/c/l*&times=40&skip=3&reset_after=1500000");
         memset(tasks, 0, READERS * sizeof(*tasks));
         for (unsigned i = 0; i < READERS; i++) {
             unsigned blob = (unsigned) rand() % BLOBS;
@@ -197,6 +231,7 @@ static void test_leaving(void)
                 break;
             }
             task->validate = rand() % 8 == 0; /* new generations are seen */
+            task->fresh_zero = rand() % 4 == 0;
         }
         tasks_run(tasks, READERS);
         for (unsigned i = 0; i < READERS; i++)
@@ -319,6 +354,7 @@ static void run_all(unsigned disk_count)
     test_ranges();
     test_slow_reader();
     test_backpressure();
+    test_short_memory();
     test_leaving();
     test_reuse();
     test_fresh_zero();

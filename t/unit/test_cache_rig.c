@@ -593,6 +593,19 @@ bool task_wait_held(struct task *task)
     return task_wait(task, 1u << TASK_OVER | 1u << TASK_HELD) && task->phase == TASK_HELD;
 }
 
+static bool task_is(struct task *task, unsigned phases)
+{
+    pthread_mutex_lock(&tasks_lock);
+    bool is = phases >> task->phase & 1;
+    pthread_mutex_unlock(&tasks_lock);
+    return is;
+}
+
+bool task_over(struct task *task)
+{
+    return task_is(task, 1u << TASK_OVER);
+}
+
 static void task_released(struct letter *letter)
 {
     struct task *task = LIST_ENTRY(letter, struct task, release);

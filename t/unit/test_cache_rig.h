@@ -121,6 +121,8 @@ bool tasks_run(struct task *tasks, unsigned count);
 /* Until it holds (or is over). */
 bool task_wait_held(struct task *task);
 void task_release(struct task *task);
+/* Now. */
+bool task_over(struct task *task);
 /* READY, whole and right. */
 bool task_good(const struct task *task);
 /* How many of them are. */
