@@ -141,10 +141,10 @@ wait_for_line() {
 
 # start_azurite DIR: sets azurite_pid and azurite_port; its request log is DIR/azurite.log.
 start_azurite() {
-    "$node" "$node_modules/azurite/dist/src/blob/main.js" --blobHost 127.0.0.1 --blobPort 0 -l "$1" \
+    "$node" "$node_modules/azurite/dist/src/blob/main.js" --blobHost 127.0.0.1 --blobPort 0 \
         --skipApiVersionCheck --loose --inMemoryPersistence --disableTelemetry >"$1/azurite.log" 2>&1 &
     azurite_pid=$!
-    azurite_port=$(wait_for_line "$1/azurite.log" 'listening (at|on) http' "$azurite_pid" |
+    azurite_port=$(wait_for_line "$1/azurite.log" 'listens on http' "$azurite_pid" |
         sed -n 's/.*127\.0\.0\.1:\([0-9]*\).*/\1/p') || die "the Blob service did not start"
     [ -n "$azurite_port" ] || die "the Blob service did not say its port"
 }

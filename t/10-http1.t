@@ -37,6 +37,7 @@ my @malformed = (
     ['a control character in the target', "GET /acct/da\x01ta/x HTTP/1.1\r\n$H\r\n", 400],
     ['a byte over 127 in the target', "GET /acct/d\xe4ta/x HTTP/1.1\r\n$H\r\n", 400],
     ['CONNECT', "CONNECT example:443 HTTP/1.1\r\nHost: example:443\r\n\r\n", qr/^(400|405|501)$/],
+    ['TRACE', "TRACE /acct/data/x HTTP/1.1\r\n$H\r\n", 405],
     ['a target of 100 KiB', 'GET /acct/data/' . 'x' x 100_000 . " HTTP/1.1\r\n$H\r\n", 414],
     ['a method of 10,000 letters', 'G' x 10_000 . " / HTTP/1.1\r\n$H\r\n", qr/^(400|414|501)$/],
     # line ends and header lines

@@ -15,7 +15,10 @@ my $origin = Headpond::Origin->start;
 $origin->container('acct/data');
 my $sas = $origin->sas('/acct/data');
 
-my $pond = Headpond->start(origin => $origin, account => { authorize_ttl => '3600s' });
+# Nothing is to be evicted here.
+my $disk = Headpond->folder;
+my $pond = Headpond->start(origin => $origin, account => { authorize_ttl => '3600s' },
+    config => { store => [{ path => "$disk", size => '3GiB' }] });
 
 # Blobs of all sizes under a name of their own; the list as blob-client takes it.
 sub make_blobs {

@@ -19,8 +19,8 @@ plan skip_all => 'the Blob service is not installed; contrib/check installs it' 
 
 my $dir = Headpond->folder;
 my $azurite = Headpond::Process->start(log => "$dir/azurite.err", out => "$dir/azurite.out", command => [$node, $service, '--blobHost', '127.0.0.1',
-    '--blobPort', '0', '-l', "$dir", '--skipApiVersionCheck', '--loose', '--inMemoryPersistence', '--disableTelemetry']);
-my ($port) = $azurite->wait_log(qr/listening (?:at|on) http:\/\/127\.0\.0\.1:(\d+)/, 60, "$dir/azurite.out")
+    '--blobPort', '0', '--skipApiVersionCheck', '--loose', '--inMemoryPersistence', '--disableTelemetry']);
+my ($port) = $azurite->wait_log(qr/listens on http:\/\/127\.0\.0\.1:(\d+)/, 60, "$dir/azurite.out")
     or BAIL_OUT('the Blob service did not start: ' . $azurite->log_text);
 
 my $pond = Headpond->start(config => { accounts => [{ name => $ACCOUNT, origin => "http://127.0.0.1:$port/$ACCOUNT" }] });
