@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "store/rcu.h"
@@ -48,7 +49,7 @@ void grants_free(struct grants *grants)
 
 static void grant_free(struct rcu_head *head)
 {
-    struct grant *grant = caa_container_of(head, struct grant, rcu);
+    struct grant *grant = LIST_ENTRY(head, struct grant, rcu);
     RCU_RECLAIM(mem_free(grant));
 }
 
