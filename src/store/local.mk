@@ -11,11 +11,13 @@ libheadpond_a_SOURCES += \
 	src/store/inside.h \
 	src/store/io.c src/store/io.h \
 	src/store/location.h \
+	src/store/names.h \
 	src/store/objects.c src/store/objects.h \
 	src/store/peek.c \
 	src/store/rcu.h \
 	src/store/reclaim.c src/store/reclaim.h \
 	src/store/recover.c src/store/recover.h \
+	src/store/round.c src/store/round.h \
 	src/store/segment.c src/store/segment.h \
 	src/store/slot.c src/store/slot.h \
 	src/store/store.c src/store/store.h \

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* round.c: from names to rows. */
+#include "store/round.h"
+
+#include <errno.h>
+
+#include "base/log.h"
+#include "store/block.h"
+#include "store/commit.h"
+#include "store/disk.h"
+#include "store/generation.h"
+#include "store/index.h"
+#include "store/inside.h"
+#include "store/objects.h"
+#include "store/volume.h"
+
+/* Dead generations dropped, and objects forgotten for a tight index, between two rounds. */
+#define DEAD_STEP 1024
+#define TRIM_STEP 1024
+
+struct stray {
+    unsigned disk;
+    struct hash128 object;
+};
+
+struct rounds {
+    struct store *store;
+    struct names rows;     /* struct index_extent, with all disks' locations in them */
+    struct names settling; /* struct hash128: groups whose rows go after the next full round */
+    struct names settled;  /* those it is true of */
+    struct names strays;   /* struct stray */
+    unsigned keys;         /* in the open transactions */
+    uint64_t opening;      /* as last written */
+};
+
+struct rounds *rounds_new(struct store *store)
+{
+    struct rounds *rounds = mem_calloc(1, sizeof *rounds);
+    rounds->store = store;
+    rounds->opening = atomic_load(&store->next_id) >> GENERATION_OPENING_SHIFT;
+    return rounds;
+}
+
+void rounds_free(struct rounds *rounds)
+{
+    names_free(&rounds->rows);
+    names_free(&rounds->settling);
+    names_free(&rounds->settled);
+    names_free(&rounds->strays);
+    mem_free(rounds);
+}
+
+void rounds_group_settles(struct rounds *rounds, struct hash128 group)
+{
+    *(struct hash128 *) names_add(&rounds->settling, sizeof group) = group;
+}
+
+void rounds_stray(struct rounds *rounds, unsigned disk, struct hash128 object)
+{
+    *(struct stray *) names_add(&rounds->strays, sizeof(struct stray)) = (struct stray){disk, object};
+}
+
+/* ---- Transactions over all disks. ---- */
+
+static bool writable(const struct disk *disk)
+{
+    return !atomic_load(&((struct disk *) (uintptr_t) disk)->broken);
+}
+
+static void disk_condemn(struct disk *disk, enum status why)
+{
+    disk_error(disk, "index", why == STATUS_NO_SPACE ? ENOSPC : EIO);
+    log_event(STORE_IO,
+              "path=%s reason=%s: the index cannot be written; nothing more is put on this disk, and the next "
+              "start empties it",
+              disk->path, status_name(why));
+    atomic_store(&disk->broken, true);
+    if (volume_condemn(disk) != STATUS_OK)
+        disk_error(disk, "marker", errno);
+}
+
+static void begin(struct rounds *rounds)
+{
+    rounds->keys = 0;
+    for (unsigned i = 0; i < rounds->store->disk_count; i++)
+        if (writable(rounds->store->disks[i]))
+            index_begin(rounds->store->disks[i]->index);
+}
+
+static void end(struct rounds *rounds)
+{
+    for (unsigned i = 0; i < rounds->store->disk_count; i++) {
+        struct disk *disk = rounds->store->disks[i];
+        if (!writable(disk))
+            continue;
+        rcu_thread_offline();
+        enum status status = index_commit(disk->index);
+        rcu_thread_online();
+        if (status != STATUS_OK)
+            disk_condemn(disk, status);
+    }
+}
+
+static void key_written(struct rounds *rounds)
+{
+    if (++rounds->keys < INDEX_TXN_KEYS)
+        return;
+    end(rounds);
+    begin(rounds);
+}
+
+static void sync_all(struct rounds *rounds)
+{
+    for (unsigned i = 0; i < rounds->store->disk_count; i++) {
+        struct disk *disk = rounds->store->disks[i];
+        if (!writable(disk))
+            continue;
+        rcu_thread_offline();
+        enum status status = index_sync(disk->index);
+        rcu_thread_online();
+        if (status != STATUS_OK)
+            disk_condemn(disk, status);
+    }
+}
+
+/* ---- The parts of a round. ---- */
+
+static void object_dirty(void *arg, struct hash128 object)
+{
+    struct rounds *rounds = arg;
+    commit_dirty_object(rounds->store->commit, object);
+}
+
+static void write_group(struct rounds *rounds, const struct round_group *group, bool loaded)
+{
+    struct store *store = rounds->store;
+    unsigned hits = objects_forget_group(store->objects, group->group, group->sequence, object_dirty, rounds);
+    if (loaded && hits == 0)
+        return;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        if (writable(store->disks[i]))
+            index_put_group(store->disks[i]->index, group->group, group->sequence);
+    rounds_group_settles(rounds, group->group);
+    key_written(rounds);
+}
+
+static void write_object(struct rounds *rounds, struct hash128 hash)
+{
+    struct objects_row row;
+    enum objects_change change = objects_take(rounds->store->objects, hash, &row);
+    struct disk *disk = store_disk_of(rounds->store, hash.lo);
+    if (disk != NULL && writable(disk)) {
+        if (change == OBJECTS_WRITE) {
+            const struct store_generation *generation = row.generation;
+            index_put_object(disk->index, &(struct index_object){.object = hash,
+                                                                 .group = row.group,
+                                                                 .generation = generation->id,
+                                                                 .length = generation->length,
+                                                                 .validated_s = row.validated_s,
+                                                                 .sequence = row.sequence,
+                                                                 .record = generation->record});
+        } else if (change == OBJECTS_DELETE) {
+            index_delete_object(disk->index, hash);
+        } else if (change == OBJECTS_INVALIDATE) {
+            index_invalidate_object(disk->index, hash);
+        }
+    }
+    store_generation_unref(&row.generation);
+    if (change != OBJECTS_NOTHING)
+        key_written(rounds);
+}
+
+/* As they are now; the data files are synced after this and before they are written. */
+static void take_extents(struct rounds *rounds, const struct names *extents)
+{
+    struct directory *directory = rounds->store->directory;
+    const struct round_extent *names = extents->items;
+    for (size_t i = 0; i < extents->count; i++) {
+        struct index_extent *row = names_add(&rounds->rows, sizeof *row);
+        *row = (struct index_extent){.generation = names[i].generation, .extent = (uint32_t) names[i].extent};
+        directory_lock(directory, row->generation, row->extent);
+        struct leaf *leaf = directory_find(directory, row->generation, row->extent);
+        if (leaf != NULL) {
+            atomic_store(&leaf->dirty, false);
+            row->object = leaf->object;
+            row->length = leaf->length;
+            for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++)
+                row->location[k] = atomic_load(&leaf->location[k]);
+        }
+        directory_unlock(directory, row->generation, row->extent);
+    }
+}
+
+static void write_extents(struct rounds *rounds)
+{
+    const struct index_extent *rows = rounds->rows.items;
+    for (size_t i = 0; i < rounds->rows.count; i++) {
+        for (unsigned d = 0; d < rounds->store->disk_count; d++) {
+            struct disk *disk = rounds->store->disks[d];
+            struct index_extent part = rows[i];
+            for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++)
+                part.location[k] = part.location[k] != 0 && location_disk(part.location[k]) == d
+                                       ? part.location[k] & LOCATION_STORED
+                                       : 0;
+            if (writable(disk))
+                index_put_extent(disk->index, &part);
+        }
+        key_written(rounds);
+    }
+    names_free(&rounds->rows);
+}
+
+static void write_settled(struct rounds *rounds)
+{
+    const struct hash128 *groups = rounds->settled.items;
+    const struct stray *strays = rounds->strays.items;
+    for (size_t i = 0; i < rounds->settled.count; i++)
+        for (unsigned d = 0; d < rounds->store->disk_count; d++)
+            if (writable(rounds->store->disks[d]))
+                index_delete_group(rounds->store->disks[d]->index, groups[i]);
+    for (size_t i = 0; i < rounds->strays.count; i++)
+        if (writable(rounds->store->disks[strays[i].disk]))
+            index_delete_object(rounds->store->disks[strays[i].disk]->index, strays[i].object);
+    names_free(&rounds->settled);
+    names_free(&rounds->strays);
+}
+
+/* Everything begun before the rows were taken is in the index as it was then (see transfer_superseded). */
+static void write_mark(struct rounds *rounds, uint64_t mark)
+{
+    for (unsigned d = 0; d < rounds->store->disk_count; d++)
+        if (writable(rounds->store->disks[d]))
+            index_put_meta(rounds->store->disks[d]->index, "mark", mark);
+}
+
+static void write_opening(struct rounds *rounds)
+{
+    /* Numbers run on through openings; one that has come near the next must not be met by it. */
+    uint64_t opening = (atomic_load(&rounds->store->next_id) + (UINT64_C(1) << 39)) >> GENERATION_OPENING_SHIFT;
+    if (opening == rounds->opening)
+        return;
+    rounds->opening = opening;
+    for (unsigned d = 0; d < rounds->store->disk_count; d++)
+        if (writable(rounds->store->disks[d]))
+            index_put_meta(rounds->store->disks[d]->index, "opening", opening);
+}
+
+static bool index_tight(struct disk *disk)
+{
+    /* A commit needs the old pages, the new ones, and those freed by the one before. */
+    bool tight = index_used(disk->index) > volume_map_size(disk) / 4;
+    if (tight && !atomic_load(&disk->index_tight))
+        log_event(STORE_IO, "path=%s: the index is full; the longest unused objects are forgotten", disk->path);
+    atomic_store(&disk->index_tight, tight);
+    return tight;
+}
+
+void rounds_trim(struct rounds *rounds, bool full)
+{
+    struct objects *objects = rounds->store->objects;
+    bool tight = false;
+    for (unsigned i = 0; full && i < rounds->store->disk_count; i++)
+        tight |= index_tight(rounds->store->disks[i]);
+    if (tight || objects_over_budget(objects))
+        objects_trim(objects, tight ? TRIM_STEP : 0, object_dirty, rounds);
+}
+
+static void sync_data(struct rounds *rounds)
+{
+    for (unsigned i = 0; i < rounds->store->disk_count; i++) {
+        rcu_thread_offline();
+        enum status status = slots_sync(&rounds->store->disks[i]->slots);
+        rcu_thread_online();
+        if (status != STATUS_OK)
+            disk_error(rounds->store->disks[i], "sync", errno);
+    }
+}
+
+/* Objects may be freed from memory once their rows are as they should be. */
+static void settle_objects(struct rounds *rounds, const struct names *objects)
+{
+    const struct hash128 *hashes = objects->items;
+    for (size_t i = 0; i < objects->count; i++)
+        objects_settled(rounds->store->objects, hashes[i]);
+}
+
+void rounds_run(struct rounds *rounds, struct round *round)
+{
+    const struct hash128 *objects = round->objects.items;
+    const struct round_group *groups = round->groups.items;
+    uint64_t mark = atomic_load(&rounds->store->next_id);
+    if (round->full) {
+        take_extents(rounds, &round->extents);
+        sync_data(rounds);
+    }
+    begin(rounds);
+    for (size_t i = 0; i < round->groups.count; i++)
+        write_group(rounds, &groups[i], round->loaded);
+    for (size_t i = 0; i < round->objects.count; i++)
+        write_object(rounds, objects[i]);
+    if (round->full) {
+        write_extents(rounds);
+        if (round->extents.count > 0)
+            write_mark(rounds, mark);
+        write_settled(rounds);
+        write_opening(rounds);
+    }
+    end(rounds);
+    settle_objects(rounds, &round->objects);
+    if (round->full && round->loaded) {
+        /* What the sweeps of this round made dirty is written by the next one. */
+        rounds->settled = rounds->settling;
+        rounds->settling = (struct names){0};
+    }
+    if (round->durable)
+        sync_all(rounds);
+}
+
+void rounds_drop_dead(struct rounds *rounds)
+{
+    struct generation_dead dead;
+    for (unsigned i = 0; i < DEAD_STEP && generation_take_dead(&dead); i++)
+        if (objects_current(rounds->store->objects, dead.object) != dead.id) /* its record may live on in another */
+            block_drop_generation(rounds->store, dead.id, dead.length);
+}
