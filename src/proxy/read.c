@@ -188,8 +188,11 @@ static enum request_state prime_failed(struct request *request)
 {
     enum status why = request->body->error;
     source_close(&request->body);
-    if (why == STATUS_GENERATION_CHANGED && request->resolves < RESOLVES_MAX)
-        return resolve_again(request);
+    /* What was believed is believed no more (the epoch has moved, the grant is gone): the same question gets a new answer. */
+    if ((why == STATUS_GENERATION_CHANGED || why == STATUS_DENIED) && request->resolves < RESOLVES_MAX) {
+        read_forget(request);
+        return REQUEST_RESOLVE;
+    }
     return request_fail(request, why);
 }
 
@@ -212,6 +215,9 @@ enum request_state read_prime(struct request *request)
     case SOURCE_END:
         break;
     }
+    /* The record was known, the bytes are on their way because of somebody else. */
+    if (request->result.how == CACHE_HIT && request->facts.outcome != OUTCOME_HIT && cache_read_joined(request->body))
+        request->facts.outcome = OUTCOME_COLLAPSED;
     return REQUEST_REPLY;
 }
 
