@@ -130,6 +130,9 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
  * FAILED while nothing has been sent: GENERATION_CHANGED means that resolving again is worthwhile. */
 enum source_state cache_read_prime(struct source *source);
 
+/* After a prime that answered SOURCE_DATA: whether the first bytes come from a fill that another reader began. */
+bool cache_read_joined(const struct source *source);
+
 /* How many bytes came from where so far, for Cache-Status and the access log. */
 struct cache_read_stats {
     uint64_t from_store;

@@ -469,6 +469,13 @@ enum source_state cache_read_prime(struct source *source)
     return reader_find((struct reader *) source, &found);
 }
 
+bool cache_read_joined(const struct source *source)
+{
+    assert(source->class == &reader_class);
+    const struct reader *reader = (const struct reader *) (const void *) source;
+    return reader->held != NULL && reader->held_join != NULL && !reader->held_join->began;
+}
+
 void cache_read_stats(const struct source *source, struct cache_read_stats *stats)
 {
     assert(source->class == &reader_class);
