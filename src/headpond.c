@@ -148,7 +148,7 @@ static void serve(struct instance *instance, const sigset_t *signals)
     }
 }
 
-/* Until nothing runs any more, drain_timeout, or a second signal. */
+/* Until nothing runs any more, drain_timeout, or a second signal; a third one then ends the process as it stands. */
 static void drain(struct instance *instance, const struct conf *conf, const sigset_t *signals)
 {
     atomic_store(&phase, PHASE_DRAINING);
@@ -160,8 +160,11 @@ static void drain(struct instance *instance, const struct conf *conf, const sigs
     while (!instance_idle(instance) && clock_mono_ms() < until) {
         int got = sigtimedwait(signals, NULL, &look);
         if (got == SIGTERM || got == SIGINT) {
-            log_event(STOP, "at once, on a second signal");
-            _exit(1);
+            log_event(DRAIN, "no longer, on a second signal");
+            signal(SIGTERM, SIG_DFL);
+            signal(SIGINT, SIG_DFL);
+            sigprocmask(SIG_UNBLOCK, signals, NULL);
+            return;
         }
     }
 }
@@ -193,7 +196,7 @@ static int run(const struct conf *conf)
         serve(instance, &signals);
         drain(instance, conf, &signals);
         instance_stop(&instance);
-        log_event(STOP, "all requests have ended");
+        log_event(STOP, "all that was to be written is written");
     } else {
         fprintf(stderr, "headpond: %s\n", error.ptr == NULL ? "cannot start" : error.ptr);
         code = 1;

@@ -188,7 +188,8 @@ static enum request_state prime_failed(struct request *request)
 {
     enum status why = request->body->error;
     source_close(&request->body);
-    /* What was believed is believed no more (the epoch has moved, the grant is gone): the same question gets a new answer. */
+    /* What was believed is believed no more (the epoch has moved, the grant is gone): the same question gets a new
+     * answer. */
     if ((why == STATUS_GENERATION_CHANGED || why == STATUS_DENIED) && request->resolves < RESOLVES_MAX) {
         read_forget(request);
         return REQUEST_RESOLVE;
