@@ -33,13 +33,13 @@ t_unit_test_freshness_SOURCES = t/unit/test_freshness.c t/unit/tap.h
 t_unit_test_freshness_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_flow
-t_unit_test_cache_flow_SOURCES = t/unit/test_cache_flow.c t/unit/test_cache_rig.c t/unit/test_cache_rig.h \
-	t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_flow_SOURCES = t/unit/test_cache_flow.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
+	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
 t_unit_test_cache_flow_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_flow_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_faults
-t_unit_test_cache_faults_SOURCES = t/unit/test_cache_faults.c t/unit/test_cache_rig.c t/unit/test_cache_rig.h \
-	t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_faults_SOURCES = t/unit/test_cache_faults.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
+	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
 t_unit_test_cache_faults_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_faults_LDADD = $(UNIT_LDADD)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cache_faults.c: origins that break off, lie, refuse and change; credentials that are refused beside others that are
- * not; writes that cross validations. Nobody reads a byte of two generations, nobody sees another's refusal.
+ * test_cache_faults.c: origins that break off, lie, refuse and change; credentials that are refused beside others that
+ * are not; writes that cross validations. Nobody reads a byte of two generations, nobody sees another's refusal.
  */
 #include "tap.h"
 
@@ -418,7 +418,8 @@ static void test_fence(enum cache_fence_scope scope, bool refused, int64_t fresh
     task = reader(name, 600);
     task.freshness = freshness;
     tasks_run(&task, 1);
-    ok(task_good(&task) && rig_stat("requests") <= (rig_stat("body_bytes") > 1 ? 2 : 1), "%s: costs one validation", what);
+    ok(task_good(&task) && rig_stat("requests") <= (rig_stat("body_bytes") > 1 ? 2 : 1), "%s: costs one validation",
+       what);
     ok(known_now(name, freshness), "%s: then it is known again", what);
     ok(rig_quiet(), "%s: nothing is left in flight", what);
 }
@@ -507,7 +508,8 @@ static void test_head(void)
     get = reader("head", 700);
     get.validate = true;
     tasks_run(&get, 1);
-    ok(task_good(&get) && get.tier[0] != '\0' && get.head_validated_s == learnt, "a GET's validation keeps it, and its age");
+    ok(task_good(&get) && get.tier[0] != '\0' && get.head_validated_s == learnt,
+       "a GET's validation keeps it, and its age");
     ok(rig_stat("body_bytes") <= (long long) (2 * MIB + 1), "the bytes came once");
     ok(rig_quiet(), "nothing is left in flight");
 }

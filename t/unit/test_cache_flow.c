@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cache_flow.c: many readers on three loops, one blob-origin: what they read, what the origin was asked for, and that
- * nothing is left when they have gone. Each part runs without a disk and with one.
+ * test_cache_flow.c: many readers on three loops, one blob-origin: what they read, what the origin was asked for, and
+ * that nothing is left when they have gone. Each part runs without a disk and with one.
  */
 #include "tap.h"
 
@@ -44,7 +44,8 @@ static void test_one_flight(void)
     for (unsigned i = 0; i < READERS; i++)
         tasks[i] = (struct task){.loop = i, .blob = "one", .seed = 11, .last = UINT64_MAX};
     tasks_run(tasks, READERS);
-    is_int(tasks_good(tasks, READERS), READERS, "%s: %d readers of one cold blob: every byte right", how_stored, READERS);
+    is_int(tasks_good(tasks, READERS), READERS, "%s: %d readers of one cold blob: every byte right", how_stored,
+           READERS);
     long long fetched = rig_stat("body_bytes");
     long long twice = fetched - rig_stat("distinct_bytes");
     is_int(twice, 0, "%s: fetched once (%.4f times)", how_stored, (double) fetched / (double) size);
@@ -91,7 +92,8 @@ static void test_ranges(void)
                 tasks[i].last = size - 1;
         }
         tasks_run(tasks, READERS);
-        is_int(tasks_good(tasks, READERS), READERS, "%s: random ranges, %s: every byte right", how_stored, states[round]);
+        is_int(tasks_good(tasks, READERS), READERS, "%s: random ranges, %s: every byte right", how_stored,
+               states[round]);
     }
     long long fetched = rig_stat("body_bytes");
     long long distinct = rig_stat("distinct_bytes");
@@ -173,8 +175,7 @@ static void test_short_memory(void)
     for (unsigned i = 0; i < BLOBS; i++) {
         snprintf(names[i], sizeof(names[i]), "short%u", i);
         rig_blob(names[i], 80 + i, 12 * MIB + i, NULL);
-        tasks[i] = (struct task){
-            .loop = i, .blob = names[i], .seed = 80 + i, .last = UINT64_MAX, .step = 65536};
+        tasks[i] = (struct task){.loop = i, .blob = names[i], .seed = 80 + i, .last = UINT64_MAX, .step = 65536};
     }
     mem_set_limit(limit);
     tasks_start(tasks, BLOBS);
@@ -211,7 +212,8 @@ static void test_leaving(void)
         for (unsigned i = 0; i < READERS; i++) {
             unsigned blob = (unsigned) rand() % BLOBS;
             struct task *task = &tasks[i];
-            *task = (struct task){.loop = (unsigned) rand(), .blob = names[blob], .seed = 40 + blob, .last = UINT64_MAX};
+            *task =
+                (struct task){.loop = (unsigned) rand(), .blob = names[blob], .seed = 40 + blob, .last = UINT64_MAX};
             task->first = (uint64_t) rand() % size;
             switch (rand() % 6) {
             case 0:
@@ -236,9 +238,8 @@ static void test_leaving(void)
         tasks_run(tasks, READERS);
         for (unsigned i = 0; i < READERS; i++)
             /* Generations change between the rounds only; a reader of the old one is told so or has it all. */
-            if (tasks[i].wrong_at >= 0 ||
-                (tasks[i].status != STATUS_OK && tasks[i].status != STATUS_CANCELLED &&
-                 tasks[i].status != STATUS_GENERATION_CHANGED)) {
+            if (tasks[i].wrong_at >= 0 || (tasks[i].status != STATUS_OK && tasks[i].status != STATUS_CANCELLED &&
+                                           tasks[i].status != STATUS_GENERATION_CHANGED)) {
                 wrong++;
                 task_say(&tasks[i]);
             }
@@ -275,8 +276,8 @@ static void test_edges(void)
                     .loop = f + l, .blob = blobs[b].name, .seed = 60 + b, .first = edges[f], .last = edges[l]};
             }
         tasks_run(tasks, count);
-        is_int(tasks_good(tasks, count), count, "%s: %" PRIu64 " bytes: %u ranges at the edges", how_stored, blobs[b].size,
-               count);
+        is_int(tasks_good(tasks, count), count, "%s: %" PRIu64 " bytes: %u ranges at the edges", how_stored,
+               blobs[b].size, count);
         is_int(tasks[0].length, blobs[b].size, "%s: and their length", how_stored);
     }
     struct task past = {.blob = "epast", .seed = 1, .first = 5000, .last = 6000};
@@ -325,8 +326,8 @@ static void test_fresh_zero(void)
         rig_blob("zero", 70 + round, size, NULL);
         memset(tasks, 0, READERS * sizeof(*tasks));
         for (unsigned i = 0; i < READERS; i++)
-            tasks[i] = (struct task){
-                .loop = i, .blob = "zero", .seed = 70 + round, .last = UINT64_MAX, .fresh_zero = true};
+            tasks[i] =
+                (struct task){.loop = i, .blob = "zero", .seed = 70 + round, .last = UINT64_MAX, .fresh_zero = true};
         tasks_run(tasks, READERS);
         is_int(tasks_good(tasks, READERS), READERS, "%s: freshness 0: %d readers right", how_stored, READERS);
         long long requests = rig_stat("requests");

@@ -47,7 +47,10 @@ void rig_revoke(const char *credential);
 void rig_start(unsigned disks, uint32_t block_size);
 void rig_stop(void);
 struct cache *rig_cache(void);
-struct store *rig_store(void);
+struct loop *rig_loop(unsigned loop);
+const char *rig_origin_base(void);
+/* Says so as TAP wants it, and aborts. */
+void rig_die(const char *what) __attribute__((noreturn));
 /* Runs on that loop and waits for it. */
 void rig_on_loop(unsigned loop, void (*run)(void *arg), void *arg);
 /* Until all fills, origin requests and detached things of earlier readers are gone. */
@@ -73,34 +76,34 @@ struct task {
     bool validate;
     bool conditional;
     bool only_resolve;
-    bool only_now;           /* cache_resolve_now and no more */
-    bool cancel;             /* the resolve, right after it was started */
-    bool close_at_open;      /* before the first peek */
-    bool close_in_ready;     /* at the first `ready` */
-    size_t step;             /* bytes a peek; 0: 256 KiB */
-    uint64_t close_after;    /* bytes; 0: never */
-    uint64_t hold_after;     /* bytes; stops pulling there until task_release; 0: never */
-    int64_t freshness;       /* ms; 0: as told by `fresh_zero` */
+    bool only_now;        /* cache_resolve_now and no more */
+    bool cancel;          /* the resolve, right after it was started */
+    bool close_at_open;   /* before the first peek */
+    bool close_in_ready;  /* at the first `ready` */
+    size_t step;          /* bytes a peek; 0: 256 KiB */
+    uint64_t close_after; /* bytes; 0: never */
+    uint64_t hold_after;  /* bytes; stops pulling there until task_release; 0: never */
+    int64_t freshness;    /* ms; 0: as told by `fresh_zero` */
     bool fresh_zero;
-    int64_t ttl;             /* ms; 0: 60 s */
+    int64_t ttl; /* ms; 0: 60 s */
 
     /* what became of it */
     enum task_phase phase;
     bool now; /* answered by cache_resolve_now */
     enum cache_verdict verdict;
     enum cache_how how;
-    enum status status;      /* of the resolve (FAILED), or of the reading */
-    int answer;              /* the relayed answer's status */
+    enum status status;         /* of the resolve (FAILED), or of the reading */
+    int answer;                 /* the relayed answer's status */
     char answer_text[RIG_TEXT]; /* of its body */
     char detail[RIG_TEXT];
     char etag[RIG_TEXT];
-    char tier[RIG_TEXT];     /* x-ms-access-tier */
+    char tier[RIG_TEXT]; /* x-ms-access-tier */
     int64_t head_validated_s;
     uint64_t generation;
-    uint64_t length;         /* of the blob */
-    uint64_t bytes;          /* read and right */
-    int64_t wrong_at;        /* offset of the first wrong byte, or -1 */
-    bool whole;              /* all of the range came */
+    uint64_t length;  /* of the blob */
+    uint64_t bytes;   /* read and right */
+    int64_t wrong_at; /* offset of the first wrong byte, or -1 */
+    bool whole;       /* all of the range came */
     struct cache_read_stats stats;
 
     /* its own */

@@ -16,8 +16,8 @@ static struct epochs *epochs;
 static struct epoch_key key_of(unsigned account, unsigned container, unsigned object)
 {
     return (struct epoch_key){
-        .object = hash128(&(struct {unsigned a, b, c; }){account, container, object}, 3 * sizeof(unsigned)),
-        .container = hash128(&(struct {unsigned a, b; }){account, container}, 2 * sizeof(unsigned)),
+        .object = hash128(&(struct { unsigned a, b, c; }){account, container, object}, 3 * sizeof(unsigned)),
+        .container = hash128(&(struct { unsigned a, b; }){account, container}, 2 * sizeof(unsigned)),
         .account = hash128(&account, sizeof(account)),
     };
 }
@@ -43,8 +43,8 @@ static void test_levels(void)
         epochs_raise(epochs, &key, (enum epoch_level) level);
         for (int i = 0; i < 4; i++) {
             is_int(epochs_fenced(epochs, keys[i]), touched[level][i], "%s raised: fence over %d", names[level], i);
-            is_int(epochs_stamp(epochs, keys[i]) != before[i], touched[level][i], "%s raised: stamp of %d", names[level],
-                   i);
+            is_int(epochs_stamp(epochs, keys[i]) != before[i], touched[level][i], "%s raised: stamp of %d",
+                   names[level], i);
         }
         epochs_lift(epochs, &key, (enum epoch_level) level, true);
         for (int i = 0; i < 4; i++)
@@ -88,8 +88,8 @@ static void test_lift(void)
 #define WRITES 20000
 
 static const unsigned account = 9;
-static atomic_uint value;      /* the blob at the origin */
-static atomic_uint writers;    /* still at it */
+static atomic_uint value;   /* the blob at the origin */
+static atomic_uint writers; /* still at it */
 static atomic_uint believed_wrong;
 static atomic_uint commits;
 
@@ -108,8 +108,8 @@ static void *writer(void *arg)
     return NULL;
 }
 
-/* Learns the value, commits it if the stamp stands, and believes it as long as the stamp stands: then it must be what the
- * origin has. */
+/* Learns the value, commits it if the stamp stands, and believes it as long as the stamp stands: then it must be what
+ * the origin has. */
 static void *validator(void *arg)
 {
     const struct epoch_key key = key_of(account, 1, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_grant.c: what a remembered yes covers and when it ends, and look-ups while grants are added, dropped, revoked and
- * evicted on other threads.
+ * test_grant.c: what a remembered yes covers and when it ends, and look-ups while grants are added, dropped, revoked
+ * and evicted on other threads.
  */
 #include "tap.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_object.c: from a reply's head to an object, to a record and back; and that no bytes whatever make the decoder read
- * or show what is not there.
+ * test_object.c: from a reply's head to an object, to a record and back; and that no bytes whatever make the decoder
+ * read or show what is not there.
  */
 #include "tap.h"
 
@@ -37,21 +37,29 @@ static enum status make(int status, int64_t length, const char *const *fields, b
 }
 
 /* All that a Get Blob of the reference shows. */
-#define GET_FIELDS \
-    "ETag", ETAG, "Last-Modified", MODIFIED, "Content-Type", "application/octet-stream", "Content-Encoding", "gzip", \
-        "Content-Language", "en", "Content-Disposition", "inline", "Cache-Control", "no-cache", "Accept-Ranges", "bytes", \
-        "x-ms-creation-time", MODIFIED, "x-ms-meta-Author", "someone", "x-ms-meta-empty", "", "x-ms-blob-type", \
-        "BlockBlob", "x-ms-version-id", "2023-11-14T22:13:20.0000000Z", "x-ms-is-current-version", "true", \
-        "x-ms-tag-count", "3", "x-ms-server-encrypted", "true", "x-ms-lease-status", "unlocked", "x-ms-lease-state", \
-        "available", "x-ms-copy-id", "11111111", "x-ms-copy-status", "success", "x-ms-copy-source", \
-        "https://a.blob.core.windows.net/c/b?sv=1&sig=SECRET", "x-ms-legal-hold", "false", "x-ms-owner", "$superuser"
+#define GET_FIELDS                                                                                                     \
+    "ETag", ETAG, "Last-Modified", MODIFIED, "Content-Type", "application/octet-stream", "Content-Encoding", "gzip",   \
+        "Content-Language", "en", "Content-Disposition", "inline", "Cache-Control", "no-cache", "Accept-Ranges",       \
+        "bytes", "x-ms-creation-time", MODIFIED, "x-ms-meta-Author", "someone", "x-ms-meta-empty", "",                 \
+        "x-ms-blob-type", "BlockBlob", "x-ms-version-id", "2023-11-14T22:13:20.0000000Z", "x-ms-is-current-version",   \
+        "true", "x-ms-tag-count", "3", "x-ms-server-encrypted", "true", "x-ms-lease-status", "unlocked",               \
+        "x-ms-lease-state", "available", "x-ms-copy-id", "11111111", "x-ms-copy-status", "success",                    \
+        "x-ms-copy-source", "https://a.blob.core.windows.net/c/b?sv=1&sig=SECRET", "x-ms-legal-hold", "false",         \
+        "x-ms-owner", "$superuser"
 /* Of the one reply. */
-#define REPLY_FIELDS \
-    "x-ms-request-id", "rid", "x-ms-client-request-id", "mine", "Date", MODIFIED, "x-ms-version", "2023-11-03", "Server", \
-        "Azure", "Content-Crc", "x"
+#define REPLY_FIELDS                                                                                                   \
+    "x-ms-request-id", "rid", "x-ms-client-request-id", "mine", "Date", MODIFIED, "x-ms-version", "2023-11-03",        \
+        "Server", "Azure", "Content-Crc", "x"
 
-static const char *const get_206[] = {GET_FIELDS, REPLY_FIELDS, "Content-Range", "bytes 0-0/5000000000",
-                                      "x-ms-blob-content-md5", "d2hvbGU=", "Content-MD5", "cmFuZ2U=", NULL};
+static const char *const get_206[] = {GET_FIELDS,
+                                      REPLY_FIELDS,
+                                      "Content-Range",
+                                      "bytes 0-0/5000000000",
+                                      "x-ms-blob-content-md5",
+                                      "d2hvbGU=",
+                                      "Content-MD5",
+                                      "cmFuZ2U=",
+                                      NULL};
 static const char *const get_200[] = {GET_FIELDS, REPLY_FIELDS, "Content-MD5", "d2hvbGU=", NULL};
 static const char *const head_200[] = {GET_FIELDS,
                                        REPLY_FIELDS,
@@ -108,8 +116,9 @@ static void check_common(const struct object *object, uint64_t length, const cha
     is_text(http_headers_get(&object->headers, STR("x-ms-lease-state")), "available", "%s: lease", what);
     is_text(http_headers_get(&object->headers, STR("x-ms-copy-source")), "https://a.blob.core.windows.net/c/b",
             "%s: the copy's source without its SAS", what);
-    static const char *const not_kept[] = {"x-ms-request-id", "x-ms-client-request-id", "Date", "Content-MD5",
-                                           "x-ms-blob-content-md5", "Content-Range", "x-ms-access-tier"};
+    static const char *const not_kept[] = {"x-ms-request-id", "x-ms-client-request-id", "Date",
+                                           "Content-MD5",     "x-ms-blob-content-md5",  "Content-Range",
+                                           "x-ms-access-tier"};
     for (unsigned i = 0; i < sizeof(not_kept) / sizeof(not_kept[0]); i++)
         ok(http_headers_find(&object->headers, str_from(not_kept[i])) == NULL, "%s: without %s", what, not_kept[i]);
 }
