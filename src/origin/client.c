@@ -61,8 +61,10 @@ static void log_failure(const struct origin_fetch *fetch, enum status why)
     default:
         break;
     }
+    /* libcurl's words for a break that was ours say only that. */
+    const bool ours = fetch->why != STATUS_OK || fetch->error[0] == '\0';
     log_event(ORIGIN_FAILED, "account=%s host=%s status=%s attempts=%u: %s", fetch->account, fetch->host,
-              status_name(why), fetch->attempt + 1, fetch->error[0] != '\0' ? fetch->error : status_text(why));
+              status_name(why), fetch->attempt + 1, ours ? status_text(why) : fetch->error);
 }
 
 static void fail(struct origin_fetch *fetch, enum status why)

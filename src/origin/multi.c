@@ -52,6 +52,15 @@ struct origin_multi {
 
 static void work(struct origin_multi *multi);
 
+/* It is out of the multi: what was asked of the run that ended is moot. */
+static void finish(struct origin_transfer *transfer, CURLcode result)
+{
+    transfer->running = false;
+    transfer->paused = 0;
+    transfer->todo &= TODO_DESTROY;
+    transfer->class->done(transfer, result);
+}
+
 /* Takes the ended transfers out and tells their owners. */
 static void reap(struct origin_multi *multi)
 {
@@ -65,9 +74,7 @@ static void reap(struct origin_multi *multi)
         struct origin_transfer *transfer = NULL;
         curl_easy_getinfo(easy, CURLINFO_PRIVATE, &transfer);
         curl_multi_remove_handle(multi->curl, easy); /* the message is gone with it */
-        transfer->running = false;
-        transfer->paused = 0;
-        transfer->class->done(transfer, result);
+        finish(transfer, result);
     }
 }
 
@@ -84,11 +91,9 @@ static void act(struct origin_multi *multi, curl_socket_t fd, int bits)
 
 static void take_out(struct origin_transfer *transfer)
 {
-    if (!transfer->running)
-        return;
-    curl_multi_remove_handle(transfer->multi->curl, transfer->easy);
+    if (transfer->running)
+        curl_multi_remove_handle(transfer->multi->curl, transfer->easy);
     transfer->running = false;
-    transfer->paused = 0;
 }
 
 static void resume(struct origin_transfer *transfer, unsigned directions)
@@ -102,7 +107,7 @@ static void resume(struct origin_transfer *transfer, unsigned directions)
     if (result != CURLE_OK && result != CURLE_BAD_FUNCTION_ARGUMENT) {
         /* A callback refused what libcurl had held back. That ends nothing by itself: end it here. */
         take_out(transfer);
-        transfer->class->done(transfer, result);
+        finish(transfer, result);
     }
 }
 
@@ -119,17 +124,15 @@ static void work_on(struct origin_transfer *transfer, unsigned todo)
     }
     if (todo & TODO_CANCEL) {
         take_out(transfer);
-        transfer->class->done(transfer, transfer->result);
+        finish(transfer, transfer->result);
         return;
     }
     if (todo & TODO_START) {
         assert(!transfer->running);
         transfer->paused = 0;
         transfer->running = true;
-        if (curl_multi_add_handle(transfer->multi->curl, transfer->easy) != CURLM_OK) {
-            transfer->running = false;
-            transfer->class->done(transfer, CURLE_FAILED_INIT);
-        }
+        if (curl_multi_add_handle(transfer->multi->curl, transfer->easy) != CURLM_OK)
+            finish(transfer, CURLE_FAILED_INIT);
         return;
     }
     resume(transfer, (todo & TODO_RESUME_RECV ? CURLPAUSE_RECV : 0u) | (todo & TODO_RESUME_SEND ? CURLPAUSE_SEND : 0u));
