@@ -154,11 +154,11 @@ start_headpond() {
     "$1" -c "$2" 2>"$3" &
     headpond_pid=$!
     headpond_log=$3
-    wait_for_line "$3" ' start( |$)|scheme=admin' "$headpond_pid" >/dev/null || die "headpond did not start"
+    wait_for_line "$3" ' start( |$)' "$headpond_pid" >/dev/null || die "headpond did not start"
 }
 
 headpond_address() {
-    wait_for_line "$headpond_log" " listen .*scheme=$1( |\$)" "$headpond_pid" | sed 's/.*address=\([^ ]*\).*/\1/'
+    wait_for_line "$headpond_log" " listen .*scheme=$1(:| |\$)" "$headpond_pid" | sed 's/.*address=\([^ ]*\).*/\1/'
 }
 
 # stop PID…: asks, waits, and makes sure. Only for children of this shell.
