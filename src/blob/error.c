@@ -3,7 +3,7 @@
  * codes.) */
 #include "blob/error.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -86,9 +86,18 @@ void blob_request_id(char out[BLOB_REQUEST_ID_LENGTH + 1])
         seed = (uint64_t) clock_mono_us();
     counter++;
     uint64_t a = hash_mix(seed, counter), b = hash_mix(seed ^ UINT64_C(0x5bd1e995a5a5a5a5), counter);
-    snprintf(out, BLOB_REQUEST_ID_LENGTH + 1, "%08x-%04x-%04x-%04x-%012" PRIx64, (unsigned) (a >> 32),
-             (unsigned) (a >> 16 & 0xffff), (unsigned) (a & 0xffff), (unsigned) (b >> 48),
-             b & UINT64_C(0xffffffffffff));
+    static const char hex[] = "0123456789abcdef"; /* each reply has one: no printf */
+    for (unsigned i = 0; i < BLOB_REQUEST_ID_LENGTH; i++) {
+        if (i == 8 || i == 13 || i == 18 || i == 23) {
+            out[i] = '-';
+            continue;
+        }
+        if (i == 19)
+            a = b;
+        out[i] = hex[a & 15];
+        a >>= 4;
+    }
+    out[BLOB_REQUEST_ID_LENGTH] = '\0';
 }
 
 /* Only printable ASCII goes in as it is; a request id may come from outside. */

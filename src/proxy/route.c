@@ -26,6 +26,8 @@ static const struct blob_error error_protocol = {
 
 struct routes {
     const struct conf *conf;
+    struct blob_accounts accounts;
+    struct digest nobody; /* the anonymous credential's */
     _Atomic(struct route_account *) chains[CHAINS];
     pthread_mutex_t lock; /* for adding */
     unsigned count;       /* under lock */
@@ -140,10 +142,22 @@ static const struct route_account *account_get(struct routes *routes, struct are
     return account;
 }
 
+static bool account_known(const void *arg, struct str name)
+{
+    const struct conf *conf = arg;
+    for (unsigned i = 0; i < conf->account_count; i++) {
+        if (str_eq(str_from(conf->accounts[i].name), name))
+            return true;
+    }
+    return false;
+}
+
 struct routes *routes_new(const struct conf *conf)
 {
     struct routes *routes = mem_calloc(1, sizeof *routes);
     routes->conf = conf;
+    routes->accounts = (struct blob_accounts){account_known, conf, account_known(conf, STR("*"))};
+    routes->nobody = digest_of(STR(""));
     pthread_mutex_init(&routes->lock, NULL);
     return routes;
 }
@@ -167,16 +181,6 @@ void routes_free(struct routes **routes)
     }
     pthread_mutex_destroy(&gone->lock);
     mem_free(gone);
-}
-
-static bool account_known(const void *arg, struct str name)
-{
-    const struct conf *conf = arg;
-    for (unsigned i = 0; i < conf->account_count; i++) {
-        if (str_eq(str_from(conf->accounts[i].name), name))
-            return true;
-    }
-    return false;
 }
 
 /* ---- The request's names ---- */
@@ -338,11 +342,9 @@ static struct str forwarded_target(const struct route *route, const struct http_
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,
                                        const struct sockaddr *peer, int64_t now_s, struct route *route)
 {
-    struct blob_accounts accounts = {.known = account_known, .arg = routes->conf};
-    accounts.any = account_known(routes->conf, STR("*"));
     memset(route, 0, sizeof *route);
     route->headers = (struct blob_headers){http_headers_lookup, &request->headers};
-    enum status parsed = blob_url_parse(arena, request->target, request->authority, &accounts, &route->url);
+    enum status parsed = blob_url_parse(arena, request->target, request->authority, &routes->accounts, &route->url);
     if (parsed != STATUS_OK)
         return blob_error_of(parsed);
     bool full;
@@ -367,7 +369,8 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     if (route->bypass == NULL)
         route->bypass = name_scope(route, arena, &route->cache.scope);
     if (route->bypass == NULL) {
-        route->cache.credential = digest_of(route->credential.text);
+        bool anonymous = route->credential.kind == BLOB_CREDENTIAL_ANONYMOUS;
+        route->cache.credential = anonymous ? routes->nobody : digest_of(route->credential.text);
         route->cache.target = own_target(route, arena);
     }
     return NULL;
