@@ -353,6 +353,9 @@ void h1_run(struct h1 *h1)
     } while (h1->again && !h1->dead);
     if (!h1->dead && requests > REQUESTS_PER_RUN)
         session_task(&h1->session);
+    /* From here on the exchange waits, perhaps for long, and nobody reads. */
+    if (!h1->dead && h1->exchange != NULL && conn_check(h1->session.conn) != STATUS_OK)
+        finish_broken(h1, STATUS_CLIENT_GONE);
     h1->running = false;
     if (h1->dead)
         free_h1(h1, !h1->moved);

@@ -23,6 +23,19 @@
 
 /* ---- The head ---- */
 
+/* Decimal; printf's machinery is a good part of what a small hit costs outside the kernel. */
+static char *put_number(char *to, uint64_t number)
+{
+    char digits[20];
+    size_t n = 0;
+    do
+        digits[n++] = (char) ('0' + number % 10);
+    while ((number /= 10) > 0);
+    while (n > 0)
+        *to++ = digits[--n];
+    return to;
+}
+
 static char *put(char *to, struct str text)
 {
     if (text.len > 0)
@@ -56,7 +69,9 @@ static void render_head(struct h1_exchange *exchange, const struct http_response
         size += head->headers.items[i].name.len + head->headers.items[i].value.len + 4;
 
     char *start = arena_alloc(exchange->x.arena, size);
-    char *at = start + snprintf(start, size, "HTTP/1.1 %03d ", head->status % 1000);
+    char *at = put(start, STR("HTTP/1.1 "));
+    at = put_number(at, (uint64_t) head->status);
+    at = put(at, STR(" "));
     at = put(at, reason);
     at = put(at, STR("\r\n"));
     if (date.len > 0) {
@@ -70,8 +85,11 @@ static void render_head(struct h1_exchange *exchange, const struct http_response
         at = put(at, head->headers.items[i].value);
         at = put(at, STR("\r\n"));
     }
-    if (length)
-        at += sprintf(at, "Content-Length: %lld\r\n", (long long) head->content_length);
+    if (length) {
+        at = put(at, STR("Content-Length: "));
+        at = put_number(at, (uint64_t) head->content_length);
+        at = put(at, STR("\r\n"));
+    }
     if (exchange->out == H1_OUT_CHUNKED)
         at = put(at, STR("Transfer-Encoding: chunked\r\n"));
     if (h1->last)

@@ -186,8 +186,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *
     stream->local_closed = true;
     if (stream->remote_closed)
         return 0; /* on_stream_close follows */
-    /* The reply is whole, the request is not. RFC 9113 (8.1) allows a reset with NO_ERROR, which some clients take for a
-     * failure: what is left is received and dropped, up to a bound. */
+    /* The reply is whole, the request is not. RFC 9113 (8.1) allows a reset with NO_ERROR, which some clients take for
+     * a failure: what is left is received and dropped, up to a bound. */
     if (h2->waste > H2_WASTE_MAX) {
         nghttp2_submit_rst_stream(ng, NGHTTP2_FLAG_NONE, frame->hd.stream_id, NGHTTP2_NO_ERROR);
         return 0;
@@ -315,6 +315,10 @@ static void h2_run(struct h2 *h2)
             die(h2, CONN_CUT);
         }
     } while (h2->again && !h2->dead && h2->sent < BUDGET);
+    if (!h2->dead && h2->stream_count > 0 && conn_check(h2->session.conn) != STATUS_OK) {
+        h2->end = STATUS_CLIENT_GONE;
+        die(h2, CONN_RESET);
+    }
     if (h2->sent > 0 && !h2->session.server->limits.uncounted)
         metric_add(METRIC_CLIENT_BYTES, (int64_t) h2->sent);
     if (!h2->dead) {

@@ -49,8 +49,6 @@ void h2_stream_finish(struct h2_stream *stream)
     h2->stream_count--;
     source_close(&stream->source);
     source_close(&stream->x.body);
-    if (how != STATUS_OK && !stream->remote_closed)
-        h2_body_fail(stream->body, how);
     if (stream->heard)
         server->handler.finished(server->handler.arg, &stream->x, how);
     h2_body_detach(stream->body, how == STATUS_OK ? STATUS_CANCELLED : how);

@@ -20,3 +20,7 @@ t_unit_test_h1_wire_SOURCES = t/unit/test_h1_wire.c t/unit/http_rig.c t/unit/htt
 t_unit_test_h1_wire_LDADD = $(UNIT_LDADD)
 t_unit_test_http_server_SOURCES = t/unit/test_http_server.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
 t_unit_test_http_server_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_h2_wire
+t_unit_test_h2_wire_SOURCES = t/unit/test_h2_wire.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_h2_wire_LDADD = $(UNIT_LDADD)

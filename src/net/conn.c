@@ -321,6 +321,14 @@ enum status conn_read(struct conn *conn, void *data, size_t size, size_t *got)
     return status;
 }
 
+enum status conn_check(struct conn *conn)
+{
+    if (!conn->sock.suspect)
+        return STATUS_OK;
+    conn->sock.suspect = false;
+    return sock_error(&conn->sock);
+}
+
 /* ---- A graceful end ---- */
 
 static void linger(struct conn *conn)
@@ -430,8 +438,8 @@ static void on_event(evutil_socket_t fd, short what, void *arg)
         conn->sock.ended = true;
     if (what & EV_WRITE)
         conn->sock.writable = true;
-    if ((what & EV_READ) && (what & EV_WRITE))
-        conn->sock.suspect = true; /* libevent's way to say EPOLLERR, too */
+    /* libevent's way to say EPOLLERR, too; see conn_check(). */
+    conn->sock.suspect = (what & EV_READ) && (what & EV_WRITE);
 
     conn->running = true;
     /* libevent folds an error into readable and writable. An owner that is not reading would not see it. */

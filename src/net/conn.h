@@ -66,6 +66,10 @@ void conn_close(struct conn **conn, enum conn_end end);
 /* OK with *got > 0; OK with *got == 0: the peer will send no more (it may still read); AGAIN; RESET or TLS. */
 enum status conn_read(struct conn *conn, void *data, size_t size, size_t *got) STATUS_CHECKED;
 
+/* For an owner that has read what there was and now waits for something else than this connection: RESET when an error
+ * lies behind what it read, of which no event would tell. Costs nothing unless the last event may have meant one. */
+enum status conn_check(struct conn *conn) STATUS_CHECKED;
+
 #define CONN_MAX_PIECES 48
 enum {
     CONN_MORE = 1, /* more follows in this event, then conn_flush or a write without this flag */

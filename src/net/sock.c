@@ -25,7 +25,7 @@ enum status sock_read(struct sock *sock, void *data, size_t size, size_t *got)
     }
     if (n == 0)
         sock->ended = true; /* and `readable` stays: it can be read again and again */
-    else if ((size_t) n < size && !sock->ended && !sock->suspect)
+    else if ((size_t) n < size && !sock->ended)
         sock->readable = false;
     *got = (size_t) n;
     return STATUS_OK;

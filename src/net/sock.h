@@ -19,8 +19,7 @@ struct sock {
     bool readable;
     bool writable;
     bool ended;   /* the peer has sent its last byte (it may still be unread) */
-    bool suspect; /* an error may lie behind the bytes that are there: a short read does not empty the mark, since no
-                     event would tell of the error again */
+    bool suspect; /* an error may lie behind the bytes a short read took, of which no event would tell again */
 };
 
 /* OK with *got > 0; OK with *got == 0: the peer's end; AGAIN; RESET. */

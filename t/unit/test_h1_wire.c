@@ -347,6 +347,20 @@ static void test_vanishing(void)
     strbuf_free(&many);
 }
 
+/* A request and its client's reset at once: the reset comes with the bytes and is told only once. */
+static void test_hit_and_run(void)
+{
+    unsigned requests = rig_requests();
+    unsigned gone = rig_finished(STATUS_CLIENT_GONE);
+    for (unsigned i = 0; i < 200; i++) {
+        int fd = dial();
+        say(fd, "GET /never HTTP/1.1\r\nHost: a\r\n\r\n");
+        reset(fd);
+    }
+    ok(rig_wait_connections(0), "200 clients that ask and reset at once: no connection is left");
+    is_int(rig_finished(STATUS_CLIENT_GONE) - gone, rig_requests() - requests, "and no exchange of those that began");
+}
+
 static void test_slow_reader(void)
 {
     uint64_t before = rig_pulled();
@@ -449,6 +463,7 @@ int main(void)
     test_broken_replies();
     test_half_close();
     test_vanishing();
+    test_hit_and_run();
     test_slow_reader();
     rig_stop(&rig);
 
