@@ -120,10 +120,10 @@ void log_write(enum log_event event, const char *format, ...)
     if ((int) level > atomic_load_explicit(&log_threshold, memory_order_relaxed))
         return;
     static struct metric_cell *_Atomic cells[LOG_DEBUG + 1];
-    struct metric_cell *cell = atomic_load_explicit(&cells[level], memory_order_relaxed);
+    struct metric_cell *cell = atomic_load_explicit(&cells[level], memory_order_acquire);
     if (cell == NULL) {
         cell = metric_cell(METRIC_LOG_LINES, level_names[level]);
-        atomic_store_explicit(&cells[level], cell, memory_order_relaxed);
+        atomic_store_explicit(&cells[level], cell, memory_order_release);
     }
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

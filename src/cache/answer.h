@@ -27,10 +27,10 @@ struct answer *answer_ref(struct answer *answer);
 void answer_unref(struct answer **answer);
 
 /*
- * Collects the fetch's body behind a head that has come, then closes the fetch. Takes the fetch and the caller's reference,
- * and gives the reference back through `done`, which is called once, maybe before this returns; `status` is OK, TOO_LARGE,
- * or why the body broke off. *slot points at the collector while it works and is NULL from right before `done`, so that
- * the caller always knows whether there is something to cancel.
+ * Collects the fetch's body behind a head that has come, then closes the fetch. Takes the fetch and the caller's
+ * reference, and gives the reference back through `done`, which is called once, maybe before this returns; `status` is
+ * OK, TOO_LARGE, or why the body broke off. *slot points at the collector while it works and is NULL from right before
+ * `done`, so that the caller always knows whether there is something to cancel.
  */
 struct answer_collector;
 void answer_collect(struct answer_collector **slot, struct answer **answer, struct origin_fetch **fetch,

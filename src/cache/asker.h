@@ -2,8 +2,8 @@
 /*
  * asker.h: a cache_request that outlives the exchange it came from: who asks for which blob, by which credential.
  *
- * Counted; the texts live behind it and are wiped when the last reference goes, since they hold a credential. Immutable;
- * any thread.
+ * Counted; the texts live behind it and are wiped when the last reference goes, since they hold a credential.
+ * Immutable; any thread.
  */
 #ifndef HEADPOND_CACHE_ASKER_H
 #define HEADPOND_CACHE_ASKER_H

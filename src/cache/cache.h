@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * cache.h: what the proxy asks of the cache. Two questions: cache_resolve (may this credential read this blob, and what is
- * the blob now?) and cache_read (the bytes of one generation, as a source).
+ * cache.h: what the proxy asks of the cache. Two questions: cache_resolve (may this credential read this blob, and what
+ * is the blob now?) and cache_read (the bytes of one generation, as a source).
  *
- * Ownership (decision 1): an object's inquiries run on the loop its hash names, an extent's flights on the loop that the
- * hash of object and extent names; others join by letters. What is already known (a grant, a fresh record, stored blocks)
- * is read on the asking loop, without a lock and without a letter.
+ * Ownership (decision 1): an object's inquiries run on the loop its hash names, an extent's flights on the loop that
+ * the hash of object and extent names; others join by letters. What is already known (a grant, a fresh record, stored
+ * blocks) is read on the asking loop, without a lock and without a letter.
  */
 #ifndef HEADPOND_CACHE_CACHE_H
 #define HEADPOND_CACHE_CACHE_H
@@ -41,19 +41,19 @@ void cache_loop_init(struct cache *cache, struct loop *loop);
 void cache_loop_fini(struct cache *cache, struct loop *loop);
 
 /*
- * One reader's view of one blob: which blob, at which origin, by which credential. The caller's texts must live until the
- * resolve is over and the source is closed (the exchange's arena does); the cache copies what must live longer.
+ * One reader's view of one blob: which blob, at which origin, by which credential. The caller's texts must live until
+ * the resolve is over and the source is closed (the exchange's arena does); the cache copies what must live longer.
  */
 struct cache_request {
     /* the blob */
     struct hash128 object;    /* of the account and the decoded path, and of snapshot= or versionid= */
     struct hash128 container; /* of the account and container */
     struct hash128 account_hash;
-    const char *account;      /* for metrics and log; lives as long as the process */
-    const char *origin;       /* base URL, lives as long as the process */
-    const char *ca_file;      /* or NULL; lives as long as the process */
-    struct str target;        /* what our own requests ask the origin for: "/container/blob?…" with the credential's query
-                                 parameters; secret */
+    const char *account; /* for metrics and log; lives as long as the process */
+    const char *origin;  /* base URL, lives as long as the process */
+    const char *ca_file; /* or NULL; lives as long as the process */
+    struct str target;   /* what our own requests ask the origin for: "/container/blob?…" with the credential's query
+                            parameters; secret */
     struct str authorization; /* the Authorization header's value or a NULL str; secret */
     /* the credential */
     struct digest credential; /* of the credential text; of nothing for anonymous */
@@ -70,18 +70,19 @@ enum cache_want { CACHE_WANT_GET, CACHE_WANT_HEAD };
 
 struct cache_query {
     enum cache_want want;
-    uint64_t first;       /* GET: the bytes the client is after, so that the first fill is already the right one */
-    uint64_t last;        /* inclusive; UINT64_MAX: to the end */
-    bool conditional;     /* may well end without a body (If-None-Match …): do not start with data */
-    bool validate;        /* what is known does not suffice: ask the origin in any case */
-    struct str pinned;    /* an ETag: if that is the cached generation, its freshness does not matter (pinned_reads:
-                             trust); else a NULL str */
+    uint64_t first;    /* GET: the bytes the client is after, so that the first fill is already the right one */
+    uint64_t last;     /* inclusive; UINT64_MAX: to the end */
+    bool conditional;  /* may well end without a body (If-None-Match …): do not start with data */
+    bool validate;     /* what is known does not suffice: ask the origin in any case */
+    struct str pinned; /* an ETag: if that is the cached generation, its freshness does not matter (pinned_reads:
+                          trust); else a NULL str */
 };
 
 enum cache_verdict {
     CACHE_READY,  /* yes: `generation` is the blob, serve from it */
     CACHE_ANSWER, /* the origin's own answer, for this reader alone: relay `answer` */
-    CACHE_BYPASS, /* not for a cache (no validators, copy pending, too large an answer): send the client's own request */
+    CACHE_BYPASS, /* not for a cache (no validators, copy pending, too large an answer): send the client's own request
+                   */
     CACHE_FAILED, /* the origin could not be asked: `status` */
 };
 
@@ -111,8 +112,8 @@ bool cache_resolve_now(struct cache *cache, const struct cache_request *request,
                        struct cache_result *result);
 
 struct cache_resolve;
-/* Asks the owner, and through it the origin. `done` is called once on this loop, never from inside this call; *result and
- * its references are the callee's (cache_result_fini). */
+/* Asks the owner, and through it the origin. `done` is called once on this loop, never from inside this call; *result
+ * and its references are the callee's (cache_result_fini). */
 struct cache_resolve *cache_resolve_start(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                           const struct cache_query *query,
                                           void (*done)(void *arg, struct cache_result *result), void *arg);
@@ -140,15 +141,16 @@ struct cache_read_stats {
     uint64_t from_others; /* joined a fill that was there */
 };
 void cache_read_stats(const struct source *source, struct cache_read_stats *stats);
-/* Whether all of these blocks are stored now; starts nothing. False for more than 4,096 blocks, which are not looked up. */
+/* Whether all of these blocks are stored now; starts nothing. False for more than 4,096 blocks, which are not looked
+ * up. */
 bool cache_has_all(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last);
 
 /* ---- Writes (decision 5). ---- */
 
 enum cache_fence_scope { CACHE_FENCE_OBJECT, CACHE_FENCE_CONTAINER, CACHE_FENCE_ACCOUNT, CACHE_FENCE_GRANTS };
 struct cache_fence;
-/* Nothing known of the scope is believed from now on, also after a crash. `raised` is called once on this loop when that
- * is durable, never from inside this call: forward the write then. */
+/* Nothing known of the scope is believed from now on, also after a crash. `raised` is called once on this loop when
+ * that is durable, never from inside this call: forward the write then. */
 struct cache_fence *cache_fence_raise(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                       enum cache_fence_scope scope, void (*raised)(void *arg), void *arg);
 /* The write's end: `refused` (a 4xx: nothing changed), or done or unknown. Also right before `raised` came. Empties the

@@ -6,7 +6,8 @@
 
 #include "base/mem.h"
 
-/* 64 Ki counters of 16 bytes: with a thousand writes under way, one read in sixty-five asks once more than it had to. */
+/* 64 Ki counters of 16 bytes: with a thousand writes under way, one read in sixty-five asks once more than it had to.
+ */
 #define EPOCH_SLOTS 65536
 
 struct epoch_slot {
@@ -28,10 +29,12 @@ void epochs_free(struct epochs *epochs)
     mem_free(epochs);
 }
 
-static const struct epoch_slot *slot_of(const struct epochs *epochs, const struct epoch_key *key, enum epoch_level level)
+static const struct epoch_slot *slot_of(const struct epochs *epochs, const struct epoch_key *key,
+                                        enum epoch_level level)
 {
-    const struct hash128 *hash =
-        level == EPOCH_OBJECT ? &key->object : level == EPOCH_CONTAINER ? &key->container : &key->account;
+    const struct hash128 *hash = level == EPOCH_OBJECT      ? &key->object
+                                 : level == EPOCH_CONTAINER ? &key->container
+                                                            : &key->account;
     return &epochs->slots[level][hash->hi % EPOCH_SLOTS];
 }
 

@@ -2,13 +2,13 @@
 /*
  * epoch.h: what tells an answer from before a write from one after it (decision 5).
  *
- * Objects, containers and accounts each have an epoch that goes up when a write to them is about to be forwarded and again
- * when it has ended (unless the origin refused it). A stamp is the sum of the three: every validation remembers the stamp
- * it was sent under and is believed only while the stamp still stands. While a write is between its two ends its object
- * is fenced: nothing of it is served unasked and nothing learnt of it is committed.
+ * Objects, containers and accounts each have an epoch that goes up when a write to them is about to be forwarded and
+ * again when it has ended (unless the origin refused it). A stamp is the sum of the three: every validation remembers
+ * the stamp it was sent under and is believed only while the stamp still stands. While a write is between its two ends
+ * its object is fenced: nothing of it is served unasked and nothing learnt of it is committed.
  *
- * Epochs are counters in fixed tables indexed by hash, so there is nothing to allocate, to free or to forget: two objects
- * that share a counter cost each other a validation now and then, never a wrong answer. Any thread.
+ * Epochs are counters in fixed tables indexed by hash, so there is nothing to allocate, to free or to forget: two
+ * objects that share a counter cost each other a validation now and then, never a wrong answer. Any thread.
  */
 #ifndef HEADPOND_CACHE_EPOCH_H
 #define HEADPOND_CACHE_EPOCH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fence.c: a write's passage through the cache (decision 5). Raising it makes what is known worthless at once (epoch) and
- * after a crash (tombstone); lifting it says whether the write may have changed anything.
+ * fence.c: a write's passage through the cache (decision 5). Raising it makes what is known worthless at once (epoch)
+ * and after a crash (tombstone); lifting it says whether the write may have changed anything.
  */
 #include "base/mem.h"
 #include "cache/asker.h"

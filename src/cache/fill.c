@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fill.c: a fill's life and its buffers. fill_fetch.c has its requests. Everything runs on the owner's loop but fill_take,
- * fill_poke, fill_adopt and the counting of references.
+ * fill.c: a fill's life and its buffers. fill_fetch.c has its requests. Everything runs on the owner's loop but
+ * fill_take, fill_poke, fill_adopt and the counting of references.
  */
 #include "cache/fill.h"
 
@@ -9,8 +9,8 @@
 #include "base/metric.h"
 #include "cache/flight.h"
 
-/* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and a
- * client that lost its connection often comes again at once. */
+/* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and
+ * a client that lost its connection often comes again at once. */
 #define FILL_LINGER_MS 50
 
 /* A block on its way into the store. */
@@ -31,7 +31,8 @@ static void fill_nobody_came(struct timer *timer);
 
 /* ---- Life. ---- */
 
-static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last)
+static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
+                             unsigned last)
 {
     struct fill *fill = mem_calloc(1, sizeof(*fill));
     struct epoch_key key = asker_epoch_key(&asker->request);
@@ -71,8 +72,8 @@ static void fill_set_generation(struct fill *fill, struct store_generation *gene
     flight_add(fill);
 }
 
-struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation, uint64_t extent,
-                        unsigned first, unsigned last)
+struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,
+                        uint64_t extent, unsigned first, unsigned last)
 {
     struct fill *fill = fill_new(home, asker, extent, first, last);
     fill_set_generation(fill, generation);
@@ -220,7 +221,8 @@ bool fill_covers(struct fill *fill, unsigned block)
     return false;
 }
 
-/* Frees what the store would not have and no reader will come by; the fastest has passed it. True when something went. */
+/* Frees what the store would not have and no reader will come by; the fastest has passed it. True when something went.
+ */
 static bool fill_give_up_block(struct fill *fill, uint64_t fastest)
 {
     uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
@@ -251,8 +253,8 @@ static bool fill_other_holds(const struct fill *fill)
     return false;
 }
 
-/* Memory is short and the fill holds nothing: it waits while another fill of this loop holds something, so that one of them
- * always goes on. Who has waited for long ends, rather than that the bound is left. */
+/* Memory is short and the fill holds nothing: it waits while another fill of this loop holds something, so that one of
+ * them always goes on. Who has waited for long ends, rather than that the bound is left. */
 static bool fill_queues(struct fill *fill, enum mem_pressure pressure)
 {
     if (pressure < MEM_QUEUE_FILLS || fill_buffers_held(fill) > 0 || !fill_other_holds(fill)) {
@@ -349,8 +351,8 @@ static void fill_block_whole(struct fill *fill, unsigned block)
         put->block = block;
         fill->putting++;
         fill_set_block(fill, block, FILL_BLOCK_PUTTING, buf);
-        if (store_put_block(fill->cache->config.store, fill->generation, fill->extent * STORE_EXTENT_BLOCKS + block, buf,
-                            (uint32_t) buf->size, fill->loop, &put->letter) == STATUS_OK)
+        if (store_put_block(fill->cache->config.store, fill->generation, fill->extent * STORE_EXTENT_BLOCKS + block,
+                            buf, (uint32_t) buf->size, fill->loop, &put->letter) == STATUS_OK)
             return;
         fill->putting--;
         fill_unref(&put->fill);

@@ -2,18 +2,18 @@
 /*
  * fill.h: one origin request for a run of blocks within one extent, and the buffers its bytes arrive in.
  *
- * A fill is run by the extent's owner loop. Readers on any loop hold a reference, take the buffers of its blocks and read
- * them as they grow (buf.h); they learn of progress through their join (flight.h). A whole block is put into the store and
- * leaves the fill once it can be had from there, so a fill holds few buffers whatever the run's length; a reader that comes
- * for a block which has left looks in the store, and if it is not there either (a laggard of a storeless fill) asks for a
- * fill of its own.
+ * A fill is run by the extent's owner loop. Readers on any loop hold a reference, take the buffers of its blocks and
+ * read them as they grow (buf.h); they learn of progress through their join (flight.h). A whole block is put into the
+ * store and leaves the fill once it can be had from there, so a fill holds few buffers whatever the run's length; a
+ * reader that comes for a block which has left looks in the store, and if it is not there either (a laggard of a
+ * storeless fill) asks for a fill of its own.
  *
- * Bytes are pinned to one generation (If-Match, and the reply's ETag, range and length are checked). The one exception is
- * an *opening* fill: the first request for an unknown blob, whose reply tells the generation; it waits with its first bytes
- * until the object's owner has adopted it.
+ * Bytes are pinned to one generation (If-Match, and the reply's ETag, range and length are checked). The one exception
+ * is an *opening* fill: the first request for an unknown blob, whose reply tells the generation; it waits with its
+ * first bytes until the object's owner has adopted it.
  *
- * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it. When the last reader has left, the
- * block under way is finished and the rest is not fetched.
+ * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it. When the last reader has left,
+ * the block under way is finished and the rest is not fetched.
  */
 #ifndef HEADPOND_CACHE_FILL_H
 #define HEADPOND_CACHE_FILL_H
@@ -28,20 +28,22 @@
 #include "cache/context.h"
 
 #define FILL_WINDOW 8
-/* While memory is easy, all of an extent, so that what nobody stores need not be fetched again for a slower reader; else: */
+/* While memory is easy, all of an extent, so that what nobody stores need not be fetched again for a slower reader;
+ * else: */
 #define FILL_BUFFERS 8
 
 /* How an opening went; made on the fill's loop, read on the object's owner. */
 struct fill_opening {
-    struct letter letter;  /* delivered on `home` once, with the fields below filled in */
+    struct letter letter; /* delivered on `home` once, with the fields below filled in */
     struct loop *home;
-    struct fill *fill;     /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
-    struct answer *answer; /* the reply's head (the body, too, unless it is the blob's), or NULL when there was no reply */
-    enum status status;    /* why there was none */
+    struct fill *fill; /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
+    struct answer
+        *answer;        /* the reply's head (the body, too, unless it is the blob's), or NULL when there was no reply */
+    enum status status; /* why there was none */
 };
 
 enum fill_block_state {
-    FILL_BLOCK_COMING,  /* not begun */
+    FILL_BLOCK_COMING, /* not begun */
     FILL_BLOCK_FILLING,
     FILL_BLOCK_PUTTING, /* whole, on its way into the store */
     FILL_BLOCK_WHOLE,   /* whole, and the store would not have it: in memory while somebody may want it */
@@ -60,7 +62,7 @@ struct fill {
     pthread_mutex_t lock; /* over buffers and states; held for a few instructions */
     struct buf *buffers[STORE_EXTENT_BLOCKS];
     uint8_t states[STORE_EXTENT_BLOCKS];
-    atomic_int ended;  /* STATUS_AGAIN while it runs; OK: nothing more will come; else why it failed */
+    atomic_int ended;   /* STATUS_AGAIN while it runs; OK: nothing more will come; else why it failed */
     atomic_bool paused; /* waits for a reader to move on: poke it */
     atomic_bool poked;
     struct letter poke;
@@ -73,10 +75,10 @@ struct fill {
     struct list joins;     /* flight.c */
     struct list parked;    /* flight.c: joins that an opening must let know whether it is what they want */
     struct store_generation *generation; /* NULL until adopted */
-    struct asker *asker;   /* whose credential is in use */
-    uint64_t position; /* next byte of the blob to arrive */
-    uint64_t end;      /* exclusive */
-    uint64_t stamp;    /* epoch it was begun under: blocks are stored only while that stands */
+    struct asker *asker;                 /* whose credential is in use */
+    uint64_t position;                   /* next byte of the blob to arrive */
+    uint64_t end;                        /* exclusive */
+    uint64_t stamp;                      /* epoch it was begun under: blocks are stored only while that stands */
     struct origin_fetch *fetch;
     struct source *body;
     struct answer_collector *collector;
@@ -90,8 +92,8 @@ struct fill {
 };
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
-struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation, uint64_t extent,
-                        unsigned first, unsigned last);
+struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,
+                        uint64_t extent, unsigned first, unsigned last);
 /* The same for a blob that nobody knows yet; `opening` must live until it is delivered. */
 void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last,
                struct fill_opening *opening);
@@ -102,8 +104,8 @@ void fill_adopt(struct fill **fill, struct store_generation *generation);
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **fill);
 
-/* The buffer of a block (number within the extent), counted: OK. AGAIN: not begun yet. NOT_FOUND: it has left or will not
- * come. Else why the fill failed. Any thread. */
+/* The buffer of a block (number within the extent), counted: OK. AGAIN: not begun yet. NOT_FOUND: it has left or will
+ * not come. Else why the fill failed. Any thread. */
 enum status fill_take(struct fill *fill, unsigned block, struct buf **buf) STATUS_CHECKED;
 
 /* A reader has moved on: goes on with a paused fill. Any thread. */

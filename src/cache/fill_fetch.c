@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fill_fetch.c: a fill's requests: what is asked, whether the reply is what was asked for, and what happens when it breaks.
+ * fill_fetch.c: a fill's requests: what is asked, whether the reply is what was asked for, and what happens when it
+ * breaks.
  *
- * Failures before the reply's head were tried again by the origin client. What breaks behind the head is tried again here,
- * from the byte where it broke, pinned; each byte of progress gives all attempts back. A refused credential is replaced by
- * that of another reader. Another generation ends the fill, and nothing known of the object is believed any more.
+ * Failures before the reply's head were tried again by the origin client. What breaks behind the head is tried again
+ * here, from the byte where it broke, pinned; each byte of progress gives all attempts back. A refused credential is
+ * replaced by that of another reader. Another generation ends the fill, and nothing known of the object is believed any
+ * more.
  */
 #include "base/log.h"
 #include "base/mem.h"

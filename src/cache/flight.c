@@ -126,7 +126,8 @@ static void join_tie(struct join *join, bool may_park)
             list_add_tail(&opening->parked, &join->node);
             return;
         }
-        join->fill = fill_start(home, join->asker, join->generation, join->extent, join->first, flight_run_end(home, join));
+        join->fill =
+            fill_start(home, join->asker, join->generation, join->extent, join->first, flight_run_end(home, join));
         join->began = true;
     }
     if (join->fill != NULL) {
@@ -183,8 +184,9 @@ static void join_gone(struct letter *letter)
     mem_free(join);
 }
 
-struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *asker, struct store_generation *generation,
-                         uint64_t extent, unsigned first, unsigned last, void (*news)(void *arg), void *arg)
+struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *asker,
+                         struct store_generation *generation, uint64_t extent, unsigned first, unsigned last,
+                         void (*news)(void *arg), void *arg)
 {
     struct join *join = mem_calloc(1, sizeof(*join));
     join->cache = cache;

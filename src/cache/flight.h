@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * flight.h: how a reader gets blocks that are not in the store: it asks the extent's owner, who lets it join a fill that is
- * under way or begins one. Because only the owner begins fills of an extent, no byte is fetched twice at the same time (I3).
+ * flight.h: how a reader gets blocks that are not in the store: it asks the extent's owner, who lets it join a fill
+ * that is under way or begins one. Because only the owner begins fills of an extent, no byte is fetched twice at the
+ * same time (I3).
  *
  * A join is the tie between one reader (on its loop) and one fill (on the owner's). The reader makes it, learns through
  * `wake` that it was tied or that there is news, publishes how far it is, and leaves it. The letters of one join:
@@ -38,8 +39,8 @@ struct join {
     bool began;        /* the fill was begun for this reader */
 
     /* both */
-    atomic_bool waiting;                /* the reader wants a wake at the next news */
-    atomic_uint_fast64_t position;      /* of the blob, bytes: how far the reader is */
+    atomic_bool waiting;           /* the reader wants a wake at the next news */
+    atomic_uint_fast64_t position; /* of the blob, bytes: how far the reader is */
 
     /* the owner's */
     struct list node;
@@ -51,8 +52,9 @@ struct join {
 };
 
 /* Asks for blocks first..last of an extent. `news` is called on the reader's loop, never from inside these calls. */
-struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *asker, struct store_generation *generation,
-                         uint64_t extent, unsigned first, unsigned last, void (*news)(void *arg), void *arg);
+struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *asker,
+                         struct store_generation *generation, uint64_t extent, unsigned first, unsigned last,
+                         void (*news)(void *arg), void *arg);
 /* Says that the reader will wait for more than `have` bytes of `block`. False: there already is news, look again. */
 bool flight_wait(struct join *join, unsigned block, size_t have);
 /* Publishes the reader's position and lets a paused fill go on. */
@@ -71,7 +73,8 @@ struct asker *flight_other_asker(struct fill *fill, const struct asker *refused)
 struct asker *flight_live_asker(struct fill *fill);
 void flight_add(struct fill *fill);    /* into the table: the generation is known */
 void flight_remove(struct fill *fill); /* also when it is not in it */
-/* The opening's generation is known, or none will come: those who waited for that are tied (or dropped, at the loop's end). */
+/* The opening's generation is known, or none will come: those who waited for that are tied (or dropped, at the loop's
+ * end). */
 void flight_unpark(struct fill *fill, bool tie);
 
 #endif

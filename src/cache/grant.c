@@ -18,7 +18,7 @@ struct grant {
     struct hash128 scope;
     enum grant_operation operation;
     uint64_t stamp;
-    int64_t until_ms; /* monotonic */
+    int64_t until_ms;  /* monotonic */
     int64_t expires_s; /* wall clock: the credential's own end */
 };
 
@@ -90,14 +90,15 @@ bool grants_allow(struct grants *grants, const struct cache_request *request, en
     _Atomic(struct grant *) *set = set_of(grants, request);
     for (unsigned way = 0; way < GRANT_WAYS; way++) {
         const struct grant *grant = atomic_load_explicit(&set[way], memory_order_acquire);
-        if (grant != NULL && (grant->operation == GRANT_GET || operation == GRANT_HEAD) && grant_is_for(grant, request) &&
-            grant_holds(grants, grant, request))
+        if (grant != NULL && (grant->operation == GRANT_GET || operation == GRANT_HEAD) &&
+            grant_is_for(grant, request) && grant_holds(grants, grant, request))
             return true;
     }
     return false;
 }
 
-void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation, uint64_t stamp)
+void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
+                uint64_t stamp)
 {
     if (request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * grant.h: the origin's yes, remembered: (credential, exact scope, operation), decision 7. Only a yes is kept; a refusal
- * belongs to the reader who got it.
+ * grant.h: the origin's yes, remembered: (credential, exact scope, operation), decision 7. Only a yes is kept; a
+ * refusal belongs to the reader who got it.
  *
  * A set-associative table of a fixed number of places, read on every loop without a lock (RCU); a full set gives up its
- * oldest grant, which costs a probe. A grant ends with its TTL, with its credential's own expiry, and when the grants of
- * its account are revoked (a container's ACL changed). Look-ups on RCU-registered threads only; changes on any of them.
+ * oldest grant, which costs a probe. A grant ends with its TTL, with its credential's own expiry, and when the grants
+ * of its account are revoked (a container's ACL changed). Look-ups on RCU-registered threads only; changes on any of
+ * them.
  */
 #ifndef HEADPOND_CACHE_GRANT_H
 #define HEADPOND_CACHE_GRANT_H
@@ -29,7 +30,8 @@ bool grants_allow(struct grants *grants, const struct cache_request *request, en
 
 /* Take this before a probe is sent, and hand it to grants_add: a revocation in between makes the yes void. */
 uint64_t grants_stamp(struct grants *grants, const struct cache_request *request);
-void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation, uint64_t stamp);
+void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
+                uint64_t stamp);
 /* The origin has said no to a credential that we thought was allowed. */
 void grants_drop(struct grants *grants, const struct cache_request *request);
 /* All of the account's, and those of probes under way. */

@@ -90,13 +90,14 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
 {
     const struct cache_request *request = &resolve->asker->request;
 
-    if (atomic_load(&resolve->cancelled) || cache_resolve_now(home->cache, request, &resolve->query, &resolve->result)) {
+    if (atomic_load(&resolve->cancelled) ||
+        cache_resolve_now(home->cache, request, &resolve->query, &resolve->result)) {
         resolve->result.how = CACHE_COLLAPSED; /* another's answer came in the meantime */
         resolve_answer(resolve);
         return;
     }
-    resolve->granted = grants_allow(home->cache->grants, request,
-                                    resolve->query.want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET);
+    resolve->granted =
+        grants_allow(home->cache->grants, request, resolve->query.want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET);
     struct inquiry *inquiry = inquiry_get(home, request->object);
     LIST_FOR_EACH(node, &inquiry->probes)
     {
@@ -106,7 +107,8 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
             return;
         }
     }
-    struct probe *probe = probe_start(home, resolve->asker, probe_kind_for(inquiry, resolve), &resolve->query, inquiry_probed);
+    struct probe *probe =
+        probe_start(home, resolve->asker, probe_kind_for(inquiry, resolve), &resolve->query, inquiry_probed);
     probe->inquiry = inquiry;
     probe->number = ++inquiry->sent;
     list_add_tail(&inquiry->probes, &probe->node);
@@ -115,8 +117,8 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
 
 /* ---- What a probe has learnt. ---- */
 
-/* The generation that the object describes: the one that is known if it is that, with the record brought up to date, else a
- * new one. Takes the object. */
+/* The generation that the object describes: the one that is known if it is that, with the record brought up to date,
+ * else a new one. Takes the object. */
 static struct store_generation *generation_for(struct cache *cache, struct hash128 name, struct object *object,
                                                struct str record)
 {
@@ -157,8 +159,8 @@ static bool known_is_believed(const struct probe *probe)
            !epochs_fenced(probe->cache->epochs, &key);
 }
 
-/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of. Else it is kept as
- * never validated, so that readers during a long write share one generation, and each byte comes once. */
+/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of. Else it is
+ * kept as never validated, so that readers during a long write share one generation, and each byte comes once. */
 static void inquiry_commit(struct probe *probe, struct store_generation *generation)
 {
     struct store *store = probe->cache->config.store;
@@ -169,7 +171,8 @@ static void inquiry_commit(struct probe *probe, struct store_generation *generat
     if (!probe_overtaken(probe)) {
         probe->inquiry->committed = probe->number;
         store_object_set(store, generation, group, probe->sent_s, probe->stamp);
-        /* A container's or account's write may have begun on another loop in between; its tombstone may be before us. */
+        /* A container's or account's write may have begun on another loop in between; its tombstone may be before us.
+         */
         if (probe_overtaken(probe))
             store_object_set(store, generation, group, 0, probe->stamp);
     } else if (!known_is_believed(probe)) {
@@ -190,8 +193,8 @@ static struct store_generation *inquiry_learn(struct probe *probe, const char **
     *known = store_object_find(cache->config.store, request->object, &view);
     if (*known)
         before = view.generation->decoded;
-    enum status status = object_from_reply(&probe->answer->shown.head, probe->kind == PROBE_HEAD, probe->sent_s, before,
-                                           &object);
+    enum status status =
+        object_from_reply(&probe->answer->shown.head, probe->kind == PROBE_HEAD, probe->sent_s, before, &object);
     if (status == STATUS_OK)
         status = object_encode(object, &record);
     if (status == STATUS_OK) {
@@ -257,8 +260,8 @@ static void inquiry_no(struct probe *probe)
             continue;
         }
         answer_ref(probe->answer);
-        resolve->result = (struct cache_result){
-            .verdict = CACHE_ANSWER, .how = CACHE_MISS, .answer = &probe->answer->shown};
+        resolve->result =
+            (struct cache_result){.verdict = CACHE_ANSWER, .how = CACHE_MISS, .answer = &probe->answer->shown};
         resolve_answer(resolve);
     }
     LIST_FOR_EACH_SAFE(node, &others)

@@ -6,11 +6,11 @@
  * under way if that probe's outcome will be good for it, else it starts one:
  *
  *   - a probe of the same credential answers everything, its refusal included;
- *   - a probe of another credential answers only what is known of the blob, and only to those who already have a grant of
- *     their own; if it is refused they ask for themselves: nobody sees another's error.
+ *   - a probe of another credential answers only what is known of the blob, and only to those who already have a grant
+ * of their own; if it is refused they ask for themselves: nobody sees another's error.
  *
- * A probe counts for those who came before it or while its answer is fresh enough for them, and for nobody once the epoch
- * it was sent under has passed.
+ * A probe counts for those who came before it or while its answer is fresh enough for them, and for nobody once the
+ * epoch it was sent under has passed.
  */
 #ifndef HEADPOND_CACHE_INQUIRY_H
 #define HEADPOND_CACHE_INQUIRY_H
@@ -21,7 +21,7 @@
 struct cache_resolve {
     struct letter letter; /* to the owner, and back */
     struct cache *cache;
-    struct loop *loop;    /* the asking one */
+    struct loop *loop; /* the asking one */
     struct asker *asker;
     struct cache_query query;
     atomic_bool cancelled;

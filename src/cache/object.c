@@ -61,8 +61,8 @@ static void keep_headers(struct object *object, const struct http_response *repl
     }
 }
 
-/* The whole blob's MD5 is Content-MD5 on a whole reply and x-ms-blob-content-md5 on a ranged one, where Content-MD5 would be
- * the range's. */
+/* The whole blob's MD5 is Content-MD5 on a whole reply and x-ms-blob-content-md5 on a ranged one, where Content-MD5
+ * would be the range's. */
 static void keep_md5(struct object *object, const struct http_response *reply)
 {
     struct str md5 = http_headers_get(&reply->headers, STR("x-ms-blob-content-md5"));

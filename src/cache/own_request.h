@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * own_request.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one pinned
- * x-ms-version, no response overrides (decision 6), the asker's credential, nothing else of the asker's request.
+ * own_request.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one
+ * pinned x-ms-version, no response overrides (decision 6), the asker's credential, nothing else of the asker's request.
  */
 #ifndef HEADPOND_CACHE_OWN_REQUEST_H
 #define HEADPOND_CACHE_OWN_REQUEST_H

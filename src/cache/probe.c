@@ -17,8 +17,8 @@ static void probe_end(struct probe *probe, enum probe_outcome outcome, struct an
     probe->done(probe);
 }
 
-/* A 416 says that the credential may read, not what the blob is: for an empty blob ask without a range; else the reader's
- * range lay past the end and a range that cannot miss tells the length. */
+/* A 416 says that the credential may read, not what the blob is: for an empty blob ask without a range; else the
+ * reader's range lay past the end and a range that cannot miss tells the length. */
 static bool probe_ask_otherwise(struct probe *probe, const struct http_response *head)
 {
     struct content_range range;
@@ -141,8 +141,8 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     probe->done = done;
     probe->extent = first / STORE_EXTENT_BLOCKS;
     probe->first = (unsigned) (first % STORE_EXTENT_BLOCKS);
-    probe->last = last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1
-                                                             : (unsigned) (last % STORE_EXTENT_BLOCKS);
+    probe->last =
+        last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1 : (unsigned) (last % STORE_EXTENT_BLOCKS);
     probe_send(probe);
     return probe;
 }

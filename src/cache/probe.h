@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe.h: one request to the origin that says whether a credential may read a blob and what the blob is now: both in one
- * trip (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed.
+ * probe.h: one request to the origin that says whether a credential may read a blob and what the blob is now: both in
+ * one trip (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed.
  *
  * Owner's loop only; an opening's reply comes from the extent's owner by letter.
  */
@@ -19,9 +19,9 @@ enum probe_kind {
 };
 
 enum probe_outcome {
-    PROBE_YES,     /* allowed, and `reply` describes the blob */
-    PROBE_NO,      /* `answer` is the origin's word to this credential */
-    PROBE_FAILED,  /* no answer: `status` */
+    PROBE_YES,    /* allowed, and `reply` describes the blob */
+    PROBE_NO,     /* `answer` is the origin's word to this credential */
+    PROBE_FAILED, /* no answer: `status` */
 };
 
 struct probe {
@@ -34,11 +34,11 @@ struct probe {
     struct cache_loop *home;
     struct asker *asker;
     enum probe_kind kind;
-    uint64_t stamp;       /* the epoch it was sent under */
-    bool fenced;          /* a write was under way then */
+    uint64_t stamp; /* the epoch it was sent under */
+    bool fenced;    /* a write was under way then */
     uint64_t grant_stamp;
-    int64_t sent_s;       /* wall clock */
-    int64_t sent_ms;      /* monotonic */
+    int64_t sent_s;  /* wall clock */
+    int64_t sent_ms; /* monotonic */
 
     struct origin_fetch *fetch;
     struct answer_collector *collector;

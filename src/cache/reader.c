@@ -2,10 +2,10 @@
 /*
  * reader.c: the bytes of one generation as a source: block by block from where each can be had.
  *
- * For the block at hand, in this order: a buffer already held (a fill's, growing, or one loaded from the disk); the fill
- * that this reader has joined; the store, without waiting; the store, by its I/O threads; and if the block is nowhere, a
- * join of the extent's flight. A block may move from one place to the next under the reader's feet: then it is looked for
- * again, a bounded number of times.
+ * For the block at hand, in this order: a buffer already held (a fill's, growing, or one loaded from the disk); the
+ * fill that this reader has joined; the store, without waiting; the store, by its I/O threads; and if the block is
+ * nowhere, a join of the extent's flight. A block may move from one place to the next under the reader's feet: then it
+ * is looked for again, a bounded number of times.
  */
 #include <assert.h>
 
@@ -39,7 +39,7 @@ struct reader {
     uint64_t position; /* next byte to show */
     uint64_t last;     /* inclusive */
     bool plain;
-    bool due;          /* the consumer waits for `ready` */
+    bool due; /* the consumer waits for `ready` */
 
     struct buf *held;
     uint64_t held_block;
@@ -137,9 +137,9 @@ static void reader_join(struct reader *reader, uint64_t block)
     if (reader->asker == NULL)
         reader->asker = asker_new(reader->request);
 
-    struct join *join =
-        flight_join(reader->cache, reader->loop, reader->asker, reader->generation, extent,
-                    (unsigned) (block % STORE_EXTENT_BLOCKS), (unsigned) (end % STORE_EXTENT_BLOCKS), reader_news, reader);
+    struct join *join = flight_join(reader->cache, reader->loop, reader->asker, reader->generation, extent,
+                                    (unsigned) (block % STORE_EXTENT_BLOCKS), (unsigned) (end % STORE_EXTENT_BLOCKS),
+                                    reader_news, reader);
     unsigned place = reader->join_count++;
     while (place > 0 && join_first_block(reader->joins[place - 1]) > block) {
         reader->joins[place] = reader->joins[place - 1];
@@ -250,8 +250,8 @@ static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
     return LOOK_WAIT;
 }
 
-/* In a stored block whose successor is missing: joins that one's flight now, and not when the consumer gets there. The fill
- * that brought this block would take its reader for gone. */
+/* In a stored block whose successor is missing: joins that one's flight now, and not when the consumer gets there. The
+ * fill that brought this block would take its reader for gone. */
 static void reader_look_beyond(struct reader *reader, uint64_t block)
 {
     if (reader->ahead > block + 1)
@@ -376,15 +376,16 @@ static enum source_state reader_peek(struct source *source, struct source_view *
             return state;
         if (found == LOOK_SHOW_HELD) {
             size_t there = buf_filled(reader->held) - reader_offset(reader);
-            show_piece(reader, view, reader->held->data + reader_offset(reader), there < max ? there : max, SHOWN_BUFFER);
+            show_piece(reader, view, reader->held->data + reader_offset(reader), there < max ? there : max,
+                       SHOWN_BUFFER);
             return SOURCE_DATA;
         }
         uint64_t block = reader_block(reader);
         struct iovec piece;
         uint32_t room = reader_block_length(reader, block) - reader_offset(reader);
-        enum status status = store_peek_block(reader->cache->config.store, reader->generation->id, block,
-                                              reader_offset(reader), max < room ? (uint32_t) max : room, reader->plain,
-                                              &piece);
+        enum status status =
+            store_peek_block(reader->cache->config.store, reader->generation->id, block, reader_offset(reader),
+                             max < room ? (uint32_t) max : room, reader->plain, &piece);
         if (status == STATUS_OK) {
             show_piece(reader, view, piece.iov_base, piece.iov_len, SHOWN_STORE);
             return SOURCE_DATA;

@@ -4,10 +4,10 @@
  * protocols fill this small face; nothing above asks which one it is.
  *
  * Life: the protocol parses a head, makes an exchange and calls handler->request (or handler->refused when the head is
- * malformed but can still be answered). The handler answers exactly once with http_reply() or http_abort(), at any later
- * time, on the same loop. handler->finished is the last call for each exchange, whatever happened (all sent, client gone,
- * aborted); it never comes from inside http_reply/http_abort, and after it the exchange and its arena are gone. When the
- * client goes away before the answer, finished comes at once and the handler must forget the exchange.
+ * malformed but can still be answered). The handler answers exactly once with http_reply() or http_abort(), at any
+ * later time, on the same loop. handler->finished is the last call for each exchange, whatever happened (all sent,
+ * client gone, aborted); it never comes from inside http_reply/http_abort, and after it the exchange and its arena are
+ * gone. When the client goes away before the answer, finished comes at once and the handler must forget the exchange.
  */
 #ifndef HEADPOND_HTTP_EXCHANGE_H
 #define HEADPOND_HTTP_EXCHANGE_H

@@ -46,16 +46,16 @@ struct http_request {
     enum http_version version;
     bool tls;
     struct str method_text;
-    struct str target;    /* as sent: "/path?query"; "*" for OPTIONS; absolute-form is reduced to this */
-    struct str authority; /* Host or :authority, as sent, with its port */
+    struct str target;           /* as sent: "/path?query"; "*" for OPTIONS; absolute-form is reduced to this */
+    struct str authority;        /* Host or :authority, as sent, with its port */
     struct http_headers headers; /* without Host and without Content-Length */
-    int64_t content_length; /* bytes; 0: no body; HTTP_LENGTH_UNKNOWN */
+    int64_t content_length;      /* bytes; 0: no body; HTTP_LENGTH_UNKNOWN */
 };
 
 struct http_response {
     int status;
     struct http_headers headers; /* without Content-Length */
-    int64_t content_length; /* bytes, also for a HEAD's answer; HTTP_LENGTH_UNKNOWN */
+    int64_t content_length;      /* bytes, also for a HEAD's answer; HTTP_LENGTH_UNKNOWN */
 };
 
 /* Adds without copying. */
@@ -64,8 +64,8 @@ void http_headers_add(struct http_headers *headers, struct str name, struct str 
 const struct http_header *http_headers_find(const struct http_headers *headers, struct str name);
 /* Its value, or a NULL str. */
 struct str http_headers_get(const struct http_headers *headers, struct str name);
-/* The value of the nth (from 0) of that name, or a NULL str; `headers` is a struct http_headers. The shape that blob/ wants,
- * which does not know this floor's types. */
+/* The value of the nth (from 0) of that name, or a NULL str; `headers` is a struct http_headers. The shape that blob/
+ * wants, which does not know this floor's types. */
 struct str http_headers_lookup(const void *headers, struct str name, unsigned nth);
 /* All of that name; returns how many went. */
 unsigned http_headers_remove(struct http_headers *headers, struct str name);

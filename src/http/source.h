@@ -3,8 +3,8 @@
  * source.h: the one face of everything a body is pulled from: an origin's reply, a peer's, a flight, the store, a
  * request's body, a piece of memory.
  *
- * The consumer pulls: source_peek() shows bytes that are there, source_consume() takes some of them. Nothing is buffered
- * for a consumer that does not pull, which is how a slow reader pushes back on whoever produces.
+ * The consumer pulls: source_peek() shows bytes that are there, source_consume() takes some of them. Nothing is
+ * buffered for a consumer that does not pull, which is how a slow reader pushes back on whoever produces.
  *
  *   - A source lives on one loop: made, pulled and closed there.
  *   - source_peek answers SOURCE_DATA with one or more pieces; they are good until source_consume, which must follow in
