@@ -59,9 +59,7 @@ static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, u
     if (slot >= slots->high || length == 0) {
         good = false;
     } else if (location & LOCATION_PACKED) {
-        uint32_t size = entry_packed_size(length), offset = location_offset(location);
-        good = offset >= ENTRY_PAGE && offset <= slots->stride && size <= slots->stride - offset &&
-               segment_claim(slots, slot, size);
+        good = segment_claim(slots, slot, location_offset(location), entry_packed_size(length));
     } else if (slots->state[slot] == SLOT_FREE) {
         slots_settle(slots, slot, leaf, number);
         good = true;

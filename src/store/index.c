@@ -28,8 +28,8 @@ struct index {
     uint8_t *row; /* where an object's row is put together */
 };
 
-/* Object row, little-endian: group (16), generation, length, validated_s, sequence, record. */
-#define OBJECT_FIXED 48
+/* Object row, little-endian: group (16), generation, length, validated_s, sequence, place, record. */
+#define OBJECT_FIXED 56
 #define OBJECT_VALIDATED_AT 32
 /* Extent row: object (16), length, bitmap of blocks (2), zero (6), a location each. */
 #define EXTENT_FIXED 32
@@ -199,6 +199,7 @@ void index_put_object(struct index *index, const struct index_object *object)
     store64(row + 24, object->length);
     store64(row + OBJECT_VALIDATED_AT, (uint64_t) object->validated_s);
     store64(row + 40, object->sequence);
+    store64(row + 48, object->place);
     if (object->record.len > 0)
         memcpy(row + OBJECT_FIXED, object->record.ptr, object->record.len);
     put(index, DB_OBJECTS, key, sizeof key, row, OBJECT_FIXED + object->record.len);
@@ -347,6 +348,7 @@ static bool object_row(void *context, const uint8_t *key, const MDB_val *value)
                                   .length = load64(row + 24),
                                   .validated_s = (int64_t) load64(row + OBJECT_VALIDATED_AT),
                                   .sequence = load64(row + 40),
+                                  .place = load64(row + 48),
                                   .record = {(const char *) row + OBJECT_FIXED, value->mv_size - OBJECT_FIXED}};
     scan_objects->each(scan_objects->arg, &object);
     return true;

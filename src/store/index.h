@@ -35,6 +35,7 @@ struct index_object {
     uint64_t length; /* of the blob */
     int64_t validated_s;
     uint64_t sequence;
+    uint64_t place; /* of the record's entry, as LOCATION_STORED; 0: none */
     struct str record;
 };
 

@@ -16,6 +16,7 @@ libheadpond_a_SOURCES += \
 	src/store/peek.c \
 	src/store/rcu.h \
 	src/store/reclaim.c src/store/reclaim.h \
+	src/store/record.c src/store/record.h \
 	src/store/recover.c src/store/recover.h \
 	src/store/round.c src/store/round.h \
 	src/store/segment.c src/store/segment.h \

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "store/generation.h"
+#include "store/location.h"
 #include "store/rcu.h"
 
 #define LOCKS 64
@@ -31,10 +32,13 @@ struct object_node {
     _Atomic(struct object_state *) state; /* NULL: forgotten, or not loaded yet */
     atomic_bool dirty;
     atomic_bool used;
-    bool invalidated; /* under the lock: a tombstone came while nothing was known */
-    bool dead;        /* under the lock: forgotten for space, its row is to be deleted */
-    struct list link; /* under list_lock */
-    size_t cost;      /* under list_lock */
+    bool invalidated;           /* under the lock: a tombstone came while nothing was known */
+    bool dead;                  /* under the lock: forgotten for space, its row is to be deleted */
+    _Atomic uint64_t record_at; /* where a record of it lies; changed under the lock */
+    uint64_t record_sum;        /* under the lock: which one */
+    uint32_t record_length;     /* bytes of it; changed under the lock before record_at */
+    struct list link;           /* under list_lock */
+    size_t cost;                /* under list_lock */
 };
 
 struct objects {
@@ -287,6 +291,12 @@ void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, 
     }
 }
 
+static struct objects_place node_place(const struct object_node *node)
+{
+    uint64_t location = atomic_load(&((struct object_node *) (uintptr_t) node)->record_at);
+    return (struct objects_place){location, location == 0 ? 0 : node->record_length};
+}
+
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
 {
     enum objects_change change = OBJECTS_NOTHING;
@@ -300,10 +310,12 @@ enum objects_change objects_take(struct objects *objects, struct hash128 object,
         struct object_state *state = atomic_load(&node->state);
         if (state != NULL) {
             *row = (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
-                                        state->sequence};
+                                        state->sequence, node_place(node)};
             change = OBJECTS_WRITE;
         } else {
             change = node->invalidated ? OBJECTS_INVALIDATE : OBJECTS_DELETE;
+            row->place = node_place(node);
+            atomic_store(&node->record_at, 0);
         }
     }
     pthread_mutex_unlock(lock);
@@ -328,6 +340,84 @@ void objects_settled(struct objects *objects, struct hash128 object)
     pthread_mutex_unlock(lock);
 }
 
+static uint64_t record_sum(const struct store_generation *generation)
+{
+    return hash64(generation->record.ptr, generation->record.len, generation->id);
+}
+
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group)
+{
+    struct store_generation *generation = NULL;
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, object);
+    struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
+    if (state != NULL && (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
+        generation = store_generation_ref(state->generation);
+        *group = node->group;
+    }
+    pthread_mutex_unlock(lock);
+    return generation;
+}
+
+struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,
+                                        uint64_t location)
+{
+    struct objects_place dead = {location, (uint32_t) generation->record.len};
+    pthread_mutex_t *lock = lock_of(objects, generation->object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, generation->object);
+    if (node != NULL && atomic_load(&node->state) != NULL) {
+        dead = node_place(node);
+        node->record_length = (uint32_t) generation->record.len;
+        node->record_sum = record_sum(generation);
+        atomic_store(&node->record_at, location);
+    }
+    pthread_mutex_unlock(lock);
+    return dead;
+}
+
+bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to, bool *dirty)
+{
+    *dirty = false;
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, object);
+    bool moved = node != NULL && location_same(atomic_load(&node->record_at), from);
+    if (moved) {
+        atomic_store(&node->record_at, to);
+        *dirty = node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    return moved;
+}
+
+struct objects_place objects_record_place(struct objects *objects, struct hash128 object)
+{
+    struct objects_place place = {0, 0};
+    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = node_find(objects, object);
+    if (node != NULL)
+        place = node_place(node);
+    pthread_mutex_unlock(lock);
+    return place;
+}
+
+void objects_record_each(struct objects *objects,
+                         void (*each)(void *arg, struct hash128 object, struct objects_place place), void *arg)
+{
+    struct cds_lfht_iter iter;
+    struct object_node *node;
+    RCU_SEEN(objects->table);
+    RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
+    {
+        struct objects_place place = objects_record_place(objects, node->object);
+        if (place.location != 0)
+            each(arg, node->object, place);
+    }
+}
+
 /* Under the lock: whether what the index says is news. A tombstone that came first counts for it. */
 static bool load_accepts(const struct object_node *node, uint64_t generation)
 {
@@ -338,7 +428,7 @@ static bool load_accepts(const struct object_node *node, uint64_t generation)
 }
 
 bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                  int64_t validated_s, uint64_t sequence, bool rewrite)
+                  int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite)
 {
     bool dirty = false;
     pthread_mutex_t *lock = lock_of(objects, (*generation)->object);
@@ -350,6 +440,11 @@ bool objects_load(struct objects *objects, struct store_generation **generation,
         node->group = group;
         node->invalidated = false;
         node_replace(objects, node, state_new(*generation, invalidated ? 0 : validated_s, 0, sequence));
+        if (place != 0) {
+            node->record_length = (uint32_t) (*generation)->record.len;
+            node->record_sum = record_sum(*generation);
+            atomic_store(&node->record_at, place);
+        }
         dirty = (rewrite || invalidated) && node_dirty(node);
     }
     pthread_mutex_unlock(lock);

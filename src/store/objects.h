@@ -50,11 +50,17 @@ bool objects_over_budget(const struct objects *objects);
 
 /* What the index thread must write for an object. */
 enum objects_change { OBJECTS_NOTHING, OBJECTS_WRITE, OBJECTS_DELETE, OBJECTS_INVALIDATE };
+/* Where a record lies on a disk; location 0: nowhere. */
+struct objects_place {
+    uint64_t location;
+    uint32_t length;
+};
 struct objects_row {
     struct store_generation *generation; /* counted, the caller's; only for WRITE */
     struct hash128 group;
     int64_t validated_s;
     uint64_t sequence;
+    struct objects_place place; /* of its record; for DELETE: nothing points at it any more */
 };
 /* Takes the object off the dirty list and says how it is now. Index thread. */
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row);
@@ -63,13 +69,28 @@ bool objects_retake(struct objects *objects, struct hash128 object);
 /* The index now agrees with what objects_take said: a node that holds nothing may go. Index thread. */
 void objects_settled(struct objects *objects, struct hash128 object);
 
-/* From the index: ignored when something newer is known. Consumes *generation. `rewrite`: the row is not as it should
- * be. `dirty` as above. Index thread. */
+/* From the index: ignored when something newer is known. Consumes *generation. `place`: where its record lies, or 0.
+ * `rewrite`: the row is not as it should be. `dirty` as above. Index thread. */
 bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                  int64_t validated_s, uint64_t sequence, bool rewrite);
+                  int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite);
 /* The object's row is to be deleted, unless the object is known. `dirty` as above. Index thread. */
 bool objects_expunge(struct objects *objects, struct hash128 object);
 /* The id of the object's current generation, or 0. */
 uint64_t objects_current(struct objects *objects, struct hash128 object);
+
+/* ---- Where records lie on the disks: record.h. ---- */
+
+/* The current generation, counted, if its record lies nowhere yet; else NULL. */
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group);
+/* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
+ * or the new place when the object has gone. */
+struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,
+                                        uint64_t location);
+/* It lies at `to` instead of `from`; 0: nowhere. false: it did not lie at `from`. `dirty` as above. Any RCU thread. */
+bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to, bool *dirty);
+struct objects_place objects_record_place(struct objects *objects, struct hash128 object);
+/* Every record that lies somewhere. */
+void objects_record_each(struct objects *objects,
+                         void (*each)(void *arg, struct hash128 object, struct objects_place place), void *arg);
 
 #endif

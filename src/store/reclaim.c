@@ -11,6 +11,7 @@
 #include "store/block.h"
 #include "store/io.h"
 #include "store/location.h"
+#include "store/record.h"
 #include "store/segment.h"
 #include "store/transfer.h"
 
@@ -49,8 +50,12 @@ static void entry_seen(void *arg, const struct entry *entry, uint32_t offset, co
     struct disk *disk = emptying->disk;
     if (!hash128_eq(entry->store, disk->id) || entry->incarnation != disk->incarnation)
         return;
+    uint64_t from = location_packed(disk->number, disk->incarnation, emptying->slot, offset);
     if (entry->kind == ENTRY_BLOCK)
-        entry_out(emptying, entry, location_packed(disk->number, disk->incarnation, emptying->slot, offset), body);
+        entry_out(emptying, entry, from, body);
+    else if (entry->kind == ENTRY_RECORD)
+        emptying->kept += record_out(disk, entry, from, body,
+                                     emptying->kept + entry_packed_size(entry->length) <= emptying->keep_max);
 }
 
 static void leaf_lost(void *arg, struct leaf *leaf)
@@ -100,6 +105,7 @@ static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
         log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",
                   disk->path, slot, live);
     directory_each(disk->store->directory, leaf_lost, &emptying);
+    record_lost(disk, slot);
 }
 
 /* Takes one victim out of the directory: its slot, or SLOT_NONE. */

@@ -12,6 +12,7 @@
 #include "store/generation.h"
 #include "store/index.h"
 #include "store/objects.h"
+#include "store/record.h"
 #include "store/segment.h"
 #include "store/volume.h"
 
@@ -91,8 +92,13 @@ static void object_each(void *arg, const struct index_object *object)
     bool stale = !home || group_newer(recover, object);
     struct store_generation *generation =
         generation_make(object->generation, object->object, object->length, object->record, decoded);
+    uint32_t length = (uint32_t) object->record.len;
+    uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) recover->disk->number << 56;
+    bool claimed = home && record_claim(recover->disk, place, length);
     bool dirty = objects_load(store->objects, &generation, object->group, stale ? 0 : validated_s, object->sequence,
-                              !home || (stale && validated_s != 0));
+                              claimed ? place : 0, !claimed || (stale && validated_s != 0));
+    if (claimed && !location_same(objects_record_place(store->objects, object->object).location, place))
+        record_dead(store, place, length);
     if (dirty)
         commit_dirty_object(store->commit, object->object);
     if (!home)

@@ -12,6 +12,7 @@
 #include "store/index.h"
 #include "store/inside.h"
 #include "store/objects.h"
+#include "store/record.h"
 #include "store/volume.h"
 
 /* Dead generations dropped, and objects forgotten for a tight index, between two rounds. */
@@ -29,6 +30,7 @@ struct rounds {
     struct names settling; /* struct hash128: groups whose rows go after the next full round */
     struct names settled;  /* those it is true of */
     struct names strays;   /* struct stray */
+    struct names unlogged; /* struct hash128: written in a short round, their records are not on a disk yet */
     unsigned keys;         /* in the open transactions */
     uint64_t opening;      /* as last written */
 };
@@ -47,6 +49,7 @@ void rounds_free(struct rounds *rounds)
     names_free(&rounds->settling);
     names_free(&rounds->settled);
     names_free(&rounds->strays);
+    names_free(&rounds->unlogged);
     mem_free(rounds);
 }
 
@@ -158,6 +161,7 @@ static void write_object(struct rounds *rounds, struct hash128 hash)
                                                                  .length = generation->length,
                                                                  .validated_s = row.validated_s,
                                                                  .sequence = row.sequence,
+                                                                 .place = row.place.location & LOCATION_STORED,
                                                                  .record = generation->record});
         } else if (change == OBJECTS_DELETE) {
             index_delete_object(disk->index, hash);
@@ -165,6 +169,8 @@ static void write_object(struct rounds *rounds, struct hash128 hash)
             index_invalidate_object(disk->index, hash);
         }
     }
+    if (change == OBJECTS_DELETE)
+        record_dead(rounds->store, row.place.location, row.place.length);
     store_generation_unref(&row.generation);
     if (change != OBJECTS_NOTHING)
         key_written(rounds);
@@ -284,11 +290,30 @@ static void settle_objects(struct rounds *rounds, const struct names *objects)
         objects_settled(rounds->store->objects, hashes[i]);
 }
 
-void rounds_run(struct rounds *rounds, struct round *round)
+/* A full round brings the records of what changed to the disks, before it syncs them; a short one leaves that to it. */
+static void log_records(struct rounds *rounds, struct round *round)
 {
     const struct hash128 *objects = round->objects.items;
+    if (!round->full) {
+        for (size_t i = 0; i < round->objects.count; i++)
+            *(struct hash128 *) names_add(&rounds->unlogged, sizeof *objects) = objects[i];
+        return;
+    }
+    for (size_t i = 0; i < round->objects.count; i++)
+        (void) record_log(rounds->store, objects[i]);
+    const struct hash128 *unlogged = rounds->unlogged.items;
+    for (size_t i = 0; i < rounds->unlogged.count; i++)
+        if (record_log(rounds->store, unlogged[i]) && objects_retake(rounds->store->objects, unlogged[i]))
+            *(struct hash128 *) names_add(&round->objects, sizeof *unlogged) = unlogged[i];
+    names_free(&rounds->unlogged);
+}
+
+void rounds_run(struct rounds *rounds, struct round *round)
+{
     const struct round_group *groups = round->groups.items;
     uint64_t mark = atomic_load(&rounds->store->next_id);
+    log_records(rounds, round);
+    const struct hash128 *objects = round->objects.items;
     if (round->full) {
         take_extents(rounds, &round->extents);
         sync_data(rounds);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * round.h: what one round of the index thread writes: changed objects, extents and groups, from memory into the indexes of
- * all disks, in transactions of at most INDEX_TXN_KEYS, the data files synced before the rows that speak of them.
+ * round.h: what one round of the index thread writes: changed objects, extents and groups, from memory into the indexes
+ * of all disks, in transactions of at most INDEX_TXN_KEYS, the data files synced before the rows that speak of them.
  *
  * Index thread only; online, offline while it waits for a disk.
  */

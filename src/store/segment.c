@@ -75,8 +75,10 @@ void segment_dead(struct slots *slots, uint32_t slot, uint32_t size)
     segment_sort(slots, slot);
 }
 
-bool segment_claim(struct slots *slots, uint32_t slot, uint32_t size)
+bool segment_claim(struct slots *slots, uint32_t slot, uint32_t offset, uint32_t size)
 {
+    if (slot >= slots->high || offset < ENTRY_PAGE || offset > slots->stride || size > slots->stride - offset)
+        return false;
     if (slots->state[slot] == SLOT_FREE) {
         slots->state[slot] = SLOT_SEGMENT;
         slots->owner[slot] = 0;

@@ -25,8 +25,8 @@ bool segment_reserve(struct slots *slots, uint32_t size, bool spare, uint32_t *s
 void segment_written(struct slots *slots, uint32_t slot);
 /* An entry of that size is not pointed at any more. */
 void segment_dead(struct slots *slots, uint32_t slot, uint32_t size);
-/* An entry of that size is known from the index: makes the slot a sealed segment. false: it is something else. */
-bool segment_claim(struct slots *slots, uint32_t slot, uint32_t size);
+/* An entry of that size is known from the index: makes the slot a sealed segment. false: it cannot be there. */
+bool segment_claim(struct slots *slots, uint32_t slot, uint32_t offset, uint32_t size);
 /* After loading: sorts out the sparse ones. */
 void segment_sort(struct slots *slots, uint32_t slot);
 uint32_t segment_live(const struct slots *slots, uint32_t slot);

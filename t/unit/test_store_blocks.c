@@ -5,6 +5,8 @@
  */
 #include <sys/mman.h>
 
+#include "store/entry.h"
+#include "store/segment.h"
 #include "store_fixture.h"
 #include "tap.h"
 
@@ -276,6 +278,68 @@ static void test_restart(const char *path)
     fixture_close(store);
 }
 
+/* ---- Records as entries. ---- */
+
+struct records {
+    unsigned first, count;
+    bool seen[100];
+};
+
+static void record_seen(void *arg, const struct entry *entry, uint32_t offset, const uint8_t *body)
+{
+    struct records *records = arg;
+    (void) offset;
+    for (unsigned i = 0; entry->kind == ENTRY_RECORD && i < records->count; i++) {
+        char text[64];
+        int size = snprintf(text, sizeof text, "record of %u", records->first + i);
+        if (hash128_eq(entry->object, fixture_hash(records->first + i)) && entry->length == (uint32_t) size &&
+            entry_checksum(body, entry->length) == entry->checksum && memcmp(body, text, (size_t) size) == 0)
+            records->seen[i] = true;
+    }
+}
+
+/* What a rebuild would find: every known object's record, however often its segment was emptied. */
+static void test_records(const char *path)
+{
+    enum { BLOBS = 3000, LENGTH = 40 * KIB, STRIDE = BLOCK + ENTRY_PAGE };
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct records records = {.first = 300000, .count = 100};
+    for (unsigned i = 0; i < records.count; i++) {
+        struct store_generation *generation = fixture_object(store, records.first + i, 10, 1);
+        store_generation_unref(&generation);
+    }
+    fixture_flush(store);
+    for (unsigned i = 0; i < BLOBS; i++) {
+        struct store_generation *generation = fixture_object(store, 310000 + i, LENGTH, 1);
+        fixture_put(store, generation, 310000 + i, 0);
+        store_generation_unref(&generation);
+        settle();
+    }
+    fixture_flush(store);
+    fixture_flush(store);
+    fixture_close(store);
+    char name[4200];
+    snprintf(name, sizeof name, "%s/data-000000", path);
+    int fd = open(name, O_RDONLY);
+    uint8_t *slot = mem_alloc(STRIDE);
+    for (off_t at = 0; pread(fd, slot, STRIDE, at) == STRIDE; at += STRIDE) {
+        struct entry first;
+        if (entry_decode(slot, &first) == STATUS_OK && first.kind == ENTRY_SEGMENT)
+            segment_walk(slot, STRIDE, record_seen, &records);
+    }
+    close(fd);
+    mem_free(slot);
+    unsigned there = 0;
+    for (unsigned i = 0; i < records.count; i++)
+        there += records.seen[i];
+    is_int(there, records.count, "every object's record lies on the disk as an entry");
+    store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_view view;
+    ok(store_object_find(store, fixture_hash(records.first), &view) && view.validated_s == 1, "and in the index");
+    store_generation_unref(&view.generation);
+    fixture_close(store);
+}
+
 static void test_no_disks(void)
 {
     struct store *store = fixture_open(NULL, 0, BLOCK, NULL);
@@ -328,6 +392,9 @@ int main(void)
     fixture_remove(path);
     path = fixture_directory();
     test_segments(path);
+    fixture_remove(path);
+    path = fixture_directory();
+    test_records(path);
     fixture_remove(path);
     test_no_disks();
     fixture_stop();

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * record.h: object records as entries on the disk, packed in segments like short blocks.
+ *
+ * The index holds every record as well, and that copy is the one a start reads; the entry is there for the day the
+ * index is lost. So an entry that cannot be written or kept is no loss: it is written again with a later round.
+ */
+#ifndef HEADPOND_STORE_RECORD_H
+#define HEADPOND_STORE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "store/entry.h"
+
+struct disk;
+struct store;
+
+/* Writes the object's record if it does not lie on the disk yet; true: it does now, and its row must say where. Index
+ * thread, online; offline while it writes. */
+bool record_log(struct store *store, struct hash128 object);
+/* The bytes at that place are not pointed at any more. Online, since the object let go of them. */
+void record_dead(struct store *store, uint64_t location, uint32_t length);
+/* A segment is emptied: moves the record if it is live and `keep`, else forgets where it lies. Returns the bytes it
+ * took elsewhere. I/O thread. */
+uint32_t record_out(struct disk *disk, const struct entry *entry, uint64_t from, const uint8_t *body, bool keep);
+/* Forgets every place in that slot, whose entries cannot be read. I/O thread. */
+void record_lost(struct disk *disk, uint32_t slot);
+/* A place read from the index: counts it as live. false: it cannot be. Index thread, while loading. */
+bool record_claim(struct disk *disk, uint64_t location, uint32_t length);
+
+#endif
