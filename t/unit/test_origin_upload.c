@@ -212,6 +212,11 @@ static void answer_early(struct conn *conn)
         rig_wait(server_gate(conn->server)); /* until the test is done */
 }
 
+static void nothing(void *arg)
+{
+    (void) arg;
+}
+
 static void refused(const char *what, struct early early, int status, const char *body, bool endless, int64_t length)
 {
     struct made made;
@@ -230,6 +235,8 @@ static void refused(const char *what, struct early early, int status, const char
     ok(probe_wait_head(&probe), "%s: answered while the %s", what,
        endless ? "body is going up" : "client says nothing");
     is_int(probe.status, status, "with %d", status);
+    for (unsigned i = 0; i < 20; i++)
+        rig_call(nothing, NULL); /* what the head has set off is over */
     if (early.rest != NULL)
         sem_post(server_gate(server));
     ok(probe_wait_end(&probe), "to the end");
