@@ -3,7 +3,10 @@
  * bypass.c: the states of a request that goes to the origin as the client made it: reads that are not for the cache,
  * and every write, which is fenced first.
  */
+#include "proxy/proxy_status.h"
 #include "proxy/request.h"
+
+#define HOPS_MAX 8
 
 static void on_raised(void *arg)
 {
@@ -36,9 +39,30 @@ static void on_head(void *arg, const struct http_response *head, enum status why
     request_run(request, REQUEST_RELAY);
 }
 
+/* How many of us it has passed. An origin that leads back here would otherwise be asked for ever; sidecar, pool and
+ * another region's pool make three. */
+static unsigned hops(const struct http_headers *headers)
+{
+    unsigned count = 0;
+    struct str via;
+    for (unsigned n = 0; (via = http_headers_lookup(headers, STR("Via"), n)).ptr != NULL; n++) {
+        while (via.ptr != NULL) {
+            struct str entry = str_trim(str_split(via, ',', &via));
+            count += str_ends(entry, STR(" headpond"));
+        }
+    }
+    return count;
+}
+
 enum request_state bypass_forward(struct request *request)
 {
     read_forget(request);
+    if (hops(&request->x->request.headers) >= HOPS_MAX) {
+        invalidation_lift(&request->invalidation, true);
+        request->error = &BLOB_ERROR_LOOP;
+        request->proxy_status = PROXY_STATUS_LOOP;
+        return REQUEST_REFUSE;
+    }
     request->forward =
         forward_start(request->home, request->x, &request->route, &request->invalidation, on_head, request);
     return REQUEST_WAIT;

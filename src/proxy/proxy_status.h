@@ -10,5 +10,6 @@ const char *proxy_status_of(enum status status);
 /* The client's request was malformed or out of bounds; or was refused by a rule of ours. */
 #define PROXY_STATUS_BAD_REQUEST "http_request_error"
 #define PROXY_STATUS_DENIED "http_request_denied"
+#define PROXY_STATUS_LOOP "proxy_loop_detected"
 
 #endif

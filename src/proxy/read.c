@@ -194,6 +194,7 @@ static enum request_state prime_failed(struct request *request)
         read_forget(request);
         return REQUEST_RESOLVE;
     }
+    request->facts.outcome = OUTCOME_MISS_UNSTORED;
     return request_fail(request, why);
 }
 
