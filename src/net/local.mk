@@ -14,3 +14,9 @@ t_unit_test_mailbox_SOURCES = t/unit/test_mailbox.c t/unit/tap.h
 t_unit_test_mailbox_LDADD = $(UNIT_LDADD)
 t_unit_test_loop_SOURCES = t/unit/test_loop.c t/unit/tap.h
 t_unit_test_loop_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_listener t/unit/test_tls
+t_unit_test_listener_SOURCES = t/unit/test_listener.c t/unit/tap.h
+t_unit_test_listener_LDADD = $(UNIT_LDADD)
+t_unit_test_tls_SOURCES = t/unit/test_tls.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_tls_LDADD = $(UNIT_LDADD)

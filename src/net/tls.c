@@ -15,7 +15,9 @@
 
 #include "base/mem.h"
 
-/* TLS 1.2; the suites of TLS 1.3 are OpenSSL's defaults, all of them good. */
+/* The same order in both: AES-128 first, a third cheaper than AES-256 and as far out of reach; ChaCha20 where the
+ * client prefers it for want of AES instructions. */
+#define TLS13_SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define TLS12_CIPHERS                                                                                                  \
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
@@ -124,6 +126,7 @@ static void set_protocol(SSL_CTX *context, const struct tls_options *options)
 {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(context, TLS12_CIPHERS);
+    SSL_CTX_set_ciphersuites(context, TLS13_SUITES);
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context,

@@ -189,6 +189,7 @@ enum status tls_stream_write(struct tls_stream *stream, const struct iovec *piec
     unsigned i = 0;
     size_t offset = 0;
     *taken = 0;
+    ERR_clear_error();
     while (stream->out->bytes < limit) {
         while (i < count && offset == pieces[i].iov_len) {
             i++;
@@ -198,7 +199,6 @@ enum status tls_stream_write(struct tls_stream *stream, const struct iovec *piec
             break;
         struct iovec record = next_record(pieces, count, i, offset, scratch);
         size_t written = 0;
-        ERR_clear_error();
         int result = SSL_write_ex(stream->ssl, record.iov_base, record.iov_len, &written);
         if (result != 1) {
             failure(stream, result);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_listener.c: addresses, ports that are shared and ports that are taken, and accepting within bounds. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "net/listener.h"
+#include "net/loop.h"
+#include "tap.h"
+
+static void test_addresses(void)
+{
+    static const struct {
+        const char *text;
+        enum status status;
+        const char *shown;
+    } rows[] = {
+        {"127.0.0.1:8080", STATUS_OK, "127.0.0.1:8080"},
+        {"0.0.0.0:0", STATUS_OK, "0.0.0.0:0"},
+        {"[::1]:443", STATUS_OK, "[::1]:443"},
+        {"[::]:65535", STATUS_OK, "[::]:65535"},
+        {"localhost:80", STATUS_OK, NULL},
+        {"127.0.0.1", STATUS_INVALID, NULL},
+        {":80", STATUS_INVALID, NULL},
+        {"127.0.0.1:", STATUS_INVALID, NULL},
+        {"127.0.0.1:65536", STATUS_INVALID, NULL},
+        {"127.0.0.1:-1", STATUS_INVALID, NULL},
+        {"127.0.0.1:80x", STATUS_INVALID, NULL},
+        {"::1:80", STATUS_INVALID, NULL},
+        {"[::1:80", STATUS_INVALID, NULL},
+        {"", STATUS_INVALID, NULL},
+        {"256.1.1.1.invalid:80", STATUS_RESOLVE, NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct sockaddr_storage address;
+        socklen_t length;
+        struct strbuf error = {0};
+        enum status status = listener_parse(rows[i].text, &address, &length, &error);
+        is_str(status_name(status), status_name(rows[i].status), "\"%s\"", rows[i].text);
+        char shown[64] = "";
+        if (status == STATUS_OK)
+            listener_format((struct sockaddr *) &address, shown, sizeof shown);
+        else
+            ok(error.len > 0 && strstr(error.ptr, rows[i].text) != NULL, "and the line names it: %s", error.ptr);
+        if (rows[i].shown != NULL)
+            is_str(shown, rows[i].shown, "and is shown again");
+        strbuf_free(&error);
+    }
+}
+
+static void test_binding(void)
+{
+    struct strbuf error = {0};
+    int fds[3];
+    unsigned port = 0;
+    is_int(listener_bind("127.0.0.1:0", 3, fds, &port, &error), STATUS_OK, "three sockets on a free port");
+    ok(port > 0, "which is told");
+    for (unsigned i = 0; i < 3; i++) {
+        struct sockaddr_in bound;
+        socklen_t length = sizeof bound;
+        getsockname(fds[i], (struct sockaddr *) &bound, &length);
+        is_int(ntohs(bound.sin_port), port, "socket %u has it", i);
+    }
+    char address[64];
+    snprintf(address, sizeof address, "127.0.0.1:%u", port);
+    int more[2];
+    unsigned same;
+    is_int(listener_bind(address, 2, more, &same, &error), STATUS_INVALID, "a port that is taken is refused");
+    ok(error.len > 0 && strstr(error.ptr, address) != NULL && strstr(error.ptr, "another process") != NULL,
+       "with advice: %s", error.ptr);
+    for (unsigned i = 0; i < 3; i++)
+        close(fds[i]);
+    error.len = 0;
+    is_int(listener_bind(address, 2, more, &same, &error), STATUS_OK, "and free again when it is free");
+    is_int(same, port, "the port that was asked for");
+    close(more[0]);
+    close(more[1]);
+    error.len = 0;
+    is_int(listener_bind("192.0.2.1:0", 1, more, &same, &error), STATUS_INVALID, "an address this machine has not");
+    strbuf_free(&error);
+}
+
+/* ---- Accepting ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static unsigned accepted;
+static int held[64];
+static bool flag_ok = true;
+static struct listener_budget budget = {.max = 5};
+static struct listener *listener;
+static int listening;
+
+static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
+{
+    (void) arg;
+    pthread_mutex_lock(&lock);
+    if (peer->sa_family != AF_INET || length != sizeof(struct sockaddr_in))
+        flag_ok = false;
+    held[accepted++] = fd;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static bool wait_accepted(unsigned count)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    pthread_mutex_lock(&lock);
+    int failed = 0;
+    while (accepted < count && failed == 0)
+        failed = pthread_cond_timedwait(&changed, &lock, &until);
+    bool reached = accepted == count;
+    pthread_mutex_unlock(&lock);
+    return reached;
+}
+
+static void init(struct loop *loop, void *arg)
+{
+    (void) arg;
+    listener = listener_open(loop, listening, &budget, on_accept, NULL);
+}
+
+static void fini(struct loop *loop, void *arg)
+{
+    (void) loop;
+    (void) arg;
+    listener_close(&listener);
+}
+
+static int dial(unsigned port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0)
+        diag("connect: %s", strerror(errno));
+    return fd;
+}
+
+static void test_accepting(void)
+{
+    struct strbuf error = {0};
+    unsigned port;
+    is_int(listener_bind("127.0.0.1:0", 1, &listening, &port, &error), STATUS_OK, "a listener");
+    struct loop *loop = loop_new(0);
+    int clients[10];
+    for (unsigned i = 0; i < 8; i++)
+        clients[i] = dial(port); /* into the queue: nobody accepts yet */
+    loop_start(loop, init, fini, NULL);
+    ok(wait_accepted(5), "max_connections are accepted");
+    for (unsigned i = 0; i < 2; i++)
+        listener_gone(&budget);
+    ok(wait_accepted(7), "and others when some have gone");
+    ok(flag_ok, "with the peer's address");
+    for (unsigned i = 0; i < 3; i++)
+        listener_gone(&budget);
+    ok(wait_accepted(8), "until all are in");
+
+    /* No descriptors: a client is turned away at once, and later ones are served. */
+    for (unsigned i = 0; i < 8; i++)
+        listener_gone(&budget);
+    clients[8] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval patience = {10, 0};
+    setsockopt(clients[8], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    struct rlimit limit;
+    struct rlimit few;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    few = limit;
+    few.rlim_cur = 200;
+    setrlimit(RLIMIT_NOFILE, &few);
+    int filling[200];
+    unsigned filled = 0;
+    while ((filling[filled] = dup(clients[8])) >= 0)
+        filled++;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    char byte;
+    is_int(connect(clients[8], (struct sockaddr *) &to, sizeof to), 0, "a client while there is no descriptor left");
+    ssize_t n = recv(clients[8], &byte, 1, 0);
+    ok(n == 0 || (n < 0 && errno == ECONNRESET), "is turned away at once");
+    for (unsigned i = 0; i < filled; i++)
+        close(filling[i]);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    clients[9] = dial(port);
+    ok(wait_accepted(9), "and accepting goes on");
+
+    loop_stop(loop);
+    loop_join(loop);
+    loop_free(loop);
+    for (unsigned i = 0; i < accepted; i++)
+        close(held[i]);
+    for (unsigned i = 0; i < 10; i++)
+        close(clients[i]);
+    strbuf_free(&error);
+}
+
+int main(void)
+{
+    test_addresses();
+    test_binding();
+    test_accepting();
+    return done_testing();
+}
