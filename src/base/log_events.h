@@ -24,6 +24,7 @@
     X(STORE_REFUSED, LOG_ERROR, "store-refused") \
     X(STORE_RESET, LOG_WARN, "store-reset") \
     X(STORE_IO, LOG_ERROR, "store-io") \
+    X(STORE_FULL, LOG_WARN, "store-full") \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt") \
     X(MEMORY, LOG_WARN, "memory") \
     X(DEBUG, LOG_DEBUG, "debug")

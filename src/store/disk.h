@@ -43,6 +43,7 @@ struct disk {
     atomic_bool loaded;       /* the index has been read: slots are known */
     atomic_bool broken;       /* the index cannot be written any more: nothing is put */
     atomic_bool index_tight;  /* the index is nearly full: nothing more is packed until objects have gone */
+    int64_t full_logged_ms;   /* index thread */
     atomic_bool no_nowait;    /* the file system refuses RWF_NOWAIT */
     atomic_uint write_errors; /* in a row */
     /* The queues; under `mutex`. */

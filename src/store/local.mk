@@ -44,3 +44,7 @@ t_unit_test_store_faults_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_store_race
 t_unit_test_store_race_SOURCES = t/unit/test_store_race.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_race_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_bounds
+t_unit_test_store_bounds_SOURCES = t/unit/test_store_bounds.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_bounds_LDADD = $(UNIT_LDADD)

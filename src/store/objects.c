@@ -45,6 +45,7 @@ struct objects {
     struct cds_lfht *table;
     size_t budget;
     atomic_size_t bytes;
+    atomic_size_t count; /* with a state */
     pthread_mutex_t list_lock;
     struct list list; /* those with a state, oldest first */
     struct {
@@ -60,6 +61,7 @@ struct objects *objects_new(size_t budget)
         mem_die("cds_lfht_new");
     objects->budget = budget;
     atomic_init(&objects->bytes, 0);
+    atomic_init(&objects->count, 0);
     pthread_mutex_init(&objects->list_lock, NULL);
     list_init(&objects->list);
     for (unsigned i = 0; i < LOCKS; i++)
@@ -123,9 +125,11 @@ static void node_account(struct objects *objects, struct object_node *node, cons
     pthread_mutex_lock(&objects->list_lock);
     if (cost > 0 && node->cost == 0) {
         list_add_tail(&objects->list, &node->link);
+        atomic_fetch_add_explicit(&objects->count, 1, memory_order_relaxed);
         metric_add(METRIC_STORE_OBJECTS, 1);
     } else if (cost == 0 && node->cost > 0) {
         list_remove(&node->link);
+        atomic_fetch_sub_explicit(&objects->count, 1, memory_order_relaxed);
         metric_add(METRIC_STORE_OBJECTS, -1);
     }
     size_t before = node->cost;
@@ -254,6 +258,11 @@ bool objects_over_budget(const struct objects *objects)
 {
     return atomic_load_explicit(&((struct objects *) (uintptr_t) objects)->bytes, memory_order_relaxed) >
            objects->budget;
+}
+
+size_t objects_count(const struct objects *objects)
+{
+    return atomic_load_explicit(&((struct objects *) (uintptr_t) objects)->count, memory_order_relaxed);
 }
 
 /* Only this thread takes nodes out of the table, so what it sees stays. */

@@ -47,6 +47,7 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
 /* Forgets the longest unused until the budget is kept, at least `least` of them. Index thread. */
 void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, void *arg);
 bool objects_over_budget(const struct objects *objects);
+size_t objects_count(const struct objects *objects);
 
 /* What the index thread must write for an object. */
 enum objects_change { OBJECTS_NOTHING, OBJECTS_WRITE, OBJECTS_DELETE, OBJECTS_INVALIDATE };

@@ -3,7 +3,9 @@
 #include "store/round.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/block.h"
 #include "store/commit.h"
@@ -15,9 +17,12 @@
 #include "store/record.h"
 #include "store/volume.h"
 
-/* Dead generations dropped, and objects forgotten for a tight index, between two rounds. */
+/* Dead generations dropped between two rounds. */
 #define DEAD_STEP 1024
-#define TRIM_STEP 1024
+/* Rows take at most that part of an index' map. A commit needs the pages it replaces, those it writes and those freed
+ * by the one before; and what is added in one round gets a part as well. */
+#define INDEX_PART 4
+#define FULL_LOG_MS 60000
 
 struct stray {
     unsigned disk;
@@ -26,13 +31,14 @@ struct stray {
 
 struct rounds {
     struct store *store;
-    struct names rows;     /* struct index_extent, with all disks' locations in them */
-    struct names settling; /* struct hash128: groups whose rows go after the next full round */
-    struct names settled;  /* those it is true of */
-    struct names strays;   /* struct stray */
-    struct names unlogged; /* struct hash128: written in a short round, their records are not on a disk yet */
-    unsigned keys;         /* in the open transactions */
-    uint64_t opening;      /* as last written */
+    struct names rows;            /* struct index_extent, with all disks' locations in them */
+    struct names settling;        /* struct hash128: groups whose rows go after the next full round */
+    struct names settled;         /* those it is true of */
+    struct names strays;          /* struct stray */
+    struct names unlogged;        /* struct hash128: written in a short round, their records are not on a disk yet */
+    unsigned keys;                /* in the open transactions */
+    uint64_t opening;             /* as last written */
+    size_t room[STORE_DISKS_MAX]; /* bytes that may still be added in this round */
 };
 
 struct rounds *rounds_new(struct store *store)
@@ -147,14 +153,34 @@ static void write_group(struct rounds *rounds, const struct round_group *group, 
     key_written(rounds);
 }
 
+/* Takes what a row of that size costs, pages half full included; false: there is no room, and the row is left out, so
+ * that what it says is forgotten by the next start. The map must never run full: then nothing could be made durable. */
+static bool take_room(struct rounds *rounds, const struct disk *disk, size_t size)
+{
+    size_t cost = size > 2000 ? (size + 16 + 4095) / 4096 * 4096 + 100 : size * 2 + 100;
+    if (rounds->room[disk->number] < cost)
+        return false;
+    rounds->room[disk->number] -= cost;
+    return true;
+}
+
+static void measure_room(struct rounds *rounds)
+{
+    for (unsigned d = 0; d < rounds->store->disk_count; d++) {
+        struct disk *disk = rounds->store->disks[d];
+        size_t part = volume_map_size(disk) / INDEX_PART, used = index_used(disk->index);
+        rounds->room[d] = used < part ? part : used < 2 * part ? 2 * part - used : 0;
+    }
+}
+
 static void write_object(struct rounds *rounds, struct hash128 hash)
 {
     struct objects_row row;
     enum objects_change change = objects_take(rounds->store->objects, hash, &row);
     struct disk *disk = store_disk_of(rounds->store, hash.lo);
     if (disk != NULL && writable(disk)) {
-        if (change == OBJECTS_WRITE) {
-            const struct store_generation *generation = row.generation;
+        const struct store_generation *generation = row.generation;
+        if (change == OBJECTS_WRITE && take_room(rounds, disk, 128 + generation->record.len)) {
             index_put_object(disk->index, &(struct index_object){.object = hash,
                                                                  .group = row.group,
                                                                  .generation = generation->id,
@@ -163,7 +189,7 @@ static void write_object(struct rounds *rounds, struct hash128 hash)
                                                                  .sequence = row.sequence,
                                                                  .place = row.place.location & LOCATION_STORED,
                                                                  .record = generation->record});
-        } else if (change == OBJECTS_DELETE) {
+        } else if (change == OBJECTS_DELETE || change == OBJECTS_WRITE) {
             index_delete_object(disk->index, hash);
         } else if (change == OBJECTS_INVALIDATE) {
             index_invalidate_object(disk->index, hash);
@@ -208,8 +234,11 @@ static void write_extents(struct rounds *rounds)
                 part.location[k] = part.location[k] != 0 && location_disk(part.location[k]) == d
                                        ? part.location[k] & LOCATION_STORED
                                        : 0;
-            if (writable(disk))
-                index_put_extent(disk->index, &part);
+            if (!writable(disk))
+                continue;
+            if (!take_room(rounds, disk, sizeof part))
+                memset(part.location, 0, sizeof part.location);
+            index_put_extent(disk->index, &part);
         }
         key_written(rounds);
     }
@@ -251,24 +280,30 @@ static void write_opening(struct rounds *rounds)
             index_put_meta(rounds->store->disks[d]->index, "opening", opening);
 }
 
-static bool index_tight(struct disk *disk)
+/* How full the index is, in 1/1024 of what it should hold at most. */
+static size_t index_load(struct disk *disk)
 {
-    /* A commit needs the old pages, the new ones, and those freed by the one before. */
-    bool tight = index_used(disk->index) > volume_map_size(disk) / 4;
-    if (tight && !atomic_load(&disk->index_tight))
-        log_event(STORE_IO, "path=%s: the index is full; the longest unused objects are forgotten", disk->path);
-    atomic_store(&disk->index_tight, tight);
-    return tight;
+    size_t load = index_used(disk->index) / (volume_map_size(disk) / INDEX_PART / 1024 + 1);
+    if (load > 1024 && clock_mono_ms() >= disk->full_logged_ms + FULL_LOG_MS) {
+        disk->full_logged_ms = clock_mono_ms();
+        log_event(STORE_FULL, "path=%s: the index is full; the longest unused objects are forgotten", disk->path);
+    }
+    atomic_store(&disk->index_tight, load > 1024);
+    return load;
 }
 
 void rounds_trim(struct rounds *rounds, bool full)
 {
     struct objects *objects = rounds->store->objects;
-    bool tight = false;
-    for (unsigned i = 0; full && i < rounds->store->disk_count; i++)
-        tight |= index_tight(rounds->store->disks[i]);
-    if (tight || objects_over_budget(objects))
-        objects_trim(objects, tight ? TRIM_STEP : 0, object_dirty, rounds);
+    size_t load = 0;
+    for (unsigned i = 0; full && i < rounds->store->disk_count; i++) {
+        size_t one = index_load(rounds->store->disks[i]);
+        load = one > load ? one : load;
+    }
+    /* Back to three quarters at once: what comes in a second may be much. */
+    size_t least = load > 1024 ? objects_count(objects) * (load - 768) / load : 0;
+    if (least > 0 || objects_over_budget(objects))
+        objects_trim(objects, least, object_dirty, rounds);
 }
 
 static void sync_data(struct rounds *rounds)
@@ -318,6 +353,7 @@ void rounds_run(struct rounds *rounds, struct round *round)
         take_extents(rounds, &round->extents);
         sync_data(rounds);
     }
+    measure_room(rounds);
     begin(rounds);
     for (size_t i = 0; i < round->groups.count; i++)
         write_group(rounds, &groups[i], round->loaded);

@@ -191,7 +191,7 @@ static void slots_extend(struct slots *slots)
     int fd = openat(slots->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || (io()->allocate(fd, 0, size) != 0 && (errno != EOPNOTSUPP || ftruncate(fd, size) != 0)) ||
         fsync(fd) != 0 || fsync(slots->dir) != 0 || file_attach(slots, file, fd) != STATUS_OK) {
-        log_event(STORE_IO, "file=%s errno=%d: a data file of %lld bytes cannot be made; the store stays at %u slots",
+        log_event(STORE_FULL, "file=%s errno=%d: a data file of %lld bytes cannot be made; the store stays at %u slots",
                   name, errno, (long long) size, slots->high);
         if (fd >= 0) {
             close(fd);

@@ -331,6 +331,7 @@ enum status volume_open(struct store *store, unsigned number, const struct store
     struct volume *volume = mem_calloc(1, sizeof *volume);
     volume->dir = volume->disk.lock = -1;
     volume->disk.store = store;
+    volume->disk.full_logged_ms = INT64_MIN / 2;
     volume->disk.number = number;
     volume->disk.path = mem_strdup(conf->path);
     volume->disk.errors = metric_cell(METRIC_STORE_ERRORS, conf->path);
