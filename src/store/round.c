@@ -23,6 +23,8 @@
  * by the one before; and what is added in one round gets a part as well. */
 #define INDEX_PART 4
 #define FULL_LOG_MS 60000
+/* Key, header and fixed part of a row of either kind. */
+#define ROW_BYTES 80
 
 struct stray {
     unsigned disk;
@@ -153,11 +155,12 @@ static void write_group(struct rounds *rounds, const struct round_group *group, 
     key_written(rounds);
 }
 
-/* Takes what a row of that size costs, pages half full included; false: there is no room, and the row is left out, so
- * that what it says is forgotten by the next start. The map must never run full: then nothing could be made durable. */
+/* Takes what a row of `size` bytes costs, its key and its share of pages half full included; false: there is no room,
+ * and the row is left out, so that what it says is forgotten by the next start. The map must never run full: then
+ * nothing could be made durable. */
 static bool take_room(struct rounds *rounds, const struct disk *disk, size_t size)
 {
-    size_t cost = size > 2000 ? (size + 16 + 4095) / 4096 * 4096 + 100 : size * 2 + 100;
+    size_t cost = size > 2000 ? (size + 16 + 4095) / 4096 * 4096 + 100 : size + size / 2;
     if (rounds->room[disk->number] < cost)
         return false;
     rounds->room[disk->number] -= cost;
@@ -180,7 +183,7 @@ static void write_object(struct rounds *rounds, struct hash128 hash)
     struct disk *disk = store_disk_of(rounds->store, hash.lo);
     if (disk != NULL && writable(disk)) {
         const struct store_generation *generation = row.generation;
-        if (change == OBJECTS_WRITE && take_room(rounds, disk, 128 + generation->record.len)) {
+        if (change == OBJECTS_WRITE && take_room(rounds, disk, ROW_BYTES + generation->record.len)) {
             index_put_object(disk->index, &(struct index_object){.object = hash,
                                                                  .group = row.group,
                                                                  .generation = generation->id,
@@ -230,13 +233,15 @@ static void write_extents(struct rounds *rounds)
         for (unsigned d = 0; d < rounds->store->disk_count; d++) {
             struct disk *disk = rounds->store->disks[d];
             struct index_extent part = rows[i];
-            for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++)
-                part.location[k] = part.location[k] != 0 && location_disk(part.location[k]) == d
-                                       ? part.location[k] & LOCATION_STORED
-                                       : 0;
+            unsigned blocks = 0;
+            for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++) {
+                bool here = part.location[k] != 0 && location_disk(part.location[k]) == d;
+                part.location[k] = here ? part.location[k] & LOCATION_STORED : 0;
+                blocks += here;
+            }
             if (!writable(disk))
                 continue;
-            if (!take_room(rounds, disk, sizeof part))
+            if (blocks > 0 && !take_room(rounds, disk, ROW_BYTES + blocks * sizeof *part.location))
                 memset(part.location, 0, sizeof part.location);
             index_put_extent(disk->index, &part);
         }
