@@ -46,7 +46,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
-void cache_loop_fini(struct cache *cache, struct loop *loop)
+void cache_loop_stop(struct cache *cache, struct loop *loop)
 {
     struct cache_loop *home = cache_loop_of(loop);
     (void) cache;
@@ -55,6 +55,12 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
     {
         fill_abort(LIST_ENTRY(node, struct fill, on_loop));
     }
+}
+
+void cache_loop_fini(struct cache *cache, struct loop *loop)
+{
+    struct cache_loop *home = cache_loop_of(loop);
+    cache_loop_stop(cache, loop);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

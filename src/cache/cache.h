@@ -38,6 +38,9 @@ struct cache *cache_new(const struct cache_config *config);
 void cache_free(struct cache *cache);
 /* Each loop's own part; on the loop, at its start and after its last exchange. */
 void cache_loop_init(struct cache *cache, struct loop *loop);
+/* After the last exchange of all loops: ends what is under way here. What other threads still owe (letters of the disks)
+ * may come until cache_loop_fini. */
+void cache_loop_stop(struct cache *cache, struct loop *loop);
 void cache_loop_fini(struct cache *cache, struct loop *loop);
 
 /*

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "base/worker.h"
@@ -21,6 +22,7 @@
 #include "store/store.h"
 
 #define ADMIN_CONNECTIONS 256
+#define FLUSH_WAIT_S 10
 #define WORKER_THREADS 2
 #define WORKER_QUEUE 1024
 
@@ -117,6 +119,11 @@ static void loop_cut(struct instance *instance, struct loop *loop)
     if (loop_id(loop) == 0 && instance->admin != NULL)
         front_loop_close(instance->admin, loop);
     proxy_loop_fini(instance->proxy, loop);
+}
+
+static void loop_abort(struct instance *instance, struct loop *loop)
+{
+    cache_loop_stop(instance->cache, loop);
 }
 
 /* Letters that the cut has caused arrive before this one does. */
@@ -244,11 +251,54 @@ bool instance_idle(const struct instance *instance)
     return front_connections(instance->blobs) == 0;
 }
 
+/* Waits for the disks to have written what they were given, so that their letters find the loops still there. */
+struct flush {
+    struct letter letter;
+    pthread_mutex_t lock;
+    pthread_cond_t done;
+    bool over;
+};
+
+static void on_flushed(struct letter *letter)
+{
+    struct flush *flush = (struct flush *) (void *) letter; /* its first member */
+    pthread_mutex_lock(&flush->lock);
+    flush->over = true;
+    pthread_cond_signal(&flush->done);
+    pthread_mutex_unlock(&flush->lock);
+}
+
+static void flush_store(struct instance *instance)
+{
+    struct flush *flush = mem_calloc(1, sizeof *flush);
+    flush->letter.deliver = on_flushed;
+    pthread_mutex_init(&flush->lock, NULL);
+    pthread_cond_init(&flush->done, NULL);
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += FLUSH_WAIT_S;
+    store_flush(instance->store, instance->loops[0], &flush->letter);
+    pthread_mutex_lock(&flush->lock);
+    int waited = 0;
+    while (!flush->over && waited == 0)
+        waited = pthread_cond_timedwait(&flush->done, &flush->lock, &until);
+    bool over = flush->over;
+    pthread_mutex_unlock(&flush->lock);
+    if (!over)
+        return; /* a disk that hangs keeps the letter */
+    pthread_mutex_destroy(&flush->lock);
+    pthread_cond_destroy(&flush->done);
+    mem_free(flush);
+}
+
 static void stop_loops(struct instance *instance)
 {
     on_each_loop(instance, loop_cut);
     on_each_loop(instance, loop_settle);
     on_each_loop(instance, loop_settle); /* and the letters those have caused */
+    on_each_loop(instance, loop_abort);
+    flush_store(instance);
+    on_each_loop(instance, loop_settle);
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_stop(instance->loops[i]);
     for (unsigned i = 0; i < instance->loop_count; i++)
