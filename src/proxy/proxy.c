@@ -2,6 +2,7 @@
 /* proxy.c: makes and unmakes what the proxy's rooms share. */
 #include "proxy/proxy.h"
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "proxy/access_log.h"
 #include "proxy/forward.h"
@@ -19,9 +20,25 @@ struct origin_limits proxy_origin_limits(const struct conf *conf)
     };
 }
 
+/* What the configuration may ask for already, and this version does not do: all of it errs on the safe side. */
+static void tell_unused(const struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->account_count; i++) {
+        const struct conf_account *row = &conf->accounts[i];
+        if (row->authorize != CONF_AUTHORIZE_ORIGIN)
+            log_event(CONFIG_NOTE, "account=%s key=authorize: without effect in this version, the origin is asked",
+                      row->name);
+        if (row->cache_writes)
+            log_event(CONFIG_NOTE, "account=%s key=cache_writes: without effect in this version", row->name);
+        if (row->identity != NULL && strcmp(row->identity, "none") != 0)
+            log_event(CONFIG_NOTE, "account=%s key=identity: without effect in this version", row->name);
+    }
+}
+
 struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log)
 {
     struct proxy *proxy = mem_calloc(1, sizeof *proxy);
+    tell_unused(conf);
     proxy->conf = conf;
     proxy->access_log = access_log;
     proxy->routes = routes_new(conf);
