@@ -106,6 +106,15 @@ subtest 'scope' => sub {
     refused('a blob SAS on another blob', $pond->get('/acct/data/y', sas => $blob), 403, 'AuthenticationFailed');
 };
 
+subtest 'a token for one blob cannot be made to look like one for the account' => sub {
+    my $own = $origin->sas('/acct/data/y');
+    for my $more ('ss=b&srt=o', 'srt=sco&ss=bfqt') {
+        is($pond->get('/acct/data/y', sas => "$own&$more")->{status}, 200, "$more: the origin goes by sr");
+        refused("$more: another blob", $pond->get('/acct/data/x', sas => "$own&$more"), 403, 'AuthenticationFailed');
+        refused("$more: another container", $pond->get('/acct/other/x', sas => "$own&$more"), 403, 'AuthenticationFailed');
+    }
+};
+
 subtest 'grant_scope: container' => sub {
     my $wide = Headpond->start(origin => $origin, account => { authorize_ttl => '3600s', grant_scope => 'container' });
     my $token = $origin->bearer('/acct/data');

@@ -75,6 +75,12 @@ static void parse_scope(const struct blob_query *query, struct sas *sas)
     sas->scope = SAS_SCOPE_BLOB;
     if (sas->kind == SAS_ACCOUNT) {
         sas->scope = SAS_SCOPE_ACCOUNT;
+        /* ss and srt are not signed in other kinds: whoever holds a token for one blob could write them behind it, and
+         * an origin that goes by the rest would say yes to that blob. */
+        static const enum blob_param_id others[] = {BLOB_PARAM_SR, BLOB_PARAM_SI, BLOB_PARAM_SDD, BLOB_PARAM_SKOID};
+        for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++)
+            if (blob_query_value(query, others[i]).ptr != NULL)
+                must_bypass(sas, "sas-kind");
         return;
     }
     bool known = false;
@@ -221,9 +227,15 @@ enum sas_scope sas_trusted_scope(const struct sas *sas, bool vouched)
 
 struct str sas_directory(struct str blob, unsigned depth)
 {
-    for (size_t i = 0; i < blob.len && depth > 0; i++)
-        if (blob.ptr[i] == '/' && --depth == 0)
+    for (size_t i = 0, begin = 0; i < blob.len && depth > 0; i++) {
+        if (blob.ptr[i] != '/')
+            continue;
+        if (i == begin)
+            return STR_NULL; /* an origin that knows no empty components counts others than we */
+        if (--depth == 0)
             return (struct str){blob.ptr, i};
+        begin = i + 1;
+    }
     return STR_NULL;
 }
 

@@ -42,7 +42,7 @@ bool sas_parameter(struct str name);
  * (grant_scope: container), and then for no more than a container. */
 enum sas_scope sas_trusted_scope(const struct sas *sas, bool vouched);
 /* The directory that a token of that depth covers for this blob: its first components, without a trailing slash; a NULL
- * str when the blob is not below such a directory. */
+ * str when the blob is not below such a directory, or one of them is empty. */
 struct str sas_directory(struct str blob, unsigned depth);
 
 /* Whether it may be used now, over this scheme and from this IPv4 address (host order; 0: not IPv4, then refused when

@@ -106,7 +106,10 @@ static const struct {
     {"sv=1&ss=bfqt&srt=sco&sp=rl&se=2030-01-01&sig=x", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, true, NULL},
     {"sv=1&ss=f&srt=sco&sp=rl&se=2030-01-01&sig=x", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, false, NULL},
     {"sv=1&ss=b&srt=sc&sp=rl&se=2030-01-01&sig=x", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, false, NULL},
-    {"sv=1&ss=b&srt=o&se=2030-01-01&sig=x&si=p", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, false, NULL},
+    {"sv=1&ss=b&srt=o&se=2030-01-01&sig=x&si=p", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, false, "sas-kind"},
+    {SERVICE "&sr=b&ss=b&srt=o", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, true, "sas-kind"},
+    {"sv=1&si=p&sp=r&sig=x&ss=b&srt=sco&se=2030-01-01", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, true, "sas-kind"},
+    {DELEGATION "&ss=b&srt=o", SAS_ACCOUNT, SAS_SCOPE_ACCOUNT, SE, true, "sas-kind"},
     {"SV=1&SR=c&SP=r&SE=2030-01-01&SIG=x", SAS_SERVICE, SAS_SCOPE_CONTAINER, SE, true, NULL},
 };
 
@@ -167,6 +170,9 @@ static void scopes(void)
     ok(sas_directory(STR("a/b/c"), 3).ptr == NULL, "the blob itself is no directory");
     ok(sas_directory(STR("abc"), 1).ptr == NULL, "nor is one below none");
     ok(sas_directory(STR("a/b"), 0).ptr == NULL, "depth 0 is the container's affair");
+    ok(sas_directory(STR("a//b/c"), 2).ptr == NULL && sas_directory(STR("/a/b"), 1).ptr == NULL,
+       "an empty component makes the depth uncertain");
+    is_text(sas_directory(STR("a//b"), 1), "a", "below the directory it does not");
     is_text(sas_directory(STR("a/bc"), 1), "a", "whole components only");
     is_text(sas_directory(STR("ab/c"), 1), "ab", "so that a is not ab");
 }
