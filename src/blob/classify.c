@@ -58,6 +58,8 @@ static const char *query_bypass(const struct blob_query *query)
         return "query"; /* it may mean something to the origin */
     if (query->repeated || (query->first[BLOB_PARAM_SNAPSHOT] != 0 && query->first[BLOB_PARAM_VERSIONID] != 0))
         return "query-repeated"; /* which one counts is the origin's to say */
+    if (query->odd_case)
+        return "query-case"; /* so is whether "Snapshot" names a snapshot or means nothing */
     return NULL;
 }
 
@@ -82,6 +84,23 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
 }
 
 /* ---- Writes ---- */
+
+/* Whether comp= can be believed to be what the origin acts on: a write that is taken for a harmless one fences nothing.
+ * Data Lake has no such operations. */
+static bool comp_is_certain(const struct blob_url *url)
+{
+    const struct blob_query *query = &url->query;
+    return url->endpoint == BLOB_ENDPOINT_BLOB && !query->repeated && !query->odd_case;
+}
+
+/* With an empty component: a hierarchical namespace may take it for the blob without. */
+static bool has_empty_component(struct str blob)
+{
+    for (size_t i = 0; i < blob.len; i++)
+        if (blob.ptr[i] == '/' && (i == 0 || i + 1 == blob.len || blob.ptr[i + 1] == '/'))
+            return true;
+    return false;
+}
 
 /* A rename moves what lies below the source too. It names it as /filesystem/path[?sas], percent-encoded. */
 static struct blob_class classify_rename(const struct blob_url *url, struct str source)
@@ -110,7 +129,7 @@ static struct blob_class container_write(struct str method, const struct blob_ur
     struct str comp = blob_query_value(&url->query, BLOB_PARAM_COMP);
     if (str_eq(method, STR("PUT"))) {
         static const char *const harmless[] = {"lease", "metadata", NULL};
-        if (is_one_of(comp, harmless))
+        if (is_one_of(comp, harmless) && comp_is_certain(url))
             return touches(BLOB_TOUCH_NOTHING, false);
         /* Creating it, and comp=acl, say who may read without a credential. */
         if (comp.ptr == NULL || str_ieq(comp, STR("acl")))
@@ -131,9 +150,9 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     if (rename.ptr != NULL)
         return classify_rename(url, rename);
     static const char *const harmless_puts[] = {"snapshot", "block", NULL};
-    if (str_eq(method, STR("PUT")) && is_one_of(comp, harmless_puts))
+    if (str_eq(method, STR("PUT")) && is_one_of(comp, harmless_puts) && comp_is_certain(url))
         return touches(BLOB_TOUCH_NOTHING, false);
-    if (str_eq(method, STR("POST")) && str_ieq(comp, STR("query")))
+    if (str_eq(method, STR("POST")) && str_ieq(comp, STR("query")) && comp_is_certain(url))
         return touches(BLOB_TOUCH_NOTHING, false);
     /* An access list rules what lies below a directory as well. */
     if (str_istarts(action, STR("setAccessControl")))
@@ -147,6 +166,8 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     struct blob_class class = touches(BLOB_TOUCH_OBJECT, false);
     class.touch_base = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
                        blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
+    if (has_empty_component(url->blob))
+        class.touch = BLOB_TOUCH_CONTAINER;
     if (url->odd_path)
         class.touch =
             BLOB_TOUCH_ACCOUNT; /* the origin may take it for another blob, even for one of another container */

@@ -85,9 +85,13 @@ enum status blob_query_parse(struct arena *arena, struct str text, struct blob_q
             return status;
         query->count++;
         param->id = blob_param_id(param->name);
-        if (param->id == BLOB_PARAM_OTHER)
+        if (param->id == BLOB_PARAM_OTHER) {
             query->others++;
-        else if (query->first[param->id] != 0)
+            continue;
+        }
+        if (!str_eq(param->name, param_names[param->id]))
+            query->odd_case = true;
+        if (query->first[param->id] != 0)
             query->repeated = true;
         else
             query->first[param->id] = (unsigned char) query->count;

@@ -78,6 +78,7 @@ struct blob_query {
     unsigned count;
     unsigned others;                       /* how many are not in the table */
     bool repeated;                         /* one of the table is there more than once */
+    bool odd_case;                         /* one of the table is not written as there: an origin may not know it so */
     unsigned char first[BLOB_PARAM_OTHER]; /* by id: place in items of the first, from 1; 0: not there */
 };
 

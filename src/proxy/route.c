@@ -256,11 +256,13 @@ static const char *name_scope(const struct route *route, struct arena *arena, st
     return "credential";
 }
 
-/* What our own requests ask for: the path, the generation's name and the token, byte for byte; `timeout` is dropped. */
+/* What our own requests ask for: the path, the generation's name and the token, byte for byte; `timeout` is dropped, and
+ * `api-version`, which would undo our pinned one (decision 6). */
 static struct str own_target(const struct route *route, struct arena *arena)
 {
     const struct blob_query *query = &route->url.query;
-    if (blob_query_count(query, STR("timeout")) == 0)
+    if (blob_query_value(query, BLOB_PARAM_TIMEOUT).ptr == NULL &&
+        blob_query_value(query, BLOB_PARAM_API_VERSION).ptr == NULL)
         return route->target;
     size_t len = route->target.len + 1;
     char *text = arena_alloc(arena, len);
@@ -269,7 +271,7 @@ static struct str own_target(const struct route *route, struct arena *arena)
     size_t at = path.len;
     char before = '?';
     for (unsigned i = 0; i < query->count; i++) {
-        if (str_ieq(query->items[i].name, STR("timeout")))
+        if (query->items[i].id == BLOB_PARAM_TIMEOUT || query->items[i].id == BLOB_PARAM_API_VERSION)
             continue;
         text[at++] = before;
         before = '&';

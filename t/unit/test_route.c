@@ -167,6 +167,8 @@ static void test_names(void)
     ok(!hash128_eq(object, routed.cache.object), "a snapshot is another object");
     route((struct ask){.target = "/other/c/a%00b"});
     ok(refused != NULL, "no NUL in a name");
+    route((struct ask){.target = "/other/c/b?api-version=2009-09-19&" BLOB_TOKEN});
+    is_text(routed.cache.target, "/c/b?" BLOB_TOKEN, "nor does it let the client choose the API's version");
     route((struct ask){.target = "/other/c/b?timeout=30&" BLOB_TOKEN});
     is_text(routed.cache.target, "/c/b?" BLOB_TOKEN, "our own request drops timeout and keeps the token as it is");
     is_text(routed.target, "/c/b?timeout=30&" BLOB_TOKEN, "a forwarded one keeps it");
