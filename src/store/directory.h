@@ -5,7 +5,7 @@
  * A leaf holds the 16 locations of one extent of one generation. Readers find it through an RCU hash table and read its
  * locations as atomics; changes are made under one of a few locks chosen by the leaf's name, so that the last block out
  * takes the leaf with it. A leaf takes 192 bytes with malloc's own, its share of the table 16 to 32: 13 to 14 MB for
- * 10^6 blocks in whole extents; a blob of one block costs a leaf of its own.
+ * 10^6 blocks in whole extents; a blob of one block costs a leaf of its own, 200 bytes.
  *
  * Look-ups need a registered, online RCU thread; what they return is good until its next quiescent state.
  */

@@ -56,7 +56,7 @@ struct objects {
 struct objects *objects_new(size_t budget)
 {
     struct objects *objects = mem_aligned(64, sizeof *objects);
-    objects->table = cds_lfht_new(1024, 1024, 0, CDS_LFHT_AUTO_RESIZE, NULL);
+    objects->table = cds_lfht_new(1024, 1024, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
     if (objects->table == NULL)
         mem_die("cds_lfht_new");
     objects->budget = budget;
