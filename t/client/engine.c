@@ -29,11 +29,12 @@ struct engine {
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 
-static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg) {
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg)
+{
     struct engine *e = arg;
     struct epoll_event event = {.data.fd = fd};
-    (void)easy;
-    (void)socket_arg;
+    (void) easy;
+    (void) socket_arg;
     if (what & CURL_POLL_IN)
         event.events |= EPOLLIN;
     if (what & CURL_POLL_OUT)
@@ -45,21 +46,24 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *so
     return 0;
 }
 
-static int on_timer(CURLM *multi, long timeout_ms, void *arg) {
+static int on_timer(CURLM *multi, long timeout_ms, void *arg)
+{
     struct engine *e = arg;
-    (void)multi;
-    e->deadline = timeout_ms < 0 ? 0 : clock_ns() + (int64_t)timeout_ms * 1000000 + 1;
+    (void) multi;
+    e->deadline = timeout_ms < 0 ? 0 : clock_ns() + (int64_t) timeout_ms * 1000000 + 1;
     return 0;
 }
 
-static void launch(struct engine *e, struct transfer *t) {
+static void launch(struct engine *e, struct transfer *t)
+{
     e->openers += !t->reuse_only;
     transfer_prepare(t);
     if (curl_multi_add_handle(e->multi, t->easy) != CURLM_OK)
         abort();
 }
 
-static void land(struct engine *e, struct transfer *t) {
+static void land(struct engine *e, struct transfer *t)
+{
     curl_multi_remove_handle(e->multi, t->easy);
     e->openers -= !t->reuse_only;
 }
@@ -68,7 +72,8 @@ static void land(struct engine *e, struct transfer *t) {
    issue 10634). Asked for plain HTTP/2 it reuses well, but makes new connections by an upgrade from
    HTTP/1.1. So one transfer makes the connection, the others may not open any, and when there is
    none they come back here. */
-static bool relaunch(struct engine *e, struct transfer *t) {
+static bool relaunch(struct engine *e, struct transfer *t)
+{
     if (!t->open_refused)
         return false;
     land(e, t);
@@ -77,7 +82,8 @@ static bool relaunch(struct engine *e, struct transfer *t) {
     return true;
 }
 
-static void start(struct engine *e, struct transfer *t) {
+static void start(struct engine *e, struct transfer *t)
+{
     pthread_mutex_lock(&mutex);
     bool more = e->work->next(e->work->ctx, t);
     pthread_mutex_unlock(&mutex);
@@ -90,7 +96,8 @@ static void start(struct engine *e, struct transfer *t) {
     launch(e, t);
 }
 
-static void finish(struct engine *e, struct transfer *t, CURLcode result) {
+static void finish(struct engine *e, struct transfer *t, CURLcode result)
+{
     t->ended = clock_ns();
     t->result = result;
     curl_easy_getinfo(t->easy, CURLINFO_HTTP_VERSION, &t->http_version);
@@ -102,7 +109,8 @@ static void finish(struct engine *e, struct transfer *t, CURLcode result) {
 }
 
 /* curl's own test for a stall averages over seconds; a test wants to know soon. */
-static void look_up(struct engine *e) {
+static void look_up(struct engine *e)
+{
     int64_t now = clock_ns();
     if (now < e->next_look_up)
         return;
@@ -116,14 +124,15 @@ static void look_up(struct engine *e) {
             t->last_progress = now;
             curl_easy_pause(t->easy, CURLPAUSE_CONT);
         } else if (!t->paused && now - t->last_progress > e->options->timeout * 1000000000) {
-            snprintf(t->error, sizeof t->error, "no progress for %d s", (int)e->options->timeout);
+            snprintf(t->error, sizeof t->error, "no progress for %d s", (int) e->options->timeout);
             finish(e, t, CURLE_OPERATION_TIMEDOUT);
             start(e, t);
         }
     }
 }
 
-static void reap(struct engine *e) {
+static void reap(struct engine *e)
+{
     int left;
     for (CURLMsg *m; (m = curl_multi_info_read(e->multi, &left)) != NULL;) {
         struct transfer *t;
@@ -138,7 +147,8 @@ static void reap(struct engine *e) {
     }
 }
 
-static bool asked_to_stop(struct engine *e) {
+static bool asked_to_stop(struct engine *e)
+{
     if (!e->work->stop)
         return false;
     pthread_mutex_lock(&mutex);
@@ -147,7 +157,8 @@ static bool asked_to_stop(struct engine *e) {
     return stop;
 }
 
-static void abort_all(struct engine *e) {
+static void abort_all(struct engine *e)
+{
     for (int64_t i = 0; i < e->slot_count; i++) {
         struct transfer *t = &e->transfers[i];
         if (!t->started || t->ended)
@@ -157,15 +168,17 @@ static void abort_all(struct engine *e) {
     }
 }
 
-static int wait_ms(const struct engine *e) {
+static int wait_ms(const struct engine *e)
+{
     int most = e->slow ? PACE_MS : LOOK_UP_MS;
     if (!e->deadline)
         return most;
     int64_t left = (e->deadline - clock_ns() + 999999) / 1000000;
-    return left <= 0 ? 0 : left > most ? most : (int)left;
+    return left <= 0 ? 0 : left > most ? most : (int) left;
 }
 
-static void turn(struct engine *e) {
+static void turn(struct engine *e)
+{
     struct epoll_event events[EVENT_BATCH];
     int alive, n = epoll_wait(e->epoll_fd, events, EVENT_BATCH, wait_ms(e));
     for (int i = 0; i < n; i++) {
@@ -190,7 +203,8 @@ static void turn(struct engine *e) {
     look_up(e);
 }
 
-static void set_up(struct engine *e) {
+static void set_up(struct engine *e)
+{
     e->multi = curl_multi_init();
     e->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (!e->multi || e->epoll_fd < 0)
@@ -199,7 +213,7 @@ static void set_up(struct engine *e) {
     curl_multi_setopt(e->multi, CURLMOPT_SOCKETDATA, e);
     curl_multi_setopt(e->multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(e->multi, CURLMOPT_TIMERDATA, e);
-    curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long)e->slot_count);
+    curl_multi_setopt(e->multi, CURLMOPT_MAXCONNECTS, (long) e->slot_count);
     if (e->options->http2) {
         curl_multi_setopt(e->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
         curl_multi_setopt(e->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, 1000L);
@@ -208,7 +222,8 @@ static void set_up(struct engine *e) {
         curl_multi_setopt(e->multi, CURLMOPT_MAX_HOST_CONNECTIONS, 1L);
 }
 
-static void *engine_thread(void *arg) {
+static void *engine_thread(void *arg)
+{
     struct engine *e = arg;
     set_up(e);
     for (int64_t i = 0; i < e->slot_count; i++) {
@@ -232,13 +247,14 @@ static void *engine_thread(void *arg) {
     return NULL;
 }
 
-void engine_run(const struct options *o, int64_t slots, const struct work *work) {
+void engine_run(const struct options *o, int64_t slots, const struct work *work)
+{
     bool shared = o->http2 && work->share;
     int64_t threads = shared ? o->connections : o->threads;
     if (threads > slots)
         threads = slots;
-    struct engine *engines = calloc((size_t)threads, sizeof *engines);
-    pthread_t *ids = calloc((size_t)threads, sizeof *ids);
+    struct engine *engines = calloc((size_t) threads, sizeof *engines);
+    pthread_t *ids = calloc((size_t) threads, sizeof *ids);
     if (!engines || !ids)
         abort();
     for (int64_t i = 0; i < threads; i++) {
@@ -247,7 +263,7 @@ void engine_run(const struct options *o, int64_t slots, const struct work *work)
         e->work = work;
         e->h2c = shared && !o->tls;
         e->slot_count = slots / threads + (i < slots % threads);
-        e->transfers = calloc((size_t)e->slot_count, sizeof *e->transfers);
+        e->transfers = calloc((size_t) e->slot_count, sizeof *e->transfers);
         if (!e->transfers || pthread_create(&ids[i], NULL, engine_thread, e) != 0)
             abort();
     }

@@ -16,10 +16,10 @@
 static const struct {
     const char *name;
     int (*run)(const struct options *o);
-} modes[] = {
-    {"ranges", mode_ranges}, {"mixed", mode_mixed}, {"readers", mode_readers}, {"one", mode_one}};
+} modes[] = {{"ranges", mode_ranges}, {"mixed", mode_mixed}, {"readers", mode_readers}, {"one", mode_one}};
 
-static void free_targets(struct options *o) {
+static void free_targets(struct options *o)
+{
     for (size_t i = 0; i < o->target_count; i++) {
         free(o->targets[i].name);
         free(o->targets[i].url);
@@ -27,7 +27,8 @@ static void free_targets(struct options *o) {
     free(o->targets);
 }
 
-int main(int argc, char **argv) {
+int main(int argc, char **argv)
+{
     struct options o;
     struct rlimit limit;
     int status = -1;

@@ -17,7 +17,8 @@ struct one {
     json_t *json;
 };
 
-static bool next(void *ctx, struct transfer *t) {
+static bool next(void *ctx, struct transfer *t)
+{
     struct one *one = ctx;
     const struct options *o = one->options;
     if (one->issued)
@@ -34,16 +35,17 @@ static bool next(void *ctx, struct transfer *t) {
 }
 
 /* Names in lower case; fields of the same name joined, as RFC 9110 section 5.3 allows. */
-static json_t *fields_json(const struct transfer *t) {
+static json_t *fields_json(const struct transfer *t)
+{
     json_t *json = json_object();
     for (size_t i = 0; i < t->field_count; i++) {
         char name[256];
         const char *colon = strchr(t->fields[i], ':');
-        if (!colon || (size_t)(colon - t->fields[i]) >= sizeof name)
+        if (!colon || (size_t) (colon - t->fields[i]) >= sizeof name)
             continue;
         size_t n = 0;
         for (const char *p = t->fields[i]; p < colon; p++)
-            name[n++] = (char)tolower((unsigned char)*p);
+            name[n++] = (char) tolower((unsigned char) *p);
         name[n] = '\0';
         const char *value = colon + 1 + strspn(colon + 1, " \t");
         const char *before = json_string_value(json_object_get(json, name));
@@ -54,38 +56,41 @@ static json_t *fields_json(const struct transfer *t) {
 }
 
 /* The seed that all checked bytes agree with, if there is one and only one. */
-static json_t *pure_seed(const struct transfer *t) {
+static json_t *pure_seed(const struct transfer *t)
+{
     if (t->checked_bytes == 0 || t->seeds == 0 || (t->seeds & (t->seeds - 1)))
         return json_null();
     for (int i = 0; i < t->target->seed_count; i++)
         if (t->seeds == 1u << i)
-            return json_integer((json_int_t)t->target->seeds[i]);
+            return json_integer((json_int_t) t->target->seeds[i]);
     return json_null();
 }
 
-static json_t *text_or_null(const char *text, size_t n) {
+static json_t *text_or_null(const char *text, size_t n)
+{
     json_t *json = n > 0 ? json_stringn(text, n) : NULL;
     return json ? json : json_null();
 }
 
-static void done(void *ctx, struct transfer *t) {
+static void done(void *ctx, struct transfer *t)
+{
     struct one *one = ctx;
     bool broke_off = t->result != CURLE_OK && !t->aborted;
     const char *error = t->error[0] ? t->error : curl_easy_strerror(t->result);
     one->failed = broke_off || t->mismatch_at >= 0;
-    one->json = json_pack(
-        "{s:i, s:o, s:I, s:I, s:o, s:I, s:b, s:b, s:o, s:i, s:s, s:f, s:f, s:o}", "status",
-        t->status, "headers", fields_json(t), "bytes", (json_int_t)t->body_bytes, "checked_bytes",
-        (json_int_t)(t->target->seed_count ? t->checked_bytes : 0), "pure_seed", pure_seed(t),
-        "mismatch_at", (json_int_t)t->mismatch_at, "broke_off", broke_off, "aborted", t->aborted,
-        "curl_error", broke_off ? text_or_null(error, strlen(error)) : json_null(), "curl_code",
-        (int)t->result, "http_version", t->http_version == CURL_HTTP_VERSION_2_0 ? "2" : "1.1",
-        "time_ms", (double)(t->ended - t->started) / 1e6, "first_byte_ms",
-        t->first_byte ? (double)(t->first_byte - t->started) / 1e6 : -1.0, "error_body",
-        text_or_null(t->error_body, t->error_len));
+    one->json = json_pack("{s:i, s:o, s:I, s:I, s:o, s:I, s:b, s:b, s:o, s:i, s:s, s:f, s:f, s:o}", "status", t->status,
+                          "headers", fields_json(t), "bytes", (json_int_t) t->body_bytes, "checked_bytes",
+                          (json_int_t) (t->target->seed_count ? t->checked_bytes : 0), "pure_seed", pure_seed(t),
+                          "mismatch_at", (json_int_t) t->mismatch_at, "broke_off", broke_off, "aborted", t->aborted,
+                          "curl_error", broke_off ? text_or_null(error, strlen(error)) : json_null(), "curl_code",
+                          (int) t->result, "http_version", t->http_version == CURL_HTTP_VERSION_2_0 ? "2" : "1.1",
+                          "time_ms", (double) (t->ended - t->started) / 1e6, "first_byte_ms",
+                          t->first_byte ? (double) (t->first_byte - t->started) / 1e6 : -1.0, "error_body",
+                          text_or_null(t->error_body, t->error_len));
 }
 
-int mode_one(const struct options *o) {
+int mode_one(const struct options *o)
+{
     struct one one = {.options = o};
     struct work work = {.ctx = &one, .next = next, .done = done};
     engine_run(o, 1, &work);

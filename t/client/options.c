@@ -23,16 +23,7 @@ static const char usage[] =
     "Prints one JSON object. Exit status: 0 all well, 1 a mismatch or failure, 2 usage\n";
 
 /* OPT_LAST + i is the i-th number or string below. */
-enum {
-    OPT_PROTO = 256,
-    OPT_BLOBS,
-    OPT_SEEDS,
-    OPT_HEADER,
-    OPT_TOLERATE,
-    OPT_ETAGS,
-    OPT_MS,
-    OPT_LAST
-};
+enum { OPT_PROTO = 256, OPT_BLOBS, OPT_SEEDS, OPT_HEADER, OPT_TOLERATE, OPT_ETAGS, OPT_MS, OPT_LAST };
 
 struct string_option {
     const char *name;
@@ -60,43 +51,55 @@ static const struct string_option numbers[] = {
 #define STRINGS (sizeof strings / sizeof strings[0])
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
 
-static bool set_number(struct options *o, size_t at, const char *text) {
+static bool set_number(struct options *o, size_t at, const char *text)
+{
     char *end;
     int64_t value = strtoll(text, &end, 10);
-    memcpy((char *)o + at, &value, sizeof value);
+    memcpy((char *) o + at, &value, sizeof value);
     return *text && !*end && value >= 0;
 }
 
-static bool set_proto(struct options *o, const char *proto) {
+static bool set_proto(struct options *o, const char *proto)
+{
     o->http2 = proto[0] == 'h' && proto[1] == '2';
     o->tls = strcmp(proto, "h1s") == 0 || strcmp(proto, "h2s") == 0;
     return o->tls || strcmp(proto, "h1") == 0 || strcmp(proto, "h2c") == 0;
 }
 
-static bool set_one(struct options *o, int opt, const char *value, const char **seeds) {
-    if (opt >= OPT_LAST + (int)STRINGS)
-        return set_number(o, numbers[opt - OPT_LAST - (int)STRINGS].at, value);
+static bool set_one(struct options *o, int opt, const char *value, const char **seeds)
+{
+    if (opt >= OPT_LAST + (int) STRINGS)
+        return set_number(o, numbers[opt - OPT_LAST - (int) STRINGS].at, value);
     if (opt >= OPT_LAST) {
-        memcpy((char *)o + strings[opt - OPT_LAST].at, &value, sizeof value);
+        memcpy((char *) o + strings[opt - OPT_LAST].at, &value, sizeof value);
         return true;
     }
     switch (opt) {
-    case OPT_PROTO: return set_proto(o, value);
-    case OPT_BLOBS: return targets_parse(value, &o->targets, &o->target_count);
-    case OPT_SEEDS: *seeds = value; return true;
-    case OPT_TOLERATE: return o->tolerate = true;
-    case OPT_ETAGS: return o->new_etags = true;
-    case OPT_MS: return o->ms_range = true;
+    case OPT_PROTO:
+        return set_proto(o, value);
+    case OPT_BLOBS:
+        return targets_parse(value, &o->targets, &o->target_count);
+    case OPT_SEEDS:
+        *seeds = value;
+        return true;
+    case OPT_TOLERATE:
+        return o->tolerate = true;
+    case OPT_ETAGS:
+        return o->new_etags = true;
+    case OPT_MS:
+        return o->ms_range = true;
     case OPT_HEADER:
         if (o->header_count == OPTIONS_MAX_HEADERS)
             return false;
         o->headers[o->header_count++] = value;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
-static bool parse_all(int argc, char **argv, struct options *o) {
+static bool parse_all(int argc, char **argv, struct options *o)
+{
     struct option longs[OPT_LAST - OPT_PROTO + 1 + STRINGS + NUMBERS + 1] = {
         {"proto", 1, NULL, OPT_PROTO},   {"blobs", 1, NULL, OPT_BLOBS},
         {"blob", 1, NULL, OPT_BLOBS},    {"seeds", 1, NULL, OPT_SEEDS},
@@ -106,9 +109,9 @@ static bool parse_all(int argc, char **argv, struct options *o) {
     size_t n = 8;
     const char *seeds = NULL;
     for (size_t i = 0; i < STRINGS; i++)
-        longs[n++] = (struct option){strings[i].name, 1, NULL, OPT_LAST + (int)i};
+        longs[n++] = (struct option){strings[i].name, 1, NULL, OPT_LAST + (int) i};
     for (size_t i = 0; i < NUMBERS; i++)
-        longs[n++] = (struct option){numbers[i].name, 1, NULL, OPT_LAST + (int)(STRINGS + i)};
+        longs[n++] = (struct option){numbers[i].name, 1, NULL, OPT_LAST + (int) (STRINGS + i)};
     for (int c; (c = getopt_long(argc, argv, "", longs, NULL)) != -1;)
         if (!set_one(o, c, optarg, &seeds))
             return false;
@@ -118,7 +121,8 @@ static bool parse_all(int argc, char **argv, struct options *o) {
     return !seeds || (o->target_count == 1 && target_set_seeds(&o->targets[0], seeds));
 }
 
-bool options_parse(int argc, char **argv, struct options *o) {
+bool options_parse(int argc, char **argv, struct options *o)
+{
     memset(o, 0, sizeof *o);
     o->count = 1000;
     o->rng = 1;
@@ -130,10 +134,9 @@ bool options_parse(int argc, char **argv, struct options *o) {
     o->seconds = 10;
     o->abort_after = -1;
     o->big = 64 << 20;
-    bool ok = parse_all(argc, argv, o) && o->base && o->target_count > 0 && o->threads >= 1 &&
-              o->threads <= 64 && o->connections >= 1 && o->connections <= 256 &&
-              o->concurrency >= 1 && o->concurrency <= 100000 && o->slow_count <= o->readers &&
-              o->readers <= 100000;
+    bool ok = parse_all(argc, argv, o) && o->base && o->target_count > 0 && o->threads >= 1 && o->threads <= 64 &&
+              o->connections >= 1 && o->connections <= 256 && o->concurrency >= 1 && o->concurrency <= 100000 &&
+              o->slow_count <= o->readers && o->readers <= 100000;
     ok = ok && strncmp(o->base, o->tls ? "https://" : "http://", o->tls ? 8 : 7) == 0;
     if (o->slow_rate > 0 && o->slow_count == 0)
         o->slow_count = 1;

@@ -12,7 +12,7 @@
 #include "modes.h"
 #include "report.h"
 
-#define BLOCK ((int64_t)1 << 20)
+#define BLOCK ((int64_t) 1 << 20)
 #define TAIL (8 * BLOCK) /* how far open-ended ranges reach in big blobs */
 
 struct random_load {
@@ -24,7 +24,8 @@ struct random_load {
     bool mixed;
 };
 
-static uint64_t draw(struct random_load *l) {
+static uint64_t draw(struct random_load *l)
+{
     uint64_t z = l->state += 0x9e3779b97f4a7c15u;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
@@ -32,13 +33,14 @@ static uint64_t draw(struct random_load *l) {
 }
 
 /* 0 <= result < n; 0 when n is not positive. */
-static int64_t below(struct random_load *l, int64_t n) {
-    return n > 0 ? (int64_t)(draw(l) % (uint64_t)n) : 0;
+static int64_t below(struct random_load *l, int64_t n)
+{
+    return n > 0 ? (int64_t) (draw(l) % (uint64_t) n) : 0;
 }
 
-static void crossing(struct random_load *l, struct transfer *t) {
-    static const int64_t lengths[] = {1,     2,         3,         BLOCK - 1,
-                                      BLOCK, BLOCK + 1, 2 * BLOCK, 3 * BLOCK + 2};
+static void crossing(struct random_load *l, struct transfer *t)
+{
+    static const int64_t lengths[] = {1, 2, 3, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 3 * BLOCK + 2};
     int64_t from = below(l, t->target->size / BLOCK + 1) * BLOCK + below(l, 3) - 1;
     int64_t length = lengths[below(l, 8)];
     if (from < 0)
@@ -48,18 +50,21 @@ static void crossing(struct random_load *l, struct transfer *t) {
     transfer_set_range(t, from, from + length - 1);
 }
 
-static void open_ended(struct random_load *l, struct transfer *t) {
+static void open_ended(struct random_load *l, struct transfer *t)
+{
     int64_t size = t->target->size;
     int64_t reach = size > l->options->big ? TAIL : size;
     transfer_set_range(t, size - 1 - below(l, reach), INT64_MAX);
 }
 
-static void past_the_end(struct random_load *l, struct transfer *t) {
+static void past_the_end(struct random_load *l, struct transfer *t)
+{
     int64_t from = t->target->size + (below(l, 2) ? 0 : below(l, 5 * BLOCK));
     transfer_set_range(t, from, below(l, 2) ? from + below(l, BLOCK) : INT64_MAX);
 }
 
-static void some_range(struct random_load *l, struct transfer *t) {
+static void some_range(struct random_load *l, struct transfer *t)
+{
     int64_t size = t->target->size, from = below(l, size), kind = below(l, 100);
     t->ms_range = below(l, 2);
     if (size == 0) {
@@ -86,7 +91,8 @@ static void some_range(struct random_load *l, struct transfer *t) {
 }
 
 /* With a blob that changes under us, the other outcome of a condition is right, too. */
-static void conditional(struct random_load *l, struct transfer *t) {
+static void conditional(struct random_load *l, struct transfer *t)
+{
     const char *etag = target_etag(t->target);
     bool changing = t->target->seed_count > 1 || t->options->new_etags;
     int usual = t->want_status;
@@ -113,14 +119,15 @@ static void conditional(struct random_load *l, struct transfer *t) {
     }
 }
 
-static bool next(void *ctx, struct transfer *t) {
+static bool next(void *ctx, struct transfer *t)
+{
     struct random_load *l = ctx;
     const struct options *o = l->options;
     if (l->left == 0 || (l->mixed && clock_ns() >= l->until))
         return false;
     if (l->left > 0)
         l->left--;
-    transfer_init(t, o, &o->targets[below(l, (int64_t)o->target_count)]);
+    transfer_init(t, o, &o->targets[below(l, (int64_t) o->target_count)]);
     int64_t kind = l->mixed ? below(l, 100) : 0;
     if (kind >= 90) {
         t->head = true;
@@ -136,13 +143,15 @@ static bool next(void *ctx, struct transfer *t) {
     return true;
 }
 
-static void done(void *ctx, struct transfer *t) {
+static void done(void *ctx, struct transfer *t)
+{
     struct random_load *l = ctx;
     report_note(&l->report, t);
 }
 
-static int run(const struct options *o, bool mixed) {
-    struct random_load l = {.options = o, .state = (uint64_t)o->rng, .mixed = mixed};
+static int run(const struct options *o, bool mixed)
+{
+    struct random_load l = {.options = o, .state = (uint64_t) o->rng, .mixed = mixed};
     struct work work = {.ctx = &l, .share = true, .next = next, .done = done};
     for (size_t i = 0; i < o->target_count; i++) {
         if (o->targets[i].size >= 0)
@@ -157,10 +166,12 @@ static int run(const struct options *o, bool mixed) {
     return report_finish(&l.report, report_json(&l.report));
 }
 
-int mode_ranges(const struct options *o) {
+int mode_ranges(const struct options *o)
+{
     return run(o, false);
 }
 
-int mode_mixed(const struct options *o) {
+int mode_mixed(const struct options *o)
+{
     return run(o, true);
 }

@@ -24,7 +24,8 @@ struct readers_load {
     json_t *slow_bytes;
 };
 
-static bool next(void *ctx, struct transfer *t) {
+static bool next(void *ctx, struct transfer *t)
+{
     struct readers_load *l = ctx;
     const struct options *o = l->options;
     if (l->issued == o->readers)
@@ -39,11 +40,13 @@ static bool next(void *ctx, struct transfer *t) {
     return true;
 }
 
-static void add_time(struct times *times, int64_t ns) {
-    times->values[times->count++] = (double)ns / 1e6;
+static void add_time(struct times *times, int64_t ns)
+{
+    times->values[times->count++] = (double) ns / 1e6;
 }
 
-static void done(void *ctx, struct transfer *t) {
+static void done(void *ctx, struct transfer *t)
+{
     struct readers_load *l = ctx;
     report_note(&l->report, t);
     if (t->slow) {
@@ -58,38 +61,42 @@ static void done(void *ctx, struct transfer *t) {
         add_time(&l->first_byte, t->first_byte - t->started);
 }
 
-static bool stop(void *ctx) {
+static bool stop(void *ctx)
+{
     const struct readers_load *l = ctx;
-    bool only_slow_ones = l->issued == l->options->readers && l->fast_running == 0 &&
-                          l->options->slow_count < l->options->readers;
+    bool only_slow_ones =
+        l->issued == l->options->readers && l->fast_running == 0 && l->options->slow_count < l->options->readers;
     return only_slow_ones || clock_ns() >= l->deadline;
 }
 
-static int ascending(const void *a, const void *b) {
-    double x = *(const double *)a, y = *(const double *)b;
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *) a, y = *(const double *) b;
     return (x > y) - (x < y);
 }
 
-static json_t *spread(struct times *t) {
+static json_t *spread(struct times *t)
+{
     json_t *json = json_null();
     if (t->count > 0) {
         qsort(t->values, t->count, sizeof t->values[0], ascending);
-        json = json_pack("{s:f, s:f, s:f}", "min", t->values[0], "median", t->values[t->count / 2],
-                         "max", t->values[t->count - 1]);
+        json = json_pack("{s:f, s:f, s:f}", "min", t->values[0], "median", t->values[t->count / 2], "max",
+                         t->values[t->count - 1]);
     }
     free(t->values);
     return json;
 }
 
-int mode_readers(const struct options *o) {
+int mode_readers(const struct options *o)
+{
     struct readers_load l = {.options = o, .slow_bytes = json_array()};
     struct work work = {.ctx = &l, .next = next, .done = done, .stop = stop};
     if (o->targets[0].size < 0) {
         fprintf(stderr, "blob-client: %s: size and seed are needed\n", o->targets[0].name);
         return 2;
     }
-    l.total.values = calloc((size_t)o->readers + 1, sizeof(double));
-    l.first_byte.values = calloc((size_t)o->readers + 1, sizeof(double));
+    l.total.values = calloc((size_t) o->readers + 1, sizeof(double));
+    l.first_byte.values = calloc((size_t) o->readers + 1, sizeof(double));
     if (!l.total.values || !l.first_byte.values)
         abort();
     report_init(&l.report);

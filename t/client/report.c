@@ -9,15 +9,17 @@
 #define EXPLAINED 5
 #define GROWTH 1.02
 
-void histogram_add(struct histogram *h, int64_t ns) {
-    double us = (double)ns / 1000;
-    int i = us <= 1 ? 0 : (int)(log(us) / log(GROWTH));
+void histogram_add(struct histogram *h, int64_t ns)
+{
+    double us = (double) ns / 1000;
+    int i = us <= 1 ? 0 : (int) (log(us) / log(GROWTH));
     h->counts[i < HISTOGRAM_BUCKETS ? i : HISTOGRAM_BUCKETS - 1]++;
     h->total++;
 }
 
-double histogram_ms(const struct histogram *h, double quantile) {
-    int64_t want = (int64_t)ceil(quantile * (double)h->total), seen = 0;
+double histogram_ms(const struct histogram *h, double quantile)
+{
+    int64_t want = (int64_t) ceil(quantile * (double) h->total), seen = 0;
     for (int i = 0; i < HISTOGRAM_BUCKETS && h->total > 0; i++) {
         seen += h->counts[i];
         if (seen >= want)
@@ -34,7 +36,8 @@ static const char *const cache_names[CACHE_KINDS] = {
 };
 
 /* The start of the list's last member; commas within quotes do not count. */
-static const char *last_member(const char *list) {
+static const char *last_member(const char *list)
+{
     const char *start = list;
     bool quoted = false;
     for (; *list; list++) {
@@ -47,7 +50,8 @@ static const char *last_member(const char *list) {
 }
 
 /* Whether "; word" is one of the member's parameters. */
-static bool has_parameter(const char *member, const char *word) {
+static bool has_parameter(const char *member, const char *word)
+{
     size_t n = strlen(word);
     for (const char *at = strchr(member, ';'); at; at = strchr(at, ';')) {
         at += 1 + strspn(at + 1, " \t");
@@ -57,7 +61,8 @@ static bool has_parameter(const char *member, const char *word) {
     return false;
 }
 
-enum cache_kind cache_kind(const struct transfer *t) {
+enum cache_kind cache_kind(const struct transfer *t)
+{
     const char *value = transfer_field(t, "Cache-Status");
     if (!value)
         return CACHE_NONE;
@@ -66,30 +71,32 @@ enum cache_kind cache_kind(const struct transfer *t) {
         return CACHE_COLLAPSED;
     for (int k = 0; k < CACHE_OTHER; k++)
         if (has_parameter(member, cache_names[k]))
-            return (enum cache_kind)k;
+            return (enum cache_kind) k;
     return has_parameter(member, "fwd=uri-miss") ? CACHE_MISS : CACHE_OTHER;
 }
 
-void report_init(struct report *r) {
+void report_init(struct report *r)
+{
     memset(r, 0, sizeof *r);
     r->explained = json_array();
     r->started = clock_ns();
 }
 
-void report_fail(struct report *r, const struct transfer *t, const char *why) {
+void report_fail(struct report *r, const struct transfer *t, const char *why)
+{
     r->failures++;
     if (json_array_size(r->explained) >= EXPLAINED)
         return;
     const char *cache = transfer_field(t, "Cache-Status");
-    json_t *text = json_sprintf("%s %s %s%s%s: %s [%d, %lld bytes, Cache-Status: %s]",
-                                t->head ? "HEAD" : "GET", t->target->name, t->range,
-                                t->condition[0] ? " " : "", t->condition, why, t->status,
-                                (long long)t->body_bytes, cache ? cache : "(none)");
+    json_t *text = json_sprintf("%s %s %s%s%s: %s [%d, %lld bytes, Cache-Status: %s]", t->head ? "HEAD" : "GET",
+                                t->target->name, t->range, t->condition[0] ? " " : "", t->condition, why, t->status,
+                                (long long) t->body_bytes, cache ? cache : "(none)");
     /* A server's odd bytes are no UTF-8, and then there is no text. */
     json_array_append_new(r->explained, text ? text : json_string("(not UTF-8)"));
 }
 
-void report_note(struct report *r, struct transfer *t) {
+void report_note(struct report *r, struct transfer *t)
+{
     const char *bad = transfer_verify(t);
     r->requests++;
     r->bytes += t->checked_bytes;
@@ -110,12 +117,14 @@ void report_note(struct report *r, struct transfer *t) {
         report_fail(r, t, bad);
 }
 
-static double rounded(double value) {
+static double rounded(double value)
+{
     return round(value * 1000) / 1000;
 }
 
-json_t *report_json(struct report *r) {
-    double wall = (double)(clock_ns() - r->started) / 1e9;
+json_t *report_json(struct report *r)
+{
+    double wall = (double) (clock_ns() - r->started) / 1e9;
     json_t *cache = json_object(), *statuses = json_object();
     for (int k = 0; k < CACHE_KINDS; k++)
         json_object_set_new(cache, cache_names[k], json_integer(r->by_cache[k]));
@@ -126,19 +135,18 @@ json_t *report_json(struct report *r) {
             json_object_set_new(statuses, name, json_integer(r->by_status[i]));
     }
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}",
-        "requests", (json_int_t)r->requests, "bytes", (json_int_t)r->bytes, "mismatches",
-        (json_int_t)r->mismatches, "failures", (json_int_t)r->failures, "errors",
-        (json_int_t)r->errors, "aborted", (json_int_t)r->aborted, "explained", r->explained,
-        "cache", cache, "statuses", statuses, "wall_s", rounded(wall), "p50_ms",
-        rounded(histogram_ms(&r->total, 0.5)), "p99_ms", rounded(histogram_ms(&r->total, 0.99)),
-        "first_byte_p50_ms", rounded(histogram_ms(&r->first_byte, 0.5)), "first_byte_p99_ms",
-        rounded(histogram_ms(&r->first_byte, 0.99)), "gib_per_s",
-        rounded((double)r->bytes / wall / (1 << 30)), "requests_per_s",
-        rounded((double)r->requests / wall));
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "requests",
+        (json_int_t) r->requests, "bytes", (json_int_t) r->bytes, "mismatches", (json_int_t) r->mismatches, "failures",
+        (json_int_t) r->failures, "errors", (json_int_t) r->errors, "aborted", (json_int_t) r->aborted, "explained",
+        r->explained, "cache", cache, "statuses", statuses, "wall_s", rounded(wall), "p50_ms",
+        rounded(histogram_ms(&r->total, 0.5)), "p99_ms", rounded(histogram_ms(&r->total, 0.99)), "first_byte_p50_ms",
+        rounded(histogram_ms(&r->first_byte, 0.5)), "first_byte_p99_ms", rounded(histogram_ms(&r->first_byte, 0.99)),
+        "gib_per_s", rounded((double) r->bytes / wall / (1 << 30)), "requests_per_s",
+        rounded((double) r->requests / wall));
 }
 
-int report_finish(struct report *r, json_t *json) {
+int report_finish(struct report *r, json_t *json)
+{
     bool bad = r->mismatches > 0 || r->failures > 0;
     json_dumpf(json, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(10));
     putchar('\n');

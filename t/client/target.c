@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool target_set_seeds(struct target *t, const char *list) {
+bool target_set_seeds(struct target *t, const char *list)
+{
     t->seed_count = 0;
     while (*list) {
         char *end;
@@ -21,7 +22,8 @@ bool target_set_seeds(struct target *t, const char *list) {
 }
 
 /* A name may hold colons, so NAME:SIZE:SEED is read from its end. A lone NAME will do for `one`. */
-static bool target_parse(char *spec, struct target *t) {
+static bool target_parse(char *spec, struct target *t)
+{
     memset(t, 0, sizeof *t);
     t->size = -1;
     t->name = strdup(spec);
@@ -39,7 +41,8 @@ static bool target_parse(char *spec, struct target *t) {
     return t->name && *size && !*end && t->size >= 0 && target_set_seeds(t, seed);
 }
 
-bool targets_parse(const char *list, struct target **targets, size_t *count) {
+bool targets_parse(const char *list, struct target **targets, size_t *count)
+{
     char *copy = strdup(list), *at = copy;
     bool ok = copy != NULL;
     while (ok && at) {
@@ -54,21 +57,22 @@ bool targets_parse(const char *list, struct target **targets, size_t *count) {
     return ok;
 }
 
-static size_t encode(char *out, const char *name) {
-    static const char plain[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
+static size_t encode(char *out, const char *name)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~/";
     size_t n = 0;
     for (; *name; name++) {
         if (strchr(plain, *name))
             out[n++] = *name;
         else
-            n += (size_t)sprintf(out + n, "%%%02X", (unsigned char)*name);
+            n += (size_t) sprintf(out + n, "%%%02X", (unsigned char) *name);
     }
     out[n] = '\0';
     return n;
 }
 
-bool target_set_url(struct target *t, const char *base, const char *query) {
+bool target_set_url(struct target *t, const char *base, const char *query)
+{
     size_t base_len = strlen(base);
     while (base_len > 0 && base[base_len - 1] == '/')
         base_len--;
@@ -86,7 +90,8 @@ bool target_set_url(struct target *t, const char *base, const char *query) {
     return true;
 }
 
-const char *target_note_etag(struct target *t, const char *etag, uint32_t seeds, bool may_change) {
+const char *target_note_etag(struct target *t, const char *etag, uint32_t seeds, bool may_change)
+{
     for (int i = 0; i < t->etag_count; i++) {
         if (strcmp(t->etags[i].etag, etag) != 0)
             continue;
@@ -104,6 +109,7 @@ const char *target_note_etag(struct target *t, const char *etag, uint32_t seeds,
     return NULL;
 }
 
-const char *target_etag(const struct target *t) {
+const char *target_etag(const struct target *t)
+{
     return t->etag_count ? t->etags[t->latest].etag : NULL;
 }

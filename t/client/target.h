@@ -31,7 +31,8 @@ bool targets_parse(const char *list, struct target **targets, size_t *count);
 bool target_set_seeds(struct target *t, const char *list); /* "1,2" or "1/2" */
 bool target_set_url(struct target *t, const char *base, const char *query);
 
-static inline uint32_t target_all_seeds(const struct target *t) {
+static inline uint32_t target_all_seeds(const struct target *t)
+{
     return t->seed_count == 32 ? ~0u : (1u << t->seed_count) - 1;
 }
 

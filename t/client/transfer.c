@@ -16,24 +16,28 @@
 #define SLOW_SOCKET_BUFFER (64 << 10)
 #define SLOW_RECEIVE_BUFFER (16 << 10)
 
-int64_t clock_ns(void) {
+int64_t clock_ns(void)
+{
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+    return (int64_t) ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static void drop_fields(struct transfer *t) {
+static void drop_fields(struct transfer *t)
+{
     while (t->field_count > 0)
         free(t->fields[--t->field_count]);
 }
 
-void transfer_fini(struct transfer *t) {
+void transfer_fini(struct transfer *t)
+{
     drop_fields(t);
     curl_slist_free_all(t->lines);
     t->lines = NULL;
 }
 
-void transfer_init(struct transfer *t, const struct options *o, struct target *target) {
+void transfer_init(struct transfer *t, const struct options *o, struct target *target)
+{
     CURL *easy = t->easy;
     transfer_fini(t);
     memset(t, 0, sizeof *t);
@@ -47,7 +51,8 @@ void transfer_init(struct transfer *t, const struct options *o, struct target *t
     t->seeds = target_all_seeds(target);
 }
 
-void transfer_set_range(struct transfer *t, int64_t from, int64_t to) {
+void transfer_set_range(struct transfer *t, int64_t from, int64_t to)
+{
     int64_t size = t->target->size;
     if (to == INT64_MAX)
         snprintf(t->range, sizeof t->range, "bytes=%" PRId64 "-", from);
@@ -58,7 +63,8 @@ void transfer_set_range(struct transfer *t, int64_t from, int64_t to) {
     t->want_length = (to < size ? to + 1 : size) - from;
 }
 
-const char *transfer_field(const struct transfer *t, const char *name) {
+const char *transfer_field(const struct transfer *t, const char *name)
+{
     size_t n = strlen(name);
     for (size_t i = t->field_count; i-- > 0;) {
         const char *f = t->fields[i];
@@ -69,7 +75,8 @@ const char *transfer_field(const struct transfer *t, const char *name) {
 }
 
 /* Each status line starts anew: what an interim reply says is not the reply's. */
-static size_t on_header(char *data, size_t size, size_t count, void *arg) {
+static size_t on_header(char *data, size_t size, size_t count, void *arg)
+{
     struct transfer *t = arg;
     size_t n = size * count, len = n;
     t->last_progress = clock_ns();
@@ -85,7 +92,8 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg) {
     return n;
 }
 
-static void check(struct transfer *t, const char *data, size_t n) {
+static void check(struct transfer *t, const char *data, size_t n)
+{
     const struct target *target = t->target;
     int64_t deepest = -1;
     for (int i = 0; i < target->seed_count; i++) {
@@ -100,20 +108,22 @@ static void check(struct transfer *t, const char *data, size_t n) {
     }
     if (target->seed_count > 0 && t->seeds == 0 && t->mismatch_at < 0)
         t->mismatch_at = deepest;
-    t->offset += (int64_t)n;
-    t->checked_bytes += (int64_t)n;
+    t->offset += (int64_t) n;
+    t->checked_bytes += (int64_t) n;
 }
 
 /* curl's own limit lets a hundred buffers pass before it looks at the clock. */
-static bool too_early(struct transfer *t, size_t n) {
+static bool too_early(struct transfer *t, size_t n)
+{
     if (t->rate <= 0)
         return false;
-    int64_t ahead = t->body_bytes + (int64_t)n - SLOW_RECEIVE_BUFFER;
-    t->resume_at = t->started + (int64_t)((double)ahead / (double)t->rate * 1e9);
+    int64_t ahead = t->body_bytes + (int64_t) n - SLOW_RECEIVE_BUFFER;
+    t->resume_at = t->started + (int64_t) ((double) ahead / (double) t->rate * 1e9);
     return t->paused = clock_ns() < t->resume_at;
 }
 
-static size_t on_body(char *data, size_t size, size_t count, void *arg) {
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
     struct transfer *t = arg;
     size_t n = size * count;
     if (too_early(t, n))
@@ -125,7 +135,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg) {
     }
     if (t->body_bytes == 0)
         t->first_byte = t->last_progress;
-    t->body_bytes += (int64_t)n;
+    t->body_bytes += (int64_t) n;
     if (t->status == 200 || t->status == 206) {
         check(t, data, n);
     } else {
@@ -141,25 +151,28 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg) {
 }
 
 /* A slow reader with a large socket buffer is a fast one for the first megabytes. */
-static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose) {
+static int on_socket(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
     const struct transfer *t = arg;
     int size = SLOW_SOCKET_BUFFER;
-    (void)purpose;
+    (void) purpose;
     if (t->rate > 0)
         setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
     return CURL_SOCKOPT_OK;
 }
 
-static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address) {
+static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
     struct transfer *t = arg;
-    (void)purpose;
+    (void) purpose;
     t->open_refused = t->reuse_only;
     if (t->reuse_only)
         return CURL_SOCKET_BAD;
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-static void add_lines(struct transfer *t) {
+static void add_lines(struct transfer *t)
+{
     char line[128];
     const struct options *o = t->options;
     for (size_t i = 0; i < o->header_count; i++)
@@ -172,7 +185,8 @@ static void add_lines(struct transfer *t) {
         t->lines = curl_slist_append(t->lines, t->condition);
 }
 
-static long wanted_version(const struct transfer *t) {
+static long wanted_version(const struct transfer *t)
+{
     const struct options *o = t->options;
     if (!o->http2)
         return CURL_HTTP_VERSION_1_1;
@@ -181,7 +195,8 @@ static long wanted_version(const struct transfer *t) {
     return t->reuse_only ? CURL_HTTP_VERSION_2_0 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
 }
 
-void transfer_prepare(struct transfer *t) {
+void transfer_prepare(struct transfer *t)
+{
     const struct options *o = t->options;
     CURL *e = t->easy;
     curl_slist_free_all(t->lines);
@@ -196,7 +211,7 @@ void transfer_prepare(struct transfer *t) {
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, wanted_version(t));
     curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)RECEIVE_BUFFER);
+    curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long) RECEIVE_BUFFER);
     curl_easy_setopt(e, CURLOPT_ERRORBUFFER, t->error);
     curl_easy_setopt(e, CURLOPT_PRIVATE, t);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
@@ -213,7 +228,7 @@ void transfer_prepare(struct transfer *t) {
     else
         curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 0L);
     if (t->rate > 0)
-        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long)SLOW_RECEIVE_BUFFER);
+        curl_easy_setopt(e, CURLOPT_BUFFERSIZE, (long) SLOW_RECEIVE_BUFFER);
     if (t->own_connection) {
         curl_easy_setopt(e, CURLOPT_FRESH_CONNECT, 1L);
         curl_easy_setopt(e, CURLOPT_FORBID_REUSE, 1L);

@@ -11,12 +11,14 @@ static _Thread_local char problem[512];
 
 #define FAIL(...) (snprintf(problem, sizeof problem, __VA_ARGS__), problem)
 
-static const char *or_none(const char *s) {
+static const char *or_none(const char *s)
+{
     return s ? s : "(none)";
 }
 
 /* How the transfer ended, apart from what the reply says. */
-static const char *verify_end(const struct transfer *t) {
+static const char *verify_end(const struct transfer *t)
+{
     if (t->aborted)
         return NULL;
     if (t->result != CURLE_OK)
@@ -27,7 +29,8 @@ static const char *verify_end(const struct transfer *t) {
     return NULL;
 }
 
-static const char *verify_length(const struct transfer *t) {
+static const char *verify_length(const struct transfer *t)
+{
     const char *length = transfer_field(t, "Content-Length");
     if (!length || strtoll(length, NULL, 10) != t->want_length)
         return FAIL("Content-Length is %s, not %" PRId64, or_none(length), t->want_length);
@@ -38,7 +41,8 @@ static const char *verify_length(const struct transfer *t) {
     return NULL;
 }
 
-static const char *verify_content_range(const struct transfer *t) {
+static const char *verify_content_range(const struct transfer *t)
+{
     char want[128];
     const char *range = transfer_field(t, "Content-Range");
     if (t->status == 200)
@@ -50,7 +54,8 @@ static const char *verify_content_range(const struct transfer *t) {
     return NULL;
 }
 
-static const char *verify_content(struct transfer *t) {
+static const char *verify_content(struct transfer *t)
+{
     const char *etag = transfer_field(t, "ETag"), *bad;
     if (!etag)
         return "no ETag";
@@ -67,7 +72,8 @@ static const char *verify_content(struct transfer *t) {
     return bad ? FAIL("%s (%s)", bad, etag) : NULL;
 }
 
-static const char *verify_refusal(const struct transfer *t) {
+static const char *verify_refusal(const struct transfer *t)
+{
     char want[64];
     const char *code = transfer_field(t, "x-ms-error-code");
     const char *range = transfer_field(t, "Content-Range");
@@ -85,7 +91,8 @@ static const char *verify_refusal(const struct transfer *t) {
     return NULL;
 }
 
-const char *transfer_verify(struct transfer *t) {
+const char *transfer_verify(struct transfer *t)
+{
     const char *bad = t->mismatch_at >= 0 ? NULL : verify_end(t);
     if (bad)
         return bad;
