@@ -4,7 +4,7 @@
 
 source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-build_packages="gcc make autoconf automake pkg-config libevent-dev libnghttp2-dev libssl-dev liblmdb-dev
+build_packages="gcc libc6-dev make autoconf automake pkg-config libevent-dev libnghttp2-dev libssl-dev liblmdb-dev
     libcurl4-openssl-dev libyaml-dev libxxhash-dev libjansson-dev liburcu-dev"
 test_packages="perl curl openssl procps"
 client_packages="python3-azure-storage rclone"
