@@ -134,7 +134,10 @@ static enum status failure(struct tls_stream *stream, int result)
         return STATUS_RESET;
     default:
         stream->broken = true;
-        return stream->reset ? STATUS_RESET : STATUS_TLS;
+        /* An end without close_notify says nothing about TLS: somebody left, or only looked whether we listen. */
+        if (stream->reset || ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+            return STATUS_RESET;
+        return STATUS_TLS;
     }
 }
 
@@ -155,10 +158,7 @@ enum status tls_stream_read(struct tls_stream *stream, void *data, size_t size, 
     int result = SSL_read_ex(stream->ssl, data, size, got);
     if (result == 1)
         return STATUS_OK;
-    enum status status = failure(stream, result);
-    if (status == STATUS_TLS && stream->sock->ended)
-        status = STATUS_RESET; /* an end without close_notify: truncation, or an impolite client */
-    return status;
+    return failure(stream, result);
 }
 
 /* The next record's plain text: part of one piece as it lies, or several small ones put together in `scratch`. */

@@ -122,9 +122,38 @@ static void test_bounds(void)
     strbuf_free(&body);
 }
 
+/* Damaged bodies: whole and in portions they must end alike. */
+static void test_noise(void)
+{
+    static const char good[] = "5;a=b\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\nX: y\r\n\r\n";
+    static const char bytes[] = "\r\n0;5 :fX\t";
+    unsigned seed = 1;
+    unsigned ended = 0;
+    bool same = true;
+    for (unsigned i = 0; i < 20000; i++) {
+        char input[sizeof good];
+        memcpy(input, good, sizeof good);
+        for (unsigned k = 0; k <= i % 3; k++)
+            input[(unsigned) rand_r(&seed) % (sizeof good - 1)] = bytes[(unsigned) rand_r(&seed) % sizeof bytes];
+        struct strbuf whole = {0};
+        struct strbuf parts = {0};
+        size_t rest, rest_of_parts;
+        enum h1_chunk end = run(input, sizeof good - 1, sizeof good, 100, &whole, &rest);
+        ended += end == H1_CHUNK_END;
+        if (run(input, sizeof good - 1, 1 + i % 7, 1 + i % 5, &parts, &rest_of_parts) != end || rest != rest_of_parts ||
+            !str_eq(strbuf_str(&whole), strbuf_str(&parts)))
+            same = false;
+        strbuf_free(&whole);
+        strbuf_free(&parts);
+    }
+    ok(same, "damaged bodies: whole and in portions alike");
+    ok(ended > 0 && ended < 20000, "%u of 20000 were still good", ended);
+}
+
 int main(void)
 {
     test_rows();
     test_bounds();
+    test_noise();
     return done_testing();
 }
