@@ -27,6 +27,7 @@ struct leaf_key {
 
 static int leaf_match(struct cds_lfht_node *node, const void *key)
 {
+    RCU_SEEN(node);
     const struct leaf *leaf = RCU_ENTRY(node, struct leaf, node);
     const struct leaf_key *wanted = key;
     return leaf->generation == wanted->generation && leaf->extent == wanted->extent;
@@ -55,7 +56,6 @@ struct leaf *directory_find(struct directory *directory, uint64_t generation, ui
 {
     struct leaf_key key = {generation, extent};
     struct cds_lfht_iter iter;
-    RCU_SEEN(directory->table);
     cds_lfht_lookup(directory->table, hash_mix(generation, extent), leaf_match, &key, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
     return node == NULL ? NULL : RCU_ENTRY(node, struct leaf, node);
@@ -88,7 +88,7 @@ struct leaf *directory_add(struct directory *directory, uint64_t generation, uin
     atomic_init(&leaf->dirty, false);
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
         atomic_init(&leaf->location[i], 0);
-    RCU_PUBLISH(directory->table);
+    RCU_PUBLISH(&leaf->node);
     cds_lfht_add(directory->table, hash_mix(generation, extent), &leaf->node);
     atomic_fetch_add_explicit(&directory->count, 1, memory_order_relaxed);
     mem_account(TABLE_SHARE);
@@ -129,7 +129,6 @@ void directory_each(struct directory *directory, void (*each)(void *arg, struct 
 {
     struct cds_lfht_iter iter;
     struct leaf *leaf;
-    RCU_SEEN(directory->table);
     RCU_FOR_EACH(directory->table, &iter, leaf, struct leaf, node) each(arg, leaf);
 }
 

@@ -171,13 +171,6 @@ void disk_drain(struct disk *disk)
 
 /* ---- Threads. ---- */
 
-void disk_kick(struct disk *disk)
-{
-    pthread_mutex_lock(&disk->mutex);
-    pthread_cond_signal(&disk->work);
-    pthread_mutex_unlock(&disk->mutex);
-}
-
 static bool take_work(struct disk *disk, struct store_load **load, struct put_job **job)
 {
     *load = NULL;

@@ -74,9 +74,6 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
                      uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
 /* Waits until every put queued so far has been written or has failed. Index thread only, offline. */
 void disk_drain(struct disk *disk);
-/* Wakes a thread to evict. Any thread. */
-void disk_kick(struct disk *disk);
-
 /* Counts and logs an error that the disk reported. */
 void disk_error(struct disk *disk, const char *what, int error);
 

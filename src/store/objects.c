@@ -76,6 +76,7 @@ static pthread_mutex_t *lock_of(struct objects *objects, struct hash128 object)
 
 static int node_match(struct cds_lfht_node *node, const void *key)
 {
+    RCU_SEEN(node);
     const struct hash128 *wanted = key;
     return hash128_eq(RCU_ENTRY(node, struct object_node, node)->object, *wanted);
 }
@@ -83,7 +84,6 @@ static int node_match(struct cds_lfht_node *node, const void *key)
 static struct object_node *node_find(struct objects *objects, struct hash128 object)
 {
     struct cds_lfht_iter iter;
-    RCU_SEEN(objects->table);
     cds_lfht_lookup(objects->table, object.lo, node_match, &object, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
     return node == NULL ? NULL : RCU_ENTRY(node, struct object_node, node);
@@ -99,7 +99,7 @@ static struct object_node *node_add(struct objects *objects, struct hash128 obje
     cds_lfht_node_init(&node->node);
     node->object = object;
     list_init(&node->link);
-    RCU_PUBLISH(objects->table);
+    RCU_PUBLISH(&node->node);
     cds_lfht_add(objects->table, object.lo, &node->node);
     return node;
 }
@@ -238,7 +238,6 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
     struct object_node *node;
     unsigned count = 0;
     bool every = hash128_eq(group, STORE_EVERY_GROUP);
-    RCU_SEEN(objects->table);
     RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
     {
         pthread_mutex_t *lock = lock_of(objects, node->object);
@@ -418,7 +417,6 @@ void objects_record_each(struct objects *objects,
 {
     struct cds_lfht_iter iter;
     struct object_node *node;
-    RCU_SEEN(objects->table);
     RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
     {
         struct objects_place place = objects_record_place(objects, node->object);

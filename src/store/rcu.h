@@ -20,9 +20,7 @@
 /* liburcu's container_of goes through a const pointer, which -Wcast-qual does not like. */
 #define RCU_ENTRY(pointer, type, member) ((type *) (void *) ((char *) (pointer) -offsetof(type, member)))
 #define RCU_FOR_EACH(table, iter, pos, type, member)                                                                   \
-    for (cds_lfht_first(table, iter);                                                                                  \
-         (pos = cds_lfht_iter_get_node(iter) == NULL ? NULL                                                            \
-                                                     : RCU_ENTRY(cds_lfht_iter_get_node(iter), type, member)) != NULL; \
+    for (cds_lfht_first(table, iter); (pos = rcu_node_seen(iter, offsetof(type, member))) != NULL;                     \
          cds_lfht_next(table, iter))
 
 #if defined(__SANITIZE_THREAD__)
@@ -38,8 +36,8 @@ void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
-#define RCU_PUBLISH(table) __tsan_release(table)
-#define RCU_SEEN(table) __tsan_acquire(table)
+#define RCU_PUBLISH(node) __tsan_release(node)
+#define RCU_SEEN(node) __tsan_acquire(node)
 #define RCU_RECLAIM(free_statement)                                                                                    \
     do {                                                                                                               \
         AnnotateIgnoreWritesBegin(__FILE__, __LINE__);                                                                 \
@@ -47,10 +45,20 @@ void AnnotateIgnoreWritesEnd(const char *file, int line);
         AnnotateIgnoreWritesEnd(__FILE__, __LINE__);                                                                   \
     } while (0)
 #else
-#define RCU_PUBLISH(table) ((void) (table))
-#define RCU_SEEN(table) ((void) (table))
+#define RCU_PUBLISH(node) ((void) (node))
+#define RCU_SEEN(node) ((void) (node))
 #define RCU_RECLAIM(free_statement) free_statement
 #endif
+
+/* What contains the node that the iterator stands at, or NULL at the end. */
+static inline void *rcu_node_seen(struct cds_lfht_iter *iter, size_t offset)
+{
+    struct cds_lfht_node *node = cds_lfht_iter_get_node(iter);
+    if (node == NULL)
+        return NULL;
+    RCU_SEEN(node);
+    return (char *) node - offset;
+}
 
 /* call_rcu; `reclaim` begins with RCU_SEEN(head). */
 static inline void rcu_later(struct rcu_head *head, void (*reclaim)(struct rcu_head *head))
