@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "net/loop.h"
@@ -88,17 +89,33 @@ static struct store_load *load_take(struct disk *disk)
 
 /* ---- Puts. ---- */
 
+/* Whether the disk rests from its errors; after that a put finds out whether it is well again, or
+ * sends it back to rest. */
+static bool resting(struct disk *disk)
+{
+    return atomic_load_explicit(&disk->write_errors, memory_order_relaxed) >= DISK_ERRORS_MAX &&
+           clock_mono_ms() < atomic_load_explicit(&disk->rest_until_ms, memory_order_relaxed);
+}
+
+/* Why a block is not taken, or NULL. */
+static const char *refusal(struct disk *disk, const struct store_generation *generation, uint64_t block,
+                           uint32_t length)
+{
+    if (!atomic_load_explicit(&disk->loaded, memory_order_relaxed))
+        return "loading";
+    if (atomic_load_explicit(&disk->broken, memory_order_relaxed) || resting(disk))
+        return "disk";
+    if (atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2)
+        return "index";
+    if (!evict_admit(disk->slots.evict, generation->object, block, length))
+        return "admission";
+    return NULL;
+}
+
 enum status disk_put(struct disk *disk, const struct store_generation *generation, uint64_t block, struct buf *buf,
                      uint32_t length, struct loop *loop, struct letter *done)
 {
-    const char *reason = NULL;
-    if (!atomic_load_explicit(&disk->loaded, memory_order_relaxed))
-        reason = "loading";
-    else if (atomic_load_explicit(&disk->broken, memory_order_relaxed) ||
-             atomic_load_explicit(&disk->write_errors, memory_order_relaxed) >= DISK_ERRORS_MAX)
-        reason = "disk";
-    else if (atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2)
-        reason = "index";
+    const char *reason = refusal(disk, generation, block, length);
     if (reason != NULL) {
         rejected(reason);
         return STATUS_BUSY;

@@ -22,8 +22,9 @@
 #define DISK_THREADS 4
 #define DISK_PUT_BYTES (64 * 1024 * 1024)
 #define DISK_LOADS 1024
-/* Write errors in a row after which nothing more is put. */
+/* Write errors in a row after which nothing more is put for a while. */
 #define DISK_ERRORS_MAX 16
+#define DISK_REST_MS 30000
 
 struct index;
 struct put_job;
@@ -40,12 +41,13 @@ struct disk {
     struct slots slots;
     struct index *index; /* only the index thread, once the store is open */
     struct metric_cell *errors;
-    atomic_bool loaded;       /* the index has been read: slots are known */
-    atomic_bool broken;       /* the index cannot be written any more: nothing is put */
-    atomic_bool index_tight;  /* the index is nearly full: nothing more is packed until objects have gone */
-    int64_t full_logged_ms;   /* index thread */
-    atomic_bool no_nowait;    /* the file system refuses RWF_NOWAIT */
-    atomic_uint write_errors; /* in a row */
+    atomic_bool loaded;                /* the index has been read: slots are known */
+    atomic_bool broken;                /* the index cannot be written any more: nothing is put */
+    atomic_bool index_tight;           /* the index is nearly full: nothing more is packed until objects have gone */
+    int64_t full_logged_ms;            /* index thread */
+    atomic_bool no_nowait;             /* the file system refuses RWF_NOWAIT */
+    atomic_uint write_errors;          /* in a row */
+    atomic_int_fast64_t rest_until_ms; /* after too many of them */
     /* The queues; under `mutex`. */
     pthread_mutex_t mutex;
     pthread_cond_t work;

@@ -7,7 +7,7 @@
  * looked; segments with little left in them go first. A better policy (queues with ghosts, admission by reuse distance)
  * replaces what is behind these functions and needs no other face.
  *
- * Not thread-safe: the owner calls it under its space lock.
+ * Not thread-safe, but for evict_admit: the owner calls it under its space lock.
  */
 #ifndef HEADPOND_STORE_EVICT_H
 #define HEADPOND_STORE_EVICT_H
@@ -33,7 +33,7 @@ struct evict_events {
 struct evict *evict_new(uint32_t capacity, const struct evict_events *events);
 void evict_free(struct evict *evict);
 
-/* Whether this block should be stored at all. Always yes in this form. */
+/* Whether this block should be stored at all. Always yes in this form. Any thread, without the lock: loops ask. */
 bool evict_admit(struct evict *evict, struct hash128 object, uint64_t block, uint32_t length);
 /* The slot now holds something that may be evicted. */
 void evict_insert(struct evict *evict, uint32_t slot);

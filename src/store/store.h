@@ -83,7 +83,7 @@ void store_generation_unref(struct store_generation **generation);
  */
 struct store_view {
     struct store_generation *generation; /* counted; the caller's */
-    int64_t validated_s;                 /* wall clock seconds; 0: not since opening, or forgotten */
+    int64_t validated_s;                 /* wall clock seconds, of an earlier start too; 0: forgotten */
     uint64_t stamp;                      /* the epoch it was validated under, as given to store_object_set */
 };
 bool store_object_find(struct store *store, struct hash128 object, struct store_view *view);

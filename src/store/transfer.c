@@ -42,6 +42,7 @@ static void write_result(struct disk *disk, enum status status)
         return;
     }
     disk_error(disk, "write", errno);
+    atomic_store_explicit(&disk->rest_until_ms, clock_mono_ms() + DISK_REST_MS, memory_order_relaxed);
     atomic_fetch_add_explicit(&disk->write_errors, 1, memory_order_relaxed);
 }
 
