@@ -87,24 +87,46 @@ bool str_to_int(struct str text, int64_t *value)
     return true;
 }
 
+int str_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c = (char) lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 bool str_to_hex(struct str text, uint64_t *value)
 {
     uint64_t sum = 0;
     if (text.len == 0 || text.len > 16)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = lower(text.ptr[i]);
-        unsigned digit;
-        if (c >= '0' && c <= '9')
-            digit = c - '0';
-        else if (c >= 'a' && c <= 'f')
-            digit = c - 'a' + 10u;
-        else
+        int digit = str_hex_digit(text.ptr[i]);
+        if (digit < 0)
             return false;
-        sum = sum << 4 | digit;
+        sum = sum << 4 | (unsigned) digit;
     }
     *value = sum;
     return true;
+}
+
+char *str_put(char *at, struct str text)
+{
+    if (text.len > 0)
+        memcpy(at, text.ptr, text.len);
+    return at + text.len;
+}
+
+char *str_put_number(char *at, uint64_t value)
+{
+    char digits[STR_NUMBER_MAX];
+    unsigned count = 0;
+    do
+        digits[count++] = (char) ('0' + value % 10);
+    while ((value /= 10) > 0);
+    while (count > 0)
+        *at++ = digits[--count];
+    return at;
 }
 
 char *strbuf_reserve(struct strbuf *buf, size_t len)

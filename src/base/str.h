@@ -52,6 +52,15 @@ ptrdiff_t str_find(struct str text, char c);
 bool str_to_int(struct str text, int64_t *value);
 /* Hexadecimal digits only, at most 16. */
 bool str_to_hex(struct str text, uint64_t *value);
+/* The value of a hexadecimal digit, or -1. */
+int str_hex_digit(char c);
+
+/* Writing without printf, which is a good part of what a small hit costs outside the kernel: each appends at `at`,
+ * where there is room, and returns the end. No NUL. */
+char *str_put(char *at, struct str text);
+#define STR_NUMBER_MAX 20
+/* Decimal, at most STR_NUMBER_MAX digits. */
+char *str_put_number(char *at, uint64_t value);
 
 /* A growing buffer; zero-initialised is empty. NUL-terminated whenever it holds something. */
 struct strbuf {

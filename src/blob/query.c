@@ -23,17 +23,6 @@ struct str blob_param_name(enum blob_param_id id)
     return id < BLOB_PARAM_OTHER ? param_names[id] : STR("");
 }
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 enum status blob_percent_decode(struct arena *arena, struct str text, struct str *decoded)
 {
     if (memchr(text.len == 0 ? "" : text.ptr, '\0', text.len) != NULL)
@@ -49,7 +38,7 @@ enum status blob_percent_decode(struct arena *arena, struct str text, struct str
         if (c == '%') {
             if (text.len - i < 3)
                 return STATUS_BAD_TARGET;
-            int high = hex_digit(text.ptr[i + 1]), low = hex_digit(text.ptr[i + 2]);
+            int high = str_hex_digit(text.ptr[i + 1]), low = str_hex_digit(text.ptr[i + 2]);
             if (high < 0 || low < 0 || (high | low) == 0)
                 return STATUS_BAD_TARGET;
             c = (char) (high << 4 | low);

@@ -153,33 +153,14 @@ static void parse_permission(const struct blob_query *query, struct sas *sas)
         blob_query_value(query, BLOB_PARAM_RSCT).ptr != NULL;
 }
 
-static char *append(char *at, struct str text)
-{
-    memcpy(at, text.ptr, text.len);
-    return at + text.len;
-}
-
-static char *append_number(char *at, size_t number)
-{
-    char digits[20];
-    unsigned count = 0;
-    do {
-        digits[count++] = (char) ('0' + number % 10);
-        number /= 10;
-    } while (number > 0);
-    while (count > 0)
-        *at++ = digits[--count];
-    return at;
-}
-
 /* name=LENGTH:value& in the table's order: decoded, and with each length ahead of its text, so that no two tokens have
  * one text. */
 static struct str canonical_text(struct arena *arena, const struct blob_query *query, struct sas *sas)
 {
     size_t size = 4;
     for (unsigned i = 0; i < query->count; i++)
-        size += query->items[i].name.len + query->items[i].value.len + 3 + 20;
-    char *text = arena_alloc(arena, size), *at = append(text, STR("sas\n"));
+        size += query->items[i].name.len + query->items[i].value.len + 3 + STR_NUMBER_MAX;
+    char *text = arena_alloc(arena, size), *at = str_put(text, STR("sas\n"));
     unsigned parameters = 0, written = 0;
     for (unsigned i = 0; i < query->count; i++)
         parameters += query->items[i].id <= BLOB_PARAM_LAST_SAS;
@@ -187,11 +168,11 @@ static struct str canonical_text(struct arena *arena, const struct blob_query *q
         if (query->first[id] == 0)
             continue;
         struct str value = blob_query_value(query, (enum blob_param_id) id);
-        at = append(at, blob_param_name((enum blob_param_id) id));
+        at = str_put(at, blob_param_name((enum blob_param_id) id));
         *at++ = '=';
-        at = append_number(at, value.len);
+        at = str_put_number(at, value.len);
         *at++ = ':';
-        at = append(at, value);
+        at = str_put(at, value);
         *at++ = '&';
         written++;
     }

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "base/str.h"
+
 /* Across the whole body: an extension a chunk is a way to send bytes that nobody counts. */
 #define MAX_EXTENSIONS 16384
 #define MAX_TRAILERS 16384
@@ -11,14 +13,6 @@
 #define MAX_DIGITS 15
 
 enum state { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER, TRAILER_LF, END, BAD };
-
-static int hex(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Of an extension or a trailer: no control besides HTAB, and CR only before LF. */
 static enum state in_line(uint8_t c, enum state stay, enum state after_cr, uint32_t *count, uint32_t max)
@@ -32,7 +26,7 @@ static enum state in_line(uint8_t c, enum state stay, enum state after_cr, uint3
 
 static enum state size_byte(struct h1_chunked *chunked, uint8_t c)
 {
-    int digit = hex(c);
+    int digit = str_hex_digit((char) c);
     if (digit >= 0) {
         if (++chunked->digits > MAX_DIGITS)
             return BAD;

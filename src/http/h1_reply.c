@@ -23,26 +23,6 @@
 
 /* ---- The head ---- */
 
-/* Decimal; printf's machinery is a good part of what a small hit costs outside the kernel. */
-static char *put_number(char *to, uint64_t number)
-{
-    char digits[20];
-    size_t n = 0;
-    do
-        digits[n++] = (char) ('0' + number % 10);
-    while ((number /= 10) > 0);
-    while (n > 0)
-        *to++ = digits[--n];
-    return to;
-}
-
-static char *put(char *to, struct str text)
-{
-    if (text.len > 0)
-        memcpy(to, text.ptr, text.len);
-    return to + text.len;
-}
-
 /* Whether this reply is the connection's last, as far as is known when its head goes out. */
 static bool is_last(const struct h1 *h1, const struct h1_exchange *exchange)
 {
@@ -69,34 +49,34 @@ static void render_head(struct h1_exchange *exchange, const struct http_response
         size += head->headers.items[i].name.len + head->headers.items[i].value.len + 4;
 
     char *start = arena_alloc(exchange->x.arena, size);
-    char *at = put(start, STR("HTTP/1.1 "));
-    at = put_number(at, (uint64_t) head->status);
-    at = put(at, STR(" "));
-    at = put(at, reason);
-    at = put(at, STR("\r\n"));
+    char *at = str_put(start, STR("HTTP/1.1 "));
+    at = str_put_number(at, (uint64_t) head->status);
+    at = str_put(at, STR(" "));
+    at = str_put(at, reason);
+    at = str_put(at, STR("\r\n"));
     if (date.len > 0) {
-        at = put(at, STR("Date: "));
-        at = put(at, date);
-        at = put(at, STR("\r\n"));
+        at = str_put(at, STR("Date: "));
+        at = str_put(at, date);
+        at = str_put(at, STR("\r\n"));
     }
     for (unsigned i = 0; i < head->headers.count; i++) {
-        at = put(at, head->headers.items[i].name);
-        at = put(at, STR(": "));
-        at = put(at, head->headers.items[i].value);
-        at = put(at, STR("\r\n"));
+        at = str_put(at, head->headers.items[i].name);
+        at = str_put(at, STR(": "));
+        at = str_put(at, head->headers.items[i].value);
+        at = str_put(at, STR("\r\n"));
     }
     if (length) {
-        at = put(at, STR("Content-Length: "));
-        at = put_number(at, (uint64_t) head->content_length);
-        at = put(at, STR("\r\n"));
+        at = str_put(at, STR("Content-Length: "));
+        at = str_put_number(at, (uint64_t) head->content_length);
+        at = str_put(at, STR("\r\n"));
     }
     if (exchange->out == H1_OUT_CHUNKED)
-        at = put(at, STR("Transfer-Encoding: chunked\r\n"));
+        at = str_put(at, STR("Transfer-Encoding: chunked\r\n"));
     if (h1->last)
-        at = put(at, STR("Connection: close\r\n"));
+        at = str_put(at, STR("Connection: close\r\n"));
     else if (exchange->x.request.version == HTTP_1_0)
-        at = put(at, STR("Connection: keep-alive\r\n"));
-    at = put(at, STR("\r\n"));
+        at = str_put(at, STR("Connection: keep-alive\r\n"));
+    at = str_put(at, STR("\r\n"));
     assert(at <= start + size);
     exchange->head = (struct str){start, (size_t) (at - start)};
 }

@@ -17,30 +17,12 @@
 #define TARGET_MAX 1024 /* bytes of the target that are shown; escaping makes six of one at worst */
 #define SHORT_MAX 64    /* of the other texts a client chose */
 
-static char *put(char *at, struct str text)
-{
-    memcpy(at, text.ptr, text.len);
-    return at + text.len;
-}
-
-static char *put_number(char *at, uint64_t value)
-{
-    char digits[20];
-    unsigned n = 0;
-    do {
-        digits[n++] = (char) ('0' + value % 10);
-    } while ((value /= 10) > 0);
-    while (n > 0)
-        *at++ = digits[--n];
-    return at;
-}
-
 /* Milliseconds with three decimals. */
 static char *put_ms(char *at, int64_t us)
 {
     if (us < 0)
         us = 0;
-    at = put_number(at, (uint64_t) us / 1000);
+    at = str_put_number(at, (uint64_t) us / 1000);
     unsigned rest = (unsigned) (us % 1000);
     *at++ = '.';
     *at++ = (char) ('0' + rest / 100);
@@ -60,7 +42,7 @@ static char *put_escaped(char *at, struct str text)
         } else if (c >= 0x20 && c < 0x7f) {
             *at++ = (char) c;
         } else {
-            at = put(at, STR("\\u00"));
+            at = str_put(at, STR("\\u00"));
             *at++ = hex[c >> 4];
             *at++ = hex[c & 15];
         }
@@ -70,7 +52,7 @@ static char *put_escaped(char *at, struct str text)
 
 static char *put_text(char *at, struct str name, struct str value)
 {
-    at = put(at, name);
+    at = str_put(at, name);
     *at++ = '"';
     if (value.len > SHORT_MAX)
         value.len = SHORT_MAX;
@@ -80,14 +62,6 @@ static char *put_text(char *at, struct str name, struct str value)
 }
 
 /* ---- The target, redacted ---- */
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char) (c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
 
 /* Whether a parameter's name reads `sig` after decoding, also when it was encoded more than once. */
 static bool names_signature(struct str name)
@@ -103,11 +77,14 @@ static bool names_signature(struct str name)
         size_t to = 0;
         for (size_t i = 0; i < len; i++, to++) {
             plain[to] = plain[i];
-            if (plain[i] == '%' && i + 2 < len && hex_digit(plain[i + 1]) >= 0 && hex_digit(plain[i + 2]) >= 0) {
-                plain[to] = (char) (hex_digit(plain[i + 1]) * 16 + hex_digit(plain[i + 2]));
-                i += 2;
-                again = true;
-            }
+            if (plain[i] != '%' || i + 2 >= len)
+                continue;
+            int high = str_hex_digit(plain[i + 1]), low = str_hex_digit(plain[i + 2]);
+            if (high < 0 || low < 0)
+                continue;
+            plain[to] = (char) (high * 16 + low);
+            i += 2;
+            again = true;
         }
         len = to;
     }
@@ -171,7 +148,7 @@ static char *put_time(char *at, struct access_clock *clock)
         strftime(clock->text, sizeof clock->text, "%Y-%m-%dT%H:%M:%S", &utc);
         clock->second = now.tv_sec;
     }
-    at = put(at, str_from(clock->text));
+    at = str_put(at, str_from(clock->text));
     unsigned ms = (unsigned) (now.tv_nsec / 1000000);
     *at++ = '.';
     *at++ = (char) ('0' + ms / 100);
@@ -188,7 +165,7 @@ static char *put_peer(char *at, const struct sockaddr *peer)
         inet_ntop(AF_INET, &((const struct sockaddr_in *) (const void *) peer)->sin_addr, text, sizeof text);
     else if (peer != NULL && peer->sa_family == AF_INET6)
         inet_ntop(AF_INET6, &((const struct sockaddr_in6 *) (const void *) peer)->sin6_addr, text, sizeof text);
-    return put(at, str_from(text));
+    return str_put(at, str_from(text));
 }
 
 static struct str version_text(enum http_version version)
@@ -207,34 +184,34 @@ static struct str version_text(enum http_version version)
 size_t access_line(struct access_clock *clock, const struct access_entry *entry, char *out)
 {
     char target[TARGET_MAX + 4];
-    char *at = put(out, STR("{\"time\":\""));
+    char *at = str_put(out, STR("{\"time\":\""));
     at = put_time(at, clock);
-    at = put(at, STR("\",\"client\":\""));
+    at = str_put(at, STR("\",\"client\":\""));
     at = put_peer(at, entry->peer);
     *at++ = '"';
     at = put_text(at, STR(",\"method\":"), entry->method);
-    at = put(at, STR(",\"target\":\""));
+    at = str_put(at, STR(",\"target\":\""));
     at = put_escaped(at, target_redacted(entry->target, target));
-    at = put(at, STR("\",\"status\":"));
-    at = put_number(at, (uint64_t) (entry->status < 0 ? 0 : entry->status));
-    at = put(at, STR(",\"sent\":"));
-    at = put_number(at, entry->sent);
-    at = put(at, STR(",\"received\":"));
-    at = put_number(at, entry->received);
+    at = str_put(at, STR("\",\"status\":"));
+    at = str_put_number(at, (uint64_t) (entry->status < 0 ? 0 : entry->status));
+    at = str_put(at, STR(",\"sent\":"));
+    at = str_put_number(at, entry->sent);
+    at = str_put(at, STR(",\"received\":"));
+    at = str_put_number(at, entry->received);
     at = put_text(at, STR(",\"cache\":"), str_from(entry->cache));
     if (entry->detail != NULL)
         at = put_text(at, STR(",\"detail\":"), str_from(entry->detail));
     if (entry->account.ptr != NULL)
         at = put_text(at, STR(",\"account\":"), entry->account);
     if (entry->first_us >= 0) {
-        at = put(at, STR(",\"first_ms\":"));
+        at = str_put(at, STR(",\"first_ms\":"));
         at = put_ms(at, entry->first_us);
     }
-    at = put(at, STR(",\"total_ms\":"));
+    at = str_put(at, STR(",\"total_ms\":"));
     at = put_ms(at, entry->total_us);
     at = put_text(at, STR(",\"protocol\":"), version_text(entry->version));
-    at = put(at, entry->tls ? STR(",\"tls\":true") : STR(",\"tls\":false"));
+    at = str_put(at, entry->tls ? STR(",\"tls\":true") : STR(",\"tls\":false"));
     at = put_text(at, STR(",\"end\":"), str_from(status_name(entry->end)));
-    at = put(at, STR("}\n"));
+    at = str_put(at, STR("}\n"));
     return (size_t) (at - out);
 }

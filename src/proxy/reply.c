@@ -16,35 +16,22 @@
 
 /* ---- Pieces ---- */
 
-static size_t put_number(char *at, uint64_t value)
-{
-    char digits[20];
-    size_t n = 0;
-    do {
-        digits[n++] = (char) ('0' + value % 10);
-    } while ((value /= 10) > 0);
-    for (size_t i = 0; i < n; i++)
-        at[i] = digits[n - 1 - i];
-    return n;
-}
-
 static struct str number_str(struct arena *arena, uint64_t value)
 {
-    char *text = arena_alloc(arena, 20);
-    return (struct str){text, put_number(text, value)};
+    char *text = arena_alloc(arena, STR_NUMBER_MAX);
+    return (struct str){text, (size_t) (str_put_number(text, value) - text)};
 }
 
 /* "bytes F-L/LENGTH" (RFC 9110, 14.4). */
 static struct str content_range(struct arena *arena, uint64_t first, uint64_t last, uint64_t length)
 {
-    char *text = arena_alloc(arena, 6 + 3 * 20 + 2);
-    memcpy(text, "bytes ", 6);
-    size_t len = 6 + put_number(text + 6, first);
-    text[len++] = '-';
-    len += put_number(text + len, last);
-    text[len++] = '/';
-    len += put_number(text + len, length);
-    return (struct str){text, len};
+    char *text = arena_alloc(arena, 6 + 3 * STR_NUMBER_MAX + 2);
+    char *at = str_put_number(str_put(text, STR("bytes ")), first);
+    *at++ = '-';
+    at = str_put_number(at, last);
+    *at++ = '/';
+    at = str_put_number(at, length);
+    return (struct str){text, (size_t) (at - text)};
 }
 
 static struct str request_id(struct arena *arena)
@@ -94,14 +81,11 @@ static struct str cache_status(const struct reply_facts *facts)
         return text;
     struct str detail = str_from(facts->detail);
     char *joined = arena_alloc(facts->arena, text.len + detail.len + 11);
-    size_t len = text.len;
-    memcpy(joined, text.ptr, len);
-    memcpy(joined + len, "; detail=\"", 10);
-    len += 10;
-    memcpy(joined + len, detail.ptr, detail.len);
-    len += detail.len;
-    joined[len++] = '"';
-    return (struct str){joined, len};
+    char *at = str_put(joined, text);
+    at = str_put(at, STR("; detail=\""));
+    at = str_put(at, detail);
+    *at++ = '"';
+    return (struct str){joined, (size_t) (at - joined)};
 }
 
 /* An empty head with room for `fields` of the subject's own. */
@@ -216,11 +200,9 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
 struct str reply_range_error(struct http_response *head, const struct reply_facts *facts, uint64_t length)
 {
     struct str body = reply_error(head, facts, &BLOB_ERROR_INVALID_RANGE, NULL);
-    struct str number = number_str(facts->arena, length);
-    char *range = arena_alloc(facts->arena, 8 + number.len);
-    memcpy(range, "bytes */", 8);
-    memcpy(range + 8, number.ptr, number.len);
-    head_add(head, STR("Content-Range"), (struct str){range, 8 + number.len});
+    char *range = arena_alloc(facts->arena, 8 + STR_NUMBER_MAX);
+    char *end = str_put_number(str_put(range, STR("bytes */")), length);
+    head_add(head, STR("Content-Range"), (struct str){range, (size_t) (end - range)});
     return body;
 }
 

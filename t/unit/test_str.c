@@ -47,6 +47,26 @@ static void numbers(void)
     ok(!str_to_hex(STR("g"), &hex) && !str_to_hex(STR(""), &hex), "no hexadecimal number");
 }
 
+static void put(struct str text, uint64_t number, const char *expected)
+{
+    char out[64];
+    char *end = str_put_number(str_put(out, text), number);
+    *end = '\0';
+    is_str(out, expected, "%s is put", expected);
+}
+
+static void puts_bytes(void)
+{
+    put(STR("bytes "), 0, "bytes 0");
+    put(STR_NULL, 10, "10");
+    put(STR("x"), UINT64_MAX, "x18446744073709551615");
+    is_int(str_hex_digit('0') + str_hex_digit('9'), 9, "digits");
+    is_int(str_hex_digit('a') + str_hex_digit('F'), 25, "letters of either case");
+    ok(str_hex_digit('g') < 0 && str_hex_digit('@') < 0 && str_hex_digit('`') < 0 && str_hex_digit('/') < 0 &&
+           str_hex_digit(':') < 0 && str_hex_digit('\xe1') < 0,
+       "their neighbours are none");
+}
+
 static void grows(void)
 {
     struct strbuf buf = {0};
@@ -69,6 +89,7 @@ int main(void)
     compares();
     splits();
     numbers();
+    puts_bytes();
     grows();
     return done_testing();
 }
