@@ -14,8 +14,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-/* Of a request body nobody wanted, read away for the next request's sake. */
-#define DRAIN_MAX (256 * 1024)
 /* Requests read ahead while one is being answered. */
 #define AHEAD_MAX 16384
 /* What is left in a read buffer between events is put into a smaller one up to this size. */
@@ -275,7 +273,7 @@ static bool drain_body(struct h1 *h1)
         case SOURCE_DATA:
             h1_body_eat(h1, size);
             h1->drained += size;
-            if (h1->drained <= DRAIN_MAX)
+            if (h1->drained <= H1_DRAIN_MAX)
                 break;
             /* fall through */
         case SOURCE_FAILED:
@@ -437,7 +435,7 @@ static void h1_drain(struct session *session)
 {
     struct h1 *h1 = (struct h1 *) session;
     if (h1->exchange != NULL || h1->in_end > h1->in_start)
-        return; /* is_last() sees to it */
+        return; /* h1_reply.c ends it after the reply that is owed */
     die(h1, CONN_GRACEFUL);
     h1_run(h1);
 }

@@ -11,6 +11,9 @@
 #include "http/h1_parse.h"
 #include "http/session.h"
 
+/* A body that nobody wanted is read away for the next request's sake up to this; else the connection ends. */
+#define H1_DRAIN_MAX (256 * 1024)
+
 struct h1_exchange;
 struct h1_body;
 

@@ -18,8 +18,6 @@
 #define PULL_MAX 262144
 /* Sent in one event before others get their turn. */
 #define BUDGET (1024 * 1024)
-/* An unread request body longer than this is not read away: the connection ends after the reply. */
-#define DRAIN_MAX (256 * 1024)
 
 /* ---- The head ---- */
 
@@ -34,7 +32,7 @@ static bool is_last(const struct h1 *h1, const struct h1_exchange *exchange)
     if (h1->body_mode != H1_BODY_DONE && h1->continue_owed)
         return true;
     bool unwanted = h1->body == NULL || exchange->x.body != NULL;
-    return h1->body_mode == H1_BODY_LENGTH && unwanted && h1->body_left > DRAIN_MAX;
+    return h1->body_mode == H1_BODY_LENGTH && unwanted && h1->body_left > H1_DRAIN_MAX;
 }
 
 static void render_head(struct h1_exchange *exchange, const struct http_response *head, bool length)
