@@ -389,8 +389,8 @@ static void on_timeout(void *arg)
     }
     int64_t now = loop_now_ms(h2->session.server->loop);
     h2->running = true; /* a body that fails calls out */
-    for (struct list *node = h2->streams.next, *next; node != &h2->streams; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE(node, &h2->streams)
+    {
         check_stream(LIST_ENTRY(node, struct h2_stream, link), now);
     }
     h2->running = false;

@@ -30,8 +30,7 @@ const struct http_limits http_limits_default = {
 
 static void run_tasks(struct timer *timer)
 {
-    struct http_server *server =
-        (struct http_server *) (void *) ((char *) timer - offsetof(struct http_server, task_timer));
+    struct http_server *server = LIST_ENTRY(timer, struct http_server, task_timer);
     /* Only what was put off before this round: a task may put itself off again. */
     struct list now;
     list_init(&now);
@@ -50,7 +49,7 @@ static void run_tasks(struct timer *timer)
 void session_task(struct session *session)
 {
     struct http_server *server = session->server;
-    if (session->task.next != &session->task)
+    if (!list_empty(&session->task))
         return;
     if (list_empty(&server->tasks))
         timer_set(&server->task_timer, 0);
@@ -81,7 +80,6 @@ void session_fini(struct session *session, bool gone)
     list_remove(&session->link);
     if (!gone)
         return;
-    server->count--;
     if (!server->limits.uncounted)
         metric_add(METRIC_CLIENT_CONNECTIONS, -1);
     if (server->budget != NULL)
@@ -200,7 +198,6 @@ void http_server_accept(struct http_server *server, int fd, const struct sockadd
 {
     struct session *session = mem_calloc(1, sizeof *session);
     session_init(session, &greeting_class, server);
-    server->count++;
     if (!server->limits.uncounted)
         metric_add(METRIC_CLIENT_CONNECTIONS, 1);
     session->peer_length = length < sizeof session->peer ? length : sizeof session->peer;
@@ -214,16 +211,11 @@ void http_server_drain(struct http_server *server)
 {
     server->draining = true;
     /* Draining may end the session itself, nobody else's. */
-    for (struct list *node = server->sessions.next, *next; node != &server->sessions; node = next) {
-        next = node->next;
+    LIST_FOR_EACH_SAFE(node, &server->sessions)
+    {
         struct session *session = LIST_ENTRY(node, struct session, link);
         session->class->drain(session);
     }
-}
-
-unsigned http_server_connections(const struct http_server *server)
-{
-    return server->count;
 }
 
 void http_server_free(struct http_server *server)

@@ -30,7 +30,7 @@ struct http_limits {
     bool uncounted;         /* not among the metrics of clients: the admin listener */
 };
 
-/* The times from the configuration's defaults; 64 KiB, 16 KiB, 200 fields, 256 streams. */
+/* 64 KiB, 16 KiB, 200 fields, 256 streams; the times are for whoever has no configuration. */
 extern const struct http_limits http_limits_default;
 
 /* Copies limits and handler. `budget` counts connections and may be NULL. */
@@ -41,7 +41,6 @@ void http_server_accept(struct http_server *server, int fd, const struct sockadd
                         struct tls *tls);
 /* No new requests: idle connections end, the others after the replies that are owed (Connection: close, GOAWAY). */
 void http_server_drain(struct http_server *server);
-unsigned http_server_connections(const struct http_server *server);
 /* Cuts what is left: `finished` comes, with SHUTDOWN, for every exchange before this returns. Not from a callback of
  * the handler. Then conn_loop_fini() may be called. */
 void http_server_free(struct http_server *server);

@@ -25,7 +25,6 @@ struct http_server {
     struct http_handler handler;
     struct listener_budget *budget;
     struct list sessions;
-    unsigned count;
     bool draining;
     struct list tasks; /* sessions to be run in the next round */
     struct timer task_timer;

@@ -127,7 +127,7 @@ static void note_progress(struct conn *conn, bool moved)
 
 static void on_timer(struct timer *timer)
 {
-    struct conn *conn = (struct conn *) (void *) ((char *) timer - offsetof(struct conn, timer));
+    struct conn *conn = LIST_ENTRY(timer, struct conn, timer);
     int64_t now = loop_now_ms(conn->loop);
     conn->timer_at = 0;
     conn->running = true;
@@ -297,11 +297,6 @@ bool conn_room(struct conn *conn)
     conn->want_write = true;
     note_progress(conn, false);
     return false;
-}
-
-size_t conn_pending(const struct conn *conn)
-{
-    return conn->out.bytes;
 }
 
 /* ---- Receiving ---- */

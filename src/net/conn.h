@@ -82,8 +82,6 @@ enum status conn_writev(struct conn *conn, const struct iovec *pieces, unsigned 
 enum status conn_flush(struct conn *conn) STATUS_CHECKED;
 /* Whether more should be handed over now; when not even after conn_flush, `writable` will be called. */
 bool conn_room(struct conn *conn);
-/* Bytes taken but not yet with the kernel. */
-size_t conn_pending(const struct conn *conn);
 
 /* (Re)sets the owner's one timer, which is called `timeout`; cheap to call often. 0: none. */
 void conn_set_timeout(struct conn *conn, int64_t ms);
