@@ -17,6 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "net/loop.h"
@@ -149,7 +150,8 @@ enum status access_log_open(const char *where, struct access_log **log, struct s
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed != 0) {
         strbuf_addf(error, "access_log: no thread: %s", strerror(failed));
-        made->closing = true;
+        if (made->path != NULL)
+            close(made->fd);
         mem_free(made->path);
         mem_free(made);
         return STATUS_NO_MEMORY;
@@ -214,7 +216,7 @@ static void feed_hand_over(struct access_feed *feed)
 
 static void on_flush(struct timer *timer)
 {
-    feed_hand_over((struct access_feed *) (void *) ((char *) timer - offsetof(struct access_feed, flush)));
+    feed_hand_over(LIST_ENTRY(timer, struct access_feed, flush));
 }
 
 struct access_feed *access_feed_new(struct access_log *log, struct loop *loop)
