@@ -22,9 +22,9 @@
 #define CONF_TOP_TABLE(X, L, M) \
     L(listen, LISTEN, listen_count, 64, "Where clients connect; several rows are several sockets.") \
     X(admin, ADDRESS, "127.0.0.1:8081", 0, 0, NULL, \
-      "Read-only, names no blob: /metrics /healthz /readyz /status.json, status page at /.") \
+      "Read-only, names no blob: /metrics /healthz /readyz.") \
     X(control, PATH, "/run/headpond/control.sock", 0, 0, NULL, \
-      "Socket for headpondctl; root or headpond's own user, by peer credentials.") \
+      "A socket for commands. Without effect yet.") \
     X(workers, INT, "0", 0, 1024, NULL, "Event loops; 0 means the cores of the cgroup's quota.") \
     X(memory, SIZE, "512MiB", 64 * CONF_MIB, 16 * CONF_TIB, NULL, \
       "Everything headpond allocates, libraries included.") \
@@ -62,9 +62,9 @@
     X(origin, URL, "https://{account}.blob.core.windows.net", 0, 0, NULL, "The Blob endpoint; {account} is replaced.") \
     X(dfs_origin, URL, NULL, 0, 0, NULL, \
       "The Data Lake endpoint; Azure's own when origin is not given either, else none.") \
-    X(key_file, PATH, NULL, 0, 0, NULL, "One or two account keys, a line each.") \
+    X(key_file, PATH, NULL, 0, 0, NULL, "One or two account keys, a line each. Without effect yet.") \
     X(authorize, WORD, "origin", 0, 0, "origin|key|none", \
-      "Who says yes: the origin, the account key, or nobody (GET and HEAD, loopback, named accounts).") \
+      "Who says yes: origin, key, or none (GET and HEAD, loopback, named accounts). Only origin has effect yet.") \
     X(authorize_ttl, DURATION, "60s", 0, 24 * CONF_HOUR, NULL, "How long the origin's yes is trusted.") \
     X(grant_scope, WORD, "blob", 0, 0, "blob|container", \
       "How far one yes reaches; container: you vouch that no ABAC or ACL divides a container.") \
@@ -72,10 +72,10 @@
       "How long a validated generation is served unasked; immutable: for ever.") \
     X(pinned_reads, WORD, "validate", 0, 0, "validate|trust", \
       "trust: a GET with the cached ETag in If-Match never validates.") \
-    X(cache_writes, BOOL, "off", 0, 0, NULL, "Keeps the body of a PUT that the origin accepted.") \
-    X(identity, IDENTITY, "none", 0, 0, NULL, "What our own fills are signed with.") \
-    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second.") \
-    X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.") \
+    X(cache_writes, BOOL, "off", 0, 0, NULL, "Keeps the body of a PUT that the origin accepted. Without effect yet.") \
+    X(identity, IDENTITY, "none", 0, 0, NULL, "What our own fills are signed with. Without effect yet.") \
+    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second. Without effect yet.") \
+    X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited. Without effect yet.") \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \
     L(containers, CONTAINER, container_count, 10000, "Exceptions for single containers.")
 
