@@ -91,8 +91,8 @@ static enum status load_certificate(SSL_CTX *context, const struct tls_options *
     if (SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM) == 1 &&
         SSL_CTX_check_private_key(context) == 1)
         return STATUS_OK;
-    unsigned long code = ERR_peek_last_error();
-    if (ERR_GET_REASON(code) == X509_R_KEY_VALUES_MISMATCH || ERR_GET_REASON(code) == X509_R_KEY_TYPE_MISMATCH)
+    int why = ERR_GET_REASON(ERR_peek_last_error());
+    if (why == X509_R_KEY_VALUES_MISMATCH || why == X509_R_KEY_TYPE_MISMATCH || why == SSL_R_NO_CERTIFICATE_ASSIGNED)
         strbuf_addf(error, "key file %s does not belong to certificate %s: name the pair that was issued together",
                     options->key, options->certificate);
     else
