@@ -50,7 +50,7 @@ struct reader {
     uint64_t ahead; /* blocks below it are stored or asked for, as far as this reader knows */
 
     struct reader_load *load;
-    struct timer busy;
+    struct timer busy; /* made when first needed: no hit needs it */
     unsigned looks;
     enum { SHOWN_NOTHING, SHOWN_STORE, SHOWN_BUFFER } shown;
     struct cache_read_stats stats;
@@ -174,9 +174,15 @@ static struct join *reader_join_for(struct reader *reader, uint64_t block)
     return reader->joins[0];
 }
 
-/* ---- One look for the block at hand. AGAIN: look once more; OK: something can be shown. ---- */
+/* ---- One look for the block at hand. ---- */
 
-enum reader_look { LOOK_SHOW_HELD, LOOK_SHOW_STORE, LOOK_AGAIN, LOOK_WAIT, LOOK_FAIL };
+enum reader_look {
+    LOOK_SHOW_HELD,  /* `held` has bytes of it */
+    LOOK_SHOW_STORE, /* it is stored, as far as is known */
+    LOOK_AGAIN,      /* it has moved: look once more */
+    LOOK_WAIT,       /* news will come */
+    LOOK_FAIL,       /* source.error says why */
+};
 
 static enum reader_look look_at_held(struct reader *reader)
 {
@@ -236,7 +242,7 @@ static void reader_loaded(struct letter *letter);
 
 static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
 {
-    struct reader_load *load = mem_calloc(1, sizeof(*load));
+    struct reader_load *load = mem_calloc(1, sizeof *load);
     load->reader = reader;
     load->load.done.deliver = reader_loaded;
     load->load.loop = reader->loop;
@@ -297,6 +303,11 @@ static enum reader_look reader_look(struct reader *reader)
     return look_anywhere(reader, block);
 }
 
+static void reader_busy_over(struct timer *timer)
+{
+    reader_news(LIST_ENTRY(timer, struct reader, busy));
+}
+
 static void reader_loaded(struct letter *letter)
 {
     struct reader_load *load = LIST_ENTRY(letter, struct reader_load, load.done);
@@ -313,17 +324,14 @@ static void reader_loaded(struct letter *letter)
         }
         if (load->load.status == STATUS_BUSY) {
             reader->looks--; /* the disk is slow, not wrong */
+            if (reader->busy.event == NULL)
+                timer_init(&reader->busy, reader->loop, reader_busy_over);
             timer_set(&reader->busy, READER_BUSY_MS);
         } else {
             reader_news(reader);
         }
     }
     mem_free(load);
-}
-
-static void reader_busy_over(struct timer *timer)
-{
-    reader_news(LIST_ENTRY(timer, struct reader, busy));
 }
 
 /* ---- The source's face. ---- */
@@ -446,7 +454,7 @@ static const struct source_class reader_class = {"reader", reader_peek, reader_c
 struct source *cache_read(struct cache *cache, struct loop *loop, const struct cache_request *request,
                           struct store_generation *generation, uint64_t first, uint64_t last, bool plain)
 {
-    struct reader *reader = mem_calloc(1, sizeof(*reader));
+    struct reader *reader = mem_calloc(1, sizeof *reader);
     assert(first <= last && last < generation->length);
     reader->source.class = &reader_class;
     reader->cache = cache;
@@ -457,7 +465,6 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
     reader->last = last;
     reader->plain = plain;
     reader->ahead = first / cache->block_size;
-    timer_init(&reader->busy, loop, reader_busy_over);
     return &reader->source;
 }
 
