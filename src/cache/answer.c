@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* answer.c: the counted answer, and the collector that pulls a fetch's body into it. */
 #include "cache/answer.h"
 
 #include "base/mem.h"
@@ -15,7 +16,7 @@ struct answer_collector {
 
 struct answer *answer_new(const struct http_response *head)
 {
-    struct answer *answer = mem_calloc(1, sizeof(*answer));
+    struct answer *answer = mem_calloc(1, sizeof *answer);
     atomic_init(&answer->refs, 1);
     answer->arena = arena_new();
     answer->shown.head = *head;
@@ -91,7 +92,7 @@ static void collector_pull(void *arg)
 void answer_collect(struct answer_collector **slot, struct answer **answer, struct origin_fetch **fetch,
                     void (*done)(void *arg, struct answer *answer, enum status status), void *arg)
 {
-    struct answer_collector *collector = mem_calloc(1, sizeof(*collector));
+    struct answer_collector *collector = mem_calloc(1, sizeof *collector);
     collector->slot = slot;
     collector->answer = *answer;
     collector->fetch = *fetch;

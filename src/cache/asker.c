@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* asker.c: one allocation: the request, then its two texts. */
 #include "cache/asker.h"
 
 #include <openssl/crypto.h>

@@ -16,7 +16,7 @@
 
 struct cache *cache_new(const struct cache_config *config)
 {
-    struct cache *cache = mem_calloc(1, sizeof(*cache));
+    struct cache *cache = mem_calloc(1, sizeof *cache);
     cache->config = *config;
     cache->epochs = epochs_new();
     cache->grants = grants_new(CACHE_GRANTS_MAX);
@@ -35,7 +35,7 @@ void cache_free(struct cache *cache)
 
 void cache_loop_init(struct cache *cache, struct loop *loop)
 {
-    struct cache_loop *home = mem_calloc(1, sizeof(*home));
+    struct cache_loop *home = mem_calloc(1, sizeof *home);
     home->cache = cache;
     home->loop = loop;
     for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++) {
@@ -149,7 +149,7 @@ struct cache_resolve *cache_resolve_start(struct cache *cache, struct loop *loop
                                           const struct cache_query *query,
                                           void (*done)(void *arg, struct cache_result *result), void *arg)
 {
-    struct cache_resolve *resolve = mem_calloc(1, sizeof(*resolve));
+    struct cache_resolve *resolve = mem_calloc(1, sizeof *resolve);
     resolve->cache = cache;
     resolve->loop = loop;
     resolve->asker = asker_new(request);

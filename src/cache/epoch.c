@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* epoch.c: two counters a slot, all sequentially consistent: writes are rare, and a stamp is three loads. */
 #include "cache/epoch.h"
 
 #include <assert.h>

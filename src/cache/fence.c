@@ -72,7 +72,7 @@ static void fence_write_tombstone(struct letter *letter)
 struct cache_fence *cache_fence_raise(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                       enum cache_fence_scope scope, void (*raised)(void *arg), void *arg)
 {
-    struct cache_fence *fence = mem_calloc(1, sizeof(*fence));
+    struct cache_fence *fence = mem_calloc(1, sizeof *fence);
     enum epoch_level level;
 
     fence->cache = cache;

@@ -34,7 +34,7 @@ static void fill_nobody_came(struct timer *timer);
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
                              unsigned last)
 {
-    struct fill *fill = mem_calloc(1, sizeof(*fill));
+    struct fill *fill = mem_calloc(1, sizeof *fill);
     struct epoch_key key = asker_epoch_key(&asker->request);
     uint64_t block = extent * STORE_EXTENT_BLOCKS;
 
@@ -345,7 +345,7 @@ static void fill_block_whole(struct fill *fill, unsigned block)
     struct buf *buf = fill->buffers[block];
 
     if (epochs_stamp(fill->cache->epochs, &key) == fill->stamp && !epochs_fenced(fill->cache->epochs, &key)) {
-        struct fill_put *put = mem_calloc(1, sizeof(*put));
+        struct fill_put *put = mem_calloc(1, sizeof *put);
         put->letter.deliver = fill_put_done;
         put->fill = fill_ref(fill);
         put->block = block;

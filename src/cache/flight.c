@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* flight.c: the owner's table of fills, and both ends of a join. What runs where is in flight.h. */
 #include "cache/flight.h"
 
 #include <assert.h>
@@ -188,7 +189,7 @@ struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *a
                          struct store_generation *generation, uint64_t extent, unsigned first, unsigned last,
                          void (*news)(void *arg), void *arg)
 {
-    struct join *join = mem_calloc(1, sizeof(*join));
+    struct join *join = mem_calloc(1, sizeof *join);
     join->cache = cache;
     join->loop = loop;
     join->owner = cache_extent_owner(cache, generation->object, extent);

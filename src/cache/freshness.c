@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* freshness.c: one comparison, for all who must agree on it. */
 #include "cache/freshness.h"
 
 #include "base/conf.h"

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* grant.c: the table of grants. A place changes by one exchange; what was in it is freed after a grace period. */
 #include "cache/grant.h"
 
 #include <stdatomic.h>
@@ -33,7 +34,7 @@ struct grants *grants_new(unsigned max)
     unsigned sets = 1;
     while (sets * GRANT_WAYS < max)
         sets *= 2;
-    struct grants *grants = mem_calloc(1, sizeof(*grants) + sizeof(grants->places[0]) * sets * GRANT_WAYS);
+    struct grants *grants = mem_calloc(1, sizeof *grants + sizeof grants->places[0] * sets * GRANT_WAYS);
     grants->mask = sets - 1;
     return grants;
 }
@@ -64,7 +65,7 @@ static void grant_retire(struct grant *grant)
 static _Atomic(struct grant *) *set_of(struct grants *grants, const struct cache_request *request)
 {
     uint64_t hash;
-    memcpy(&hash, request->credential.bytes, sizeof(hash));
+    memcpy(&hash, request->credential.bytes, sizeof hash);
     hash = hash_mix(hash, request->scope.lo);
     return &grants->places[(size_t) (hash & grants->mask) * GRANT_WAYS];
 }
@@ -102,7 +103,7 @@ void grants_add(struct grants *grants, const struct cache_request *request, enum
 {
     if (request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;
-    struct grant *grant = mem_calloc(1, sizeof(*grant));
+    struct grant *grant = mem_calloc(1, sizeof *grant);
     grant->credential = request->credential;
     grant->scope = request->scope;
     grant->operation = operation;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* inquiry.c: who joins which probe, and what a probe's outcome means for the object and for each who waits. */
 #include "cache/inquiry.h"
 
 #include "base/clock.h"
@@ -28,7 +29,7 @@ static struct inquiry *inquiry_get(struct cache_loop *home, struct hash128 objec
         if (hash128_eq(inquiry->object, object))
             return inquiry;
     }
-    struct inquiry *inquiry = mem_calloc(1, sizeof(*inquiry));
+    struct inquiry *inquiry = mem_calloc(1, sizeof *inquiry);
     inquiry->object = object;
     list_init(&inquiry->probes);
     list_add_tail(bucket, &inquiry->node);

@@ -22,7 +22,7 @@
 static struct object *object_new(void)
 {
     struct arena *arena = arena_new();
-    struct object *object = arena_calloc(arena, sizeof(*object));
+    struct object *object = arena_calloc(arena, sizeof *object);
     object->arena = arena;
     object->headers.arena = arena;
     object->head_only.arena = arena;
@@ -131,13 +131,13 @@ static void put_u64(struct strbuf *out, uint64_t value)
     uint8_t bytes[8];
     for (int i = 0; i < 8; i++)
         bytes[i] = (uint8_t) (value >> (8 * i));
-    strbuf_add(out, bytes, sizeof(bytes));
+    strbuf_add(out, bytes, sizeof bytes);
 }
 
 static void put_u32(struct strbuf *out, uint32_t value)
 {
     uint8_t bytes[4] = {(uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16), (uint8_t) (value >> 24)};
-    strbuf_add(out, bytes, sizeof(bytes));
+    strbuf_add(out, bytes, sizeof bytes);
 }
 
 static void put_text(struct strbuf *out, struct str text)

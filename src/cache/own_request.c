@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* own_request.c: the head of such a request. */
 #include "cache/own_request.h"
 
 #include <inttypes.h>

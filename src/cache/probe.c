@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* probe.c: sends a probe, sends another where a 416 leaves the question open, and sorts the outcome. */
 #include "cache/probe.h"
 
 #include "base/clock.h"
@@ -121,7 +122,7 @@ static void probe_send(struct probe *probe)
 struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
                           const struct cache_query *query, void (*done)(struct probe *probe))
 {
-    struct probe *probe = mem_calloc(1, sizeof(*probe));
+    struct probe *probe = mem_calloc(1, sizeof *probe);
     struct epoch_key key = asker_epoch_key(&asker->request);
     uint64_t first = query->first / home->cache->block_size;
     uint64_t last = query->last / home->cache->block_size;
