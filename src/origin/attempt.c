@@ -5,10 +5,6 @@
  * The callbacks run inside libcurl. They may reach the owner (events.head, the body's ready), who may close the fetch
  * there: so each of them looks at `closed` after that, and nothing here touches libcurl but by its return value.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include <stdio.h>
 
 #include "base/clock.h"

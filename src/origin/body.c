@@ -5,10 +5,6 @@
  * The window is made empty before more is asked for: libcurl keeps what was refused, at most one of its buffers, and
  * gives it out again as a whole. Resuming earlier would make it copy that rest once more each time.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/body.h"
 
 #include <assert.h>

@@ -5,10 +5,6 @@
  * Owned by its loop's thread. The owner's struct origin_fetch pointer is good until origin_fetch_close; the memory
  * lives until the multi destroys the transfer, which it does at the bottom of the loop's stack.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/client.h"
 
 #include <assert.h>

@@ -5,10 +5,6 @@
  * The target goes out by CURLOPT_REQUEST_TARGET, so libcurl's URL parser never sees it: no dot segments are removed, no
  * escape is changed, no '#' cut off.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/easy.h"
 
 #include "base/str.h"

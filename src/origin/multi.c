@@ -5,10 +5,6 @@
  * Every entry into libcurl that may call back is made from an event of this file, at the bottom of the loop's stack:
  * act() or work(). That is what makes it safe to destroy a transfer in work(): no frame above can still hold it.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/multi.h"
 
 #include <assert.h>

@@ -4,10 +4,6 @@
  * fires early, is set for the rest. It does not run while we ourselves hold the transfer: a slow reader is no stalled
  * origin, a slow uploader neither.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "base/list.h"
 #include "origin/fetch.h"
 

@@ -4,10 +4,6 @@
  * would let through and a proxy must not pass on is refused: folded lines, names that are no tokens, control bytes,
  * lengths that contradict each other.
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/reply.h"
 
 void origin_reply_init(struct origin_reply *reply)

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retry.c: the policy of retry.h. Pure. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/retry.h"
 
 #include <stddef.h>

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* upload.c: see upload.h. Small pieces are gathered into one send. */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "origin/upload.h"
 
 #include "http/message.h"
