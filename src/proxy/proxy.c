@@ -20,7 +20,7 @@ struct origin_limits proxy_origin_limits(const struct conf *conf)
     };
 }
 
-/* What the configuration may ask for already, and this version does not do: all of it errs on the safe side. */
+/* What the configuration may ask for already, and this version does not do: no reader gets more by it. */
 static void tell_unused(const struct conf *conf)
 {
     for (unsigned i = 0; i < conf->account_count; i++) {
@@ -32,6 +32,11 @@ static void tell_unused(const struct conf *conf)
             log_event(CONFIG_NOTE, "account=%s key=cache_writes: without effect in this version", row->name);
         if (row->identity != NULL && strcmp(row->identity, "none") != 0)
             log_event(CONFIG_NOTE, "account=%s key=identity: without effect in this version", row->name);
+        if (row->key_file != NULL)
+            log_event(CONFIG_NOTE, "account=%s key=key_file: without effect in this version", row->name);
+        if (row->max_rate != 0)
+            log_event(CONFIG_NOTE, "account=%s key=max_rate: without effect in this version, nothing is limited",
+                      row->name);
     }
 }
 
