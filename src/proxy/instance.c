@@ -207,7 +207,7 @@ static void start_loops(struct instance *instance)
         .store = instance->store,
         .loops = instance->loops,
         .loop_count = instance->loop_count,
-        .limits = proxy_origin_limits(instance->conf),
+        .limits = instance->proxy->limits,
     };
     for (unsigned i = 0; i < instance->loop_count; i++)
         instance->loops[i] = loop_new(i);

@@ -10,7 +10,7 @@
 #include "proxy/request.h"
 #include "proxy/route.h"
 
-struct origin_limits proxy_origin_limits(const struct conf *conf)
+static struct origin_limits origin_limits(const struct conf *conf)
 {
     return (struct origin_limits){
         .connect_timeout = conf->connect_timeout,
@@ -47,7 +47,7 @@ struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log)
     proxy->conf = conf;
     proxy->access_log = access_log;
     proxy->routes = routes_new(conf);
-    proxy->limits = proxy_origin_limits(conf);
+    proxy->limits = origin_limits(conf);
     proxy->block_size = (uint32_t) conf->block_size;
     proxy->stored = conf->store_count > 0;
     proxy->handler = request_handler(proxy);

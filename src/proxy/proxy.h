@@ -25,7 +25,7 @@ struct proxy {
     struct cache *cache;           /* set before the loops start */
     struct access_log *access_log; /* or NULL */
     struct routes *routes;
-    struct origin_limits limits;
+    struct origin_limits limits; /* what origins are allowed, from the configuration */
     uint32_t block_size;
     bool stored; /* there is a disk to keep things on */
     struct http_handler handler;
@@ -47,8 +47,5 @@ void proxy_free(struct proxy **proxy);
 /* On the loop: at its start, and after its last exchange has finished. */
 void proxy_loop_init(struct proxy *proxy, struct loop *loop);
 void proxy_loop_fini(struct proxy *proxy, struct loop *loop);
-
-/* What origins are allowed, from the configuration. */
-struct origin_limits proxy_origin_limits(const struct conf *conf);
 
 #endif
