@@ -262,7 +262,7 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
         bool full = budget->max > 0 && atomic_load_explicit(&budget->open, memory_order_relaxed) >= budget->max;
         if (full)
             log_event(ACCEPT_FAILED, "max_connections (%d) is reached; accepting pauses", budget->max);
-        if (full || mem_pressure() >= MEM_STOP_ACCEPT) {
+        if (full || (!budget->exempt && mem_pressure() >= MEM_STOP_ACCEPT)) {
             pause_accepting(listener);
             return;
         }

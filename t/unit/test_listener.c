@@ -93,7 +93,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned accepted;
 static int held[64];
 static bool flag_ok = true;
-static struct listener_budget budget = {.max = 5};
+static struct listener_budget budget = {.max = 5, .exempt = true};
 static struct listener *listener;
 static int listening;
 
@@ -164,6 +164,13 @@ static void test_accepting(void)
         listener_gone(&budget);
     ok(wait_accepted(8), "until all are in");
 
+    mem_set_limit(1); /* memory is as short as can be */
+    clients[9] = dial(port);
+    ok(wait_accepted(9), "short of memory, who is exempt is accepted");
+    mem_set_limit(0);
+    close(clients[9]);
+    listener_gone(&budget);
+
     /* No descriptors: a client is turned away at once, and later ones are served. */
     for (unsigned i = 0; i < 8; i++)
         listener_gone(&budget);
@@ -190,7 +197,7 @@ static void test_accepting(void)
         close(filling[i]);
     setrlimit(RLIMIT_NOFILE, &limit);
     clients[9] = dial(port);
-    ok(wait_accepted(9), "and accepting goes on");
+    ok(wait_accepted(10), "and accepting goes on");
 
     loop_stop(loop);
     loop_join(loop);
