@@ -81,8 +81,11 @@ struct str property_value(struct str name, struct str value)
     if (!str_ieq(name, STR("x-ms-copy-source")))
         return value;
     struct str url = str_split(value, '?', &query);
-    for (struct str rest = query; rest.ptr != NULL;)
-        if (str_istarts(str_split(rest, '&', &rest), STR("sig")))
+    for (struct str rest = query; rest.ptr != NULL;) {
+        struct str part = str_split(rest, '&', &rest);
+        struct str key = str_split(part, '=', &(struct str){NULL, 0});
+        if (str_istarts(key, STR("sig")) || str_find(key, '%') >= 0) /* nobody encodes an honest name */
             return url;
+    }
     return value;
 }
