@@ -50,8 +50,10 @@ enum request_state request_route(struct request *request)
         bool malformed = request->error->status == 400;
         request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
         metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
-        log_event(BAD_REQUEST, "reason=%s %s", request->error->code,
-                  route->url.problem == NULL ? request->error->message : route->url.problem);
+        const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
+        if (request->error == &BLOB_ERROR_ACCOUNT_NOT_FOUND && route->account == NULL)
+            why = "the configuration has no row for this account";
+        log_event(BAD_REQUEST, "reason=%s account=%.*s: %s", request->error->code, STR_ARG(route->url.account), why);
         return REQUEST_REFUSE;
     }
     request->facts.outcome = OUTCOME_BYPASS;
