@@ -80,8 +80,10 @@ static void mapped_drop(uint8_t *data, size_t size)
 static void mapped_give(uint8_t *data, size_t size)
 {
     size_t keep = mem_limit() == 0 || mem_limit() / 16 > KEEP_BYTES ? KEEP_BYTES : mem_limit() / 16;
-    if (mem_pressure() != MEM_EASY)
+    if (mem_pressure() != MEM_EASY) {
         keep = 0;
+        buf_trim(); /* what was kept in easier times counts as used: give that back, too */
+    }
     pthread_mutex_lock(&buf_pool.lock);
     bool kept = buf_pool.bytes + size <= keep;
     if (kept) {

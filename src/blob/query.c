@@ -98,11 +98,3 @@ struct str blob_query_get(const struct blob_query *query, struct str name)
             return query->items[i].value;
     return STR_NULL;
 }
-
-unsigned blob_query_count(const struct blob_query *query, struct str name)
-{
-    unsigned count = 0;
-    for (unsigned i = 0; i < query->count; i++)
-        count += str_ieq(query->items[i].name, name);
-    return count;
-}

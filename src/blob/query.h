@@ -92,7 +92,6 @@ static inline struct str blob_query_value(const struct blob_query *query, enum b
     unsigned at = query->first[id];
     return at == 0 ? STR_NULL : query->items[at - 1].value;
 }
-unsigned blob_query_count(const struct blob_query *query, struct str name);
 
 /* The table's row of that name, case folded, or OTHER. */
 enum blob_param_id blob_param_id(struct str name);

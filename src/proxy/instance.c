@@ -11,7 +11,6 @@
 #include <time.h>
 
 #include "base/mem.h"
-#include "base/worker.h"
 #include "cache/cache.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -23,8 +22,6 @@
 
 #define ADMIN_CONNECTIONS 256
 #define FLUSH_WAIT_S 10
-#define WORKER_THREADS 2
-#define WORKER_QUEUE 1024
 
 struct instance {
     const struct conf *conf;
@@ -213,7 +210,6 @@ static void start_loops(struct instance *instance)
         instance->loops[i] = loop_new(i);
     instance->cache = cache_new(&config);
     instance->proxy->cache = instance->cache;
-    worker_start(WORKER_THREADS, WORKER_QUEUE);
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_start(instance->loops[i], loop_begin, loop_end, instance);
     instance->running = true;
@@ -303,7 +299,6 @@ static void stop_loops(struct instance *instance)
         loop_stop(instance->loops[i]);
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_join(instance->loops[i]);
-    worker_stop();
 }
 
 void instance_stop(struct instance **instance)
