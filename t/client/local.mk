@@ -5,6 +5,11 @@ check_PROGRAMS += t/client/blob-client
 
 t_client_blob_client_SOURCES = \
 	t/client/engine.c t/client/engine.h \
+	t/client/engine_curl.c \
+	t/client/engine_h2.c t/client/engine_h2.h \
+	t/client/engine_h2_conn.c \
+	t/client/engine_h2_peer.c \
+	t/client/engine_h2_stream.c \
 	t/client/main.c \
 	t/client/modes.h \
 	t/client/one.c \
@@ -16,5 +21,5 @@ t_client_blob_client_SOURCES = \
 	t/client/transfer.c t/client/transfer.h \
 	t/client/verify.c \
 	t/origin/content.c t/origin/content.h
-t_client_blob_client_CFLAGS = $(AM_CFLAGS) $(LIBCURL_CFLAGS) $(JANSSON_CFLAGS)
-t_client_blob_client_LDADD = $(LIBCURL_LIBS) $(JANSSON_LIBS) -lm -lpthread
+t_client_blob_client_CFLAGS = $(AM_CFLAGS) $(LIBCURL_CFLAGS) $(NGHTTP2_CFLAGS) $(OPENSSL_CFLAGS) $(JANSSON_CFLAGS)
+t_client_blob_client_LDADD = $(LIBCURL_LIBS) $(NGHTTP2_LIBS) $(OPENSSL_LIBS) $(JANSSON_LIBS) -lm -lpthread

@@ -3,6 +3,7 @@
  * blob-client: reads blobs from a server under test and checks every byte, with content.c's rule
  * that a seed and an offset give the bytes. The counterpart of blob-origin.
  */
+#include <curl/curl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <stdio.h>

@@ -75,18 +75,17 @@ static json_t *text_or_null(const char *text, size_t n)
 static void done(void *ctx, struct transfer *t)
 {
     struct one *one = ctx;
-    bool broke_off = t->result != CURLE_OK && !t->aborted;
-    const char *error = t->error[0] ? t->error : curl_easy_strerror(t->result);
+    bool broke_off = t->result != 0 && !t->aborted;
     one->failed = broke_off || t->mismatch_at >= 0;
-    one->json = json_pack("{s:i, s:o, s:I, s:I, s:o, s:I, s:b, s:b, s:o, s:i, s:s, s:f, s:f, s:o}", "status", t->status,
-                          "headers", fields_json(t), "bytes", (json_int_t) t->body_bytes, "checked_bytes",
-                          (json_int_t) (t->target->seed_count ? t->checked_bytes : 0), "pure_seed", pure_seed(t),
-                          "mismatch_at", (json_int_t) t->mismatch_at, "broke_off", broke_off, "aborted", t->aborted,
-                          "curl_error", broke_off ? text_or_null(error, strlen(error)) : json_null(), "curl_code",
-                          (int) t->result, "http_version", t->http_version == CURL_HTTP_VERSION_2_0 ? "2" : "1.1",
-                          "time_ms", (double) (t->ended - t->started) / 1e6, "first_byte_ms",
-                          t->first_byte ? (double) (t->first_byte - t->started) / 1e6 : -1.0, "error_body",
-                          text_or_null(t->error_body, t->error_len));
+    one->json =
+        json_pack("{s:i, s:o, s:I, s:I, s:o, s:I, s:b, s:b, s:o, s:i, s:s, s:f, s:f, s:o}", "status", t->status,
+                  "headers", fields_json(t), "bytes", (json_int_t) t->body_bytes, "checked_bytes",
+                  (json_int_t) (t->target->seed_count ? t->checked_bytes : 0), "pure_seed", pure_seed(t), "mismatch_at",
+                  (json_int_t) t->mismatch_at, "broke_off", broke_off, "aborted", t->aborted, "curl_error",
+                  broke_off ? text_or_null(t->error, strlen(t->error)) : json_null(), "curl_code", t->result,
+                  "http_version", t->http_major == 2 ? "2" : "1.1", "time_ms", (double) (t->ended - t->started) / 1e6,
+                  "first_byte_ms", t->first_byte ? (double) (t->first_byte - t->started) / 1e6 : -1.0, "error_body",
+                  text_or_null(t->error_body, t->error_len));
 }
 
 int mode_one(const struct options *o)

@@ -108,7 +108,7 @@ void report_note(struct report *r, struct transfer *t)
         histogram_add(&r->total, t->ended - t->started);
     if (t->first_byte)
         histogram_add(&r->first_byte, t->first_byte - t->started);
-    bool broken = (t->result != CURLE_OK && !t->aborted) || t->status >= 500 || t->status == 429;
+    bool broken = (t->result != 0 && !t->aborted) || t->status >= 500 || t->status == 429;
     if (t->mismatch_at >= 0)
         r->mismatches++;
     if (bad && t->mismatch_at < 0 && broken && t->options->tolerate)

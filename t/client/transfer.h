@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One request and its reply: set up by a mode, run by the engine, checked as it arrives. The body
- * is compared piece by piece and never kept.
+ * is compared piece by piece and never kept. An engine tells it what comes; it knows none of them.
  */
 #ifndef T_CLIENT_TRANSFER_H
 #define T_CLIENT_TRANSFER_H
 
-#include <curl/curl.h>
-
 #include "options.h"
 
 #define TRANSFER_MAX_FIELDS 100
+#define TRANSFER_ERROR_SIZE 256
 
 struct transfer {
     /* The request. transfer_init() sets the defaults: a GET of the whole blob. */
     struct target *target;
     bool head, ms_range, own_connection;
-    bool reuse_only;     /* h2c: on a connection that is there, see engine.c */
     char range[64];      /* "bytes=0-9"; empty: none */
     char condition[256]; /* a whole header line; empty: none */
     int64_t rate;        /* bytes/s, 0: as fast as it goes */
@@ -38,18 +36,12 @@ struct transfer {
     int64_t mismatch_at;   /* -1: none */
     char error_body[512];
     size_t error_len;
-    bool aborted;      /* by us */
-    bool open_refused; /* reuse_only, and there was no connection */
-    int tries;
-    CURLcode result;
-    char error[CURL_ERROR_SIZE];
-    long http_version;
+    bool aborted;   /* by us */
+    int result;     /* 0: it went well; else an error as libcurl numbers them, and `error` says more */
+    int http_major; /* 1 or 2; 0: nothing was spoken */
+    char error[TRANSFER_ERROR_SIZE];
     int64_t started, first_byte, last_progress, ended; /* ns */
-    bool paused;                                       /* for its rate's sake, until resume_at */
-    int64_t resume_at;
 
-    CURL *easy;
-    struct curl_slist *lines;
     const struct options *options;
 };
 
@@ -57,9 +49,20 @@ struct transfer {
 void transfer_init(struct transfer *t, const struct options *o, struct target *target);
 /* A range and what it must give. `to` is inclusive, INT64_MAX: "bytes=from-". */
 void transfer_set_range(struct transfer *t, int64_t from, int64_t to);
-/* Hands the request over to t->easy. */
-void transfer_prepare(struct transfer *t);
 void transfer_fini(struct transfer *t);
+
+/* For the engines. The lines are "Name: value" without an end, valid during the call. */
+void transfer_request_lines(const struct transfer *t, void (*add)(void *ctx, const char *line), void *ctx);
+void transfer_begin(struct transfer *t); /* the clock starts */
+static inline bool transfer_running(const struct transfer *t)
+{
+    return t->started && !t->ended;
+}
+/* Each status starts anew: what an interim reply says is not the reply's. */
+void transfer_got_status(struct transfer *t, int status);
+void transfer_got_field(struct transfer *t, const char *line, size_t n);
+/* Checks the next bytes of the body. false: that is enough, the mode wants the reply aborted here. */
+bool transfer_got_body(struct transfer *t, const char *data, size_t n);
 
 const char *transfer_field(const struct transfer *t, const char *name); /* the last one, or NULL */
 
