@@ -25,7 +25,7 @@ static struct h2_conn *pick(struct h2_engine *h, const struct transfer *t)
     struct h2_conn *c, *least = NULL;
     int64_t count = 0;
     if (!h->engine->work->share || t->own_connection)
-        return h2_conn_open(&h->loop, true, t->rate > 0);
+        return h2_conn_open(&h->loop, true, t->rate);
     LIST_FOREACH(c, &h->loop.conns, in_conns)
     {
         if (!h2_conn_usable(c))
@@ -36,7 +36,7 @@ static struct h2_conn *pick(struct h2_engine *h, const struct transfer *t)
     }
     if (least && (least->stream_count == 0 || count >= h->engine->connections))
         return least;
-    return h2_conn_open(&h->loop, false, t->rate > 0);
+    return h2_conn_open(&h->loop, false, t->rate);
 }
 
 static void start(struct h2_engine *h, struct h2_stream *s)

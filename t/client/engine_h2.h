@@ -100,8 +100,9 @@ struct h2_conn {
     LIST_ENTRY(h2_conn) in_conns;
 };
 
-/* Starts to connect. Never fails: a connection that cannot be made ends its streams. */
-struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, bool slow);
+/* Starts to connect. Never fails: a connection that cannot be made ends its streams. `rate`: of its slow reader in
+   bytes/s, 0: of fast ones. */
+struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, int64_t rate);
 /* Whether it takes another request. */
 bool h2_conn_usable(const struct h2_conn *c);
 void h2_conn_touch(struct h2_conn *c);

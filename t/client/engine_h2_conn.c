@@ -14,10 +14,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "engine.h"
 #include "engine_h2.h"
 
 #define STREAM_WINDOW (1 << 20)
-#define SLOW_STREAM_WINDOW (16 << 10) /* what a slow reader is ahead by at most */
+#define SLOW_STREAM_WINDOW (16 << 10) /* the least */
 #define READ_SIZE (64 << 10)
 #define WRITE_SIZE (64 << 10)
 
@@ -42,7 +43,16 @@ static void watch(struct h2_conn *c, uint32_t events)
     c->events = events;
 }
 
-struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, bool slow)
+/* What a slow reader is ahead by at most: little, yet enough for some of engine.h's looks at it. */
+static int stream_window(int64_t rate)
+{
+    int64_t some = rate * ENGINE_PACE_MS * 8 / 1000;
+    if (rate <= 0 || some > STREAM_WINDOW)
+        return STREAM_WINDOW;
+    return some > SLOW_STREAM_WINDOW ? (int) some : SLOW_STREAM_WINDOW;
+}
+
+struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, int64_t rate)
 {
     const struct h2_peer *p = &loop->peer;
     int one = 1;
@@ -53,7 +63,7 @@ struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, bool slow)
     c->single = single;
     LIST_INIT(&c->streams);
     LIST_INSERT_HEAD(&loop->conns, c, in_conns);
-    c->session = h2_stream_session(c, slow ? SLOW_STREAM_WINDOW : STREAM_WINDOW);
+    c->session = h2_stream_session(c, stream_window(rate));
     c->fd = p->result ? -1 : socket(p->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     h2_conn_touch(c);
     if (c->fd < 0)
