@@ -17,6 +17,7 @@ t_files = \
 	t/37-routes.t \
 	t/40-store.t \
 	t/60-faults.t \
+	t/61-crowd.t \
 	t/80-config.t \
 	t/81-admin.t \
 	t/85-soak.t \

@@ -10,6 +10,7 @@
 #include "cache/fill.h"
 #include "cache/freshness.h"
 #include "cache/inquiry.h"
+#include "cache/place.h"
 #include "http/precondition.h"
 
 #define CACHE_GRANTS_MAX 65536
@@ -21,6 +22,7 @@ struct cache *cache_new(const struct cache_config *config)
     cache->epochs = epochs_new();
     cache->grants = grants_new(CACHE_GRANTS_MAX);
     cache->block_size = store_block_size(config->store);
+    places_init(cache);
     return cache;
 }
 
@@ -43,6 +45,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
         list_init(&home->flights[bucket]);
     }
     list_init(&home->fills);
+    places_loop_init(home);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -61,6 +64,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
 {
     struct cache_loop *home = cache_loop_of(loop);
     cache_loop_stop(cache, loop);
+    places_loop_fini(home);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

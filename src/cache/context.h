@@ -5,6 +5,8 @@
 #ifndef HEADPOND_CACHE_CONTEXT_H
 #define HEADPOND_CACHE_CONTEXT_H
 
+#include <stdatomic.h>
+
 #include "base/list.h"
 #include "cache/cache.h"
 #include "cache/epoch.h"
@@ -16,6 +18,8 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
+    atomic_int places;         /* place.c: for how many more fills there is room */
+    atomic_uint places_wanted; /* fills that wait for one */
 };
 
 /* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
@@ -27,6 +31,8 @@ struct cache_loop {
     struct list inquiries[CACHE_BUCKETS]; /* inquiry.c: by object */
     struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
     struct list fills;                    /* fill.c: every fill that this loop owns */
+    struct list queue;                    /* place.c: fills that wait for a place */
+    struct timer places_timer;
 };
 
 static inline struct cache_loop *cache_loop_of(struct loop *loop)

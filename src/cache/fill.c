@@ -8,10 +8,13 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/flight.h"
+#include "cache/place.h"
 
 /* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and
  * a client that lost its connection often comes again at once. */
 #define FILL_LINGER_MS 50
+/* How long a fill may stand still for its readers while others wait for a place. */
+#define FILL_YIELD_MS 200
 
 /* A block on its way into the store. */
 struct fill_put {
@@ -20,14 +23,10 @@ struct fill_put {
     unsigned block;
 };
 
-/* Memory is short: how often a waiting fill looks again, and how long it waits. */
-#define FILL_QUEUE_POLL_MS 20
-#define FILL_QUEUE_MS 5000
-
 static void fill_deliver_poke(struct letter *letter);
 static void fill_deliver_adopt(struct letter *letter);
 static void fill_retry(struct timer *timer);
-static void fill_nobody_came(struct timer *timer);
+static void fill_linger_over(struct timer *timer);
 
 /* ---- Life. ---- */
 
@@ -55,9 +54,10 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     list_init(&fill->joins);
     list_init(&fill->parked);
     list_init(&fill->on_flight);
+    list_init(&fill->on_queue);
     list_add_tail(&home->fills, &fill->on_loop);
     timer_init(&fill->retry, fill->loop, fill_retry);
-    timer_init(&fill->linger, fill->loop, fill_nobody_came);
+    timer_init(&fill->linger, fill->loop, fill_linger_over);
     metric_add(METRIC_FILLS_INFLIGHT, 1);
     return fill;
 }
@@ -77,7 +77,7 @@ struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct sto
 {
     struct fill *fill = fill_new(home, asker, extent, first, last);
     fill_set_generation(fill, generation);
-    fill_fetch_start(fill);
+    place_ask(fill);
     return fill;
 }
 
@@ -87,7 +87,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
     struct fill *fill = fill_new(home, asker, extent, first, last);
     opening->fill = fill;
     fill->opening = opening;
-    fill_fetch_start(fill);
+    place_ask(fill);
 }
 
 struct fill *fill_ref(struct fill *fill)
@@ -129,9 +129,10 @@ void fill_end(struct fill *fill, enum status status)
 {
     if (atomic_load(&fill->ended) != STATUS_AGAIN)
         return;
-    fill_fetch_stop(fill);
+    fill_fetch_stop(fill, status);
     timer_clear(&fill->retry);
     timer_clear(&fill->linger);
+    place_leave(fill);
     if (status != STATUS_OK)
         flight_remove(fill);
     atomic_store(&fill->ended, (int) status);
@@ -242,46 +243,15 @@ static unsigned fill_buffers_held(const struct fill *fill)
     return held;
 }
 
-static bool fill_other_holds(const struct fill *fill)
-{
-    LIST_FOR_EACH(node, &cache_loop_of(fill->loop)->fills)
-    {
-        const struct fill *other = LIST_ENTRY(node, struct fill, on_loop);
-        if (other != fill && fill_buffers_held(other) > 0)
-            return true;
-    }
-    return false;
-}
-
-/* Memory is short and the fill holds nothing: it waits while another fill of this loop holds something, so that one of
- * them always goes on. Who has waited for long ends, rather than that the bound is left. */
-static bool fill_queues(struct fill *fill, enum mem_pressure pressure)
-{
-    if (pressure < MEM_QUEUE_FILLS || fill_buffers_held(fill) > 0 || !fill_other_holds(fill)) {
-        fill->queued_ms = 0;
-        return false;
-    }
-    if (fill->queued_ms == 0)
-        fill->queued_ms = loop_now_ms(fill->loop);
-    if (loop_now_ms(fill->loop) - fill->queued_ms > FILL_QUEUE_MS)
-        fill_end(fill, STATUS_NO_MEMORY);
-    else
-        timer_set(&fill->linger, FILL_QUEUE_POLL_MS);
-    return true;
-}
-
 /* Whether the fill may take a buffer for its next block. Under memory pressure one buffer is all it gets, and one is
  * enough to go on with. */
 static bool fill_may_begin(struct fill *fill, unsigned block)
 {
-    enum mem_pressure pressure = mem_pressure();
-    bool tight = pressure >= MEM_NO_SPLIT;
-    unsigned most = tight ? 2 : pressure >= MEM_NO_READAHEAD ? FILL_BUFFERS : STORE_EXTENT_BLOCKS;
+    bool tight = mem_pressure() != MEM_EASY;
+    unsigned most = tight ? 1 : STORE_EXTENT_BLOCKS;
     uint64_t window = tight ? 1 : FILL_WINDOW;
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
 
-    if (fill_queues(fill, pressure))
-        return false;
     if (list_empty(&fill->joins)) {
         if (block == fill->first)
             return true; /* the readers of an opening are still on their way */
@@ -301,6 +271,14 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
     return true;
 }
 
+/* Paused for a reader that does not move, it is looked at again. */
+static struct buf *fill_pause(struct fill *fill)
+{
+    if (atomic_load(&fill->ended) == STATUS_AGAIN && !list_empty(&fill->joins))
+        timer_set(&fill->linger, FILL_YIELD_MS);
+    return NULL;
+}
+
 /* The buffer of the block under way, or NULL: paused until a reader moves on, a put is done or a reader comes. */
 static struct buf *fill_room(struct fill *fill, unsigned block)
 {
@@ -312,7 +290,7 @@ static struct buf *fill_room(struct fill *fill, unsigned block)
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
         atomic_store(&fill->paused, true);
         if (!fill_may_begin(fill, block) || atomic_load(&fill->ended) != STATUS_AGAIN)
-            return NULL;
+            return fill_pause(fill);
         atomic_store(&fill->paused, false);
     }
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
@@ -446,11 +424,28 @@ void fill_readers_changed(struct fill *fill)
     fill_settle(fill);
 }
 
-static void fill_nobody_came(struct timer *timer)
+/* Others wait for a place, and the readers of this fill do not move: it ends. They have what is in the store, and come
+ * back for the rest when they are there (pinned). */
+static void fill_yield(struct fill *fill)
+{
+    for (unsigned block = fill->first; block <= fill->last; block++)
+        if (fill->states[block] == FILL_BLOCK_WHOLE)
+            fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
+    fill_end(fill, STATUS_OK);
+}
+
+static void fill_linger_over(struct timer *timer)
 {
     struct fill *fill = LIST_ENTRY(timer, struct fill, linger);
-    fill->lingered = list_empty(&fill->joins) && fill->queued_ms == 0;
-    fill_pump(fill);
+
+    if (list_empty(&fill->joins)) {
+        fill->lingered = true;
+        fill_pump(fill);
+    } else if (atomic_load(&fill->paused) && places_contended(fill->cache)) {
+        fill_yield(fill);
+    } else if (atomic_load(&fill->paused)) {
+        timer_set(&fill->linger, FILL_YIELD_MS);
+    }
 }
 
 static void fill_retry(struct timer *timer)

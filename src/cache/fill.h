@@ -28,9 +28,6 @@
 #include "cache/context.h"
 
 #define FILL_WINDOW 8
-/* While memory is easy, all of an extent, so that what nobody stores need not be fetched again for a slower reader;
- * else: */
-#define FILL_BUFFERS 8
 
 /* How an opening went; made on the fill's loop, read on the object's owner. */
 struct fill_opening {
@@ -84,11 +81,13 @@ struct fill {
     struct answer_collector *collector;
     struct fill_opening *opening;
     struct timer retry;
-    struct timer linger; /* the wait for a reader to come, or for memory */
-    unsigned attempts;   /* since the last byte of progress */
-    unsigned putting;    /* blocks on their way into the store */
-    bool lingered;       /* nobody came */
-    int64_t queued_ms;   /* since when it waits for memory; 0: it does not */
+    struct timer linger;  /* the wait for a reader to come, or to move on */
+    unsigned attempts;    /* since the last byte of progress */
+    unsigned putting;     /* blocks on their way into the store */
+    bool lingered;        /* nobody came */
+    struct list on_queue; /* place.c */
+    int64_t queued_ms;    /* since when */
+    bool placed;          /* holds one of the cache's places */
 };
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
@@ -120,7 +119,8 @@ void fill_abort(struct fill *fill);
 
 /* Between fill.c and fill_fetch.c; owner's loop. */
 void fill_fetch_start(struct fill *fill);
-void fill_fetch_stop(struct fill *fill);
+/* Aborts the request; an opening that is not settled learns `why`. */
+void fill_fetch_stop(struct fill *fill, enum status why);
 /* The reply has come and is what was asked for: pull it. */
 void fill_pump(void *fill);
 /* The transfer broke off with this. */

@@ -155,14 +155,14 @@ void fill_fetch_start(struct fill *fill)
     fill->fetch = own_request_start(fill->cache, fill->loop, &fill->asker->request, &request, &events);
 }
 
-void fill_fetch_stop(struct fill *fill)
+void fill_fetch_stop(struct fill *fill, enum status why)
 {
     fill->body = NULL;
     answer_collector_cancel(&fill->collector);
     origin_fetch_close(&fill->fetch);
     if (fill->opening != NULL) {
         fill_unref(&fill->opening->fill);
-        opening_settle(fill, NULL, STATUS_SHUTDOWN);
+        opening_settle(fill, NULL, why == STATUS_OK ? STATUS_CANCELLED : why);
     }
 }
 
@@ -193,7 +193,7 @@ void fill_broken(struct fill *fill, enum status why)
 {
     struct epoch_key key = asker_epoch_key(&fill->asker->request);
 
-    fill_fetch_stop(fill);
+    fill_fetch_stop(fill, why);
     switch (why) {
     case STATUS_DENIED:
         if (fill_change_asker(fill)) {

@@ -13,6 +13,7 @@ libheadpond_a_SOURCES += \
 	src/cache/inquiry.c src/cache/inquiry.h \
 	src/cache/object.c src/cache/object.h \
 	src/cache/own_request.c src/cache/own_request.h \
+	src/cache/place.c src/cache/place.h \
 	src/cache/probe.c src/cache/probe.h \
 	src/cache/reader.c
 

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "cache/flight.h"
+#include "cache/place.h"
 
 /* Joins held at once: the extent under way and those read ahead. */
 #define READER_JOINS 3
@@ -153,7 +154,7 @@ static void reader_join(struct reader *reader, uint64_t block)
 /* A reader that is being fed by fills has the next extents asked for before it gets there. */
 static void reader_read_ahead(struct reader *reader)
 {
-    while (reader->join_count < READER_JOINS && mem_pressure() < MEM_NO_READAHEAD) {
+    while (reader->join_count < READER_JOINS && mem_pressure() < MEM_NO_READAHEAD && !places_contended(reader->cache)) {
         uint64_t limit = (reader_block(reader) / STORE_EXTENT_BLOCKS + READER_JOINS) * STORE_EXTENT_BLOCKS;
         while (reader->ahead < limit && reader->ahead <= reader_last_block(reader) &&
                store_has_block(reader->cache->config.store, reader->generation->id, reader->ahead))
@@ -423,14 +424,16 @@ static void reader_consume(struct source *source, size_t bytes)
     struct reader *reader = (struct reader *) source;
 
     assert(bytes <= reader->last - reader->position + 1);
-    if (bytes == 0)
-        return;
-    reader_count(reader, bytes);
-    uint64_t block = reader_block(reader);
-    reader->position += bytes;
-    if (reader->join_count > 0 && join_first_block(reader->joins[0]) <= block)
-        flight_advance(reader->joins[0], reader->position);
-    if (reader->held != NULL && reader_block(reader) != reader->held_block)
+    if (bytes > 0) {
+        reader_count(reader, bytes);
+        uint64_t block = reader_block(reader);
+        reader->position += bytes;
+        if (reader->join_count > 0 && join_first_block(reader->joins[0]) <= block)
+            flight_advance(reader->joins[0], reader->position);
+    }
+    /* While memory is wanted a reader whose client does not take its bytes must not sit on a block. */
+    if (reader->held != NULL && (reader_block(reader) != reader->held_block || places_contended(reader->cache) ||
+                                 mem_pressure() >= MEM_NO_SPLIT))
         reader_release_held(reader);
 }
 
