@@ -48,7 +48,7 @@
     X(origin_retries, INT, "3", 0, 10, NULL, "Further attempts at an origin, where that is safe.")
 
 #define CONF_LISTEN_TABLE(X, L, M) \
-    X(address, ADDRESS, REQUIRED, 0, 0, NULL, "HOST:PORT, [::1]:PORT, or :PORT for all addresses.") \
+    X(address, ADDRESS, REQUIRED, 0, 0, NULL, "HOST:PORT or [::1]:PORT; 0.0.0.0 or [::] for all addresses.") \
     X(certificate, PATH, NULL, 0, 0, NULL, \
       "PEM file with the chain: TLS, HTTP/2 and HTTP/1.1 by ALPN; none: cleartext.") \
     X(key, PATH, NULL, 0, 0, NULL, "PEM file with the certificate's private key.")

@@ -111,7 +111,7 @@ static bool valid_text(enum conf_type type, struct str text)
     int64_t port;
     switch (type) {
     case CONF_ADDRESS:
-        return conf_address_split(text, &host, &port);
+        return conf_address_split(text, &host, &port) && host.len > 0;
     case CONF_URL:
         return valid_url(text);
     case CONF_ACCOUNT:
@@ -265,7 +265,7 @@ void conf_value_allowed(const struct conf_row *row, struct strbuf *out)
 {
     static const char *const texts[] = {
         [CONF_PATH] = "text",
-        [CONF_ADDRESS] = "HOST:PORT, [IPv6]:PORT or :PORT",
+        [CONF_ADDRESS] = "HOST:PORT or [IPv6]:PORT",
         [CONF_URL] = "http://HOST[:PORT][/PATH] or https://..., without query and user",
         [CONF_ACCOUNT] = "3 to 24 of a-z and 0-9, or *",
         [CONF_CONTAINER] = "1 to 63 of a-z, 0-9, - and $",

@@ -15,7 +15,7 @@
     X(TLS_FAILED, LOG_INFO, "tls-failed") \
     X(BAD_REQUEST, LOG_INFO, "bad-request") \
     X(CLIENT_ABORT, LOG_DEBUG, "client-abort") \
-    X(ORIGIN_RETRY, LOG_INFO, "origin-retry") \
+    X(ORIGIN_RETRY, LOG_WARN, "origin-retry") \
     X(ORIGIN_FAILED, LOG_WARN, "origin-failed") \
     X(ORIGIN_BAD_REPLY, LOG_WARN, "origin-bad-reply") \
     X(BYPASS, LOG_INFO, "bypass") \

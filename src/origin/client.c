@@ -65,7 +65,8 @@ static void log_failure(const struct origin_fetch *fetch, enum status why)
 
 static void fail(struct origin_fetch *fetch, enum status why)
 {
-    if (!fetch->delivered && fetch->sent) {
+    bool reached = why != STATUS_CONNECT && why != STATUS_RESOLVE && why != STATUS_TLS;
+    if (!fetch->delivered && (fetch->sent || !reached)) {
         char labels[96];
         snprintf(labels, sizeof labels, "%s\t000", fetch->account);
         metric_cell_add(metric_cell(METRIC_ORIGIN_REQUESTS, labels), 1);

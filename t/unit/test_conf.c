@@ -82,7 +82,8 @@ static const struct {
     {"listen:\n  - address: \"127.0.0.1:1\"\n    key: a\n", 3, "listen[0].key", "has no certificate"},
     {"listen:\n  - { address: \"127.0.0.1:1\" }\n  - { address: \"127.0.0.1:1\" }\n", 3, "listen[1].address", "twice"},
     {"listen:\n  - { address: \"0.0.0.0:80\" }\n", 1, "accounts[0].name", "allow_any_account"},
-    {"listen: [{ address: \":80\" }]\naccounts:\n  - name: acct\n  - name: \"*\"\n", 4, "accounts[1].name",
+    {"listen: [{ address: \":80\" }]\n", 1, "listen[0].address", "HOST:PORT"},
+    {"listen: [{ address: \"0.0.0.0:80\" }]\naccounts:\n  - name: acct\n  - name: \"*\"\n", 4, "accounts[1].name",
      "allow_any_account: true"},
     {"listen: [{ address: \"127.evil.example:80\" }]\naccounts:\n  - name: \"*\"\n", 3, "accounts[0].name",
      "127.evil.example"},
@@ -267,7 +268,7 @@ static void full(void)
     round_trip(conf, "no account");
     conf_free(conf);
     conf = must_load(
-        "accounts:\n  - name: \"*\"\n  - name: acct\nlisten: [{ address: \":1\" }]\nallow_any_account: true\n");
+        "accounts:\n  - name: \"*\"\n  - name: acct\nlisten: [{ address: \"[::]:1\" }]\nallow_any_account: true\n");
     ok(strcmp(conf_find_account(conf, STR("acct"))->name, "acct") == 0, "a name wins over a star ahead of it");
     round_trip(conf, "any account");
     conf_free(conf);
