@@ -108,7 +108,8 @@ static void state_reclaim(struct rcu_head *rcu)
 {
     RCU_SEEN(rcu);
     struct object_state *state = RCU_ENTRY(rcu, struct object_state, rcu);
-    store_generation_unref(&state->generation);
+    struct store_generation *generation = state->generation; /* the state itself is only read until it goes */
+    store_generation_unref(&generation);
     RCU_RECLAIM(mem_free(state));
 }
 
