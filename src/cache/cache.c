@@ -22,7 +22,6 @@ struct cache *cache_new(const struct cache_config *config)
     cache->epochs = epochs_new();
     cache->grants = grants_new(CACHE_GRANTS_MAX);
     cache->block_size = store_block_size(config->store);
-    places_init(cache);
     return cache;
 }
 

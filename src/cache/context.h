@@ -18,7 +18,7 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
-    atomic_int places;         /* place.c: for how many more fills there is room */
+    atomic_int places_taken;   /* place.c: fills that hold one */
     atomic_uint places_wanted; /* fills that wait for one */
 };
 

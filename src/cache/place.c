@@ -12,13 +12,13 @@
 #define PLACE_WAIT_MS 10000
 #define PLACE_LOOK_MS 20
 
-void places_init(struct cache *cache)
+/* Half of `memory`; each loop can always go on. */
+static int places_most(const struct cache *cache)
 {
     size_t each = cache->block_size + PLACE_OVERHEAD;
     size_t least = 2 * (size_t) cache->config.loop_count;
-    size_t places = mem_limit() == 0 ? INT_MAX / 2 : mem_limit() / 2 / each;
-    atomic_init(&cache->places, places < least ? (int) least : places > INT_MAX / 2 ? INT_MAX / 2 : (int) places);
-    atomic_init(&cache->places_wanted, 0);
+    size_t places = mem_limit() == 0 ? INT_MAX : mem_limit() / 2 / each;
+    return places < least ? (int) least : places > INT_MAX ? INT_MAX : (int) places;
 }
 
 bool places_contended(const struct cache *cache)
@@ -28,9 +28,10 @@ bool places_contended(const struct cache *cache)
 
 static bool place_take(struct cache *cache)
 {
-    int places = atomic_load(&cache->places);
-    while (places > 0)
-        if (atomic_compare_exchange_weak(&cache->places, &places, places - 1))
+    int most = places_most(cache);
+    int taken = atomic_load(&cache->places_taken);
+    while (taken < most)
+        if (atomic_compare_exchange_weak(&cache->places_taken, &taken, taken + 1))
             return true;
     return false;
 }
@@ -93,7 +94,7 @@ void place_leave(struct fill *fill)
     if (!fill->placed)
         return;
     fill->placed = false;
-    atomic_fetch_add(&fill->cache->places, 1);
+    atomic_fetch_sub(&fill->cache->places_taken, 1);
     /* Not from here: this fill is in the middle of its end. */
     struct cache_loop *home = cache_loop_of(fill->loop);
     if (!list_empty(&home->queue))

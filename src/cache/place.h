@@ -16,7 +16,6 @@ struct cache;
 struct cache_loop;
 struct fill;
 
-void places_init(struct cache *cache);
 void places_loop_init(struct cache_loop *home);
 /* All fills have ended. */
 void places_loop_fini(struct cache_loop *home);
