@@ -3,6 +3,7 @@ libheadpond_a_SOURCES += \
 	src/base/arena.c src/base/arena.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/civil.c src/base/civil.h \
+	src/base/bytes.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
@@ -13,6 +14,7 @@ libheadpond_a_SOURCES += \
 	src/base/metric.c src/base/metric.h src/base/metric_table.h \
 	src/base/status.c src/base/status.h \
 	src/base/str.c src/base/str.h \
+	src/base/thread.c src/base/thread.h \
 	src/base/worker.c src/base/worker.h
 EXTRA_DIST += conf/headpond.yaml
 

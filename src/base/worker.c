@@ -4,10 +4,10 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 
 #include "base/mem.h"
+#include "base/thread.h"
 
 static struct {
     pthread_mutex_t lock;
@@ -58,16 +58,11 @@ void worker_start(unsigned threads, unsigned queue)
     pool.running = true;
     pool.threads = mem_calloc(threads, sizeof pool.threads[0]);
     pool.thread_count = threads;
-    /* Signals are for the main thread. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     for (unsigned i = 0; i < threads; i++) {
-        int failed = pthread_create(&pool.threads[i], NULL, worker_main, NULL);
+        int failed = thread_start(&pool.threads[i], NULL, worker_main, NULL);
         assert(failed == 0);
         (void) failed;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 enum status worker_submit(struct work *work)

@@ -10,6 +10,7 @@
 #include "cache/object.h"
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "blob/property.h"
 #include "http/precondition.h"
@@ -129,14 +130,14 @@ enum status object_from_reply(const struct http_response *reply, bool head, int6
 static void put_u64(struct strbuf *out, uint64_t value)
 {
     uint8_t bytes[8];
-    for (int i = 0; i < 8; i++)
-        bytes[i] = (uint8_t) (value >> (8 * i));
+    bytes_put64(bytes, value);
     strbuf_add(out, bytes, sizeof bytes);
 }
 
 static void put_u32(struct strbuf *out, uint32_t value)
 {
-    uint8_t bytes[4] = {(uint8_t) value, (uint8_t) (value >> 8), (uint8_t) (value >> 16), (uint8_t) (value >> 24)};
+    uint8_t bytes[4];
+    bytes_put32(bytes, value);
     strbuf_add(out, bytes, sizeof bytes);
 }
 

@@ -12,7 +12,6 @@
 #include <assert.h>
 #include <event2/event.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 
 #define LOOP_TICK_US 100000
 
@@ -125,13 +125,8 @@ void loop_start(struct loop *loop, void (*init)(struct loop *loop, void *arg),
     loop->fini = fini;
     loop->arg = arg;
     loop->started = true;
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0)
+    if (thread_start(&loop->thread, NULL, loop_main, loop) != 0)
         abort(); /* at start only: the process cannot do without */
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void loop_stop(struct loop *loop)

@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -20,6 +19,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/thread.h"
 #include "net/loop.h"
 #include "proxy/access_line.h"
 
@@ -142,12 +142,7 @@ enum status access_log_open(const char *where, struct access_log **log, struct s
     pthread_cond_init(&made->wake, NULL);
     atomic_init(&made->reopen, false);
 
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&made->writer, NULL, writer_main, made);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int failed = thread_start(&made->writer, NULL, writer_main, made);
     if (failed != 0) {
         strbuf_addf(error, "access_log: no thread: %s", strerror(failed));
         if (made->path != NULL)

@@ -4,11 +4,11 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/disk.h"
 #include "store/inside.h"
 #include "store/objects.h"
@@ -294,14 +294,9 @@ void commit_start(struct commit *commit)
         commit->recovers[i] = recover_new(commit->store->disks[i]);
     atomic_store(&commit->loaded, commit->store->disk_count == 0);
     commit->rounds = rounds_new(commit->store);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
-    int error = pthread_create(&commit->thread, NULL, commit_thread, commit);
+    int error = thread_start(&commit->thread, "store-index", commit_thread, commit);
     assert(error == 0);
     (void) error;
-    pthread_setname_np(commit->thread, "store-index");
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void commit_stop(struct commit *commit)

@@ -3,13 +3,13 @@
 #include "store/disk.h"
 
 #include <assert.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "net/loop.h"
 #include "store/commit.h"
 #include "store/generation.h"
@@ -233,16 +233,11 @@ void disk_start(struct disk *disk)
     pthread_cond_init(&disk->work, NULL);
     pthread_cond_init(&disk->drained, NULL);
     disk->started = true;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
     for (unsigned i = 0; i < DISK_THREADS; i++) {
-        int error = pthread_create(&disk->threads[i], NULL, disk_thread, disk);
+        int error = thread_start(&disk->threads[i], "store-io", disk_thread, disk);
         assert(error == 0);
         (void) error;
-        pthread_setname_np(disk->threads[i], "store-io");
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 void disk_stop(struct disk *disk)

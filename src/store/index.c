@@ -14,6 +14,7 @@
 #include <lmdb.h>
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/mem.h"
 #include "store/location.h"
 
@@ -56,30 +57,6 @@ static enum status status_of(int code)
     default:
         return STATUS_IO;
     }
-}
-
-static void store64(uint8_t *at, uint64_t value)
-{
-    value = htole64(value);
-    memcpy(at, &value, sizeof value);
-}
-
-static uint64_t load64(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return le64toh(value);
-}
-
-static void store_hash(uint8_t *at, struct hash128 hash)
-{
-    store64(at, hash.lo);
-    store64(at + 8, hash.hi);
-}
-
-static struct hash128 load_hash(const uint8_t *at)
-{
-    return (struct hash128){load64(at), load64(at + 8)};
 }
 
 static void extent_key(uint8_t key[16], uint64_t generation, uint64_t extent)
@@ -193,13 +170,13 @@ void index_put_object(struct index *index, const struct index_object *object)
 {
     uint8_t key[16], *row = index->row;
     assert(object->record.len <= STORE_RECORD_MAX);
-    store_hash(key, object->object);
-    store_hash(row, object->group);
-    store64(row + 16, object->generation);
-    store64(row + 24, object->length);
-    store64(row + OBJECT_VALIDATED_AT, (uint64_t) object->validated_s);
-    store64(row + 40, object->sequence);
-    store64(row + 48, object->place);
+    bytes_put_hash(key, object->object);
+    bytes_put_hash(row, object->group);
+    bytes_put64(row + 16, object->generation);
+    bytes_put64(row + 24, object->length);
+    bytes_put64(row + OBJECT_VALIDATED_AT, (uint64_t) object->validated_s);
+    bytes_put64(row + 40, object->sequence);
+    bytes_put64(row + 48, object->place);
     if (object->record.len > 0)
         memcpy(row + OBJECT_FIXED, object->record.ptr, object->record.len);
     put(index, DB_OBJECTS, key, sizeof key, row, OBJECT_FIXED + object->record.len);
@@ -208,7 +185,7 @@ void index_put_object(struct index *index, const struct index_object *object)
 void index_delete_object(struct index *index, struct hash128 object)
 {
     uint8_t key[16];
-    store_hash(key, object);
+    bytes_put_hash(key, object);
     delete (index, DB_OBJECTS, key, sizeof key);
 }
 
@@ -217,7 +194,7 @@ void index_invalidate_object(struct index *index, struct hash128 object)
     uint8_t key[16];
     if (index->sticky != STATUS_OK)
         return;
-    store_hash(key, object);
+    bytes_put_hash(key, object);
     MDB_val k = {sizeof key, key}, v;
     int code = mdb_get(index->txn, index->db[DB_OBJECTS], &k, &v);
     if (code == MDB_NOTFOUND)
@@ -226,7 +203,7 @@ void index_invalidate_object(struct index *index, struct hash128 object)
     if (code != 0 || v.mv_size < OBJECT_FIXED || v.mv_size > OBJECT_FIXED + STORE_RECORD_MAX)
         return;
     memcpy(index->row, v.mv_data, v.mv_size);
-    store64(index->row + OBJECT_VALIDATED_AT, 0);
+    bytes_put64(index->row + OBJECT_VALIDATED_AT, 0);
     put(index, DB_OBJECTS, key, sizeof key, index->row, v.mv_size);
 }
 
@@ -240,15 +217,15 @@ void index_put_extent(struct index *index, const struct index_extent *extent)
         if (extent->location[i] == 0)
             continue;
         bitmap |= 1U << i;
-        store64(row + size, extent->location[i]);
+        bytes_put64(row + size, extent->location[i]);
         size += 8;
     }
     if (bitmap == 0) {
         delete (index, DB_EXTENTS, key, sizeof key);
         return;
     }
-    store_hash(row, extent->object);
-    store64(row + 16, extent->length);
+    bytes_put_hash(row, extent->object);
+    bytes_put64(row + 16, extent->length);
     row[24] = (uint8_t) bitmap;
     row[25] = (uint8_t) (bitmap >> 8);
     put(index, DB_EXTENTS, key, sizeof key, row, size);
@@ -257,22 +234,22 @@ void index_put_extent(struct index *index, const struct index_extent *extent)
 void index_put_group(struct index *index, struct hash128 group, uint64_t sequence)
 {
     uint8_t key[16], row[8];
-    store_hash(key, group);
-    store64(row, sequence);
+    bytes_put_hash(key, group);
+    bytes_put64(row, sequence);
     put(index, DB_GROUPS, key, sizeof key, row, sizeof row);
 }
 
 void index_delete_group(struct index *index, struct hash128 group)
 {
     uint8_t key[16];
-    store_hash(key, group);
+    bytes_put_hash(key, group);
     delete (index, DB_GROUPS, key, sizeof key);
 }
 
 void index_put_meta(struct index *index, const char *name, uint64_t value)
 {
     uint8_t row[8];
-    store64(row, value);
+    bytes_put64(row, value);
     put(index, DB_META, name, strlen(name), row, sizeof row);
 }
 
@@ -290,7 +267,7 @@ enum status index_get_meta(struct index *index, const char *name, uint64_t *valu
     if (code == 0 && v.mv_size != 8)
         status = STATUS_CORRUPT;
     else if (code == 0)
-        *value = load64(v.mv_data);
+        *value = bytes_get64(v.mv_data);
     mdb_txn_abort(txn);
     return status;
 }
@@ -340,15 +317,15 @@ static bool object_row(void *context, const uint8_t *key, const MDB_val *value)
 {
     struct objects_scan *scan_objects = context;
     const uint8_t *row = value->mv_data;
-    if (value->mv_size < OBJECT_FIXED || value->mv_size > OBJECT_FIXED + STORE_RECORD_MAX || load64(row + 16) == 0)
+    if (value->mv_size < OBJECT_FIXED || value->mv_size > OBJECT_FIXED + STORE_RECORD_MAX || bytes_get64(row + 16) == 0)
         return false;
-    struct index_object object = {.object = load_hash(key),
-                                  .group = load_hash(row),
-                                  .generation = load64(row + 16),
-                                  .length = load64(row + 24),
-                                  .validated_s = (int64_t) load64(row + OBJECT_VALIDATED_AT),
-                                  .sequence = load64(row + 40),
-                                  .place = load64(row + 48),
+    struct index_object object = {.object = bytes_get_hash(key),
+                                  .group = bytes_get_hash(row),
+                                  .generation = bytes_get64(row + 16),
+                                  .length = bytes_get64(row + 24),
+                                  .validated_s = (int64_t) bytes_get64(row + OBJECT_VALIDATED_AT),
+                                  .sequence = bytes_get64(row + 40),
+                                  .place = bytes_get64(row + 48),
                                   .record = {(const char *) row + OBJECT_FIXED, value->mv_size - OBJECT_FIXED}};
     scan_objects->each(scan_objects->arg, &object);
     return true;
@@ -383,13 +360,13 @@ static bool extent_row(void *context, const uint8_t *key, const MDB_val *value)
         return false;
     struct index_extent extent = {.generation = be64toh(generation),
                                   .extent = (uint32_t) number,
-                                  .object = load_hash(row),
-                                  .length = load64(row + 16)};
+                                  .object = bytes_get_hash(row),
+                                  .length = bytes_get64(row + 16)};
     const uint8_t *at = row + EXTENT_FIXED;
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
         if (!(bitmap >> i & 1))
             continue;
-        extent.location[i] = load64(at) & LOCATION_STORED;
+        extent.location[i] = bytes_get64(at) & LOCATION_STORED;
         at += 8;
         if (!(extent.location[i] & LOCATION_PRESENT))
             return false;
@@ -415,7 +392,7 @@ static bool group_row(void *context, const uint8_t *key, const MDB_val *value)
     struct groups_scan *scan_groups = context;
     if (value->mv_size != 8)
         return false;
-    scan_groups->each(scan_groups->arg, load_hash(key), load64(value->mv_data));
+    scan_groups->each(scan_groups->arg, bytes_get_hash(key), bytes_get64(value->mv_data));
     return true;
 }
 
