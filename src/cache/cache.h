@@ -38,8 +38,8 @@ struct cache *cache_new(const struct cache_config *config);
 void cache_free(struct cache *cache);
 /* Each loop's own part; on the loop, at its start and after its last exchange. */
 void cache_loop_init(struct cache *cache, struct loop *loop);
-/* After the last exchange of all loops: ends what is under way here. What other threads still owe (letters of the disks)
- * may come until cache_loop_fini. */
+/* After the last exchange of all loops: ends what is under way here. What other threads still owe (letters of the
+ * disks) may come until cache_loop_fini. */
 void cache_loop_stop(struct cache *cache, struct loop *loop);
 void cache_loop_fini(struct cache *cache, struct loop *loop);
 
@@ -144,9 +144,11 @@ struct cache_read_stats {
     uint64_t from_others; /* joined a fill that was there */
 };
 void cache_read_stats(const struct source *source, struct cache_read_stats *stats);
-/* Whether all of these blocks are stored now; starts nothing. False for more than 4,096 blocks, which are not looked
- * up. */
-bool cache_has_all(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last);
+
+/* How much of the bytes first..last is stored now; starts nothing. Of a long range the first 1,024 blocks tell. */
+enum cache_presence { CACHE_NONE, CACHE_SOME, CACHE_ALL };
+enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,
+                                   uint64_t last);
 
 /* ---- Writes (decision 5). ---- */
 

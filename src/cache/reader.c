@@ -17,8 +17,8 @@
 #define READER_JOINS 3
 /* Looks for one block without a byte of progress before the reader gives up. */
 #define READER_LOOKS 32
-/* Blocks that one cache_has_all looks up: what a loop does in well under a millisecond. */
-#define READER_LOOKUPS_MAX 4096
+/* Blocks that one cache_presence looks up: what a loop does in well under a millisecond. */
+#define READER_LOOKUPS_MAX 1024
 /* Wait for a place in a full disk queue. */
 #define READER_BUSY_MS 5
 
@@ -493,12 +493,20 @@ void cache_read_stats(const struct source *source, struct cache_read_stats *stat
     *stats = ((const struct reader *) (const void *) source)->stats;
 }
 
-bool cache_has_all(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last)
+enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,
+                                   uint64_t last)
 {
-    if (last / cache->block_size - first / cache->block_size >= READER_LOOKUPS_MAX)
-        return false;
-    for (uint64_t block = first / cache->block_size; block <= last / cache->block_size; block++)
-        if (!store_has_block(cache->config.store, generation->id, block))
-            return false;
-    return true;
+    uint64_t from = first / cache->block_size;
+    uint64_t to = last / cache->block_size;
+    bool there = false;
+    bool missing = false;
+
+    if (to - from > READER_LOOKUPS_MAX)
+        to = from + READER_LOOKUPS_MAX;
+    for (uint64_t block = from; block <= to && !(there && missing); block++) {
+        bool stored = store_has_block(cache->config.store, generation->id, block);
+        there = there || stored;
+        missing = missing || !stored;
+    }
+    return !missing ? CACHE_ALL : there ? CACHE_SOME : CACHE_NONE;
 }

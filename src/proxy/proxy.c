@@ -48,7 +48,6 @@ struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log)
     proxy->access_log = access_log;
     proxy->routes = routes_new(conf);
     proxy->limits = origin_limits(conf);
-    proxy->block_size = (uint32_t) conf->block_size;
     proxy->stored = conf->store_count > 0;
     proxy->handler = request_handler(proxy);
     return proxy;

@@ -26,7 +26,6 @@ struct proxy {
     struct access_log *access_log; /* or NULL */
     struct routes *routes;
     struct origin_limits limits; /* what origins are allowed, from the configuration */
-    uint32_t block_size;
     bool stored; /* there is a disk to keep things on */
     struct http_handler handler;
 };

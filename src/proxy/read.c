@@ -10,8 +10,7 @@
 #include "http/precondition.h"
 #include "proxy/request.h"
 
-#define RESOLVES_MAX 4     /* the first, and three after the generation changed under us */
-#define LOOKED_AT_MAX 1024 /* blocks that are looked up to tell a hit from a partial one */
+#define RESOLVES_MAX 4 /* the first, and three after the generation changed under us */
 
 /* ---- RESOLVE ---- */
 
@@ -163,19 +162,17 @@ enum request_state read_decide(struct request *request)
 static void look_at_blocks(struct request *request)
 {
     const struct proxy *proxy = request->home->proxy;
-    const struct store_generation *generation = request->result.generation;
-    uint64_t first = request->span.first;
-    uint64_t last = request->span.last;
-    if ((last - first) / proxy->block_size > LOOKED_AT_MAX)
-        last = first + (uint64_t) LOOKED_AT_MAX * proxy->block_size;
-    if (request->facts.outcome != OUTCOME_HIT || cache_has_all(proxy->cache, generation, first, last))
+    if (request->facts.outcome != OUTCOME_HIT)
         return;
-    request->facts.outcome = proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
-    for (uint64_t at = first; at <= last; at += proxy->block_size - at % proxy->block_size) {
-        if (cache_has_all(proxy->cache, generation, at, at)) {
-            request->facts.outcome = OUTCOME_PARTIAL;
-            return;
-        }
+    switch (cache_presence(proxy->cache, request->result.generation, request->span.first, request->span.last)) {
+    case CACHE_ALL:
+        break;
+    case CACHE_SOME:
+        request->facts.outcome = OUTCOME_PARTIAL;
+        break;
+    case CACHE_NONE:
+        request->facts.outcome = proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
+        break;
     }
 }
 
