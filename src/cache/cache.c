@@ -55,7 +55,7 @@ void cache_loop_stop(struct cache *cache, struct loop *loop)
     inquiry_abort_all(home);
     LIST_FOR_EACH_SAFE(node, &home->fills)
     {
-        fill_abort(LIST_ENTRY(node, struct fill, on_loop));
+        fill_end(LIST_ENTRY(node, struct fill, on_loop), STATUS_SHUTDOWN);
     }
 }
 

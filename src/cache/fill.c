@@ -142,11 +142,6 @@ void fill_end(struct fill *fill, enum status status)
     fill_settle(fill);
 }
 
-void fill_abort(struct fill *fill)
-{
-    fill_end(fill, STATUS_SHUTDOWN);
-}
-
 void fill_adopt(struct fill **fill, struct store_generation *generation)
 {
     struct fill *adopted = *fill;
@@ -255,10 +250,6 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
     if (list_empty(&fill->joins)) {
         if (block == fill->first)
             return true; /* the readers of an opening are still on their way */
-        if (fill->lingered) {
-            fill_end(fill, STATUS_OK);
-            return false;
-        }
         timer_set(&fill->linger, FILL_LINGER_MS);
         return false;
     }
@@ -274,7 +265,7 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
 /* Paused for a reader that does not move, it is looked at again. */
 static struct buf *fill_pause(struct fill *fill)
 {
-    if (atomic_load(&fill->ended) == STATUS_AGAIN && !list_empty(&fill->joins))
+    if (!list_empty(&fill->joins))
         timer_set(&fill->linger, FILL_YIELD_MS);
     return NULL;
 }
@@ -285,14 +276,13 @@ static struct buf *fill_room(struct fill *fill, unsigned block)
     if (fill->states[block] == FILL_BLOCK_FILLING)
         return fill->buffers[block];
     if (!fill_may_begin(fill, block)) {
-        if (atomic_load(&fill->ended) != STATUS_AGAIN)
-            return NULL;
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
         atomic_store(&fill->paused, true);
-        if (!fill_may_begin(fill, block) || atomic_load(&fill->ended) != STATUS_AGAIN)
+        if (!fill_may_begin(fill, block))
             return fill_pause(fill);
         atomic_store(&fill->paused, false);
     }
+    timer_clear(&fill->linger); /* it runs only while a fill stands between two blocks */
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
     uint64_t length = fill->generation->length - start;
     struct buf *buf = buf_new(length < fill->cache->block_size ? (size_t) length : fill->cache->block_size);
@@ -416,10 +406,8 @@ void fill_poke(struct fill *fill)
 
 void fill_readers_changed(struct fill *fill)
 {
-    if (!list_empty(&fill->joins)) {
+    if (!list_empty(&fill->joins))
         timer_clear(&fill->linger);
-        fill->lingered = false;
-    }
     fill_pump(fill);
     fill_settle(fill);
 }
@@ -439,8 +427,7 @@ static void fill_linger_over(struct timer *timer)
     struct fill *fill = LIST_ENTRY(timer, struct fill, linger);
 
     if (list_empty(&fill->joins)) {
-        fill->lingered = true;
-        fill_pump(fill);
+        fill_end(fill, STATUS_OK); /* nobody came */
     } else if (atomic_load(&fill->paused) && places_contended(fill->cache)) {
         fill_yield(fill);
     } else if (atomic_load(&fill->paused)) {

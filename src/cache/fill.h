@@ -84,7 +84,6 @@ struct fill {
     struct timer linger;  /* the wait for a reader to come, or to move on */
     unsigned attempts;    /* since the last byte of progress */
     unsigned putting;     /* blocks on their way into the store */
-    bool lingered;        /* nobody came */
     struct list on_queue; /* place.c */
     int64_t queued_ms;    /* since when */
     bool placed;          /* holds one of the cache's places */
@@ -114,8 +113,6 @@ void fill_poke(struct fill *fill);
 bool fill_covers(struct fill *fill, unsigned block);
 /* Owner's loop: readers came or went. */
 void fill_readers_changed(struct fill *fill);
-/* Owner's loop, at its end: gives up. */
-void fill_abort(struct fill *fill);
 
 /* Between fill.c and fill_fetch.c; owner's loop. */
 void fill_fetch_start(struct fill *fill);
