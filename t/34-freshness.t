@@ -118,4 +118,23 @@ subtest 'without an origin, what is fresh is served' => sub {
     $pond->stop;
 };
 
+subtest 'without an origin, who may read is told that the blob is here' => sub {
+    my $mortal = Headpond::Origin->start;
+    $mortal->container('acct/closed');
+    my $sas = $mortal->sas('/acct/closed', sp => 'r');
+    my $stranger = $mortal->sas('/acct/closed', sp => 'r');
+    $mortal->blob('/acct/closed/kept', size => 100_000, seed => 8);
+    my $pond = Headpond->start(origin => $mortal, account => { freshness => '0s', authorize_ttl => '3600s' });
+    $pond->get('/acct/closed/kept', sas => $sas);
+    $pond->settle;
+    $mortal->stop;
+    for (['a reader with a grant', $sas, qr/^headpond; fwd=stale$/], ['another', $stranger, qr/^headpond; fwd=miss$/]) {
+        my ($who, $token, $want) = @$_;
+        my $reply = $pond->get('/acct/closed/kept', sas => $token);
+        is($reply->{status}, 503, "$who: an honest error");
+        like($reply->{headers}{'cache-status'}, $want, "$who: Cache-Status");
+    }
+    $pond->stop;
+};
+
 done_testing();

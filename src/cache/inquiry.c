@@ -276,10 +276,17 @@ static void inquiry_no(struct probe *probe)
 
 static void inquiry_failed(struct probe *probe, enum status status)
 {
+    struct store_view view;
+    bool known = store_object_find(probe->cache->config.store, probe->asker->request.object, &view);
+
+    if (known)
+        store_generation_unref(&view.generation);
     LIST_FOR_EACH_SAFE(node, &probe->waiters)
     {
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
-        resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .how = CACHE_MISS, .status = status};
+        resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = status};
+        /* Only who may read the blob learns that it is here. */
+        resolve->result.how = known && resolve->granted ? CACHE_STALE : CACHE_MISS;
         if (status == STATUS_TOO_LARGE) {
             resolve->result.verdict = CACHE_BYPASS;
             resolve->result.detail = "large-answer";

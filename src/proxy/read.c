@@ -152,7 +152,7 @@ enum request_state read_decide(struct request *request)
     case CACHE_FAILED:
         break;
     }
-    request->facts.outcome = OUTCOME_MISS_UNSTORED;
+    request->facts.outcome = request->result.how == CACHE_STALE ? OUTCOME_STALE : OUTCOME_MISS_UNSTORED;
     return request_fail(request, request->result.status);
 }
 
