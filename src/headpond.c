@@ -19,6 +19,7 @@
 #include "base/conf.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "proxy/cores.h"
 #include "proxy/instance.h"
 #include "proxy/notify.h"
@@ -191,6 +192,8 @@ static int run(const struct conf *conf)
     block_signals(&signals);
     int code = 0;
     if (instance_start(&options, &instance, &error) == STATUS_OK) {
+        metric_cell_set(metric_cell(METRIC_BUILD_INFO, PACKAGE_VERSION), 1);
+        metric_set(METRIC_PROCESS_START, clock_wall_s());
         log_event(START, "version=%s workers=%u", PACKAGE_VERSION, options.workers);
         tell_ready();
         serve(instance, &signals);

@@ -14,6 +14,7 @@ my $origin = Headpond::Origin->start;
 $origin->container('acct/data');
 my $sas = $origin->sas('/acct/data', sp => 'rcw');
 $origin->blob('/acct/data/x', size => 3 * $MIB, seed => 1);
+my $began = time;
 my $pond = Headpond->start(origin => $origin);
 
 subtest 'metrics' => sub {
@@ -40,6 +41,14 @@ subtest 'metrics' => sub {
     cmp_ok($pond->metric('headpond_client_bytes_total'), '>=', 6 * $MIB, 'bytes to clients');
     is($pond->metric('headpond_origin_bytes_total', account => 'acct') >= 3 * $MIB, 1, 'bytes from the origin');
     is($pond->metric('headpond_store_blocks'), 3, 'blocks');
+    my ($version) = qx($Headpond::build/headpond --version) =~ /^headpond (\S+)$/;
+    is($pond->metric('headpond_build_info', version => $version), 1, 'what runs');
+    is($pond->metric('headpond_memory_limit_bytes'), 256 * $MIB, 'the bound on memory');
+    my ($resident) = Headpond::Process::slurp('/proc/' . $pond->{process}{pid} . '/status') =~ /^VmRSS:\s+(\d+) kB/m;
+    cmp_ok(abs($pond->metric('process_resident_memory_bytes') - 1024 * $resident), '<', 8 * $MIB, 'resident memory');
+    cmp_ok(abs($pond->metric('process_start_time_seconds') - $began), '<=', 30, 'since when');
+    my ($room, $size) = ($pond->metric('headpond_store_capacity_bytes'), 1024 * $MIB);
+    ok($room > 0.8 * $size && $room < $size, 'room for blocks');
 };
 
 subtest 'health' => sub {

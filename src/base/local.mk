@@ -12,6 +12,7 @@ libheadpond_a_SOURCES += \
 	src/base/log.c src/base/log.h src/base/log_events.h \
 	src/base/mem.c src/base/mem.h src/base/mem_nghttp2.h \
 	src/base/metric.c src/base/metric.h src/base/metric_table.h \
+	src/base/process.c src/base/process.h \
 	src/base/status.c src/base/status.h \
 	src/base/str.c src/base/str.h \
 	src/base/thread.c src/base/thread.h \

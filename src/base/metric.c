@@ -16,6 +16,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/process.h"
 
 #define SHARDS 16
 #define CHAINS 64
@@ -314,6 +315,8 @@ void metric_render(struct strbuf *out)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
     metric_set(METRIC_MEMORY_BYTES, (int64_t) mem_used());
+    metric_set(METRIC_MEMORY_LIMIT, (int64_t) mem_limit());
+    metric_set(METRIC_PROCESS_RESIDENT, process_resident_bytes());
     unsigned hooks = atomic_load_explicit(&render_hook_count, memory_order_acquire);
     for (unsigned i = 0; i < hooks; i++)
         render_hooks[i].fill(render_hooks[i].arg);

@@ -4,6 +4,9 @@
 #define HEADPOND_BASE_METRIC_TABLE_H
 
 #define METRIC_TABLE(X) \
+    X(BUILD_INFO, GAUGE, "headpond_build_info", "version", "1, labelled with what runs") \
+    X(PROCESS_START, GAUGE, "process_start_time_seconds", "", "When the process started, Unix time") \
+    X(PROCESS_RESIDENT, GAUGE, "process_resident_memory_bytes", "", "Resident memory, the kernel's count") \
     X(REQUESTS, COUNTER, "headpond_requests_total", "method,cache,code", "Requests answered") \
     X(REFUSED, COUNTER, "headpond_refused_total", "reason", "Requests refused as malformed or out of bounds") \
     X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
@@ -15,6 +18,7 @@
     X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
+    X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "", "Bytes of blocks the store has room for") \
     X(STORE_BYTES, GAUGE, "headpond_store_bytes", "", "Bytes of the store in use") \
     X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "", "Blocks in the store") \
     X(STORE_OBJECTS, GAUGE, "headpond_store_objects", "", "Objects the directory knows") \
@@ -28,6 +32,7 @@
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
     X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
+    X(MEMORY_LIMIT, GAUGE, "headpond_memory_limit_bytes", "", "The bound set by memory; 0: none") \
     X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "", "Access log lines dropped because the writer was too slow") \
     X(LOG_LINES, COUNTER, "headpond_log_lines_total", "level", "Log lines written") \
     X(REQUEST_SECONDS, HISTOGRAM, "headpond_request_seconds", "cache", "Time from request head to last byte") \

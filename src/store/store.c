@@ -123,6 +123,15 @@ static enum status volumes_open(struct store *store, const struct store_disk *di
     return STATUS_OK;
 }
 
+/* Bytes of blocks, without what goes before each. */
+static int64_t capacity(const struct store *store)
+{
+    int64_t slots = 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        slots += store->disks[i]->weight / (ENTRY_PAGE + (int64_t) store->block_size);
+    return slots * store->block_size;
+}
+
 enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size, struct store **store,
                        struct strbuf *error)
 {
@@ -146,6 +155,7 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
         disk_start(made->disks[i]);
     commit_start(made->commit);
     commit_wait_loaded(made->commit, LOAD_WAIT_MS);
+    metric_set(METRIC_STORE_CAPACITY, capacity(made));
     *store = made;
     return STATUS_OK;
 }
