@@ -173,7 +173,7 @@ void conf_sample(struct strbuf *out)
         out, STR("# headpond.yaml: every option with its default. Generated from src/base/conf_table.h; `make check` "
                  "compares.\n"
                  "# Sizes: 64KiB, 1GB or plain bytes. Times: 200ms, 5s, 1h. File names are relative to where headpond "
-                 "runs,\n# which is / for a systemd unit.\n"
+                 "runs,\n# which is the folder of this file for the systemd unit.\n"
                  "# Without listen there is one on 127.0.0.1:8080; without accounts there is one row named \"*\".\n"));
     sample_section(out, &conf_top, 0, false);
 }
