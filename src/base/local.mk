@@ -7,6 +7,7 @@ libheadpond_a_SOURCES += \
 	src/base/clock.c src/base/clock.h \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
+	src/base/date.c src/base/date.h \
 	src/base/hash.c src/base/hash.h \
 	src/base/list.h \
 	src/base/log.c src/base/log.h src/base/log_events.h \
@@ -19,7 +20,7 @@ libheadpond_a_SOURCES += \
 	src/base/worker.c src/base/worker.h
 EXTRA_DIST += conf/headpond.yaml
 
-check_PROGRAMS += t/unit/test_arena t/unit/test_buf t/unit/test_conf t/unit/test_hash t/unit/test_log t/unit/test_mem \
+check_PROGRAMS += t/unit/test_arena t/unit/test_buf t/unit/test_conf t/unit/test_date t/unit/test_hash t/unit/test_log t/unit/test_mem \
 	t/unit/test_metric t/unit/test_str t/unit/test_worker
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
@@ -27,6 +28,8 @@ t_unit_test_buf_SOURCES = t/unit/test_buf.c t/unit/tap.h
 t_unit_test_buf_LDADD = $(UNIT_LDADD)
 t_unit_test_conf_SOURCES = t/unit/test_conf.c t/unit/tap.h
 t_unit_test_conf_LDADD = $(UNIT_LDADD)
+t_unit_test_date_SOURCES = t/unit/test_date.c t/unit/tap.h
+t_unit_test_date_LDADD = $(UNIT_LDADD)
 t_unit_test_hash_SOURCES = t/unit/test_hash.c t/unit/tap.h
 t_unit_test_hash_LDADD = $(UNIT_LDADD)
 t_unit_test_log_SOURCES = t/unit/test_log.c t/unit/tap.h

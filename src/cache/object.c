@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
+#include "base/date.h"
 #include "base/mem.h"
 #include "blob/property.h"
 #include "http/precondition.h"
@@ -111,7 +112,7 @@ enum status object_from_reply(const struct http_response *reply, bool head, int6
     object->length = length;
     object->etag = arena_str(object->arena, etag);
     object->last_modified = arena_str(object->arena, modified);
-    if (!http_date_parse(modified, &object->last_modified_s))
+    if (!date_http_parse(modified, &object->last_modified_s))
         object->last_modified_s = INT64_MIN;
     keep_headers(object, reply, head);
     keep_md5(object, reply);

@@ -80,9 +80,4 @@ struct str http_reason(int status);
  * protocol modules' care. */
 bool http_header_hop_by_hop(struct str name);
 
-/* IMF-fixdate (RFC 9110, 5.6.7). parse also takes the two obsolete forms; false when malformed. Seconds since 1970. */
-bool http_date_parse(struct str text, int64_t *seconds);
-#define HTTP_DATE_LENGTH 29
-void http_date_format(int64_t seconds, char out[HTTP_DATE_LENGTH + 1]);
-
 #endif

@@ -2,6 +2,8 @@
 /* precondition.c: conditional reads. */
 #include "http/precondition.h"
 
+#include "base/date.h"
+
 /* ---- Entity tags ---- */
 
 /* The opaque part without quotes; *weak: it had a W/. */
@@ -85,7 +87,7 @@ static enum field modified_field(const struct http_headers *headers, struct str 
         return FIELD_ABSENT;
     int64_t date;
     if (http_headers_lookup(headers, name, 1).ptr != NULL || last_modified_s == PRECONDITION_NO_DATE ||
-        !http_date_parse(str_trim(http_headers_get(headers, name)), &date))
+        !date_http_parse(str_trim(http_headers_get(headers, name)), &date))
         return FIELD_UNKNOWN;
     return last_modified_s > date ? FIELD_TRUE : FIELD_FALSE;
 }

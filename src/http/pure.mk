@@ -1,15 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # The pure part of http/: no sockets, no loop.
 libheadpond_a_SOURCES += \
-	src/http/date.c \
 	src/http/message.c src/http/message.h \
 	src/http/precondition.c src/http/precondition.h \
 	src/http/range.c src/http/range.h \
 	src/http/source_mem.c src/http/source.h
 
-check_PROGRAMS += t/unit/test_date t/unit/test_message t/unit/test_precondition t/unit/test_range
-t_unit_test_date_SOURCES = t/unit/test_date.c t/unit/tap.h
-t_unit_test_date_LDADD = $(UNIT_LDADD)
+check_PROGRAMS += t/unit/test_message t/unit/test_precondition t/unit/test_range
 t_unit_test_message_SOURCES = t/unit/test_message.c t/unit/tap.h
 t_unit_test_message_LDADD = $(UNIT_LDADD)
 t_unit_test_precondition_SOURCES = t/unit/test_precondition.c t/unit/tap.h

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -119,9 +120,9 @@ struct str session_date(struct http_server *server)
     int64_t now = clock_wall_s();
     if (now != server->date_s) {
         server->date_s = now;
-        http_date_format(now, server->date);
+        date_http_format(now, server->date);
     }
-    return (struct str){server->date, HTTP_DATE_LENGTH};
+    return (struct str){server->date, DATE_HTTP_LENGTH};
 }
 
 /* ---- Before the protocol is known ---- */

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-#include "http/message.h"
+#include "base/date.h"
 
 static const char *status_label(int status)
 {
@@ -73,7 +73,7 @@ int64_t origin_retry_after(struct str value, int64_t now_s)
         return -1;
     if (!str_to_int(value, &seconds)) {
         int64_t date;
-        if (!http_date_parse(value, &date))
+        if (!date_http_parse(value, &date))
             return -1;
         seconds = date > now_s ? date - now_s : 0;
     }

@@ -5,7 +5,7 @@
 #include <time.h>
 
 #include "base/civil.h"
-#include "http/message.h"
+#include "base/date.h"
 
 static void parses(void)
 {
@@ -13,16 +13,16 @@ static void parses(void)
                                        "Sun Nov  6 08:49:37 1994"};
     for (unsigned i = 0; i < 3; i++) {
         int64_t seconds = 0;
-        ok(http_date_parse(str_from(same[i]), &seconds), "%s", same[i]);
+        ok(date_http_parse(str_from(same[i]), &seconds), "%s", same[i]);
         is_int(seconds, 784111777, "the example of RFC 9110");
     }
     int64_t seconds;
-    ok(http_date_parse(STR("Wed, 31 Dec 2025 23:59:60 GMT"), &seconds), "a leap second");
-    ok(http_date_parse(STR("Thu, 29 Feb 2024 00:00:00 GMT"), &seconds), "a leap day");
-    ok(http_date_parse(STR("Sun Nov 16 08:49:37 1994"), &seconds), "asctime with two digits");
-    ok(http_date_parse(STR("Wednesday, 01-Jan-20 00:00:00 GMT"), &seconds) && seconds == 1577836800,
+    ok(date_http_parse(STR("Wed, 31 Dec 2025 23:59:60 GMT"), &seconds), "a leap second");
+    ok(date_http_parse(STR("Thu, 29 Feb 2024 00:00:00 GMT"), &seconds), "a leap day");
+    ok(date_http_parse(STR("Sun Nov 16 08:49:37 1994"), &seconds), "asctime with two digits");
+    ok(date_http_parse(STR("Wednesday, 01-Jan-20 00:00:00 GMT"), &seconds) && seconds == 1577836800,
        "the longest name");
-    ok(http_date_parse(STR("Monday, 01-Jan-90 00:00:00 GMT"), &seconds) && seconds == 631152000,
+    ok(date_http_parse(STR("Monday, 01-Jan-90 00:00:00 GMT"), &seconds) && seconds == 631152000,
        "90 is in the past century");
 
     static const char *const bad[] = {
@@ -51,19 +51,19 @@ static void parses(void)
         "Sun,06 Nov 1994 08:49:37 GMT",
     };
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        ok(!http_date_parse(str_from(bad[i]), &seconds), "'%s' is none", bad[i]);
+        ok(!date_http_parse(str_from(bad[i]), &seconds), "'%s' is none", bad[i]);
 }
 
 static void formats(void)
 {
-    char text[HTTP_DATE_LENGTH + 1];
-    http_date_format(784111777, text);
+    char text[DATE_HTTP_LENGTH + 1];
+    date_http_format(784111777, text);
     is_str(text, "Sun, 06 Nov 1994 08:49:37 GMT", "IMF-fixdate");
-    http_date_format(-1, text);
+    date_http_format(-1, text);
     is_str(text, "Wed, 31 Dec 1969 23:59:59 GMT", "before 1970");
-    http_date_format(INT64_MAX, text);
+    date_http_format(INT64_MAX, text);
     is_str(text, "Fri, 31 Dec 9999 23:59:59 GMT", "the last one");
-    http_date_format(INT64_MIN, text);
+    date_http_format(INT64_MIN, text);
     is_str(text, "Mon, 01 Jan 0001 00:00:00 GMT", "the first one");
     unsigned wrong = 0;
     for (int64_t day = -719162; day <= 2932896; day += 29) { /* years 1 to 9999 */
@@ -71,10 +71,10 @@ static void formats(void)
         time_t clock = (time_t) when;
         struct tm utc;
         char expected[40];
-        http_date_format(when, text);
+        date_http_format(when, text);
         gmtime_r(&clock, &utc);
         strftime(expected, sizeof expected, "%a, %d %b ", &utc);
-        if (!http_date_parse(str_from(text), &again) || again != when || strncmp(text, expected, 12) != 0)
+        if (!date_http_parse(str_from(text), &again) || again != when || strncmp(text, expected, 12) != 0)
             wrong++;
     }
     is_int(wrong, 0, "what is written reads back, over 9,999 years, and is what the C library says");

@@ -2,7 +2,7 @@
 /* test_origin_retry.c: what is tried again, when, and what Retry-After may ask for. */
 #include "origin/retry.h"
 
-#include "http/message.h"
+#include "base/date.h"
 #include "tap.h"
 
 #define IS_REASON(expected, text, ...)                                                                                 \
@@ -59,7 +59,7 @@ static void delays(void)
 static void retry_after(void)
 {
     const int64_t now = 1700000000;
-    char date[HTTP_DATE_LENGTH + 1];
+    char date[DATE_HTTP_LENGTH + 1];
     is_int(origin_retry_after(STR("3"), now), 3000, "seconds");
     is_int(origin_retry_after(STR(" 0 "), now), 0, "none, with blanks");
     is_int(origin_retry_after(STR("86400"), now), ORIGIN_RETRY_AFTER_MAX_MS, "a day is bounded");
@@ -67,11 +67,11 @@ static void retry_after(void)
     is_int(origin_retry_after(STR(""), now), -1, "absent");
     is_int(origin_retry_after(STR("-1"), now), -1, "negative");
     is_int(origin_retry_after(STR("soon"), now), -1, "words");
-    http_date_format(now + 4, date);
+    date_http_format(now + 4, date);
     is_int(origin_retry_after(str_from(date), now), 4000, "a date");
-    http_date_format(now - 60, date);
+    date_http_format(now - 60, date);
     is_int(origin_retry_after(str_from(date), now), 0, "a date gone by");
-    http_date_format(now + 3600, date);
+    date_http_format(now + 3600, date);
     is_int(origin_retry_after(str_from(date), now), ORIGIN_RETRY_AFTER_MAX_MS, "a far date is bounded");
 }
 

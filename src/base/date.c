@@ -3,9 +3,10 @@
  * date.c: HTTP dates (RFC 9110, 5.6.7): IMF-fixdate both ways, and on reading the RFC 850 and asctime forms too. A
  * day's name that does not fit the date is let pass: nothing depends on it.
  */
+#include "base/date.h"
+
 #include "base/civil.h"
 #include "base/clock.h"
-#include "http/message.h"
 
 static const char month_names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 static const char day_names[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thursday */
@@ -71,7 +72,7 @@ static bool parse_asctime(struct str text, struct civil *c)
            civil_take_digits(&text, 4, &c->year) && text.len == 0;
 }
 
-bool http_date_parse(struct str text, int64_t *seconds)
+bool date_http_parse(struct str text, int64_t *seconds)
 {
     struct civil c;
     if (take_name(&text, day_names) == 0)
@@ -94,7 +95,7 @@ static char *put_two(char *at, int number)
     return at;
 }
 
-void http_date_format(int64_t seconds, char out[HTTP_DATE_LENGTH + 1])
+void date_http_format(int64_t seconds, char out[DATE_HTTP_LENGTH + 1])
 {
     struct civil c = civil_of(seconds);
     int64_t clamped = 0;
