@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
 	src/base/arena.c src/base/arena.h \
+	src/base/base64.c src/base/base64.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/civil.c src/base/civil.h \
 	src/base/bytes.h \
@@ -20,10 +21,12 @@ libheadpond_a_SOURCES += \
 	src/base/worker.c src/base/worker.h
 EXTRA_DIST += conf/headpond.yaml
 
-check_PROGRAMS += t/unit/test_arena t/unit/test_buf t/unit/test_conf t/unit/test_date t/unit/test_hash t/unit/test_log t/unit/test_mem \
+check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_conf t/unit/test_date t/unit/test_hash t/unit/test_log t/unit/test_mem \
 	t/unit/test_metric t/unit/test_str t/unit/test_worker
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
+t_unit_test_base64_SOURCES = t/unit/test_base64.c t/unit/tap.h
+t_unit_test_base64_LDADD = $(UNIT_LDADD)
 t_unit_test_buf_SOURCES = t/unit/test_buf.c t/unit/tap.h
 t_unit_test_buf_LDADD = $(UNIT_LDADD)
 t_unit_test_conf_SOURCES = t/unit/test_conf.c t/unit/tap.h

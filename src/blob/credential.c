@@ -5,46 +5,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "base/base64.h"
 #include "base/hash.h"
 
 #define TOKEN_MAX (16u * 1024) /* an Entra ID token is 1 to 3 KiB */
-
-static int base64url_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    if (c == '-' || c == '_')
-        return c == '-' ? 62 : 63;
-    return -1;
-}
-
-/* Unpadded base64url (RFC 4648, 5; RFC 7515, 2). Returns the length, -1 when malformed or too long. */
-static ptrdiff_t base64url_decode(struct str text, char *out, size_t room)
-{
-    uint32_t bits = 0;
-    unsigned count = 0;
-    size_t len = 0;
-    if (text.len % 4 == 1)
-        return -1;
-    for (size_t i = 0; i < text.len; i++) {
-        int digit = base64url_digit(text.ptr[i]);
-        if (digit < 0)
-            return -1;
-        bits = (bits << 6 | (uint32_t) digit) & 0xffffff;
-        count += 6;
-        if (count >= 8) {
-            count -= 8;
-            if (len == room)
-                return -1;
-            out[len++] = (char) (bits >> count & 0xff);
-        }
-    }
-    return (ptrdiff_t) len;
-}
 
 /* The exp claim of what may be a JWT (RFC 7519, 4.1.4); INT64_MAX when there is none to be had. */
 static int64_t token_expiry(struct arena *arena, struct str token)
@@ -58,7 +22,7 @@ static int64_t token_expiry(struct arena *arena, struct str token)
         return INT64_MAX;
     size_t room = payload.len / 4 * 3 + 3;
     char *text = arena_alloc(arena, room);
-    ptrdiff_t len = base64url_decode(payload, text, room);
+    ptrdiff_t len = base64_decode_url(payload, (uint8_t *) text, room);
     if (len <= 0)
         return INT64_MAX;
     json_t *claims = json_loadb(text, (size_t) len, 0, NULL);

@@ -58,6 +58,16 @@ struct str http_headers_lookup(const void *headers, struct str name, unsigned nt
     return STR_NULL;
 }
 
+bool http_headers_at(const void *headers, unsigned nth, struct str *name, struct str *value)
+{
+    const struct http_headers *list = headers;
+    if (nth >= list->count)
+        return false;
+    *name = list->items[nth].name;
+    *value = list->items[nth].value;
+    return true;
+}
+
 unsigned http_headers_remove(struct http_headers *headers, struct str name)
 {
     unsigned kept = 0;

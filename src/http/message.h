@@ -67,6 +67,8 @@ struct str http_headers_get(const struct http_headers *headers, struct str name)
 /* The value of the nth (from 0) of that name, or a NULL str; `headers` is a struct http_headers. The shape that blob/
  * wants, which does not know this floor's types. */
 struct str http_headers_lookup(const void *headers, struct str name, unsigned nth);
+/* The nth field of any name, likewise; false: there are no more. */
+bool http_headers_at(const void *headers, unsigned nth, struct str *name, struct str *value);
 /* All of that name; returns how many went. */
 unsigned http_headers_remove(struct http_headers *headers, struct str name);
 /* A deep copy into `arena`, which becomes the copy's. */

@@ -345,7 +345,7 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
                                        const struct sockaddr *peer, int64_t now_s, struct route *route)
 {
     memset(route, 0, sizeof *route);
-    route->headers = (struct blob_headers){http_headers_lookup, &request->headers};
+    route->headers = (struct blob_headers){http_headers_lookup, &request->headers, http_headers_at};
     enum status parsed = blob_url_parse(arena, request->target, request->authority, &routes->accounts, &route->url);
     if (parsed != STATUS_OK)
         return blob_error_of(parsed);

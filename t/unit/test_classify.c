@@ -21,7 +21,7 @@ static struct blob_class classify(const char *method, const char *target, const 
 {
     static const struct blob_accounts any = {NULL, NULL, true};
     const char *lines[] = {"Host: x", header, NULL};
-    struct blob_headers headers = {get, lines};
+    struct blob_headers headers = {.get = get, .from = lines};
     struct blob_url url;
     if (blob_url_parse(arena, str_from(target), str_from(host), &any, &url) != STATUS_OK)
         return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = "not even a URL"};
@@ -191,10 +191,10 @@ int main(void)
     reading();
     writing();
     const char *lines[] = {"Range: bytes=0-1", "x-ms-range: bytes=2-3", NULL};
-    is_text(blob_range_header(&(struct blob_headers){get, lines}), "bytes=2-3", "x-ms-range wins");
+    is_text(blob_range_header(&(struct blob_headers){.get = get, .from = lines}), "bytes=2-3", "x-ms-range wins");
     lines[1] = NULL;
-    is_text(blob_range_header(&(struct blob_headers){get, lines}), "bytes=0-1", "over Range");
-    ok(blob_range_header(&(struct blob_headers){get, lines + 1}).ptr == NULL, "or there is none");
+    is_text(blob_range_header(&(struct blob_headers){.get = get, .from = lines}), "bytes=0-1", "over Range");
+    ok(blob_range_header(&(struct blob_headers){.get = get, .from = lines + 1}).ptr == NULL, "or there is none");
     arena_free(arena);
     return done_testing();
 }

@@ -17,7 +17,7 @@ static struct str get(const void *from, struct str name, unsigned nth)
 static struct blob_credential of(const char *authorization, const char *second, const char *text)
 {
     const char *values[] = {authorization, second};
-    struct blob_headers headers = {get, values};
+    struct blob_headers headers = {.get = get, .from = values};
     struct blob_query query;
     struct blob_credential credential;
     if (blob_query_parse(arena, str_from(text), &query) != STATUS_OK)
