@@ -9,12 +9,14 @@ libheadpond_a_SOURCES += \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
 	src/base/date.c src/base/date.h \
+	src/base/file.c src/base/file.h \
 	src/base/hash.c src/base/hash.h \
 	src/base/list.h \
 	src/base/log.c src/base/log.h src/base/log_events.h \
 	src/base/mem.c src/base/mem.h src/base/mem_nghttp2.h \
 	src/base/metric.c src/base/metric.h src/base/metric_table.h \
 	src/base/process.c src/base/process.h \
+	src/base/rcu.h \
 	src/base/status.c src/base/status.h \
 	src/base/str.c src/base/str.h \
 	src/base/thread.c src/base/thread.h \

@@ -18,6 +18,8 @@
     X(ORIGIN_RETRY, LOG_WARN, "origin-retry") \
     X(ORIGIN_FAILED, LOG_WARN, "origin-failed") \
     X(ORIGIN_BAD_REPLY, LOG_WARN, "origin-bad-reply") \
+    X(CREDENTIAL_RENEWED, LOG_INFO, "credential-renewed") \
+    X(CREDENTIAL_FAILED, LOG_ERROR, "credential-failed") \
     X(BYPASS, LOG_INFO, "bypass") \
     X(GENERATION_CHANGED, LOG_INFO, "generation-changed") \
     X(STORE_OPEN, LOG_INFO, "store-open") \

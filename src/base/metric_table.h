@@ -15,6 +15,8 @@
     X(ORIGIN_REQUESTS, COUNTER, "headpond_origin_requests_total", "account,code", "Requests to the origin by status; 000: no reply") \
     X(ORIGIN_BYTES, COUNTER, "headpond_origin_bytes_total", "account", "Body bytes received from the origin") \
     X(ORIGIN_RETRIES, COUNTER, "headpond_origin_retries_total", "account,reason", "Origin requests tried again") \
+    X(CREDENTIALS, COUNTER, "headpond_credentials_total", "account,result", "Credentials of our own read or fetched anew") \
+    X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", "When the token of our own ends, Unix time") \
     X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \

@@ -45,6 +45,7 @@
     X(RESET, "reset", "the connection broke") \
     X(GENERATION_CHANGED, "generation-changed", "the blob changed while it was read") \
     X(BAD_REPLY, "bad-reply", "the origin's reply contradicts the request") \
+    X(NO_CREDENTIAL, "no-credential", "no credential of our own could be had") \
     X(DENIED, "denied", "the origin refused the credential") \
     X(ORIGIN_ERROR, "origin-error", "the origin answered with an error") \
     X(NO_MEMORY, "no-memory", "the memory bound is reached") \

@@ -174,6 +174,13 @@ void strbuf_addf(struct strbuf *buf, const char *format, ...)
     buf->len += (size_t) len;
 }
 
+void strbuf_wipe(struct strbuf *buf)
+{
+    if (buf->ptr != NULL)
+        explicit_bzero(buf->ptr, buf->cap);
+    strbuf_free(buf);
+}
+
 void strbuf_free(struct strbuf *buf)
 {
     mem_free(buf->ptr);

@@ -75,6 +75,8 @@ void strbuf_addf(struct strbuf *buf, const char *format, ...) __attribute__((for
 /* Makes room for `len` more bytes and returns where they go; add to buf->len what was written. */
 char *strbuf_reserve(struct strbuf *buf, size_t len);
 void strbuf_free(struct strbuf *buf);
+/* The same for a secret: overwritten first. */
+void strbuf_wipe(struct strbuf *buf);
 static inline struct str strbuf_str(const struct strbuf *buf)
 {
     return (struct str){buf->ptr, buf->len};

@@ -8,7 +8,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/metric.h"
-#include "store/rcu.h"
+#include "base/rcu.h"
 
 #define GRANT_WAYS 4
 #define GRANT_ACCOUNTS 256 /* accounts that share a revocation counter lose grants together: a probe each */

@@ -3,11 +3,13 @@ libheadpond_a_SOURCES += \
 	src/origin/attempt.c src/origin/fetch.h \
 	src/origin/body.c src/origin/body.h \
 	src/origin/client.c src/origin/client.h \
+	src/origin/credential.c src/origin/credential.h src/origin/keeper.c src/origin/keeper.h \
 	src/origin/easy.c src/origin/easy.h \
 	src/origin/multi.c src/origin/multi.h \
 	src/origin/patience.c \
 	src/origin/reply.c src/origin/reply.h \
 	src/origin/retry.c src/origin/retry.h \
+	src/origin/token.c src/origin/token.h \
 	src/origin/upload.c src/origin/upload.h
 
 origin_rig = t/unit/test_origin_rig.c t/unit/test_origin_probe.c t/unit/test_origin_rig.h t/unit/tap.h
@@ -47,3 +49,9 @@ t_unit_test_origin_close_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_origin_blob
 t_unit_test_origin_blob_SOURCES = t/unit/test_origin_blob.c t/origin/content.c t/origin/content.h $(origin_rig)
 t_unit_test_origin_blob_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_token t/unit/test_credential_keeper
+t_unit_test_token_SOURCES = t/unit/test_token.c t/unit/tap.h
+t_unit_test_token_LDADD = $(UNIT_LDADD)
+t_unit_test_credential_keeper_SOURCES = t/unit/test_credential_keeper.c $(origin_rig)
+t_unit_test_credential_keeper_LDADD = $(UNIT_LDADD)

@@ -18,7 +18,7 @@
 
 #include "base/hash.h"
 #include "store/location.h"
-#include "store/rcu.h"
+#include "base/rcu.h"
 #include "store/store.h"
 
 struct leaf {

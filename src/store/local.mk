@@ -14,7 +14,6 @@ libheadpond_a_SOURCES += \
 	src/store/names.h \
 	src/store/objects.c src/store/objects.h \
 	src/store/peek.c \
-	src/store/rcu.h \
 	src/store/reclaim.c src/store/reclaim.h \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c src/store/recover.h \

@@ -10,7 +10,7 @@
 #include "base/metric.h"
 #include "store/generation.h"
 #include "store/location.h"
-#include "store/rcu.h"
+#include "base/rcu.h"
 
 #define LOCKS 64
 /* Used objects passed over in one search for the longest unused. */

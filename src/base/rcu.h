@@ -10,8 +10,8 @@
  * reader from the free. RCU_PUBLISH and RCU_SEEN say the first two, RCU_RECLAIM the third; they cover these hand-overs
  * and nothing else.
  */
-#ifndef HEADPOND_STORE_RCU_H
-#define HEADPOND_STORE_RCU_H
+#ifndef HEADPOND_BASE_RCU_H
+#define HEADPOND_BASE_RCU_H
 
 #include <stddef.h>
 #include <urcu-qsbr.h>

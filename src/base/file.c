@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file.c: stat and read. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct file_stamp file_stamp_of(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return (struct file_stamp){0};
+    return (struct file_stamp){
+        .device = info.st_dev,
+        .inode = info.st_ino,
+        .size = info.st_size,
+        .modified_ns = (int64_t) info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec,
+    };
+}
+
+bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified_ns == b->modified_ns;
+}
+
+static enum status read_all(int fd, size_t max, struct strbuf *text)
+{
+    char *at = strbuf_reserve(text, max + 1);
+    while (text->len <= max) {
+        ssize_t got = read(fd, at + text->len, max + 1 - text->len);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return STATUS_IO;
+        if (got == 0)
+            return STATUS_OK;
+        text->len += (size_t) got;
+    }
+    return STATUS_TOO_LARGE;
+}
+
+enum status file_read(const char *path, size_t max, struct strbuf *text)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
+    enum status status = read_all(fd, max, text);
+    int why = errno;
+    close(fd);
+    if (status != STATUS_OK)
+        strbuf_wipe(text);
+    else
+        strbuf_adds(text, STR("")); /* its NUL */
+    errno = why;
+    return status;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* credential.c: values and those who wait for them. */
+#include "origin/credential.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/thread.h"
+#include "net/loop.h"
+#include "origin/keeper.h"
+
+#define FILE_BYTES_MAX 16384
+
+/* ---- Values ---- */
+
+struct credential_value *credential_value_new(struct str text)
+{
+    struct credential_value *value = mem_calloc(1, sizeof *value + text.len);
+    char *copy = (char *) (value + 1);
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    value->text = (struct str){copy, text.len};
+    value->expires_s = INT64_MAX;
+    return value;
+}
+
+static void value_wipe(struct credential_value *value)
+{
+    explicit_bzero(value, sizeof *value + value->text.len);
+    mem_free(value);
+}
+
+static void value_reclaim(struct rcu_head *head)
+{
+    RCU_SEEN(head);
+    struct credential_value *value = RCU_ENTRY(head, struct credential_value, rcu);
+    RCU_RECLAIM(value_wipe(value));
+}
+
+/* A token of ours is one for storage only while it has these; a whole URL is what people paste. */
+static enum status sas_text(struct str text, struct str *parameters)
+{
+    struct str query, rest = text;
+    str_split(text, '?', &query);
+    if (query.ptr != NULL)
+        text = query;
+    bool signature = false;
+    for (rest = text; rest.ptr != NULL;) {
+        struct str name = str_split(str_split(rest, '&', &rest), '=', &(struct str){NULL, 0});
+        signature |= str_eq(name, STR("sig"));
+    }
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f || text.ptr[i] == '#')
+            return STATUS_INVALID;
+    *parameters = text;
+    return signature ? STATUS_OK : STATUS_INVALID;
+}
+
+static struct str trim_lines(struct str text)
+{
+    while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]) != NULL)
+        text.len--;
+    while (text.len > 0 && strchr(" \t\r\n", text.ptr[0]) != NULL)
+        text = (struct str){text.ptr + 1, text.len - 1};
+    return text;
+}
+
+static enum status parse_file(const struct credential *credential, struct str text, struct credential_value **value,
+                              struct strbuf *error)
+{
+    struct str parameters;
+    unsigned line;
+    const char *problem;
+    if (credential->kind == CREDENTIAL_SAS) {
+        if (sas_text(trim_lines(text), &parameters) != STATUS_OK) {
+            strbuf_addf(error, "SAS file %s: no shared access signature: sv=…&sig=… on one line", credential->file);
+            return STATUS_INVALID;
+        }
+        *value = credential_value_new(parameters);
+        return STATUS_OK;
+    }
+    *value = credential_value_new(STR(""));
+    if (account_keys_parse(text, &(*value)->keys, &line, &problem) == STATUS_OK)
+        return STATUS_OK;
+    strbuf_addf(error, "key file %s:%u: %s", credential->file, line, problem);
+    value_wipe(*value);
+    *value = NULL;
+    return STATUS_INVALID;
+}
+
+enum status credential_read(const struct credential *credential, struct credential_value **value, struct strbuf *error)
+{
+    struct strbuf text = {0};
+    *value = NULL;
+    enum status status = file_read(credential->file, FILE_BYTES_MAX, &text);
+    if (status == STATUS_OK) {
+        status = parse_file(credential, strbuf_str(&text), value, error);
+    } else {
+        strbuf_addf(error, "%s file %s cannot be read: %s", credential->kind == CREDENTIAL_KEYS ? "key" : "SAS",
+                    credential->file, status == STATUS_TOO_LARGE ? "it is larger than 16 KiB" : strerror(errno));
+        status = STATUS_INVALID;
+    }
+    strbuf_wipe(&text);
+    return status;
+}
+
+/* ---- Who waits ---- */
+
+struct credential_wait {
+    struct letter letter;
+    struct credential_wait *next;
+    struct loop *loop;
+    void (*ready)(void *arg); /* the loop's; NULL: cancelled */
+    void *arg;
+};
+
+static void wait_over(struct letter *letter)
+{
+    struct credential_wait *wait = (struct credential_wait *) (void *) letter; /* its first member */
+    void (*ready)(void *) = wait->ready;
+    void *arg = wait->arg;
+    mem_free(wait);
+    if (ready != NULL)
+        ready(arg);
+}
+
+struct credential_wait *credential_wait(struct credential *credential, struct loop *loop, void (*ready)(void *arg),
+                                        void *arg)
+{
+    struct credential_wait *wait = mem_calloc(1, sizeof *wait);
+    wait->letter.deliver = wait_over;
+    wait->loop = loop;
+    wait->ready = ready;
+    wait->arg = arg;
+    pthread_mutex_lock(&credential->lock);
+    bool failing = atomic_load(&credential->failing);
+    if (!failing) {
+        wait->next = credential->waits;
+        credential->waits = wait;
+    }
+    pthread_mutex_unlock(&credential->lock);
+    if (failing) {
+        mem_free(wait);
+        return NULL;
+    }
+    return wait;
+}
+
+void credential_wait_cancel(struct credential_wait **wait)
+{
+    if (*wait != NULL)
+        (*wait)->ready = NULL;
+    *wait = NULL;
+}
+
+void credential_publish(struct credential *credential, struct credential_value *value)
+{
+    if (value != NULL) {
+        RCU_PUBLISH(value);
+        struct credential_value *old = atomic_exchange(&credential->value, value);
+        if (old != NULL)
+            rcu_later(&old->rcu, value_reclaim);
+    }
+    pthread_mutex_lock(&credential->lock);
+    atomic_store(&credential->failing, value == NULL);
+    struct credential_wait *waits = credential->waits;
+    credential->waits = NULL;
+    pthread_mutex_unlock(&credential->lock);
+    while (waits != NULL) {
+        struct credential_wait *wait = waits;
+        waits = wait->next;
+        loop_post(wait->loop, &wait->letter);
+    }
+}
+
+enum credential_kind credential_kind(const struct credential *credential)
+{
+    return credential->kind;
+}
+
+const struct credential_value *credential_now(const struct credential *credential, int64_t now_s)
+{
+    const struct credential_value *value = atomic_load_explicit(&credential->value, memory_order_acquire);
+    if (value == NULL || value->expires_s <= now_s)
+        return NULL;
+    RCU_SEEN(value);
+    return value;
+}
+
+/* ---- The set ---- */
+
+struct credentials *credentials_new(void)
+{
+    return mem_calloc(1, sizeof(struct credentials));
+}
+
+static void credential_free(struct credential *credential)
+{
+    struct credential_value *value = atomic_load(&credential->value);
+    if (value != NULL)
+        value_wipe(value);
+    pthread_mutex_destroy(&credential->lock);
+    mem_free(credential->account);
+    mem_free(credential->file);
+    mem_free(credential);
+}
+
+static enum status credential_check(struct credential *credential, struct strbuf *error)
+{
+    struct credential_value *value = NULL;
+    enum status status = STATUS_OK;
+    switch (credential->kind) {
+    case CREDENTIAL_KEYS:
+    case CREDENTIAL_SAS:
+        credential->stamp = file_stamp_of(credential->file); /* before it is read: a change in between is seen */
+        status = credential_read(credential, &value, error);
+        atomic_store(&credential->value, value);
+        return status;
+    case CREDENTIAL_MANAGED:
+        status = token_place_check_managed(&credential->place, error);
+        break;
+    case CREDENTIAL_WORKLOAD:
+        status = token_place_check_workload(&credential->place, error);
+        break;
+    }
+    return status;
+}
+
+enum status credentials_add(struct credentials *set, const struct credential_options *options,
+                            struct credential **credential, struct strbuf *error)
+{
+    struct credential *made = mem_calloc(1, sizeof *made);
+    made->kind = options->kind;
+    made->account = mem_strdup(options->account);
+    made->file = options->file == NULL ? NULL : mem_strdup(options->file);
+    made->place = token_place_of_environment();
+    pthread_mutex_init(&made->lock, NULL);
+    enum status status = credential_check(made, error);
+    if (status != STATUS_OK) {
+        credential_free(made);
+        return status;
+    }
+    made->next = set->first;
+    set->first = made;
+    *credential = made;
+    return STATUS_OK;
+}
+
+void credentials_start(struct credentials *set)
+{
+    if (set->first == NULL)
+        return;
+    set->multi = curl_multi_init();
+    if (set->multi == NULL || thread_start(&set->thread, "credentials", keeper_run, set) != 0)
+        mem_die("a thread for credentials");
+    set->running = true;
+}
+
+void credentials_stop(struct credentials *set)
+{
+    if (!set->running)
+        return;
+    set->running = false;
+    atomic_store(&set->stopping, true);
+    curl_multi_wakeup(set->multi);
+    pthread_join(set->thread, NULL);
+    curl_multi_cleanup(set->multi);
+}
+
+void credentials_free(struct credentials *set)
+{
+    if (set == NULL)
+        return;
+    while (set->first != NULL) {
+        struct credential *gone = set->first;
+        set->first = gone->next;
+        credential_free(gone);
+    }
+    mem_free(set);
+}
