@@ -9,6 +9,7 @@ libheadpond_a_SOURCES += \
 	src/origin/patience.c \
 	src/origin/reply.c src/origin/reply.h \
 	src/origin/retry.c src/origin/retry.h \
+	src/origin/sign.c src/origin/sign.h \
 	src/origin/token.c src/origin/token.h \
 	src/origin/upload.c src/origin/upload.h
 
@@ -55,3 +56,7 @@ t_unit_test_token_SOURCES = t/unit/test_token.c t/unit/tap.h
 t_unit_test_token_LDADD = $(UNIT_LDADD)
 t_unit_test_credential_keeper_SOURCES = t/unit/test_credential_keeper.c $(origin_rig)
 t_unit_test_credential_keeper_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_sign
+t_unit_test_sign_SOURCES = t/unit/test_sign.c t/unit/tap.h
+t_unit_test_sign_LDADD = $(UNIT_LDADD)
