@@ -73,7 +73,9 @@ static void of_authorization(struct arena *arena, struct blob_credential *creden
 {
     struct str rest, scheme = str_split(str_trim(credential->authorization), ' ', &rest);
     rest = str_trim(rest);
-    if (str_ieq(scheme, STR("SharedKey")) || str_ieq(scheme, STR("SharedKeyLite"))) {
+    if (str_ieq(scheme, STR("SharedKeyLite"))) {
+        unknown(credential, "shared-key-lite");
+    } else if (str_ieq(scheme, STR("SharedKey"))) {
         credential->kind = BLOB_CREDENTIAL_SHAREDKEY;
         credential->reason = "shared-key";
     } else if (str_ieq(scheme, STR("Bearer")) && rest.len > 0) {

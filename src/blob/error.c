@@ -63,6 +63,7 @@ static const struct blob_error status_errors[STATUS_COUNT] = {
     [STATUS_RESET] = {SERVER_BUSY, "The connection to the origin broke. Try again."},
     [STATUS_GENERATION_CHANGED] = {SERVER_BUSY, "The blob changed while it was read. Try again."},
     [STATUS_BAD_REPLY] = {INTERNAL, "The origin's answer contradicts the request."},
+    [STATUS_NO_CREDENTIAL] = {SERVER_BUSY, "No credential for the origin could be had. Try again."},
     [STATUS_DENIED] = {403, "AuthorizationFailure", "This request is not authorized to perform this operation."},
     [STATUS_ORIGIN_ERROR] = {SERVER_BUSY, "The origin answered with an error. Try again."},
     [STATUS_NO_MEMORY] = {SERVER_BUSY, "The server is out of memory. Try again."},

@@ -105,6 +105,8 @@ static bool judged(const struct sas *sas, const struct blob_query *query, struct
         return false;
     if (blob_query_value(query, BLOB_PARAM_SI).ptr != NULL || !is_version(version) || !since(version, "2015-04-05"))
         return false;
+    if (sas->kind == SAS_ACCOUNT && sas->overrides)
+        return false; /* which it does not sign */
     bool names_version = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
                          blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
     /* Whether a token for a blob is one for its snapshots is the service's to say. */

@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* asker.c: one allocation: the request, then its two texts. */
+/* asker.c: one allocation: the request, then its three texts. */
 #include "cache/asker.h"
 
 #include <openssl/crypto.h>
 
 #include "base/mem.h"
 
+/* Moves the text behind the asker. */
+static void take_text(char **at, struct str *text)
+{
+    if (text->len > 0)
+        memcpy(*at, text->ptr, text->len);
+    if (text->ptr != NULL)
+        text->ptr = *at;
+    *at += text->len;
+}
+
 struct asker *asker_new(const struct cache_request *request)
 {
-    size_t size = sizeof(struct asker) + request->target.len + request->authorization.len;
+    size_t size = sizeof(struct asker) + request->target.len + request->authorization.len + request->own_target.len;
     struct asker *asker = mem_alloc(size);
-    char *text = (char *) (asker + 1);
+    char *at = (char *) (asker + 1);
 
     atomic_init(&asker->refs, 1);
     asker->size = size;
     asker->request = *request;
-    memcpy(text, request->target.ptr, request->target.len);
-    asker->request.target.ptr = text;
-    if (request->authorization.len > 0) {
-        text += request->target.len;
-        memcpy(text, request->authorization.ptr, request->authorization.len);
-        asker->request.authorization.ptr = text;
-    }
+    take_text(&at, &asker->request.target);
+    take_text(&at, &asker->request.authorization);
+    take_text(&at, &asker->request.own_target);
     return asker;
 }
 

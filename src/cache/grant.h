@@ -26,6 +26,7 @@ struct grants *grants_new(unsigned max);
 /* When no thread looks any more. */
 void grants_free(struct grants *grants);
 
+/* Also true for whom the proxy vouches for; of those nothing is kept. */
 bool grants_allow(struct grants *grants, const struct cache_request *request, enum grant_operation operation);
 
 /* Take this before a probe is sent, and hand it to grants_add: a revocation in between makes the yes void. */

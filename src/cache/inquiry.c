@@ -3,6 +3,7 @@
 #include "cache/inquiry.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/probe.h"
@@ -247,15 +248,18 @@ static void inquiry_yes(struct probe *probe)
 static void inquiry_no(struct probe *probe)
 {
     int status = probe->answer->shown.head.status;
+    const struct cache_request *asker = &probe->asker->request;
     struct list others;
 
     list_init(&others);
     if (status == 401 || status == 403)
-        grants_drop(probe->cache->grants, &probe->asker->request);
+        grants_drop(probe->cache->grants, asker);
+    if ((status == 401 || status == 403) && asker->vouched && asker->signer != NULL)
+        log_event(CREDENTIAL_FAILED, "account=%s: the origin refuses our own credential", asker->account);
     LIST_FOR_EACH_SAFE(node, &probe->waiters)
     {
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
-        if (!asker_same_credential(&resolve->asker->request, &probe->asker->request)) {
+        if (!asker_same_credential(&resolve->asker->request, asker)) {
             list_remove(node);
             list_add_tail(&others, node);
             continue;

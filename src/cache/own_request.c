@@ -19,7 +19,8 @@ struct origin_fetch *own_request_start(struct cache *cache, struct loop *loop, c
                          arena_printf(arena, "bytes=%" PRIu64 "-%" PRIu64, what->first, what->last));
     if (what->if_match.len > 0)
         http_headers_add(&headers, STR("If-Match"), what->if_match);
-    if (asker->authorization.len > 0)
+    bool ours = own_request_signed(asker, what);
+    if (!ours && asker->authorization.len > 0)
         http_headers_add(&headers, STR("Authorization"), asker->authorization);
 
     const struct origin_request request = {
@@ -27,7 +28,8 @@ struct origin_fetch *own_request_start(struct cache *cache, struct loop *loop, c
         .base = asker->origin,
         .ca_file = asker->ca_file,
         .method = what->head ? STR("HEAD") : STR("GET"),
-        .target = asker->target,
+        .target = ours ? asker->own_target : asker->target,
+        .signer = ours ? asker->signer : NULL,
         .headers = &headers,
         .content_length = 0,
         .retry = true,

@@ -9,8 +9,10 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "origin/easy.h"
 #include "origin/fetch.h"
 #include "origin/retry.h"
+#include "origin/signing.h"
 
 static bool reused(const struct origin_fetch *fetch)
 {
@@ -175,6 +177,24 @@ void origin_attempt_bind(struct origin_fetch *fetch)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
 }
 
+static void on_credential(void *arg)
+{
+    origin_attempt_start(arg);
+}
+
+/* Signs what goes out this time. AGAIN: on_credential will go on. */
+static enum status sign(struct origin_fetch *fetch)
+{
+    struct origin_request request;
+    if (fetch->signing == NULL)
+        return STATUS_OK;
+    enum status status =
+        origin_signing_next(fetch->signing, origin_multi_loop(fetch->transfer.multi), on_credential, fetch, &request);
+    if (status == STATUS_OK)
+        status = origin_easy_address(fetch->transfer.easy, &request, !fetch->upload.finished, &fetch->headers);
+    return status;
+}
+
 void origin_attempt_start(struct origin_fetch *fetch)
 {
     origin_reply_reset(&fetch->reply);
@@ -183,6 +203,16 @@ void origin_attempt_start(struct origin_fetch *fetch)
     fetch->dropped = 0;
     fetch->why = STATUS_OK;
     fetch->began_us = clock_mono_us();
+    const enum status status = sign(fetch);
+    if (status == STATUS_AGAIN) {
+        origin_patience_enter(fetch, ORIGIN_CREDENTIAL);
+        return;
+    }
     origin_patience_enter(fetch, ORIGIN_CONNECT);
-    origin_transfer_start(&fetch->transfer);
+    if (status == STATUS_OK) {
+        origin_transfer_start(&fetch->transfer);
+        return;
+    }
+    fetch->why = status;
+    origin_transfer_cancel(&fetch->transfer, CURLE_FAILED_INIT);
 }

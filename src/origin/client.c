@@ -17,6 +17,7 @@
 #include "origin/easy.h"
 #include "origin/fetch.h"
 #include "origin/retry.h"
+#include "origin/signing.h"
 
 static struct origin_fetch *of_body(struct origin_body *body)
 {
@@ -125,6 +126,9 @@ void origin_fetch_expired(struct origin_fetch *fetch)
         return;
     }
     switch (fetch->phase) {
+    case ORIGIN_CREDENTIAL:
+        fetch->why = STATUS_NO_CREDENTIAL;
+        break;
     case ORIGIN_CONNECT:
         fetch->why = STATUS_CONNECT;
         break;
@@ -149,6 +153,7 @@ static void on_destroy(struct origin_transfer *transfer)
     origin_body_fini(&fetch->body);
     origin_reply_fini(&fetch->reply);
     curl_slist_free_all(fetch->headers);
+    origin_signing_free(&fetch->signing);
     mem_free(fetch->account);
     mem_free(fetch->host);
     mem_free(fetch);
@@ -209,8 +214,12 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     metric_add(METRIC_ORIGIN_INFLIGHT, 1);
 
     const char *ca_file = request->ca_file != NULL ? request->ca_file : origin_multi_ca_file(multi);
-    enum status status =
-        origin_easy_prepare(fetch->transfer.easy, request, limits, ca_file, !fetch->upload.finished, &fetch->headers);
+    const bool upload = !fetch->upload.finished;
+    enum status status = origin_easy_prepare(fetch->transfer.easy, request, limits, ca_file, upload);
+    if (status == STATUS_OK && request->signer != NULL)
+        fetch->signing = origin_signing_new(request);
+    else if (status == STATUS_OK)
+        status = origin_easy_address(fetch->transfer.easy, request, upload, &fetch->headers);
     if (status == STATUS_OK && !fetch->upload.finished && fetch->upload.source == NULL)
         status = STATUS_INVALID; /* a length and no body */
     if (status == STATUS_OK) {
@@ -256,6 +265,7 @@ void origin_fetch_close(struct origin_fetch **fetch)
     assert(!gone->closed);
     gone->closed = true;
     source_close(&gone->upload.source);
+    origin_signing_free(&gone->signing); /* nobody waits for a credential any more */
     if (!may_linger(gone)) {
         origin_transfer_stop(&gone->transfer);
         return;

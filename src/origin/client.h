@@ -22,6 +22,7 @@
 #include "http/message.h"
 #include "http/source.h"
 
+struct credential;
 struct loop;
 
 struct origin_limits {
@@ -41,6 +42,7 @@ struct origin_request {
     /* As they go out; nothing is added (no Accept, User-Agent or Expect of libcurl's own). Host, Content-Length and
      * hop-by-hop fields are left out. May be NULL. */
     const struct http_headers *headers;
+    struct credential *signer; /* signs each attempt in place of what credential the headers hold; or NULL */
     int64_t content_length; /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
     bool retry;             /* this request may be tried again as described above */
 };

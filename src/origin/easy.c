@@ -167,17 +167,22 @@ static void set_network(CURL *easy, const struct origin_limits *limits, const ch
 }
 
 enum status origin_easy_prepare(CURL *easy, const struct origin_request *request, const struct origin_limits *limits,
-                                const char *ca_file, bool upload, struct curl_slist **headers)
+                                const char *ca_file, bool upload)
 {
-    *headers = NULL;
     set_network(easy, limits, ca_file);
+    return set_method(easy, request, upload);
+}
+
+enum status origin_easy_address(CURL *easy, const struct origin_request *request, bool upload,
+                                struct curl_slist **headers)
+{
+    struct curl_slist *lines = NULL;
     enum status status = set_target(easy, request->base, request->target);
     if (status == STATUS_OK)
-        status = set_method(easy, request, upload);
-    if (status == STATUS_OK)
-        status = set_headers(request->headers, upload, headers);
-    if (*headers != NULL)
-        curl_easy_setopt(easy, CURLOPT_HTTPHEADER, *headers);
+        status = set_headers(request->headers, upload, &lines);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, lines);
+    curl_slist_free_all(*headers);
+    *headers = lines;
     return status;
 }
 

@@ -14,11 +14,15 @@
 #define ORIGIN_READ_BYTES (256L * 1024) /* libcurl reads at most this at once */
 #define ORIGIN_SEND_BYTES (128L * 1024) /* and sends */
 
-/* Sets everything but the callbacks. *headers becomes the caller's, to be freed after the handle (curl_slist_free_all).
- * `upload`: the request has a body, which the read function gives. INVALID for a base that is none; BAD_REQUEST or
- * BAD_TARGET for texts that HTTP/1.1 cannot carry. */
+/* Sets everything but the callbacks and what origin_easy_address sets. `upload`: the request has a body, which the read
+ * function gives. BAD_REQUEST for a method that HTTP/1.1 cannot carry. */
 enum status origin_easy_prepare(CURL *easy, const struct origin_request *request, const struct origin_limits *limits,
-                                const char *ca_file, bool upload, struct curl_slist **headers) STATUS_CHECKED;
+                                const char *ca_file, bool upload) STATUS_CHECKED;
+/* Sets where it goes and its fields; not while it runs. *headers, of an earlier call or NULL, is replaced, and is to be
+ * freed after the handle (curl_slist_free_all). INVALID for a base that is none; BAD_REQUEST or BAD_TARGET for texts
+ * that HTTP/1.1 cannot carry. */
+enum status origin_easy_address(CURL *easy, const struct origin_request *request, bool upload,
+                                struct curl_slist **headers) STATUS_CHECKED;
 
 /* What a failed transfer is called. `resolved`: the name had been found. */
 enum status origin_easy_status(CURLcode code, bool resolved);

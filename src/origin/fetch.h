@@ -22,6 +22,7 @@
 #include "origin/upload.h"
 
 struct metric_cell;
+struct origin_signing;
 
 /* What nobody wants is read on for so much and so long, and by so many at once in a loop, to save its connection. */
 #define ORIGIN_LINGER_BYTES (64 * 1024)
@@ -29,6 +30,7 @@ struct metric_cell;
 #define ORIGIN_LINGER_MAX 64u
 
 enum origin_phase {
+    ORIGIN_CREDENTIAL, /* a credential of our own is awaited */
     ORIGIN_CONNECT, /* from the attempt's start until a connection is ready */
     ORIGIN_SEND,    /* the request's body is going out */
     ORIGIN_HEAD,    /* all was sent, the reply's head is awaited */
@@ -48,6 +50,7 @@ struct origin_fetch {
     char *account;
     char *host; /* the base's authority, for the log */
     struct curl_slist *headers;
+    struct origin_signing *signing; /* NULL: sent as it was given */
     struct metric_cell *bytes;
 
     enum origin_phase phase;

@@ -10,6 +10,7 @@ libheadpond_a_SOURCES += \
 	src/origin/reply.c src/origin/reply.h \
 	src/origin/retry.c src/origin/retry.h \
 	src/origin/sign.c src/origin/sign.h \
+	src/origin/signing.c src/origin/signing.h \
 	src/origin/token.c src/origin/token.h \
 	src/origin/upload.c src/origin/upload.h
 

@@ -18,6 +18,7 @@ static int64_t bound(const struct origin_fetch *fetch)
     if (fetch->lingering || fetch->dropping)
         return ORIGIN_LINGER_MS;
     switch (fetch->phase) {
+    case ORIGIN_CREDENTIAL:
     case ORIGIN_CONNECT:
         return fetch->limits.connect_timeout > 0 ? fetch->limits.connect_timeout + CONNECT_GRACE_MS : 0;
     case ORIGIN_HEAD:

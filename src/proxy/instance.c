@@ -191,8 +191,9 @@ static enum status prepare(struct instance *instance, const struct instance_opti
     enum status status = access_log_open(conf->access_log, &instance->access_log, error);
     if (status != STATUS_OK)
         return status;
-    instance->proxy = proxy_new(conf, instance->access_log);
-    status = bind_addresses(instance, options->admin, error);
+    status = proxy_new(conf, instance->access_log, &instance->proxy, error);
+    if (status == STATUS_OK)
+        status = bind_addresses(instance, options->admin, error);
     if (status != STATUS_OK)
         return status;
     return open_store(instance, error);
@@ -212,6 +213,7 @@ static void start_loops(struct instance *instance)
     instance->proxy->cache = instance->cache;
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_start(instance->loops[i], loop_begin, loop_end, instance);
+    credentials_start(instance->proxy->credentials);
     instance->running = true;
     on_each_loop(instance, loop_accept);
 }
@@ -293,6 +295,7 @@ static void stop_loops(struct instance *instance)
     on_each_loop(instance, loop_settle);
     on_each_loop(instance, loop_settle); /* and the letters those have caused */
     on_each_loop(instance, loop_abort);
+    credentials_stop(instance->proxy->credentials);
     flush_store(instance);
     on_each_loop(instance, loop_settle);
     for (unsigned i = 0; i < instance->loop_count; i++)

@@ -2,6 +2,8 @@
 libheadpond_a_SOURCES += \
 	src/proxy/access_line.c src/proxy/access_line.h \
 	src/proxy/access_log.c src/proxy/access_log.h \
+	src/proxy/accounts.c src/proxy/accounts.h \
+	src/proxy/authorize.c src/proxy/authorize.h \
 	src/proxy/bypass.c \
 	src/proxy/cores.c src/proxy/cores.h \
 	src/proxy/forward.c src/proxy/forward.h \
@@ -19,9 +21,11 @@ libheadpond_a_SOURCES += \
 	src/proxy/route.c src/proxy/route.h \
 	src/proxy/upload.c src/proxy/upload.h
 
-check_PROGRAMS += t/unit/test_access_log t/unit/test_cores t/unit/test_reply t/unit/test_route t/unit/test_upload
+check_PROGRAMS += t/unit/test_access_log t/unit/test_authorize t/unit/test_cores t/unit/test_reply t/unit/test_route t/unit/test_upload
 t_unit_test_access_log_SOURCES = t/unit/test_access_log.c t/unit/tap.h
 t_unit_test_access_log_LDADD = $(UNIT_LDADD)
+t_unit_test_authorize_SOURCES = t/unit/test_authorize.c t/unit/tap.h
+t_unit_test_authorize_LDADD = $(UNIT_LDADD)
 t_unit_test_cores_SOURCES = t/unit/test_cores.c t/unit/tap.h
 t_unit_test_cores_LDADD = $(UNIT_LDADD)
 t_unit_test_reply_SOURCES = t/unit/test_reply.c t/unit/tap.h

@@ -25,32 +25,27 @@ static void tell_unused(const struct conf *conf)
 {
     for (unsigned i = 0; i < conf->account_count; i++) {
         const struct conf_account *row = &conf->accounts[i];
-        if (row->authorize != CONF_AUTHORIZE_ORIGIN)
-            log_event(CONFIG_NOTE, "account=%s key=authorize: without effect in this version, the origin is asked",
-                      row->name);
         if (row->cache_writes)
             log_event(CONFIG_NOTE, "account=%s key=cache_writes: without effect in this version", row->name);
-        if (row->identity != NULL && strcmp(row->identity, "none") != 0)
-            log_event(CONFIG_NOTE, "account=%s key=identity: without effect in this version", row->name);
-        if (row->key_file != NULL)
-            log_event(CONFIG_NOTE, "account=%s key=key_file: without effect in this version", row->name);
         if (row->max_rate != 0)
             log_event(CONFIG_NOTE, "account=%s key=max_rate: without effect in this version, nothing is limited",
                       row->name);
     }
 }
 
-struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log)
+enum status proxy_new(const struct conf *conf, struct access_log *access_log, struct proxy **proxy,
+                      struct strbuf *error)
 {
-    struct proxy *proxy = mem_calloc(1, sizeof *proxy);
+    struct proxy *made = mem_calloc(1, sizeof *made);
     tell_unused(conf);
-    proxy->conf = conf;
-    proxy->access_log = access_log;
-    proxy->routes = routes_new(conf);
-    proxy->limits = origin_limits(conf);
-    proxy->stored = conf->store_count > 0;
-    proxy->handler = request_handler(proxy);
-    return proxy;
+    made->conf = conf;
+    made->access_log = access_log;
+    made->credentials = credentials_new();
+    made->limits = origin_limits(conf);
+    made->stored = conf->store_count > 0;
+    made->handler = request_handler(made);
+    *proxy = made;
+    return routes_new(conf, made->credentials, &made->routes, error);
 }
 
 void proxy_free(struct proxy **proxy)
@@ -60,6 +55,7 @@ void proxy_free(struct proxy **proxy)
     if (gone == NULL)
         return;
     routes_free(&gone->routes);
+    credentials_free(gone->credentials);
     mem_free(gone);
 }
 

@@ -14,6 +14,7 @@
 #include "http/exchange.h"
 #include "net/loop.h"
 #include "origin/client.h"
+#include "origin/credential.h"
 
 struct access_log;
 struct access_feed;
@@ -25,6 +26,7 @@ struct proxy {
     struct cache *cache;           /* set before the loops start */
     struct access_log *access_log; /* or NULL */
     struct routes *routes;
+    struct credentials *credentials; /* of the accounts; started and stopped with the loops */
     struct origin_limits limits; /* what origins are allowed, from the configuration */
     bool stored; /* there is a disk to keep things on */
     struct http_handler handler;
@@ -39,8 +41,10 @@ struct proxy_loop {
     struct list forwards; /* forward.c: under way to an origin */
 };
 
-/* The configuration and the log must outlive it; proxy->cache is the caller's to set. */
-struct proxy *proxy_new(const struct conf *conf, struct access_log *access_log);
+/* The configuration and the log must outlive it; proxy->cache is the caller's to set. On failure INVALID and a line in
+ * *error; *proxy is to be freed all the same. */
+enum status proxy_new(const struct conf *conf, struct access_log *access_log, struct proxy **proxy,
+                      struct strbuf *error) STATUS_CHECKED;
 /* After the loops have been joined. Empties the pointer. */
 void proxy_free(struct proxy **proxy);
 /* On the loop: at its start, and after its last exchange has finished. */

@@ -1,81 +1,53 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * route.c: the table of accounts (chains that only grow: looked up without a lock) and the request's names in the
- * cache.
+ * route.c: the request's names in the cache.
  *
  * What is hashed is prefixed by its kind, so that no container can be named like a blob's scope. A NUL parts the
  * fields: blob/url refuses one in any name.
  */
 #include "proxy/route.h"
 
-#include <assert.h>
 #include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
-
-#define CHAINS 1024
-
-/* Azure's words for a token that demands https (error codes of the Blob service). */
-static const struct blob_error error_protocol = {
-    403, "AuthorizationProtocolMismatch",
-    "This request is not authorized to perform this operation using this protocol."};
+#include "proxy/authorize.h"
 
 struct routes {
-    const struct conf *conf;
-    struct blob_accounts accounts;
+    struct accounts *accounts;
+    struct blob_accounts names;
     struct digest nobody; /* the anonymous credential's */
-    _Atomic(struct route_account *) chains[CHAINS];
-    pthread_mutex_t lock; /* for adding */
-    unsigned count;       /* under lock */
+    struct digest own;    /* that of all whom we vouch for: they ask with one voice */
 };
 
-/* ---- Accounts ---- */
-
-static bool name_border(char c)
+enum status routes_new(const struct conf *conf, struct credentials *credentials, struct routes **routes,
+                       struct strbuf *error)
 {
-    return c == '/' || c == '.' || c == ':' || c == '\0';
+    struct routes *made = mem_calloc(1, sizeof *made);
+    enum status status = accounts_new(conf, credentials, &made->accounts, error);
+    *routes = made;
+    if (status != STATUS_OK) {
+        routes_free(routes);
+        return status;
+    }
+    made->names = (struct blob_accounts){accounts_named, made->accounts, accounts_any(made->accounts)};
+    made->nobody = digest_of(STR(""));
+    made->own = digest_of(STR("own\n"));
+    return STATUS_OK;
 }
 
-/* The template with {account} replaced. For a secondary account whose template names the account itself (a fixed
- * origin, or Azurite's path), "-secondary" goes behind the name's last occurrence. The caller frees it. */
-static char *origin_of(const char *template, struct str name, bool secondary)
+void routes_free(struct routes **routes)
 {
-    static const char placeholder[] = "{account}";
-    struct strbuf url = {0};
-    bool placed = false;
-    const char *at = template;
-    for (const char *hit; (hit = strstr(at, placeholder)) != NULL; at = hit + sizeof placeholder - 1) {
-        strbuf_add(&url, at, (size_t) (hit - at));
-        strbuf_adds(&url, name);
-        strbuf_adds(&url, secondary ? STR("-secondary") : STR(""));
-        placed = true;
-    }
-    strbuf_adds(&url, str_from(at));
-    strbuf_adds(&url, STR("")); /* also an empty template gets its NUL */
-    while (url.len > 0 && url.ptr[url.len - 1] == '/')
-        url.ptr[--url.len] = '\0';
-    if (secondary && !placed) {
-        for (size_t i = url.len; i-- > 1;) {
-            if (i + name.len > url.len || memcmp(url.ptr + i, name.ptr, name.len) != 0 ||
-                !name_border(url.ptr[i - 1]) || !name_border(url.ptr[i + name.len]))
-                continue;
-            struct strbuf longer = {0};
-            strbuf_add(&longer, url.ptr, i + name.len);
-            strbuf_adds(&longer, STR("-secondary"));
-            strbuf_add(&longer, url.ptr + i + name.len, url.len - i - name.len);
-            strbuf_free(&url);
-            url = longer;
-            break;
-        }
-    }
-    char *text = mem_strndup(url.ptr == NULL ? "" : url.ptr, url.len);
-    strbuf_free(&url);
-    return text;
+    struct routes *gone = *routes;
+    *routes = NULL;
+    if (gone == NULL)
+        return;
+    accounts_free(&gone->accounts);
+    mem_free(gone);
 }
+
+/* ---- The request's names ---- */
 
 static struct hash128 hash_parts(struct arena *arena, struct str kind, struct str a, struct str b)
 {
@@ -93,97 +65,6 @@ static struct hash128 hash_parts(struct arena *arena, struct str kind, struct st
         memcpy(at, b.ptr, b.len);
     return hash128(text, len);
 }
-
-static struct route_account *account_find(struct routes *routes, unsigned chain, struct str key)
-{
-    struct route_account *account = atomic_load_explicit(&routes->chains[chain], memory_order_acquire);
-    while (account != NULL && !str_eq(str_from(account->name), key))
-        account = account->next;
-    return account;
-}
-
-static struct route_account *account_make(const struct conf_account *row, struct arena *arena, struct str name,
-                                          struct str key, bool secondary)
-{
-    struct route_account *account = mem_calloc(1, sizeof *account);
-    account->name = mem_strndup(key.ptr, key.len);
-    account->row = row;
-    account->origin = origin_of(row->origin, name, secondary);
-    account->dfs_origin = row->dfs_origin == NULL ? NULL : origin_of(row->dfs_origin, name, secondary);
-    account->hash = hash_parts(arena, STR("account"), key, STR(""));
-    return account;
-}
-
-/* NULL: not configured, or too many of them (*full). */
-static const struct route_account *account_get(struct routes *routes, struct arena *arena, const struct blob_url *url,
-                                               bool *full)
-{
-    *full = false;
-    struct str key = url->account;
-    if (url->secondary)
-        key = arena_printf(arena, "%.*s-secondary", STR_ARG(url->account));
-    unsigned chain = (unsigned) (hash64(key.ptr, key.len, 0) % CHAINS);
-    struct route_account *account = account_find(routes, chain, key);
-    if (account != NULL)
-        return account;
-    const struct conf_account *row = conf_find_account(routes->conf, url->account);
-    if (row == NULL)
-        return NULL;
-    pthread_mutex_lock(&routes->lock);
-    account = account_find(routes, chain, key);
-    if (account == NULL && routes->count < ROUTE_MAX_ACCOUNTS) {
-        account = account_make(row, arena, url->account, key, url->secondary);
-        account->next = atomic_load_explicit(&routes->chains[chain], memory_order_relaxed);
-        atomic_store_explicit(&routes->chains[chain], account, memory_order_release);
-        routes->count++;
-    }
-    pthread_mutex_unlock(&routes->lock);
-    *full = account == NULL;
-    return account;
-}
-
-static bool account_known(const void *arg, struct str name)
-{
-    const struct conf *conf = arg;
-    for (unsigned i = 0; i < conf->account_count; i++) {
-        if (str_eq(str_from(conf->accounts[i].name), name))
-            return true;
-    }
-    return false;
-}
-
-struct routes *routes_new(const struct conf *conf)
-{
-    struct routes *routes = mem_calloc(1, sizeof *routes);
-    routes->conf = conf;
-    routes->accounts = (struct blob_accounts){account_known, conf, account_known(conf, STR("*"))};
-    routes->nobody = digest_of(STR(""));
-    pthread_mutex_init(&routes->lock, NULL);
-    return routes;
-}
-
-void routes_free(struct routes **routes)
-{
-    struct routes *gone = *routes;
-    *routes = NULL;
-    if (gone == NULL)
-        return;
-    for (unsigned i = 0; i < CHAINS; i++) {
-        struct route_account *account = atomic_load(&gone->chains[i]);
-        while (account != NULL) {
-            struct route_account *next = account->next;
-            mem_free(account->name);
-            mem_free(account->origin);
-            mem_free(account->dfs_origin);
-            mem_free(account);
-            account = next;
-        }
-    }
-    pthread_mutex_destroy(&gone->lock);
-    mem_free(gone);
-}
-
-/* ---- The request's names ---- */
 
 /* In host order; 0 for what is not IPv4. */
 static uint32_t peer_ipv4(const struct sockaddr *peer)
@@ -256,34 +137,44 @@ static const char *name_scope(const struct route *route, struct arena *arena, st
     return "credential";
 }
 
-/* What our own requests ask for: the path, the generation's name and the token, byte for byte; `timeout` is dropped, and
- * `api-version`, which would undo our pinned one (decision 6). */
-static struct str own_target(const struct route *route, struct arena *arena)
+/* The query's parameters that `keep` lets through, behind the path; the texts are as they were sent. */
+static struct str filtered_target(struct str target, const struct blob_query *query,
+                                  bool (*keep)(enum blob_param_id id), struct arena *arena)
 {
-    const struct blob_query *query = &route->url.query;
-    if (blob_query_value(query, BLOB_PARAM_TIMEOUT).ptr == NULL &&
-        blob_query_value(query, BLOB_PARAM_API_VERSION).ptr == NULL)
-        return route->target;
-    size_t len = route->target.len + 1;
-    char *text = arena_alloc(arena, len);
-    struct str path = str_split(route->target, '?', &(struct str){NULL, 0});
-    memcpy(text, path.ptr, path.len);
-    size_t at = path.len;
+    char *text = arena_alloc(arena, target.len + 1);
+    char *at = str_put(text, str_split(target, '?', &(struct str){NULL, 0}));
     char before = '?';
     for (unsigned i = 0; i < query->count; i++) {
-        if (query->items[i].id == BLOB_PARAM_TIMEOUT || query->items[i].id == BLOB_PARAM_API_VERSION)
+        if (!keep(query->items[i].id))
             continue;
-        text[at++] = before;
+        *at++ = before;
         before = '&';
-        memcpy(text + at, query->items[i].raw.ptr, query->items[i].raw.len);
-        at += query->items[i].raw.len;
+        at = str_put(at, query->items[i].raw);
     }
-    return (struct str){text, at};
+    return (struct str){text, (size_t) (at - text)};
+}
+
+/* With the client's token, but without what would undo our pinned version (decision 6). */
+static bool keep_for_client(enum blob_param_id id)
+{
+    return id != BLOB_PARAM_TIMEOUT && id != BLOB_PARAM_API_VERSION;
+}
+
+/* Nothing but the generation's name. */
+static bool keep_for_own(enum blob_param_id id)
+{
+    return id == BLOB_PARAM_SNAPSHOT || id == BLOB_PARAM_VERSIONID;
+}
+
+/* All but a token. */
+static bool keep_unsigned(enum blob_param_id id)
+{
+    return id > BLOB_PARAM_LAST_SAS;
 }
 
 /* Why this read is not for the cache, or NULL. */
-static const char *bypass_reason(const struct route *route, const struct http_request *request,
-                                 const struct sockaddr *peer, int64_t now_s)
+static const char *bypass_reason(const struct route *route, const struct http_request *request, uint32_t ipv4,
+                                 int64_t now_s)
 {
     const struct blob_credential *credential = &route->credential;
     if (route->class.action == BLOB_ACTION_BYPASS)
@@ -294,6 +185,8 @@ static const char *bypass_reason(const struct route *route, const struct http_re
         return "secondary";
     if (route->url.odd_path)
         return "path";
+    if (route->cache.vouched)
+        return NULL;
     if (credential->reason != NULL)
         return credential->reason;
     if (credential->expires_s <= now_s)
@@ -305,26 +198,52 @@ static const char *bypass_reason(const struct route *route, const struct http_re
             return "sas-overrides";
         if (!credential->sas.read)
             return "sas-permission";
-        if (!sas_usable(&credential->sas, now_s, request->tls, peer_ipv4(peer)))
+        if (!sas_usable(&credential->sas, now_s, request->tls, ipv4))
             return "sas-not-valid";
     }
     return NULL;
 }
 
-static void fill_cache_request(struct route *route, struct arena *arena)
+static void fill_cache_request(struct route *route, const struct permission *permission, struct arena *arena)
 {
     struct cache_request *cache = &route->cache;
-    const struct conf_account *row = route->account->row;
+    const struct account *account = route->account;
     name_object(route, arena);
-    cache->account = route->account->name;
-    cache->origin = route->account->origin;
-    cache->ca_file = row->origin_ca;
+    cache->account = account->name;
+    cache->origin = account->origin;
+    cache->ca_file = account->row->origin_ca;
     cache->target = route->target;
     cache->authorization = route->credential.authorization;
     cache->scope = cache->object;
     cache->expires_s = route->credential.expires_s;
-    cache->authorize_ttl = row->authorize_ttl;
-    cache->freshness = conf_freshness(row, route->url.container);
+    cache->authorize_ttl = account->row->authorize_ttl;
+    cache->freshness = conf_freshness(account->row, route->url.container);
+    cache->vouched = permission->vouched;
+    cache->signer = account->identity;
+    if (cache->signer == NULL && permission->vouched && account->row->authorize == CONF_AUTHORIZE_KEY)
+        cache->signer = account->keys;
+}
+
+/* By what a read that is for the cache is known there, and what our own requests for it are. */
+static void name_credential(const struct routes *routes, struct route *route, struct arena *arena)
+{
+    struct cache_request *cache = &route->cache;
+    const struct blob_query *query = &route->url.query;
+    if (cache->vouched) {
+        cache->credential = routes->own;
+        cache->scope = cache->account_hash;
+        cache->expires_s = INT64_MAX;
+        cache->authorization = STR_NULL;
+        cache->target = filtered_target(route->target, query, keep_for_own, arena);
+        cache->own_target = cache->target;
+        return;
+    }
+    bool anonymous = route->credential.kind == BLOB_CREDENTIAL_ANONYMOUS;
+    cache->credential = anonymous ? routes->nobody : digest_of(route->credential.text);
+    if (query->first[BLOB_PARAM_TIMEOUT] != 0 || query->first[BLOB_PARAM_API_VERSION] != 0)
+        cache->target = filtered_target(route->target, query, keep_for_client, arena);
+    if (cache->signer != NULL)
+        cache->own_target = filtered_target(route->target, query, keep_for_own, arena);
 }
 
 /* "/account?comp=list" names the account without a slash, and Shared Key signs it so: where the base has a path of its
@@ -341,40 +260,68 @@ static struct str forwarded_target(const struct route *route, const struct http_
     return target;
 }
 
+/* The account, and where its origin is; else why not. */
+static const struct blob_error *route_account(struct routes *routes, struct route *route)
+{
+    bool full;
+    route->account = accounts_get(routes->accounts, route->url.account, route->url.secondary, &full);
+    if (route->account == NULL)
+        return full ? blob_error_of(STATUS_BUSY) : &BLOB_ERROR_ACCOUNT_NOT_FOUND;
+    bool dfs = route->url.endpoint == BLOB_ENDPOINT_DFS;
+    route->origin = dfs ? route->account->dfs_origin : route->account->origin;
+    return route->origin == NULL ? &BLOB_ERROR_ACCOUNT_NOT_FOUND : NULL; /* this account has no such endpoint */
+}
+
+static void route_authorize(struct route *route, struct arena *arena, const struct http_request *request, uint32_t ipv4,
+                            int64_t now_s, struct permission *permission)
+{
+    const struct authorize_facts facts = {
+        .account = route->account,
+        .request = request,
+        .url = &route->url,
+        .class = &route->class,
+        .headers = &route->headers,
+        .credential = &route->credential,
+        .ipv4 = ipv4,
+        .now_s = now_s,
+    };
+    authorize(arena, &facts, permission);
+    route->detail = permission->detail;
+    route->signer = permission->signer;
+    route->overrides = permission->vouched && route->credential.kind == BLOB_CREDENTIAL_SAS &&
+                       route->account->row->authorize == CONF_AUTHORIZE_KEY && route->credential.sas.overrides;
+    if (permission->signer != NULL && route->account->row->authorize == CONF_AUTHORIZE_NONE)
+        route->target = filtered_target(route->target, &route->url.query, keep_unsigned, arena);
+}
+
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,
                                        const struct sockaddr *peer, int64_t now_s, struct route *route)
 {
+    struct permission permission;
+    uint32_t ipv4 = peer_ipv4(peer);
     memset(route, 0, sizeof *route);
     route->headers = (struct blob_headers){http_headers_lookup, &request->headers, http_headers_at};
-    enum status parsed = blob_url_parse(arena, request->target, request->authority, &routes->accounts, &route->url);
+    enum status parsed = blob_url_parse(arena, request->target, request->authority, &routes->names, &route->url);
     if (parsed != STATUS_OK)
         return blob_error_of(parsed);
-    bool full;
-    route->account = account_get(routes, arena, &route->url, &full);
-    if (route->account == NULL)
-        return full ? &BLOB_ERROR_AUTHENTICATION_FAILED : &BLOB_ERROR_ACCOUNT_NOT_FOUND;
-
-    bool dfs = route->url.endpoint == BLOB_ENDPOINT_DFS;
-    route->origin = dfs ? route->account->dfs_origin : route->account->origin;
-    if (route->origin == NULL)
-        return &BLOB_ERROR_ACCOUNT_NOT_FOUND; /* this account has no such endpoint */
+    const struct blob_error *error = route_account(routes, route);
+    if (error != NULL)
+        return error;
     route->target = forwarded_target(route, request, arena);
     route->class = blob_classify(request->method_text, &route->url, &route->headers);
     blob_credential_of(arena, &route->headers, &route->url.query, &route->credential);
-    if (route->credential.kind == BLOB_CREDENTIAL_SAS && route->credential.sas.https_only && !request->tls)
-        return &error_protocol; /* passed on over https it would be a promise broken for its giver */
+    route_authorize(route, arena, request, ipv4, now_s, &permission);
+    if (permission.error != NULL)
+        return permission.error;
 
-    fill_cache_request(route, arena);
+    fill_cache_request(route, &permission, arena);
     if (route->class.action == BLOB_ACTION_WRITE)
         return NULL;
-    route->bypass = bypass_reason(route, request, peer, now_s);
-    if (route->bypass == NULL)
+    route->bypass = bypass_reason(route, request, ipv4, now_s);
+    if (route->bypass == NULL && !route->cache.vouched)
         route->bypass = name_scope(route, arena, &route->cache.scope);
-    if (route->bypass == NULL) {
-        bool anonymous = route->credential.kind == BLOB_CREDENTIAL_ANONYMOUS;
-        route->cache.credential = anonymous ? routes->nobody : digest_of(route->credential.text);
-        route->cache.target = own_target(route, arena);
-    }
+    if (route->bypass == NULL)
+        name_credential(routes, route, arena);
     return NULL;
 }
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * route.h: from a request to the account it belongs to, the origin that serves it, and the names the cache knows it by.
- *
- * Accounts are made on first use and live as long as the process, because the cache and the origin client hold on to
- * their texts; their number is bounded, so that "*" cannot be used to fill memory.
  */
 #ifndef HEADPOND_PROXY_ROUTE_H
 #define HEADPOND_PROXY_ROUTE_H
@@ -12,34 +9,24 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#include "base/conf.h"
 #include "blob/classify.h"
 #include "blob/credential.h"
 #include "blob/error.h"
 #include "blob/url.h"
 #include "cache/cache.h"
 #include "http/message.h"
-
-#define ROUTE_MAX_ACCOUNTS 4096
-
-struct route_account {
-    struct route_account *next;
-    char *name; /* with "-secondary" where that was asked for */
-    const struct conf_account *row;
-    char *origin;     /* base URL, no trailing slash */
-    char *dfs_origin; /* likewise, or NULL */
-    struct hash128 hash;
-};
+#include "proxy/accounts.h"
 
 struct routes;
 
-/* Any loop may use it; the configuration must outlive it. */
-struct routes *routes_new(const struct conf *conf);
+/* The configuration and the credentials must outlive it. On failure INVALID and a line in *error (accounts_new). */
+enum status routes_new(const struct conf *conf, struct credentials *credentials, struct routes **routes,
+                       struct strbuf *error) STATUS_CHECKED;
 /* When nothing that holds an account's texts is left. */
 void routes_free(struct routes **routes);
 
 struct route {
-    const struct route_account *account; /* NULL: refused before it was known */
+    const struct account *account; /* NULL: refused before it was known */
     struct blob_url url;
     struct blob_headers headers;
     struct blob_class class;
@@ -47,7 +34,10 @@ struct route {
     const char *origin;         /* base URL of what is forwarded */
     struct str target;          /* what is forwarded: path and query byte for byte */
     const char *bypass;         /* why a read is not for the cache, a short constant word; NULL: it is */
-    struct cache_request cache; /* filled for reads and writes */
+    struct credential *signer; /* signs what is forwarded; NULL: it goes as the client signed it */
+    struct str detail;               /* of a refusal, for its body; or a NULL str */
+    bool overrides;                  /* a good token replaces reply headers (rscc …) */
+    struct cache_request cache;      /* filled for reads and writes */
 };
 
 /* Fills *route; its texts live in `arena` and in the request. NULL: routed. Else why not, to be answered to the client

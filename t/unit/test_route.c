@@ -16,6 +16,7 @@ static const char config[] = "accounts:\n"
                              "  - name: vouched\n"
                              "    origin: https://vouched.example/\n"
                              "    grant_scope: container\n"
+                             "  - name: unused\n"
                              "  - name: '*'\n"
                              "    origin: https://{account}.blob.example\n"
                              "    dfs_origin: https://{account}.dfs.example\n";
@@ -101,7 +102,7 @@ static void test_origins(void)
     ok(!hash128_eq(secondary, routed.cache.object), "and is another object");
     route((struct ask){.target = "/devstoreaccount1-secondary/c/b"});
     is_str(routed.origin, "http://127.0.0.1:10000/devstoreaccount1-secondary", "a secondary of a fixed origin");
-    const struct route_account *once = routed.account;
+    const struct account *once = routed.account;
     route((struct ask){.target = "/devstoreaccount1-secondary/c/b"});
     ok(routed.account == once, "an account is made once");
 }
@@ -206,7 +207,7 @@ static void test_bypasses(void)
 
 static void test_bound(void)
 {
-    for (unsigned i = 0; i < ROUTE_MAX_ACCOUNTS + 10; i++) {
+    for (unsigned i = 0; i < ACCOUNTS_ANY_MAX + 10; i++) {
         struct arena *own = arena_new();
         struct arena *before = arena;
         char target[32];
@@ -216,9 +217,13 @@ static void test_bound(void)
         arena = before;
         arena_free(own);
     }
-    ok(refused != NULL && refused->status == 403, "'*' makes no more than so many accounts");
+    ok(refused != NULL && refused->status == 503, "'*' makes no more than so many accounts");
     route((struct ask){.target = "/devstoreaccount1/c/b"});
     ok(refused == NULL, "those that are known go on");
+    route((struct ask){.target = "/unused/c/b"});
+    ok(refused == NULL, "and those that have a row are known, used or not");
+    route((struct ask){.target = "/unused-secondary/c/b"});
+    ok(refused == NULL, "their secondaries too");
 }
 
 int main(void)
@@ -226,7 +231,9 @@ int main(void)
     struct conf *conf = load();
     if (conf == NULL)
         return done_testing();
-    routes = routes_new(conf);
+    struct credentials *credentials = credentials_new();
+    struct strbuf error = {0};
+    ok(routes_new(conf, credentials, &routes, &error) == STATUS_OK, "routes");
     arena = arena_new();
     test_origins();
     test_refusals();
@@ -236,6 +243,8 @@ int main(void)
     test_bound();
     arena_free(arena);
     routes_free(&routes);
+    credentials_free(credentials);
+    strbuf_free(&error);
     conf_free(conf);
     return done_testing();
 }

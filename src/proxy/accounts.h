@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * accounts.h: the storage accounts that are served: where each one's origin is, and what of our own signs for it.
+ *
+ * Those with a row in the configuration are there from the start; those that "*" stands for are made on first use. All
+ * live as long as the process, because the cache and the origin client hold on to their texts; the number of the latter
+ * is bounded, so that "*" cannot be used to fill memory.
+ */
+#ifndef HEADPOND_PROXY_ACCOUNTS_H
+#define HEADPOND_PROXY_ACCOUNTS_H
+
+#include <stdbool.h>
+
+#include "base/conf.h"
+#include "base/hash.h"
+#include "base/status.h"
+#include "base/str.h"
+#include "origin/credential.h"
+
+#define ACCOUNTS_ANY_MAX 4096
+
+struct account {
+    struct account *next;
+    char *name;       /* with "-secondary" where that was asked for */
+    struct str plain; /* without */
+    bool secondary;
+    const struct conf_account *row;
+    char *origin;     /* base URL, no trailing slash */
+    char *dfs_origin; /* likewise, or NULL */
+    struct hash128 hash;
+    struct credential *keys;     /* of key_file, or NULL */
+    struct credential *identity; /* what signs our own requests, or NULL */
+};
+
+struct accounts;
+
+/* Reads what the rows name: on failure INVALID and a line in *error that says which account and what to do. The
+ * configuration and the credentials must outlive it. Before the loops start. */
+enum status accounts_new(const struct conf *conf, struct credentials *credentials, struct accounts **accounts,
+                         struct strbuf *error) STATUS_CHECKED;
+/* When nothing that holds an account's texts is left. Empties the pointer. */
+void accounts_free(struct accounts **accounts);
+
+/* Any loop, never waits. NULL: not configured, or (*full) too many of those that "*" stands for. */
+const struct account *accounts_get(struct accounts *accounts, struct str name, bool secondary, bool *full);
+/* Whether it has a row of its own; `accounts` is a struct accounts (the shape that blob/ wants). */
+bool accounts_named(const void *accounts, struct str name);
+/* Whether there is a row for any other. */
+bool accounts_any(const struct accounts *accounts);
+
+#endif
