@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hash.c: XXH3 for names and checks, SHA-256 under a secret of this process for credentials. */
+/* hash.c: XXH3 for checks, SHA-256 for names, and under a secret of this process for credentials. */
 #include "base/hash.h"
 
+#include <endian.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
@@ -30,30 +31,78 @@ uint64_t hash_mix(uint64_t a, uint64_t b)
     return x ^ (x >> 31);
 }
 
-static pthread_once_t digest_once = PTHREAD_ONCE_INIT;
-static uint8_t digest_secret[32];
-static EVP_MD *digest_method;
+/* ---- SHA-256 ---- */
 
-static void digest_prepare(void)
+static pthread_once_t sha_once = PTHREAD_ONCE_INIT;
+static pthread_key_t sha_key; /* a thread's own context, freed at its end */
+static uint8_t digest_secret[32];
+static EVP_MD *sha_method;
+
+static void sha_forget(void *context)
+{
+    EVP_MD_CTX_free(context);
+}
+
+static void sha_prepare(void)
 {
     /* Fetched once: an implicit fetch a call takes a lock and costs more than the hashing. */
-    digest_method = EVP_MD_fetch(NULL, "SHA256", NULL);
-    if (digest_method == NULL || RAND_bytes(digest_secret, sizeof digest_secret) != 1)
+    sha_method = EVP_MD_fetch(NULL, "SHA256", NULL);
+    if (sha_method == NULL || RAND_bytes(digest_secret, sizeof digest_secret) != 1 ||
+        pthread_key_create(&sha_key, sha_forget) != 0)
+        abort();
+}
+
+/* A context that is ready for data. A hash that is none would let one name or credential pass for another: what fails
+ * here aborts. */
+static EVP_MD_CTX *sha_begin(void)
+{
+    static _Thread_local EVP_MD_CTX *own;
+    pthread_once(&sha_once, sha_prepare);
+    if (own == NULL) {
+        own = EVP_MD_CTX_new();
+        if (own == NULL || EVP_DigestInit_ex2(own, sha_method, NULL) != 1 || pthread_setspecific(sha_key, own) != 0)
+            abort();
+    } else if (EVP_DigestInit_ex2(own, NULL, NULL) != 1) {
+        abort();
+    }
+    return own;
+}
+
+static void sha_add(EVP_MD_CTX *context, const void *data, size_t size)
+{
+    if (EVP_DigestUpdate(context, data, size) != 1)
+        abort();
+}
+
+static void sha_end(EVP_MD_CTX *context, uint8_t out[32])
+{
+    if (EVP_DigestFinal_ex(context, out, NULL) != 1)
         abort();
 }
 
 struct digest digest_of(struct str secret_text)
 {
     struct digest digest;
-    pthread_once(&digest_once, digest_prepare);
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    if (context == NULL || EVP_DigestInit_ex2(context, digest_method, NULL) != 1 ||
-        EVP_DigestUpdate(context, digest_secret, sizeof digest_secret) != 1 ||
-        EVP_DigestUpdate(context, secret_text.ptr, secret_text.len) != 1 ||
-        EVP_DigestFinal_ex(context, digest.bytes, NULL) != 1)
-        abort(); /* a digest that is not one would let one credential pass for another */
-    EVP_MD_CTX_free(context);
+    EVP_MD_CTX *context = sha_begin();
+    sha_add(context, digest_secret, sizeof digest_secret);
+    sha_add(context, secret_text.ptr, secret_text.len);
+    sha_end(context, digest.bytes);
     return digest;
+}
+
+struct hash128 hash_name(const struct str *parts, unsigned count)
+{
+    uint8_t bytes[32];
+    uint64_t words[2];
+    EVP_MD_CTX *context = sha_begin();
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t length = htole64(parts[i].len);
+        sha_add(context, &length, sizeof length);
+        sha_add(context, parts[i].ptr, parts[i].len);
+    }
+    sha_end(context, bytes);
+    memcpy(words, bytes, sizeof words);
+    return (struct hash128){le64toh(words[0]), le64toh(words[1])};
 }
 
 bool digest_eq(const struct digest *a, const struct digest *b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * hash.h: the hashes used in memory and on disk. XXH3 (xxHash 0.8) for names and integrity, where nobody gains by a
- * collision that the entry's own name check does not catch; SHA-256 (OpenSSL) where somebody would: credentials.
+ * hash.h: the hashes used in memory and on disk. XXH3 (xxHash 0.8) for integrity and for spreading, where nobody gains
+ * by a collision; SHA-256 (OpenSSL) where somebody would: names that clients choose, and credentials.
  */
 #ifndef HEADPOND_BASE_HASH_H
 #define HEADPOND_BASE_HASH_H
@@ -30,6 +30,9 @@ static inline bool hash128_eq(struct hash128 a, struct hash128 b)
 
 uint64_t hash64(const void *data, size_t len, uint64_t seed);
 struct hash128 hash128(const void *data, size_t len);
+/* The name of what these texts say together: the first half of SHA-256 over each length (64 bits, little-endian) and
+ * text. What is found by it is believed to be what was asked for, so nobody may be able to make two of one name. */
+struct hash128 hash_name(const struct str *parts, unsigned count);
 /* Spreads an already mixed value and an index, e.g. an object's hash and an extent's number. */
 uint64_t hash_mix(uint64_t a, uint64_t b);
 

@@ -117,9 +117,9 @@ static struct blob_class account_write(struct str method, const struct blob_url 
 {
     struct str comp = blob_query_value(&url->query, BLOB_PARAM_COMP);
     static const char *const harmless_posts[] = {"userdelegationkey", "blobs", NULL};
-    if (str_eq(method, STR("POST")) && is_one_of(comp, harmless_posts))
+    if (str_eq(method, STR("POST")) && is_one_of(comp, harmless_posts) && comp_is_certain(url))
         return touches(BLOB_TOUCH_NOTHING, false);
-    if (str_eq(method, STR("PUT")) && str_ieq(comp, STR("properties")))
+    if (str_eq(method, STR("PUT")) && str_ieq(comp, STR("properties")) && comp_is_certain(url))
         return touches(BLOB_TOUCH_NOTHING, false);
     return touches(BLOB_TOUCH_ACCOUNT, false); /* comp=batch, and what is not known */
 }
@@ -166,11 +166,8 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     struct blob_class class = touches(BLOB_TOUCH_OBJECT, false);
     class.touch_base = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
                        blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
-    if (has_empty_component(url->blob))
+    if (has_empty_component(url->blob) || url->odd_path) /* the origin may take it for another blob */
         class.touch = BLOB_TOUCH_CONTAINER;
-    if (url->odd_path)
-        class.touch =
-            BLOB_TOUCH_ACCOUNT; /* the origin may take it for another blob, even for one of another container */
     return class;
 }
 

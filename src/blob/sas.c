@@ -128,6 +128,16 @@ static void parse_times(const struct blob_query *query, struct sas *sas)
     }
 }
 
+bool sas_overridden(const struct blob_query *query)
+{
+    static const enum blob_param_id rows[] = {BLOB_PARAM_RSCC, BLOB_PARAM_RSCD, BLOB_PARAM_RSCE, BLOB_PARAM_RSCL,
+                                              BLOB_PARAM_RSCT};
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (query->first[rows[i]] != 0)
+            return true;
+    return false;
+}
+
 static void parse_permission(const struct blob_query *query, struct sas *sas)
 {
     struct str permission = blob_query_value(query, BLOB_PARAM_SP);
@@ -147,10 +157,7 @@ static void parse_permission(const struct blob_query *query, struct sas *sas)
     /* They bind headers and query of the request, which ours need not have. */
     if (blob_query_value(query, BLOB_PARAM_SRH).ptr != NULL || blob_query_value(query, BLOB_PARAM_SRQ).ptr != NULL)
         must_bypass(sas, "sas-bound");
-    sas->overrides =
-        blob_query_value(query, BLOB_PARAM_RSCC).ptr != NULL || blob_query_value(query, BLOB_PARAM_RSCD).ptr != NULL ||
-        blob_query_value(query, BLOB_PARAM_RSCE).ptr != NULL || blob_query_value(query, BLOB_PARAM_RSCL).ptr != NULL ||
-        blob_query_value(query, BLOB_PARAM_RSCT).ptr != NULL;
+    sas->overrides = sas_overridden(query);
 }
 
 /* name=LENGTH:value& in the table's order: decoded, and with each length ahead of its text, so that no two tokens have

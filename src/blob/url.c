@@ -7,8 +7,6 @@
  */
 #include "blob/url.h"
 
-#include <assert.h>
-
 static enum status bad(struct blob_url *url, const char *problem)
 {
     url->problem = problem;
@@ -56,11 +54,9 @@ static bool is_address(struct str host)
     return str_to_int(label, &number);
 }
 
-static bool account_known(const struct blob_accounts *accounts, struct str name)
+static bool account_named(const struct blob_accounts *accounts, struct str name)
 {
-    if (!blob_account_name(name))
-        return false;
-    return accounts->any || (accounts->known != NULL && accounts->known(accounts->arg, name));
+    return accounts->known != NULL && accounts->known(accounts->arg, name);
 }
 
 static struct str cut_secondary(struct str name, bool *secondary)
@@ -87,12 +83,16 @@ static bool host_style(struct arena *arena, struct str authority, const struct b
         return false;
     bool secondary;
     struct str account = cut_secondary(str_split(host, '.', &rest), &secondary);
-    if (rest.len == 0 || !account_known(accounts, account))
+    if (rest.len == 0 || !blob_account_name(account))
         return false;
     struct str label = str_split(rest, '.', &rest);
     if (is_zone(label) && rest.ptr != NULL)
         label = str_split(rest, '.', &rest);
-    url->endpoint = str_eq(label, STR("dfs")) ? BLOB_ENDPOINT_DFS : BLOB_ENDPOINT_BLOB;
+    bool dfs = str_eq(label, STR("dfs"));
+    /* Where any name may be an account's, a host of ours ("headpond.svc…") must not be taken for one. */
+    if (!account_named(accounts, account) && !(accounts->any && (dfs || str_eq(label, STR("blob")))))
+        return false;
+    url->endpoint = dfs ? BLOB_ENDPOINT_DFS : BLOB_ENDPOINT_BLOB;
     url->account = account;
     url->secondary = secondary;
     return true;
@@ -109,6 +109,25 @@ static bool is_odd(struct str path)
         struct str part = str_split(path, '/', &path);
         if (str_eq(part, STR(".")) || str_eq(part, STR("..")))
             return true;
+    }
+    return false;
+}
+
+/* Whether ".." would lead out of the container, for an origin that takes it so (and a backslash for a slash). */
+static bool climbs_out(struct str blob)
+{
+    long depth = 0;
+    for (size_t begin = 0, i = 0; i <= blob.len; i++) {
+        if (i < blob.len && blob.ptr[i] != '/' && blob.ptr[i] != '\\')
+            continue;
+        struct str part = {blob.ptr + begin, i - begin};
+        if (str_eq(part, STR("..")))
+            depth--;
+        else if (part.len > 0 && !str_eq(part, STR(".")))
+            depth++;
+        if (depth < 0)
+            return true;
+        begin = i + 1;
     }
     return false;
 }
@@ -168,28 +187,10 @@ static enum status parse_names(struct arena *arena, struct str path, struct blob
         return bad(url, "malformed percent-encoding in the path");
     if (characters(url->blob) > BLOB_NAME_MAX || url->blob.len > 4 * BLOB_NAME_MAX)
         return bad(url, "the blob's name is too long");
+    if (climbs_out(url->blob))
+        return bad(url, "the blob's name leads out of its container");
     url->odd_path = is_odd(url->blob);
     return STATUS_OK;
-}
-
-static struct str make_key(struct arena *arena, const struct blob_url *url)
-{
-    static const char mark[] = "-secondary";
-    size_t size = url->account.len + sizeof mark + url->container.len + url->blob.len + 2;
-    char *key = arena_alloc(arena, size), *at = key;
-    at = (char *) mempcpy(at, url->account.ptr, url->account.len);
-    if (url->secondary)
-        at = (char *) mempcpy(at, mark, sizeof mark - 1);
-    if (url->level != BLOB_LEVEL_ACCOUNT) {
-        *at++ = '/';
-        at = (char *) mempcpy(at, url->container.ptr, url->container.len);
-    }
-    if (url->level == BLOB_LEVEL_BLOB) {
-        *at++ = '/';
-        at = (char *) mempcpy(at, url->blob.ptr, url->blob.len);
-    }
-    assert((size_t) (at - key) <= size);
-    return (struct str){key, (size_t) (at - key)};
 }
 
 enum status blob_url_parse(struct arena *arena, struct str target, struct str authority,
@@ -214,10 +215,7 @@ enum status blob_url_parse(struct arena *arena, struct str target, struct str au
             return status;
     }
     url->path = path.len == 0 ? STR("/") : path;
-    enum status status = parse_names(arena, path, url);
-    if (status == STATUS_OK)
-        url->key = make_key(arena, url);
-    return status;
+    return parse_names(arena, path, url);
 }
 
 struct str blob_url_origin_target(const struct blob_url *url, struct arena *arena)

@@ -3,9 +3,10 @@
  * url.h: which account, container and blob a request names.
  *
  * Two styles: http://host/{account}/{container}/{blob} and http://{account}.any.name/{container}/{blob}. Host-style it
- * is when the host is a dotted name (no address, not localhost) whose first label is a known account. A second label
- * "dfs" (or a third, after a DNS zone such as "z01") names the Data Lake endpoint. Differently encoded URLs of one blob
- * get one key; nothing is collapsed ("..", "//" and "." are text in a blob's name). Pure; any thread.
+ * is when the host is a dotted name (no address, not localhost) whose first label is the name of a configured account,
+ * or, where "*" is configured, any that "blob" or "dfs" follows. A second label "dfs" (or a third, after a DNS zone such
+ * as "z01") names the Data Lake endpoint. Differently encoded URLs of one blob
+ * give the same names; nothing is collapsed ("..", "//" and "." are text in a blob's name). Pure; any thread.
  */
 #ifndef HEADPOND_BLOB_URL_H
 #define HEADPOND_BLOB_URL_H
@@ -41,7 +42,6 @@ struct blob_url {
     struct str container;  /* decoded; "" on account level; "$root" for a blob named without a container */
     struct str blob;       /* decoded; "" above blob level */
     struct str blob_raw;   /* as sent */
-    struct str key;        /* "account[-secondary]/container/blob", decoded, with what is there; no query */
     struct str path;       /* as sent, without the account component of path-style: "/container/blob", at least "/" */
     struct str query_text; /* as sent, without '?'; a NULL str when there is no '?' */
     struct blob_query query;
@@ -59,7 +59,7 @@ bool blob_account_name(struct str name);
 /* What to ask the origin for: path and query byte for byte. A slice of the target where it can be. */
 struct str blob_url_origin_target(const struct blob_url *url, struct arena *arena);
 
-/* "snapshot=…", "versionid=…" or "": the generation that the query names; with `key` it names the object. */
+/* "snapshot=…", "versionid=…" or "": the generation that the query names. */
 struct str blob_url_version(const struct blob_url *url, struct arena *arena);
 
 #endif

@@ -67,16 +67,6 @@ static char *origin_of(const char *template, struct str name, bool secondary)
     return url.ptr;
 }
 
-static struct hash128 name_hash(const char *name)
-{
-    struct strbuf text = {0};
-    strbuf_add(&text, "account", sizeof "account");
-    strbuf_add(&text, name, strlen(name) + 1);
-    struct hash128 hash = hash128(text.ptr, text.len);
-    strbuf_free(&text);
-    return hash;
-}
-
 static struct account *account_new(const struct conf_account *row, struct str name, bool secondary)
 {
     struct account *account = mem_calloc(1, sizeof *account);
@@ -89,7 +79,7 @@ static struct account *account_new(const struct conf_account *row, struct str na
     account->row = row;
     account->origin = origin_of(row->origin, name, secondary);
     account->dfs_origin = origin_of(row->dfs_origin, name, secondary);
-    account->hash = name_hash(account->name);
+    account->hash = hash_name((struct str[]){STR("account"), name}, 2);
     return account;
 }
 

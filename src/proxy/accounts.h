@@ -27,7 +27,7 @@ struct account {
     const struct conf_account *row;
     char *origin;     /* base URL, no trailing slash */
     char *dfs_origin; /* likewise, or NULL */
-    struct hash128 hash;
+    struct hash128 hash; /* the primary's and the secondary's are one: they hold the same */
     struct credential *keys;     /* of key_file, or NULL */
     struct credential *identity; /* what signs our own requests, or NULL */
 };

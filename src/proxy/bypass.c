@@ -15,8 +15,8 @@ static void on_raised(void *arg)
 
 enum request_state bypass_fence(struct request *request)
 {
-    request->invalidation = invalidation_raise(request->home->proxy, request->home->loop, &request->route,
-                                               request->x->arena, on_raised, request);
+    request->invalidation =
+        invalidation_raise(request->home->proxy, request->home->loop, &request->route, on_raised, request);
     return request->invalidation == NULL ? REQUEST_FORWARD : REQUEST_WAIT;
 }
 

@@ -32,11 +32,11 @@ static void add(struct invalidation *invalidation, const struct cache_request *r
     struct fence_slot *slot = &invalidation->slots[invalidation->count++];
     slot->request = *request;
     slot->request.target = STR_NULL; /* they go with the request */
-    slot->request.authorization = STR_NULL;
+    slot->request.authorization = slot->request.own_target = STR_NULL;
     slot->scope = scope;
 }
 
-static void add_all(struct invalidation *invalidation, const struct route *route, struct arena *arena)
+static void add_all(struct invalidation *invalidation, const struct route *route)
 {
     switch (route->class.touch) {
     case BLOB_TOUCH_NOTHING:
@@ -44,7 +44,7 @@ static void add_all(struct invalidation *invalidation, const struct route *route
     case BLOB_TOUCH_OBJECT:
         add(invalidation, &route->cache, CACHE_FENCE_OBJECT);
         if (route->class.touch_base) {
-            struct cache_request base = route_base_blob(route, arena);
+            struct cache_request base = route_base_blob(route);
             add(invalidation, &base, CACHE_FENCE_OBJECT);
         }
         break;
@@ -60,14 +60,14 @@ static void add_all(struct invalidation *invalidation, const struct route *route
 }
 
 struct invalidation *invalidation_raise(struct proxy *proxy, struct loop *loop, const struct route *route,
-                                        struct arena *arena, void (*raised)(void *arg), void *arg)
+                                        void (*raised)(void *arg), void *arg)
 {
     if (route->class.touch == BLOB_TOUCH_NOTHING && !route->class.touch_grants)
         return NULL;
     struct invalidation *invalidation = mem_calloc(1, sizeof *invalidation);
     invalidation->raised = raised;
     invalidation->arg = arg;
-    add_all(invalidation, route, arena);
+    add_all(invalidation, route);
     invalidation->waiting = invalidation->count;
     for (unsigned i = 0; i < invalidation->count; i++) {
         struct fence_slot *slot = &invalidation->slots[i];

@@ -16,7 +16,7 @@ struct invalidation;
 /* NULL: the write touches nothing that is kept. Else `raised` is called once when it may be forwarded, never from
  * inside this call. Copies what it needs of the route, so that it may outlive the request. */
 struct invalidation *invalidation_raise(struct proxy *proxy, struct loop *loop, const struct route *route,
-                                        struct arena *arena, void (*raised)(void *arg), void *arg);
+                                        void (*raised)(void *arg), void *arg);
 /* The write has ended, at any time, also before `raised` came (which will not come then). `refused`: nothing changed;
  * else it was done, or nobody knows. Empties the pointer; *invalidation may be NULL. */
 void invalidation_lift(struct invalidation **invalidation, bool refused);

@@ -2,8 +2,8 @@
 /*
  * route.c: the request's names in the cache.
  *
- * What is hashed is prefixed by its kind, so that no container can be named like a blob's scope. A NUL parts the
- * fields: blob/url refuses one in any name.
+ * What is hashed begins with its kind, so that no container can be named like a blob's scope. A secondary endpoint's
+ * blobs are named like the primary's: its reads are not cached, and a write that gets there is one to the same blobs.
  */
 #include "proxy/route.h"
 
@@ -49,23 +49,6 @@ void routes_free(struct routes **routes)
 
 /* ---- The request's names ---- */
 
-static struct hash128 hash_parts(struct arena *arena, struct str kind, struct str a, struct str b)
-{
-    size_t len = kind.len + a.len + b.len + 2;
-    char *text = arena_alloc(arena, len);
-    char *at = text;
-    memcpy(at, kind.ptr, kind.len);
-    at += kind.len;
-    *at++ = '\0';
-    if (a.len > 0)
-        memcpy(at, a.ptr, a.len);
-    at += a.len;
-    *at++ = '\0';
-    if (b.len > 0)
-        memcpy(at, b.ptr, b.len);
-    return hash128(text, len);
-}
-
 /* In host order; 0 for what is not IPv4. */
 static uint32_t peer_ipv4(const struct sockaddr *peer)
 {
@@ -83,18 +66,51 @@ static uint32_t peer_ipv4(const struct sockaddr *peer)
     return ntohl(last);
 }
 
+/* Containers come again and again: each thread remembers a few. */
+static struct hash128 container_name(const struct account *account, struct str container)
+{
+    static _Thread_local struct {
+        struct hash128 account;
+        struct hash128 name;
+        size_t len; /* 0: empty */
+        char container[64];
+    } memory[64];
+    size_t at = hash64(container.ptr, container.len, account->hash.lo) % 64;
+    bool fits = container.len > 0 && container.len <= sizeof memory[at].container;
+    if (fits && memory[at].len == container.len && hash128_eq(memory[at].account, account->hash) &&
+        memcmp(memory[at].container, container.ptr, container.len) == 0)
+        return memory[at].name;
+    struct hash128 name = hash_name((struct str[]){STR("container"), account->plain, container}, 3);
+    if (fits) {
+        memory[at].account = account->hash;
+        memory[at].name = name;
+        memory[at].len = container.len;
+        memcpy(memory[at].container, container.ptr, container.len);
+    }
+    return name;
+}
+
+static struct hash128 object_name(const struct route *route, struct str version)
+{
+    const struct blob_url *url = &route->url;
+    return hash_name((struct str[]){STR("blob"), route->account->plain, url->container, url->blob, version}, 5);
+}
+
 static void name_object(struct route *route, struct arena *arena)
 {
     struct cache_request *cache = &route->cache;
-    const struct blob_url *url = &route->url;
-    struct str name = str_from(route->account->name);
-    cache->object = hash_parts(arena, STR("blob"), url->key, blob_url_version(url, arena));
-    cache->container = hash_parts(arena, STR("container"), name, url->container);
+    cache->object = object_name(route, blob_url_version(&route->url, arena));
+    cache->container = container_name(route->account, route->url.container);
     cache->account_hash = route->account->hash;
 }
 
+static struct str hash_bytes(const struct hash128 *hash)
+{
+    return (struct str){(const char *) hash, sizeof *hash};
+}
+
 /* What a yes to this credential covers (decision 7). A NULL return: *scope is set; else why no yes may be kept. */
-static const char *name_scope(const struct route *route, struct arena *arena, struct hash128 *scope)
+static const char *name_scope(const struct route *route, struct hash128 *scope)
 {
     const struct blob_url *url = &route->url;
     const struct cache_request *cache = &route->cache;
@@ -122,9 +138,7 @@ static const char *name_scope(const struct route *route, struct arena *arena, st
         struct str directory = sas_directory(url->blob, route->credential.sas.depth);
         if (directory.ptr == NULL)
             return "sas-directory";
-        struct hash128 container = cache->container;
-        *scope =
-            hash_parts(arena, STR("directory"), (struct str){(const char *) &container, sizeof container}, directory);
+        *scope = hash_name((struct str[]){STR("directory"), hash_bytes(&cache->container), directory}, 3);
         return NULL;
     }
     case SAS_SCOPE_CONTAINER:
@@ -185,6 +199,9 @@ static const char *bypass_reason(const struct route *route, const struct http_re
         return "secondary";
     if (route->url.odd_path)
         return "path";
+    /* An origin may obey them whoever asks; what it then says must not become anybody else's. */
+    if (sas_overridden(&route->url.query) && !route->overrides)
+        return "overrides";
     if (route->cache.vouched)
         return NULL;
     if (credential->reason != NULL)
@@ -194,8 +211,6 @@ static const char *bypass_reason(const struct route *route, const struct http_re
     if (credential->kind == BLOB_CREDENTIAL_SAS) {
         if (credential->sas.ip.ptr != NULL)
             return "sas-ip"; /* the origin judges by our address, which is not the client's */
-        if (credential->sas.overrides)
-            return "sas-overrides";
         if (!credential->sas.read)
             return "sas-permission";
         if (!sas_usable(&credential->sas, now_s, request->tls, ipv4))
@@ -319,15 +334,15 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
         return NULL;
     route->bypass = bypass_reason(route, request, ipv4, now_s);
     if (route->bypass == NULL && !route->cache.vouched)
-        route->bypass = name_scope(route, arena, &route->cache.scope);
+        route->bypass = name_scope(route, &route->cache.scope);
     if (route->bypass == NULL)
         name_credential(routes, route, arena);
     return NULL;
 }
 
-struct cache_request route_base_blob(const struct route *route, struct arena *arena)
+struct cache_request route_base_blob(const struct route *route)
 {
     struct cache_request base = route->cache;
-    base.object = hash_parts(arena, STR("blob"), route->url.key, STR(""));
+    base.object = object_name(route, STR(""));
     return base;
 }

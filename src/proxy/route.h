@@ -46,6 +46,6 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
                                        const struct sockaddr *peer, int64_t now_s, struct route *route);
 
 /* The base blob's name for a fence, where the route names a snapshot or a version of it. */
-struct cache_request route_base_blob(const struct route *route, struct arena *arena);
+struct cache_request route_base_blob(const struct route *route);
 
 #endif

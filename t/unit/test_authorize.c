@@ -184,7 +184,7 @@ static void by_key_sas(void)
     is_refused((struct ask){.target = TARGET "2?" BLOB_SAS, .tls = true}, "AuthenticationFailed",
                "Signature did not match", "for another blob");
     route((struct ask){.target = TARGET "?" ACCOUNT_SAS "&rsct=x"});
-    is_str(routed.bypass, "sas-overrides", "overrides behind an account's token, which does not sign them");
+    is_str(routed.bypass, "overrides", "overrides behind an account's token, which does not sign them");
     ok(!routed.cache.vouched && !routed.overrides, "are the origin's to judge");
     route((struct ask){.method = "PUT", .target = TARGET "?" CONTAINER_SAS});
     ok(refused == NULL && routed.signer == NULL, "a write by a token goes as it came: the origin judges");
@@ -208,7 +208,7 @@ static void by_origin(void)
     is_text(routed.cache.target, "/c/b?" CONTAINER_SAS, "the token asks for the token");
     is_text(routed.cache.own_target, "/c/b", "the fill for itself");
     route((struct ask){.target = TARGET "?" ACCOUNT_SAS "&rsct=x"});
-    is_str(routed.bypass, "sas-overrides", "overrides are passed through");
+    is_str(routed.bypass, "overrides", "overrides are passed through");
     ok(!routed.overrides, "and not ours to apply");
 }
 

@@ -26,6 +26,13 @@ int main(void)
         even = even && part[i] > 850 && part[i] < 1150;
     ok(even, "consecutive extents spread evenly over 16 loops");
 
+    struct hash128 name = hash_name((struct str[]){STR("blob"), STR(""), STR("c")}, 3);
+    ok(name.lo == UINT64_C(0x49d5bd0eb1e02b07) && name.hi == UINT64_C(0xf80f8f3c303f9b2f), "a name is what it will always be: it is on disks");
+    struct hash128 other = hash_name((struct str[]){STR("blob"), STR("c"), STR("")}, 3);
+    ok(!hash128_eq(name, other), "where one text ends counts");
+    other = hash_name((struct str[]){STR("blobc")}, 1);
+    ok(!hash128_eq(name, other), "so does how many there are");
+
     struct digest a = digest_of(STR("secret")), b = digest_of(STR("secret")), c = digest_of(STR("secreT"));
     ok(digest_eq(&a, &b), "the same text, the same digest");
     ok(!digest_eq(&a, &c), "another text, another digest");

@@ -42,7 +42,7 @@ static const struct {
     {"/acct/c/a//b/", "h", P, B, "acct/c/a//b/", "/c/a//b/"},
     {"/acct/c//b", "h", P, B, "acct/c//b", "/c//b"},
     {"/acct/c/%C3%BC", "h", P, B, "acct/c/\xc3\xbc", "/c/%C3%BC"},
-    {"/acct/c/../b", "h", P, B, "acct/c/../b", "/c/../b"},
+    {"/acct/c/a/../b", "h", P, B, "acct/c/a/../b", "/c/a/../b"},
     {"/acct/c/b?snapshot=x&y", "h", P, B, "acct/c/b", "/c/b?snapshot=x&y"},
     {"/acct/c/b?", "h", P, B, "acct/c/b", "/c/b?"},
     {"/c/b??a=b", "acct.x.y", H, B, "acct/c/b", "/c/b??a=b"},
@@ -70,7 +70,11 @@ static void names(void)
            good[i].target, good[i].host);
         if (status != STATUS_OK)
             continue;
-        is_text(url.key, good[i].key, "key");
+        struct str key =
+            arena_printf(arena, "%.*s%s%s%.*s%s%.*s", STR_ARG(url.account), url.secondary ? "-secondary" : "",
+                         url.level == BLOB_LEVEL_ACCOUNT ? "" : "/", STR_ARG(url.container),
+                         url.level == BLOB_LEVEL_BLOB ? "/" : "", STR_ARG(url.blob));
+        is_text(key, good[i].key, "names");
         is_text(url.account, "acct", "account");
         is_text(blob_url_origin_target(&url, arena), good[i].origin, "the origin's target");
     }
@@ -95,6 +99,13 @@ static void refuses(void)
         "/%2e%2e/c/b",
         "/acct/../b",
         "/acct/./b",
+        "/acct/c/../b",
+        "/acct/c/a/../../b",
+        "/acct/c/a/%2e%2e/%2E./b",
+        "/acct/c/..\\b",
+        "/acct/c/..%5cb",
+        "/acct/c/./../b",
+        "/acct/c//../b",
         "/acct/%2e%2e/b",
         "/acct/a%2Fb/c",
         "/acct/a\\b/c",
@@ -143,6 +154,8 @@ static void styles(void)
 {
     struct blob_url url;
     is_int(style_of("proxy1.svc.cluster.local", &one, &url), P, "a stranger's first label: path-style");
+    is_int(style_of("stranger.z01.dfs.x", &any, &url), H, "also Data Lake in a DNS zone");
+    is_int(style_of("headpond.svc.cluster.local", &any, &url), P, "but a name of ours is no account's");
     is_int(style_of("stranger.blob.x", &any, &url), H, "with any account it is host-style");
     is_text(url.account, "stranger", "for that account");
     is_int(style_of("acct.x.y", &one, &url), H, "known: host-style");
@@ -175,7 +188,7 @@ static void styles(void)
 static void details(void)
 {
     struct blob_url url;
-    static const char *const odd[] = {"/acct/c/../b",       "/acct/c/a/.",  "/acct/c/%2E%2e/b",
+    static const char *const odd[] = {"/acct/c/a/../b",     "/acct/c/a/.",  "/acct/c/a/%2E%2e/b",
                                       "/acct/c/a%2F..%2Fb", "/acct/c/a\\b", "/acct/c/a%5Cb"};
     for (unsigned i = 0; i < sizeof odd / sizeof odd[0]; i++)
         ok(blob_url_parse(arena, str_from(odd[i]), STR("h"), &any, &url) == STATUS_OK && url.odd_path, "%s is odd",
