@@ -9,6 +9,7 @@
     X(PROCESS_RESIDENT, GAUGE, "process_resident_memory_bytes", "", "Resident memory, the kernel's count") \
     X(REQUESTS, COUNTER, "headpond_requests_total", "method,cache,code", "Requests answered") \
     X(REFUSED, COUNTER, "headpond_refused_total", "reason", "Requests refused as malformed or out of bounds") \
+    X(EXPELLED, COUNTER, "headpond_expelled_total", "reason", "HTTP/2 connections ended because of what the client made us do") \
     X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
     X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
     X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \

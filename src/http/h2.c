@@ -11,11 +11,9 @@
 
 #include <assert.h>
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/mem_nghttp2.h"
 #include "base/metric.h"
-#include "net/listener.h"
 
 /* Body bytes sent, and bytes read, in one event before others get their turn. */
 #define BUDGET (1024 * 1024)
@@ -45,36 +43,12 @@ static void leave(struct h2 *h2, uint32_t code)
         nghttp2_session_terminate_session(h2->ng, code);
 }
 
-/* ---- Abuse ---- */
-
-static void roll_second(struct h2 *h2)
-{
-    int64_t now = loop_now_ms(h2->session.server->loop);
-    if (now - h2->rate_ms < 1000)
-        return;
-    h2->rate_ms = now;
-    h2->resets = h2->cheap = 0;
-    h2->waste = 0;
-}
-
-static void count_frame(struct h2 *h2, unsigned *counter, unsigned max)
-{
-    roll_second(h2);
-    if (++*counter <= max || h2->leaving)
-        return;
-    char peer[64];
-    listener_format(&h2->session.peer.any, peer, sizeof peer);
-    log_event(BAD_REQUEST, "client=%s: too many %s a second over HTTP/2", peer,
-              counter == &h2->resets ? "resets" : "control frames");
-    leave(h2, NGHTTP2_ENHANCE_YOUR_CALM);
-}
-
 /* ---- nghttp2's callbacks: receiving ---- */
 
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
     struct h2 *h2 = arg;
-    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST)
+    if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST || h2->expelled)
         return 0;
     bool first = h2->stream_count == 0;
     nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, h2_stream_new(h2, frame->hd.stream_id));
@@ -95,7 +69,7 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     if (h2_stream_header(stream, (struct str){(const char *) name, name_length},
                          (struct str){(const char *) value, value_length}))
         return 0;
-    leave(h2, NGHTTP2_ENHANCE_YOUR_CALM);
+    h2_expel(h2, H2_OFFENCE_HEADERS);
     return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 }
 
@@ -115,17 +89,17 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
             break;
         }
         if (frame->hd.length == 0 && !ended)
-            count_frame(h2, &h2->cheap, H2_MAX_CHEAP_FRAMES);
+            h2_count_cheap(h2);
         stream->remote_closed = stream->remote_closed || ended;
         h2_body_end(stream->body);
         break;
     case NGHTTP2_RST_STREAM:
-        count_frame(h2, &h2->resets, H2_MAX_RESETS);
+        h2_count_reset(h2);
         break;
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS:
     case NGHTTP2_PRIORITY:
-        count_frame(h2, &h2->cheap, H2_MAX_CHEAP_FRAMES);
+        h2_count_cheap(h2);
         break;
     default:
         break;
@@ -140,9 +114,7 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct h2_stream *stream = stream_of(h2, id);
     if (stream != NULL && h2_body_add(stream->body, data, length))
         return 0;
-    roll_second(h2);
-    h2->waste += length;
-    if (h2->waste <= H2_WASTE_MAX) {
+    if (h2_may_waste(h2, length)) {
         nghttp2_session_consume(ng, id, length);
         return 0;
     }
@@ -177,6 +149,8 @@ static int on_stream_close(nghttp2_session *ng, int32_t id, uint32_t code, void 
 static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
     struct h2 *h2 = arg;
+    if (frame->hd.type == NGHTTP2_RST_STREAM)
+        h2_count_reset_sent(h2, stream_of(h2, frame->hd.stream_id), frame->rst_stream.error_code);
     if ((frame->hd.type != NGHTTP2_DATA && frame->hd.type != NGHTTP2_HEADERS) ||
         !(frame->hd.flags & NGHTTP2_FLAG_END_STREAM))
         return 0;
@@ -235,10 +209,13 @@ static void free_h2(struct h2 *h2)
 static void feed(struct h2 *h2, const uint8_t *data, size_t size)
 {
     ssize_t n = nghttp2_session_mem_recv(h2->ng, data, size);
-    if (n >= 0 || h2->leaving)
-        return;
     /* Not HTTP/2 at all, or a flood; frames that are merely wrong nghttp2 answers by itself. */
-    leave(h2, n == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+    if (n == NGHTTP2_ERR_FLOODED)
+        h2_expel(h2, H2_OFFENCE_BACKLOG);
+    else if (n < 0)
+        leave(h2, NGHTTP2_PROTOCOL_ERROR);
+    else
+        h2_check_backlog(h2);
 }
 
 static void receive(struct h2 *h2)
@@ -248,7 +225,7 @@ static void receive(struct h2 *h2)
         return;
     uint8_t *input = session_input_take(server);
     size_t total = 0;
-    while (h2->unread && total < BUDGET && nghttp2_session_want_read(h2->ng)) {
+    while (h2->unread && !h2->expelled && total < BUDGET && nghttp2_session_want_read(h2->ng)) {
         size_t got;
         enum status status = conn_read(h2->session.conn, input, SESSION_INPUT, &got);
         if (status == STATUS_OK && got > 0) {
@@ -310,6 +287,11 @@ static void h2_run(struct h2 *h2)
     do {
         h2->again = false;
         receive(h2);
+        if (!h2->dead && h2->expelled && !conn_room(h2->session.conn)) {
+            /* It would not take the GOAWAY either. */
+            h2->end = STATUS_CLIENT_GONE;
+            die(h2, CONN_RESET);
+        }
         if (!h2->dead && send_frames(h2) != STATUS_OK) {
             h2->end = STATUS_CLIENT_GONE;
             die(h2, CONN_CUT);
@@ -369,7 +351,7 @@ static void check_stream(struct h2_stream *stream, int64_t now)
     int64_t waiting = h2_body_waiting_since(stream->body);
     if (!stream->heard) {
         if (now - stream->moved_ms >= limits->header_timeout)
-            leave(h2, NGHTTP2_ENHANCE_YOUR_CALM);
+            h2_expel(h2, H2_OFFENCE_SLOW_HEAD);
     } else if (waiting != 0 && now - waiting >= limits->send_timeout) {
         h2_body_fail(stream->body, STATUS_CLIENT_TIMEOUT);
     } else if (stream->answered && !stream->deferred && stream->source != NULL && stream->how == STATUS_OK &&

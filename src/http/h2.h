@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * h2.h: an HTTP/2 connection's parts, for h2.c (the connection and nghttp2's session), h2_stream.c (requests and
- * replies) and h2_body.c (a request's body as a source). Outside these only session.h's h2_start is called.
+ * replies), h2_body.c (a request's body as a source) and h2_abuse.c (what a client may make us do). Outside these only
+ * session.h's h2_start is called.
  */
 #ifndef HEADPOND_HTTP_H2_H
 #define HEADPOND_HTTP_H2_H
@@ -20,9 +21,11 @@
 #define H2_FRAME_MAX 65536
 /* Header bytes after which the connection, not just the request, is refused: somebody plays with HPACK. */
 #define H2_HEADERS_FATAL 262144
-/* Per second, from one client; more is abuse (CVE-2023-44487 and its kind). */
+/* Per second, from one client or because of it; more is abuse: see h2_abuse.c. */
 #define H2_MAX_RESETS 400
 #define H2_MAX_CHEAP_FRAMES 2000
+/* Control frames that wait for a client to take them. Each stream owes a few at a time. */
+#define H2_MAX_BACKLOG 4096
 /* Bytes a second of bodies nobody wants that are received all the same. */
 #define H2_WASTE_MAX (8 * 1024 * 1024)
 
@@ -39,6 +42,7 @@ struct h2 {
     bool unread;     /* the connection may have more for us */
     bool paused;     /* nghttp2 returned because the connection is full or the turn is over */
     bool leaving;    /* GOAWAY was submitted */
+    bool expelled;   /* for abuse: nothing it sends is looked at any more */
     enum status end; /* what exchanges learn that are cut by the connection's end */
     size_t sent;     /* body bytes in this turn */
     int64_t rate_ms; /* when the second in which these were counted began */
@@ -76,6 +80,26 @@ struct h2_stream {
 /* ---- h2.c ---- */
 /* Has h2_run called soon; from anywhere. */
 void h2_kick(struct h2 *h2);
+
+/* ---- h2_abuse.c ---- */
+enum h2_offence {
+    H2_OFFENCE_RESETS,
+    H2_OFFENCE_CONTROL,
+    H2_OFFENCE_HEADERS,
+    H2_OFFENCE_SLOW_HEAD,
+    H2_OFFENCE_BACKLOG,
+};
+/* Ends the connection with ENHANCE_YOUR_CALM; logged and counted, once. */
+void h2_expel(struct h2 *h2, enum h2_offence why);
+/* One frame that costs its sender nothing. */
+void h2_count_cheap(struct h2 *h2);
+/* The client has reset a stream; or we did, perhaps because of it. `stream` may be NULL. */
+void h2_count_reset(struct h2 *h2);
+void h2_count_reset_sent(struct h2 *h2, const struct h2_stream *stream, uint32_t code);
+/* So many bytes came that nobody wants: whether this second's bound allows it. */
+bool h2_may_waste(struct h2 *h2, size_t bytes);
+/* Looks whether the client makes more to be sent than it takes. */
+void h2_check_backlog(struct h2 *h2);
 
 /* ---- h2_stream.c ---- */
 extern const struct http_transport h2_transport;

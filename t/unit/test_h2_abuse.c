@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_h2_abuse.c: what a client makes an HTTP/2 server do for nothing: resets that it provokes (CVE-2025-8671), answers
+ * that it does not take. Frames are made by hand, for no library would send them.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <nghttp2/nghttp2.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/metric.h"
+#include "http_rig.h"
+#include "tap.h"
+
+#define ROUND 50 /* fewer than the concurrent streams */
+
+static struct rig rig;
+
+struct wire {
+    int fd;
+    uint32_t next; /* stream */
+    uint8_t out[262144];
+    size_t out_size;
+    uint8_t in[65536];
+    size_t in_size;
+    unsigned resets;
+    unsigned refused; /* of these, with REFUSED_STREAM */
+    unsigned heads;
+    bool goaway;
+    uint32_t goaway_code;
+};
+
+/* ---- The client ---- */
+
+static int dial(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig.clear_port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0) {
+        printf("Bail out! connect: %s\n", strerror(errno));
+        exit(1);
+    }
+    return fd;
+}
+
+static void put_frame(struct wire *wire, uint8_t type, uint8_t flags, uint32_t id, const void *payload, size_t size)
+{
+    const uint8_t head[9] = {(uint8_t) (size >> 16), (uint8_t) (size >> 8), (uint8_t) size,
+                             type,                   flags,                 (uint8_t) (id >> 24),
+                             (uint8_t) (id >> 16),   (uint8_t) (id >> 8),   (uint8_t) id};
+    memcpy(wire->out + wire->out_size, head, sizeof head);
+    if (size > 0)
+        memcpy(wire->out + wire->out_size + sizeof head, payload, size);
+    wire->out_size += sizeof head + size;
+}
+
+static struct wire *wire_open(void)
+{
+    struct wire *wire = mem_calloc(1, sizeof *wire);
+    wire->fd = dial();
+    const struct timeval limit = {15, 0};
+    setsockopt(wire->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    wire->next = 1;
+    memcpy(wire->out, NGHTTP2_CLIENT_MAGIC, NGHTTP2_CLIENT_MAGIC_LEN);
+    wire->out_size = NGHTTP2_CLIENT_MAGIC_LEN;
+    put_frame(wire, NGHTTP2_SETTINGS, 0, 0, NULL, 0);
+    return wire;
+}
+
+static void wire_close(struct wire *wire)
+{
+    close(wire->fd);
+    mem_free(wire);
+}
+
+static uint32_t u32(const uint8_t *at)
+{
+    return (uint32_t) at[0] << 24 | (uint32_t) at[1] << 16 | (uint32_t) at[2] << 8 | at[3];
+}
+
+/* Takes what has come as frames. False: the connection has ended. */
+static bool wire_read(struct wire *wire)
+{
+    ssize_t n = recv(wire->fd, wire->in + wire->in_size, sizeof wire->in - wire->in_size, 0);
+    if (n <= 0)
+        return false;
+    wire->in_size += (size_t) n;
+    size_t at = 0;
+    while (wire->in_size - at >= 9) {
+        const uint8_t *frame = wire->in + at;
+        size_t size = (size_t) frame[0] << 16 | (size_t) frame[1] << 8 | frame[2];
+        if (wire->in_size - at < 9 + size)
+            break;
+        if (frame[3] == NGHTTP2_RST_STREAM) {
+            wire->resets++;
+            wire->refused += u32(frame + 9) == NGHTTP2_REFUSED_STREAM;
+        } else if (frame[3] == NGHTTP2_GOAWAY) {
+            wire->goaway = true;
+            wire->goaway_code = u32(frame + 13);
+        } else if (frame[3] == NGHTTP2_HEADERS) {
+            wire->heads++;
+        }
+        at += 9 + size;
+    }
+    memmove(wire->in, wire->in + at, wire->in_size - at);
+    wire->in_size -= at;
+    return true;
+}
+
+static void wire_send(struct wire *wire)
+{
+    send(wire->fd, wire->out, wire->out_size, MSG_NOSIGNAL);
+    wire->out_size = 0;
+}
+
+/* HPACK: fields of the static table, and literals by its names or new ones; none enters the dynamic table. */
+#define HEAD_GET "\x82\x86\x04\x06/never\x01\x01r"
+#define HEAD_PUT "\x02\x03PUT\x86\x04\x06/never\x01\x01r"
+#define END_HEADERS NGHTTP2_FLAG_END_HEADERS
+#define END_BOTH (NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM)
+#define TEXT(literal) literal, sizeof(literal) - 1
+
+struct provocation {
+    const char *what;
+    struct {
+        uint8_t type;
+        uint8_t flags;
+        const char *payload;
+        size_t size;
+    } frames[2];
+};
+
+static const struct provocation provocations[] = {
+    {"a malformed head", {{NGHTTP2_HEADERS, END_BOTH, TEXT(HEAD_GET "\x00\x0a" "connection" "\x05" "close")}}},
+    {"a window beyond its bound",
+     {{NGHTTP2_HEADERS, END_BOTH, TEXT(HEAD_GET)}, {NGHTTP2_WINDOW_UPDATE, 0, TEXT("\x7f\xff\xff\xff")}}},
+    {"a body longer than announced",
+     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT "\x0f\x0d\x01" "1")}, {NGHTTP2_DATA, 0, TEXT("ab")}}},
+    {"a body shorter than announced",
+     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT "\x0f\x0d\x01" "5")},
+      {NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, TEXT("a")}}},
+    {"trailers that do not end the stream",
+     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT)}, {NGHTTP2_HEADERS, END_HEADERS, TEXT("\x00\x01" "a\x01" "b")}}},
+};
+
+/* Each stream asks for something and breaks the rules at once, in rounds that wait for the resets. */
+static void provoke(const struct provocation *row)
+{
+    struct wire *wire = wire_open();
+    unsigned sent = 0;
+    unsigned before = rig_requests();
+    int64_t expelled = metric_cell_value(metric_cell(METRIC_EXPELLED, "resets"));
+    bool alive = true;
+    while (alive && !wire->goaway && sent < 2000) {
+        for (unsigned i = 0; i < ROUND; i++, wire->next += 2)
+            for (unsigned k = 0; k < 2 && row->frames[k].size > 0; k++)
+                put_frame(wire, row->frames[k].type, row->frames[k].flags, wire->next, row->frames[k].payload,
+                          row->frames[k].size);
+        sent += ROUND;
+        wire_send(wire);
+        while (alive && !wire->goaway && wire->resets < sent)
+            alive = wire_read(wire);
+    }
+    ok(wire->goaway && wire->goaway_code == NGHTTP2_ENHANCE_YOUR_CALM && wire->resets > 100,
+       "%s, again and again: the connection ends, after %u resets", row->what, wire->resets);
+    ok(rig_requests() - before <= 400 + 2 * ROUND, "%s: %u requests reached the handler", row->what,
+       rig_requests() - before);
+    is_int(metric_cell_value(metric_cell(METRIC_EXPELLED, "resets")) - expelled, 1, "%s: and is counted", row->what);
+    wire_close(wire);
+}
+
+static void test_provoked_resets(void)
+{
+    for (size_t i = 0; i < sizeof provocations / sizeof provocations[0]; i++)
+        provoke(&provocations[i]);
+
+    /* Our own failures are not the client's. */
+    struct wire *wire = wire_open();
+    unsigned sent = 0;
+    for (bool alive = true; alive && sent < 600;) {
+        for (unsigned i = 0; i < ROUND; i++, wire->next += 2)
+            put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT("\x82\x86\x04\x06/abort\x01\x01r"));
+        sent += ROUND;
+        wire_send(wire);
+        while (alive && wire->resets < sent)
+            alive = wire_read(wire);
+    }
+    ok(wire->resets == 600 && !wire->goaway, "600 resets for reasons of our own: the connection goes on");
+    wire_close(wire);
+
+    /* Before it knows how many streams it may open at a time. */
+    wire = wire_open();
+    for (unsigned i = 0; i < 900; i++, wire->next += 2)
+        put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT("\x82\x86\x04\x07/late/1\x01\x01r"));
+    wire_send(wire);
+    while (wire->heads + wire->resets < 900 && !wire->goaway && wire_read(wire))
+        ;
+    ok(!wire->goaway && wire->refused > 0 && wire->heads >= 256 && wire->heads + wire->refused == 900,
+       "900 streams at once: %u are answered, the others refused", wire->heads);
+    wire_close(wire);
+}
+
+/* It takes nothing of what it makes us say. */
+static void test_backlog(void)
+{
+    struct wire *wire = wire_open();
+    unsigned gone = rig_finished(STATUS_CLIENT_GONE);
+    put_frame(wire, NGHTTP2_SETTINGS, 0, 0, TEXT("\x00\x04\x7f\xff\xff\xff"));
+    put_frame(wire, NGHTTP2_WINDOW_UPDATE, 0, 0, TEXT("\x7f\xff\x00\x00"));
+    put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT("\x82\x86\x04\x0f/mem/1000000000\x01\x01r"));
+    wire->next += 2;
+    wire_send(wire);
+    for (uint64_t seen = 0, now; (now = rig_pulled()) != seen || now == 0; seen = now)
+        poll(NULL, 0, 100); /* until the server stands still */
+    for (unsigned i = 0; i < 6000; i++, wire->next += 2)
+        put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT(HEAD_GET "\x00\x01" "A\x01" "b"));
+    wire_send(wire);
+    ok(rig_wait_finished(STATUS_CLIENT_GONE, gone + 1), "who makes us answer and takes no answer is cut off");
+    wire_close(wire);
+}
+
+int main(void)
+{
+    struct rig_options options = {.limits = http_limits_default, .loops = 1};
+    rig_start(&rig, &options);
+    test_provoked_resets();
+    test_backlog();
+    ok(rig_wait_connections(0), "no connection is left");
+    rig_stop(&rig);
+    return done_testing();
+}
