@@ -6,6 +6,7 @@ use Digest::MD5 qw(md5_base64);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
+use Headpond::H2;
 use Test::More;
 
 my $MIB = 1 << 20;
@@ -161,6 +162,50 @@ subtest 'what else is not for a cache' => sub {
         like($reply->{headers}{'cache-status'}, qr/headpond; fwd=bypass/, "$what: bypass");
         is(scalar @{ $origin->log('/acct/data/plain') }, 1, "$what: the origin answered");
     }
+};
+
+subtest 'a GET or HEAD with a body' => sub {
+    my $path = '/acct/data/plain';
+    my $refused = sub { $pond->metric('headpond_refused_total', reason => 'body-unwanted') };
+    for my $method (qw(GET HEAD)) {
+        my @bodies = (
+            ['a length and a body', "Content-Length: 5\r\n\r\nhello", 400],
+            ['chunks', "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 400],
+            ['a length of 0', "Content-Length: 0\r\n\r\n", 200],
+            ['chunks without a byte', "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200],
+        );
+        for ([$path, 'that is cached'], ["$path?x=1&$sas", 'that is passed through']) {
+            my ($target, $kind) = @$_;
+            for (@bodies) {
+                my ($what, $rest, $status) = @$_;
+                $origin->reset_stats;
+                my $before = $refused->();
+                my $next = "GET /acct/data/none?x=$method HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+                my ($text) = $pond->raw("$method $target HTTP/1.1\r\nHost: x\r\n$rest$next");
+                my $reply = Headpond::Http::parse($text);
+                is($reply->{status}, $status, "$method $kind, $what: $status");
+                is($refused->() - $before, $status == 400 ? 1 : 0, "$method $kind, $what: counted");
+                like($text, qr{HTTP/1\.1 404 }, "$method $kind, $what: the next request is answered");
+                next if $status != 400;
+                is($reply->{headers}{'x-ms-error-code'}, 'InvalidInput', "$method $kind, $what: as Azure says it");
+                like($text, qr{<Error><Code>InvalidInput</Code>}, "$method $kind, $what: in XML") if $method eq 'GET';
+                is($reply->{headers}{'cache-status'}, undef, "$method $kind, $what: nobody has looked");
+                is(scalar @{ $origin->log($path) }, 0, "$method $kind, $what: the origin has not seen it");
+            }
+        }
+        my ($text) = $pond->raw("$method $path HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n" . 'x' x 1_000_000);
+        like($text, qr{^HTTP/1\.1 400 .*\nConnection: close}s, "$method, a large one: not read to its end");
+        my @fields = (':method', $method, ':scheme', 'http', ':authority', 'x', ':path', $path);
+        for (['a body', [], 'hello', 400], ['a length and a body', ['content-length', 5], 'hello', 400], ['an empty frame', [], '', 200]) {
+            my ($what, $more, $body, $status) = @$_;
+            my $h2 = Headpond::H2->connect($pond->{http});
+            my $stream = $h2->request(Headpond::H2::fields(@fields, @$more), 0x4);
+            $h2->send(Headpond::H2::frame(DATA => 1, $stream, $body));
+            is(($h2->outcome($stream))[0], $status, "$method over HTTP/2, $what: $status");
+            ok($h2->still_works($path), "$method over HTTP/2, $what: the connection goes on");
+        }
+    }
+    ok($pond->wait_log(qr/ bad-request reason=body-unwanted /), 'the log tells');
 };
 
 subtest 'a client that goes away' => sub {

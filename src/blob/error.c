@@ -48,6 +48,7 @@ static const struct blob_error status_errors[STATUS_COUNT] = {
     [STATUS_URI_TOO_LONG] = {414, "InvalidUri", "The requested URI is too long."},
     [STATUS_HEADERS_TOO_LARGE] = {431, "InvalidHeaderValue", "The request's headers are too large."},
     [STATUS_BODY_TOO_LARGE] = {413, "RequestBodyTooLarge", "The request body is too large."},
+    [STATUS_BODY_UNWANTED] = {400, "InvalidInput", "A GET or HEAD request has no body."},
     [STATUS_NOT_IMPLEMENTED] = {501, "NotImplemented",
                                 "The requested operation is not implemented on the specified resource."},
     [STATUS_METHOD_NOT_ALLOWED] = {405, "UnsupportedHttpVerb", "The resource doesn't support the specified HTTP verb."},

@@ -26,13 +26,7 @@ static void on_head(void *arg, const struct http_response *head, enum status why
     if (head == NULL) {
         enum status bad = forward_body_error(request->forward);
         forward_leave(&request->forward);
-        if (bad == STATUS_CLIENT_GONE) { /* nobody is there to be told */
-            request->state = REQUEST_SENT;
-            request->aborted = bad;
-            http_abort(request->x, bad);
-            return;
-        }
-        request_run(request, bad == STATUS_OK ? request_fail(request, why) : request_refuse_client(request, bad));
+        request_run(request, bad == STATUS_OK ? request_fail(request, why) : request_body_failed(request, bad));
         return;
     }
     request->origin_head = head;

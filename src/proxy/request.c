@@ -37,6 +37,25 @@ static struct request *request_new(struct http_exchange *x)
 
 /* ---- ROUTE ---- */
 
+static bool is_read(const struct http_request *request)
+{
+    return request->method == HTTP_GET || request->method == HTTP_HEAD;
+}
+
+/* Of a request that changes nothing: to the cache, or past it. */
+static enum request_state route_read(struct request *request)
+{
+    struct route *route = &request->route;
+    request->facts.outcome = OUTCOME_BYPASS;
+    if (route->bypass == NULL)
+        return REQUEST_RESOLVE;
+    request->facts.detail = route->bypass;
+    if (route->class.action == BLOB_ACTION_READ && route->bypass == route->credential.reason)
+        log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache",
+                  route->account->name, route->bypass);
+    return REQUEST_FORWARD;
+}
+
 enum request_state request_route(struct request *request)
 {
     struct http_exchange *x = request->x;
@@ -56,23 +75,49 @@ enum request_state request_route(struct request *request)
         log_event(BAD_REQUEST, "reason=%s account=%.*s: %s", request->error->code, STR_ARG(route->url.account), why);
         return REQUEST_REFUSE;
     }
-    request->facts.outcome = OUTCOME_BYPASS;
     if (route->class.action == BLOB_ACTION_WRITE) {
+        request->facts.outcome = OUTCOME_BYPASS;
         request->facts.detail = "write";
         return REQUEST_FENCE;
     }
     request->range = range_parse(x->request.method == HTTP_HEAD ? STR_NULL : blob_range_header(&route->headers));
     if (route->bypass == NULL && request->range.kind == RANGE_SUFFIX)
         route->bypass = "suffix-range";
-    if (route->bypass == NULL && x->body != NULL)
-        route->bypass = "body"; /* a GET with a body: whatever that means is the origin's to say */
-    if (route->bypass == NULL)
-        return REQUEST_RESOLVE;
-    request->facts.detail = route->bypass;
-    if (route->class.action == BLOB_ACTION_READ && route->bypass == route->credential.reason)
-        log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache",
-                  route->account->name, route->bypass);
-    return REQUEST_FORWARD;
+    return is_read(&x->request) && x->body != NULL ? REQUEST_UNBODY : route_read(request);
+}
+
+/* ---- UNBODY ---- */
+
+static void on_body(void *arg)
+{
+    request_run(arg, REQUEST_UNBODY);
+}
+
+/* A body means nothing to a GET or HEAD (RFC 9110, 9.3.1): who sends one may be smuggling a request past somebody that
+ * reads it in another way, and libcurl could not pass it on with a HEAD. That it is there shows by its first byte:
+ * chunked framing and HTTP/2 may announce a body and bring none. */
+enum request_state request_unbody(struct request *request)
+{
+    struct http_exchange *x = request->x;
+    struct source_view view;
+    if (x->request.content_length > 0)
+        return request_refuse_client(request, STATUS_BODY_UNWANTED);
+    source_listen(x->body, on_body, request);
+    switch (source_peek(x->body, &view, 1)) {
+    case SOURCE_WAIT:
+        return REQUEST_WAIT;
+    case SOURCE_DATA:
+        source_consume(x->body, 0);
+        return request_refuse_client(request, STATUS_BODY_UNWANTED);
+    case SOURCE_FAILED:
+        return request_body_failed(request, x->body->error);
+    case SOURCE_END:
+        break;
+    }
+    struct source *empty = http_take_body(x);
+    source_close(&empty);
+    x->request.content_length = 0;
+    return route_read(request);
 }
 
 /* ---- REFUSE and the replies that are whole in memory ---- */
@@ -91,6 +136,15 @@ enum request_state request_refuse_client(struct request *request, enum status wh
     request->error = blob_error_of(why);
     request->proxy_status = PROXY_STATUS_BAD_REQUEST;
     return REQUEST_REFUSE;
+}
+
+enum request_state request_body_failed(struct request *request, enum status why)
+{
+    if (why != STATUS_CLIENT_GONE)
+        return request_refuse_client(request, why);
+    request->aborted = why;
+    http_abort(request->x, why);
+    return REQUEST_SENT;
 }
 
 enum request_state request_fail(struct request *request, enum status why)

@@ -18,6 +18,7 @@
 /* X(STATE, function): in the order in which a request may pass them. */
 #define REQUEST_STATES(X)                                                                                              \
     X(ROUTE, request_route)    /* which account, which blob, what kind of request */                                   \
+    X(UNBODY, request_unbody)  /* a GET or HEAD whose body may turn out to be none */                                  \
     X(RESOLVE, read_resolve)   /* may it, and what is the blob now? */                                                 \
     X(DECIDE, read_decide)     /* preconditions and range */                                                           \
     X(PRIME, read_prime)       /* until the first byte is there */                                                     \
@@ -75,6 +76,8 @@ void request_run(struct request *request, enum request_state state);
 enum request_state request_fail(struct request *request, enum status why);
 /* The same for what the client did wrong, even if only its body's end showed it: counted and logged. */
 enum request_state request_refuse_client(struct request *request, enum status why);
+/* The client's body has failed: refused, or broken off when nobody is there to be told. */
+enum request_state request_body_failed(struct request *request, enum status why);
 /* Sends the head and, unless it is a NULL str, a copy of the text. */
 enum request_state request_reply_text(struct request *request, const struct http_response *head, struct str text);
 
