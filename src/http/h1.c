@@ -16,6 +16,8 @@
 
 /* Requests read ahead while one is being answered. */
 #define AHEAD_MAX 16384
+/* Read at once while a head is looked for: the body behind it may have to wait for long. */
+#define HEAD_READ 16384
 /* What is left in a read buffer between events is put into a smaller one up to this size. */
 #define SETTLE_MAX 16384
 /* Requests answered in one event before others get their turn. */
@@ -66,6 +68,8 @@ enum status h1_fill(struct h1 *h1)
         return STATUS_SHUTDOWN;
     make_room(h1);
     size_t room = h1->in_size - h1->in_end;
+    if (h1->exchange == NULL && h1->body_mode == H1_BODY_DONE && room > HEAD_READ)
+        room = HEAD_READ;
     size_t got = 0;
     enum status status = room == 0 ? STATUS_AGAIN : conn_read(h1->session.conn, h1->in + h1->in_end, room, &got);
     h1->in_end += got;
@@ -303,6 +307,15 @@ static enum status look_ahead(struct h1 *h1)
     return STATUS_OK;
 }
 
+/* Whether the client has ended before its body did: nobody may be about to read that body, and find out. */
+static bool is_abandoned(const struct h1 *h1)
+{
+    if (h1->exchange->answered || h1->body_mode != H1_BODY_LENGTH)
+        return false;
+    size_t coming;
+    return conn_ended(h1->session.conn, &coming) && h1->in_end - h1->in_start + coming < h1->body_left;
+}
+
 /* Goes on with the exchange. False: nothing more can be done now. */
 static bool run_exchange(struct h1 *h1)
 {
@@ -352,7 +365,7 @@ void h1_run(struct h1 *h1)
     if (!h1->dead && requests > REQUESTS_PER_RUN)
         session_task(&h1->session);
     /* From here on the exchange waits, perhaps for long, and nobody reads. */
-    if (!h1->dead && h1->exchange != NULL && conn_check(h1->session.conn) != STATUS_OK)
+    if (!h1->dead && h1->exchange != NULL && (conn_check(h1->session.conn) != STATUS_OK || is_abandoned(h1)))
         finish_broken(h1, STATUS_CLIENT_GONE);
     h1->running = false;
     if (h1->dead)

@@ -324,6 +324,15 @@ enum status conn_check(struct conn *conn)
     return sock_error(&conn->sock);
 }
 
+bool conn_ended(const struct conn *conn, size_t *unread)
+{
+    *unread = 0;
+    if (!conn->sock.ended)
+        return false;
+    *unread = sock_unread(&conn->sock) + (conn->tls == NULL ? 0 : TLS_STREAM_HELD_MAX);
+    return true;
+}
+
 /* ---- A graceful end ---- */
 
 static void linger(struct conn *conn)

@@ -70,6 +70,9 @@ enum status conn_read(struct conn *conn, void *data, size_t size, size_t *got) S
  * lies behind what it read, of which no event would tell. Costs nothing unless the last event may have meant one. */
 enum status conn_check(struct conn *conn) STATUS_CHECKED;
 
+/* Whether the peer's end has come, and then how many bytes before it may still be read at the most. Does not read. */
+bool conn_ended(const struct conn *conn, size_t *unread);
+
 #define CONN_MAX_PIECES 48
 enum {
     CONN_MORE = 1, /* more follows in this event, then conn_flush or a write without this flag */

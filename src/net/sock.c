@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -64,6 +65,12 @@ enum status sock_error(struct sock *sock)
     if (getsockopt(sock->fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0 || error != 0)
         return STATUS_RESET;
     return STATUS_OK;
+}
+
+size_t sock_unread(const struct sock *sock)
+{
+    int bytes = 0;
+    return ioctl(sock->fd, FIONREAD, &bytes) == 0 && bytes > 0 ? (size_t) bytes : 0;
 }
 
 void sock_close(struct sock *sock, bool reset)

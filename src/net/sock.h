@@ -29,6 +29,8 @@ enum status sock_read(struct sock *sock, void *data, size_t size, size_t *got) S
 enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned count, size_t *taken) STATUS_CHECKED;
 /* The pending error of the socket, which is taken away: OK, CONNECT-phase failures included as RESET. */
 enum status sock_error(struct sock *sock) STATUS_CHECKED;
+/* Bytes the kernel holds to be read. */
+size_t sock_unread(const struct sock *sock);
 /* Closes; with `reset` the peer sees RST, and what the kernel still holds is dropped. */
 void sock_close(struct sock *sock, bool reset);
 

@@ -16,6 +16,9 @@
 #include "net/sock.h"
 #include "net/tls.h"
 
+/* Received and not yet read at the most: a record in the clear, and another one of which some has come. */
+#define TLS_STREAM_HELD_MAX (2 * 18 * 1024)
+
 struct tls_stream;
 
 /* `name`: for a client, the host to ask for and to check in the certificate, or NULL. sock, out and pool outlive it. */
