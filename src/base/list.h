@@ -14,7 +14,9 @@ struct list {
     struct list *prev;
 };
 
-#define LIST_ENTRY(node, type, member) ((type *) (void *) ((char *) (node) -offsetof(type, member)))
+/* What a member is embedded in. */
+#define CONTAINER_OF(ptr, type, member) ((type *) (void *) ((char *) (ptr) -offsetof(type, member)))
+#define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 
 static inline void list_init(struct list *list)
 {

@@ -19,6 +19,7 @@
     X(CREDENTIALS, COUNTER, "headpond_credentials_total", "account,result", "Credentials of our own read or fetched anew") \
     X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", "When the token of our own ends, Unix time") \
     X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
+    X(FORWARDS_WAITING, GAUGE, "headpond_forwards_waiting", "", "Requests that are to pass through and wait for room in memory") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
     X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "", "Bytes of blocks the store has room for") \

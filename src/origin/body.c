@@ -18,7 +18,7 @@ static enum source_state body_peek(struct source *source, struct source_view *vi
     struct origin_body *body = (struct origin_body *) source;
     if (body->queued > 0) {
         const size_t all = body->queued < max ? body->queued : max;
-        const size_t to_wrap = ORIGIN_BODY_WINDOW - body->first;
+        const size_t to_wrap = body->window - body->first;
         const size_t one = all < to_wrap ? all : to_wrap;
         view->pieces[view->count++] = (struct iovec){body->queue + body->first, one};
         if (all > one)
@@ -52,7 +52,7 @@ static void body_consume(struct source *source, size_t bytes)
         return;
     }
     assert(bytes <= body->queued);
-    body->first = (body->first + bytes) % ORIGIN_BODY_WINDOW;
+    body->first = (body->first + bytes) % body->window;
     body->queued -= bytes;
     if (body->queued == 0 && body->refused) {
         body->refused = false;
@@ -73,11 +73,14 @@ static const struct source_class body_class = {
     .close = body_close,
 };
 
-void origin_body_init(struct origin_body *body, void (*drained)(struct origin_body *body),
+void origin_body_init(struct origin_body *body, size_t window, void (*drained)(struct origin_body *body),
                       void (*closed)(struct origin_body *body))
 {
-    *body = (struct origin_body){
-        .source = {.class = &body_class}, .drained = drained, .closed = closed, .left = HTTP_LENGTH_UNKNOWN};
+    *body = (struct origin_body){.source = {.class = &body_class},
+                                 .window = window,
+                                 .drained = drained,
+                                 .closed = closed,
+                                 .left = HTTP_LENGTH_UNKNOWN};
 }
 
 void origin_body_fini(struct origin_body *body)
@@ -103,11 +106,11 @@ static void wake(struct origin_body *body)
 static void enqueue(struct origin_body *body, const uint8_t *data, size_t bytes)
 {
     if (body->queue == NULL)
-        body->queue = mem_alloc(ORIGIN_BODY_WINDOW);
+        body->queue = mem_alloc(body->window);
     if (body->queued == 0)
         body->first = 0;
-    const size_t at = (body->first + body->queued) % ORIGIN_BODY_WINDOW;
-    const size_t to_wrap = ORIGIN_BODY_WINDOW - at;
+    const size_t at = (body->first + body->queued) % body->window;
+    const size_t to_wrap = body->window - at;
     const size_t one = bytes < to_wrap ? bytes : to_wrap;
     memcpy(body->queue + at, data, one);
     memcpy(body->queue, data + one, bytes - one);
@@ -116,8 +119,8 @@ static void enqueue(struct origin_body *body, const uint8_t *data, size_t bytes)
 
 bool origin_body_offer(struct origin_body *body, const void *data, size_t bytes)
 {
-    assert(bytes <= ORIGIN_BODY_WINDOW);
-    if (bytes > ORIGIN_BODY_WINDOW - body->queued) {
+    assert(bytes <= body->window);
+    if (bytes > body->window - body->queued) {
         body->refused = true;
         return false;
     }

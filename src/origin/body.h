@@ -23,7 +23,8 @@ struct origin_body {
     /* Both from inside the consumer's calls: note what is to be done, call nobody back. */
     void (*drained)(struct origin_body *body); /* something was refused, and now there is room */
     void (*closed)(struct origin_body *body);  /* source_close */
-    uint8_t *queue;                            /* a ring of ORIGIN_BODY_WINDOW bytes, made when first needed */
+    uint8_t *queue;                            /* a ring of `window` bytes, made when first needed */
+    size_t window;
     size_t first;                              /* where the oldest byte is */
     size_t queued;
     const uint8_t *shown; /* during an offer: what of it is not yet taken */
@@ -35,7 +36,8 @@ struct origin_body {
     enum status end;
 };
 
-void origin_body_init(struct origin_body *body, void (*drained)(struct origin_body *body),
+/* `window`: also the largest offer. */
+void origin_body_init(struct origin_body *body, size_t window, void (*drained)(struct origin_body *body),
                       void (*closed)(struct origin_body *body));
 void origin_body_fini(struct origin_body *body);
 

@@ -196,7 +196,8 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     struct origin_multi *multi = origin_multi_of(loop);
     struct origin_fetch *fetch = mem_calloc(1, sizeof *fetch);
     origin_transfer_init(&fetch->transfer, multi, &transfer_class);
-    origin_body_init(&fetch->body, on_drained, on_body_closed);
+    origin_body_init(&fetch->body, request->modest ? ORIGIN_MODEST_BYTES : ORIGIN_BODY_WINDOW, on_drained,
+                     on_body_closed);
     origin_upload_init(&fetch->upload, body, request->content_length, on_more);
     origin_reply_init(&fetch->reply);
     origin_patience_init(fetch);

@@ -25,6 +25,10 @@
 struct credential;
 struct loop;
 
+/* What libcurl reads or sends at most at once for a modest request, and how much of its reply is queued. Its transfer
+ * holds up to three times as much: libcurl's own buffer, what was refused, the queue. */
+#define ORIGIN_MODEST_BYTES (64 * 1024L)
+
 struct origin_limits {
     int64_t connect_timeout;    /* ms; resolution, TCP and TLS */
     int64_t first_byte_timeout; /* ms from the request's last byte to the reply's head */
@@ -45,6 +49,7 @@ struct origin_request {
     struct credential *signer; /* signs each attempt in place of what credential the headers hold; or NULL */
     int64_t content_length; /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
     bool retry;             /* this request may be tried again as described above */
+    bool modest;            /* small buffers, for one of many: see ORIGIN_MODEST_BYTES */
 };
 
 struct origin_fetch;

@@ -102,7 +102,7 @@ static enum status set_method(CURL *easy, const struct origin_request *request, 
             return STATUS_BAD_REQUEST; /* libcurl cannot, and it has no meaning (RFC 9110, 9.3.2) */
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t) request->content_length);
-        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, ORIGIN_SEND_BYTES);
+        curl_easy_setopt(easy, CURLOPT_UPLOAD_BUFFERSIZE, request->modest ? ORIGIN_MODEST_BYTES : ORIGIN_SEND_BYTES);
     } else if (known == HTTP_HEAD) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (known == HTTP_PUT || known == HTTP_POST || known == HTTP_PATCH) {
@@ -150,7 +150,6 @@ static void set_network(CURL *easy, const struct origin_limits *limits, const ch
     curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* and none from the environment */
     curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, ORIGIN_READ_BYTES);
     curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
@@ -170,6 +169,7 @@ enum status origin_easy_prepare(CURL *easy, const struct origin_request *request
                                 const char *ca_file, bool upload)
 {
     set_network(easy, limits, ca_file);
+    curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, request->modest ? ORIGIN_MODEST_BYTES : ORIGIN_READ_BYTES);
     return set_method(easy, request, upload);
 }
 

@@ -1,12 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bypass.c: the states of a request that goes to the origin as the client made it: reads that are not for the cache,
- * and every write, which is fenced first.
+ * and every write, which is fenced first. Each waits for its turn.
  */
 #include "proxy/proxy_status.h"
 #include "proxy/request.h"
 
 #define HOPS_MAX 8
+
+/* What a client that found no room is told to wait. */
+#define RETRY_AFTER_S 5
+
+/* Before the fence: whoever waits keeps nobody else from the cache. */
+static void on_turn(void *arg, enum status why)
+{
+    struct request *request = arg;
+    if (why == STATUS_OK) {
+        request_run(request, request->route.class.action == BLOB_ACTION_WRITE ? REQUEST_FENCE : REQUEST_FORWARD);
+        return;
+    }
+    request->facts.retry_after_s = RETRY_AFTER_S;
+    request_run(request, request_fail(request, why));
+}
+
+enum request_state bypass_turn(struct request *request)
+{
+    if (!turn_ask(&request->turn, request->home, request->x, on_turn, request))
+        return REQUEST_WAIT;
+    return request->route.class.action == BLOB_ACTION_WRITE ? REQUEST_FENCE : REQUEST_FORWARD;
+}
 
 static void on_raised(void *arg)
 {
@@ -57,8 +79,8 @@ enum request_state bypass_forward(struct request *request)
         request->proxy_status = PROXY_STATUS_LOOP;
         return REQUEST_REFUSE;
     }
-    request->forward =
-        forward_start(request->home, request->x, &request->route, &request->invalidation, on_head, request);
+    request->forward = forward_start(request->home, request->x, &request->route, &request->invalidation, &request->turn,
+                                     on_head, request);
     return REQUEST_WAIT;
 }
 
@@ -68,7 +90,7 @@ enum request_state bypass_relay(struct request *request)
     request->origin_head = NULL;
     struct http_response head = {.status = origin->status, .content_length = origin->content_length};
     reply_copy_relayed(&head, &request->facts, &origin->headers);
-    struct source *body = forward_into_body(&request->forward);
+    struct source *body = forward_body(request->forward);
     http_reply(request->x, &head, &body);
     return REQUEST_SENT;
 }

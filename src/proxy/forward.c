@@ -15,6 +15,7 @@ struct forward {
     struct origin_fetch *fetch;
     struct upload *upload; /* NULL: no body */
     struct invalidation *invalidation;
+    struct turn turn; /* until all of it is over */
     forward_head_f *head; /* NULL: the client has left */
     void *arg;
     bool answered;
@@ -26,6 +27,7 @@ static void forward_free(struct forward *forward)
     origin_fetch_close(&forward->fetch);
     upload_unref(&forward->upload);
     invalidation_lift(&forward->invalidation, false);
+    turn_leave(&forward->turn);
     mem_free(forward);
 }
 
@@ -70,13 +72,14 @@ static void forwarded_headers(struct http_headers *to, const struct http_exchang
 }
 
 struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
-                              struct invalidation **invalidation, forward_head_f *head, void *arg)
+                              struct invalidation **invalidation, struct turn *turn, forward_head_f *head, void *arg)
 {
     struct forward *forward = mem_calloc(1, sizeof *forward);
     forward->head = head;
     forward->arg = arg;
     forward->invalidation = *invalidation;
     *invalidation = NULL;
+    turn_move(&forward->turn, turn);
     list_add_tail(&home->forwards, &forward->link);
 
     struct http_headers headers;
@@ -93,6 +96,7 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
         .headers = &headers,
         .content_length = x->request.content_length,
         .retry = safe && body == NULL,
+        .modest = true,
     };
     if (body != NULL) {
         forward->upload = upload_new(&body, x->request.content_length);
@@ -103,12 +107,9 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
     return forward;
 }
 
-struct source *forward_into_body(struct forward **forward)
+struct source *forward_body(struct forward *forward)
 {
-    struct source *body = origin_fetch_into_source(&(*forward)->fetch);
-    forward_free(*forward);
-    *forward = NULL;
-    return body;
+    return origin_fetch_into_source(&forward->fetch);
 }
 
 enum status forward_body_error(const struct forward *forward)

@@ -12,6 +12,7 @@
 #include "proxy/invalidate.h"
 #include "proxy/proxy.h"
 #include "proxy/route.h"
+#include "proxy/turn.h"
 
 struct forward;
 
@@ -19,14 +20,14 @@ struct forward;
  * there is none. The fences have been lifted by then. */
 typedef void forward_head_f(void *arg, const struct http_response *head, enum status why);
 
-/* Takes the exchange's body and *invalidation (which may hold NULL). */
+/* Takes the exchange's body, *invalidation (which may hold NULL) and the turn, which has come. */
 struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
-                              struct invalidation **invalidation, forward_head_f *head, void *arg);
-/* After a head: the reply's body as a source of its own. Consumes the forward. */
-struct source *forward_into_body(struct forward **forward);
+                              struct invalidation **invalidation, struct turn *turn, forward_head_f *head, void *arg);
+/* After a head: the reply's body as a source of its own, to be closed before the forward is left. Once. */
+struct source *forward_body(struct forward *forward);
 /* When there was no head: what was wrong with the client's body, OK if nothing. */
 enum status forward_body_error(const struct forward *forward);
-/* The client is gone, or there was no head. No callback follows. Empties the pointer; *forward may be NULL. */
+/* The request is over, or there was no head. No callback follows. Empties the pointer; *forward may be NULL. */
 void forward_leave(struct forward **forward);
 /* The loop ends: gives up what is under way. */
 void forward_close_all(struct proxy_loop *home);

@@ -19,6 +19,7 @@ libheadpond_a_SOURCES += \
 	src/proxy/reply.c src/proxy/reply.h \
 	src/proxy/request.c src/proxy/request.h \
 	src/proxy/route.c src/proxy/route.h \
+	src/proxy/turn.c src/proxy/turn.h \
 	src/proxy/upload.c src/proxy/upload.h
 
 check_PROGRAMS += t/unit/test_access_log t/unit/test_authorize t/unit/test_cores t/unit/test_reply t/unit/test_route t/unit/test_upload

@@ -9,6 +9,7 @@
 #include "proxy/meter.h"
 #include "proxy/request.h"
 #include "proxy/route.h"
+#include "proxy/turn.h"
 
 static struct origin_limits origin_limits(const struct conf *conf)
 {
@@ -67,6 +68,7 @@ void proxy_loop_init(struct proxy *proxy, struct loop *loop)
     home->meter = meter_new();
     home->feed = access_feed_new(proxy->access_log, loop);
     list_init(&home->forwards);
+    turns_loop_init(home);
     loop_set(loop, LOOP_SLOT_PROXY, home);
 }
 
@@ -78,6 +80,7 @@ void proxy_loop_fini(struct proxy *proxy, struct loop *loop)
     if (home == NULL)
         return;
     forward_close_all(home);
+    turns_loop_fini(home);
     access_feed_free(&home->feed);
     meter_free(&home->meter);
     mem_free(home);

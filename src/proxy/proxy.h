@@ -6,6 +6,7 @@
 #ifndef HEADPOND_PROXY_PROXY_H
 #define HEADPOND_PROXY_PROXY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/conf.h"
@@ -30,6 +31,7 @@ struct proxy {
     struct origin_limits limits; /* what origins are allowed, from the configuration */
     bool stored; /* there is a disk to keep things on */
     struct http_handler handler;
+    atomic_size_t turns_taken; /* turn.c: bytes */
 };
 
 /* A loop's own part, in LOOP_SLOT_PROXY. */
@@ -39,6 +41,8 @@ struct proxy_loop {
     struct meter *meter;
     struct access_feed *feed;
     struct list forwards; /* forward.c: under way to an origin */
+    struct list turns[2]; /* turn.c: waiting; [true]: those soon over */
+    struct timer turns_timer;
 };
 
 /* The configuration and the log must outlive it; proxy->cache is the caller's to set. On failure INVALID and a line in

@@ -134,7 +134,7 @@ static enum request_state decide_ready(struct request *request)
     }
     request->facts.outcome = OUTCOME_BYPASS;
     request->facts.detail = "precondition";
-    return REQUEST_FORWARD;
+    return REQUEST_TURN;
 }
 
 enum request_state read_decide(struct request *request)
@@ -148,7 +148,7 @@ enum request_state read_decide(struct request *request)
     case CACHE_BYPASS:
         request->facts.outcome = OUTCOME_BYPASS;
         request->facts.detail = request->result.detail;
-        return REQUEST_FORWARD;
+        return REQUEST_TURN;
     case CACHE_FAILED:
         break;
     }

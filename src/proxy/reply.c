@@ -186,6 +186,8 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
         head_add(head, STR("Cache-Status"), cache_status(facts));
     if (error->status == 405)
         head_add(head, STR("Allow"), STR("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"));
+    if (facts->retry_after_s > 0)
+        head_add(head, STR("Retry-After"), number_str(facts->arena, facts->retry_after_s));
     if (proxy_status != NULL)
         head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
     struct strbuf text = {0};

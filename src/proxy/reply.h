@@ -24,6 +24,7 @@ struct reply_facts {
     enum blob_endpoint endpoint;  /* whose way of telling errors */
     enum outcome outcome;
     const char *detail; /* of a bypass, a constant; or NULL */
+    unsigned retry_after_s; /* with an error; 0: none */
     int64_t now_s;
     int64_t validated_s; /* when the origin last vouched for what is served; 0: just now */
 };

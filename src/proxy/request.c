@@ -53,7 +53,7 @@ static enum request_state route_read(struct request *request)
     if (route->class.action == BLOB_ACTION_READ && route->bypass == route->credential.reason)
         log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache",
                   route->account->name, route->bypass);
-    return REQUEST_FORWARD;
+    return REQUEST_TURN;
 }
 
 enum request_state request_route(struct request *request)
@@ -78,7 +78,7 @@ enum request_state request_route(struct request *request)
     if (route->class.action == BLOB_ACTION_WRITE) {
         request->facts.outcome = OUTCOME_BYPASS;
         request->facts.detail = "write";
-        return REQUEST_FENCE;
+        return REQUEST_TURN;
     }
     request->range = range_parse(x->request.method == HTTP_HEAD ? STR_NULL : blob_range_header(&route->headers));
     if (route->bypass == NULL && request->range.kind == RANGE_SUFFIX)
@@ -228,6 +228,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     source_close(&request->body);
     forward_leave(&request->forward);
     invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
+    turn_leave(&request->turn);
     read_forget(request);
     request_account(request, request->aborted == STATUS_OK ? how : request->aborted);
 }

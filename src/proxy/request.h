@@ -24,6 +24,7 @@
     X(PRIME, read_prime)       /* until the first byte is there */                                                     \
     X(REPLY, read_reply)       /* the head from the record, the body behind it */                                      \
     X(ANSWER, read_answer)     /* the origin's own answer to this reader */                                            \
+    X(TURN, bypass_turn)       /* to pass through: until there is room for it */                                       \
     X(FENCE, bypass_fence)     /* a write: nothing old is believed from here */                                        \
     X(FORWARD, bypass_forward) /* the client's request goes to the origin */                                           \
     X(RELAY, bypass_relay)     /* the origin's reply goes to the client */                                             \
@@ -62,6 +63,7 @@ struct request {
     struct source *body;
 
     /* a bypass */
+    struct turn turn;
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */

@@ -45,7 +45,7 @@ static void on_closed(struct origin_body *body)
 static void begin(struct consumer *consumer, int64_t length)
 {
     *consumer = (struct consumer){.take = SIZE_MAX, .again = true};
-    origin_body_init(&consumer->body, on_drained, on_closed);
+    origin_body_init(&consumer->body, ORIGIN_BODY_WINDOW, on_drained, on_closed);
     origin_body_expect(&consumer->body, length);
     source_listen(&consumer->body.source, on_ready, consumer);
 }
