@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * h1_parse.c: a line at a time, bytes classified by one table. Lines are cut by memchr; only names and values are
- * looked at byte by byte.
- */
+/* h1_parse.c: a line at a time. Lines are cut by memchr; only names and values are looked at byte by byte. */
 #include "http/h1_parse.h"
 
 #include <string.h>
 
+#include "http/field.h"
 #include "http/target.h"
 
 /* A method longer than any that is registered is noise. */
@@ -15,38 +13,6 @@
 /* Names a Connection field may list; each costs a walk over the fields. */
 #define MAX_NOMINATED 16
 #define MAX_CONNECTION_FIELDS 4
-
-enum { T = 1, V = 2 }; /* token byte, field value byte */
-
-/* RFC 9110: tchar in 5.6.2; field-vchar, SP and HTAB in 5.5. */
-static const unsigned char class_of[256] = {
-    ['\t'] = V,
-    [' '] = V,
-    ['"'] = V,
-    ['('] = V,
-    [')'] = V,
-    [','] = V,
-    ['/'] = V,
-    [':' ... '@'] = V,
-    ['[' ... ']'] = V,
-    ['{'] = V,
-    ['}'] = V,
-    ['!'] = T | V,
-    ['#' ... '\''] = T | V,
-    ['*' ... '+'] = T | V,
-    ['-' ... '.'] = T | V,
-    ['0' ... '9'] = T | V,
-    ['A' ... 'Z'] = T | V,
-    ['^' ... 'z'] = T | V,
-    ['|'] = T | V,
-    ['~'] = T | V,
-    [0x80 ... 0xff] = V,
-};
-
-static bool is_token(char c)
-{
-    return class_of[(unsigned char) c] & T;
-}
 
 /* ---- Finding the end ---- */
 
@@ -66,7 +32,7 @@ enum status h1_scan(struct h1_scan *scan, const struct h1_limits *limits, const 
         const char *line = data + scan->line;
         size_t left = size - scan->line;
         /* What is no HTTP at all, e.g. a TLS handshake, is refused by its first byte. */
-        if (scan->lines == 0 && left > 0 && !is_token(line[0]) && line[0] != '\r')
+        if (scan->lines == 0 && left > 0 && !field_is_tchar(line[0]) && line[0] != '\r')
             return STATUS_BAD_REQUEST;
         const char *newline = left == scan->seen ? NULL : memchr(line + scan->seen, '\n', left - scan->seen);
         size_t line_size = newline == NULL ? left : (size_t) (newline - line) + 1;
@@ -115,7 +81,7 @@ static enum status request_line(struct head *head, struct str line, const struct
 {
     struct http_request *request = head->request;
     size_t n = 0;
-    while (n < line.len && is_token(line.ptr[n]))
+    while (n < line.len && field_is_tchar(line.ptr[n]))
         n++;
     if (n == 0 || n > MAX_METHOD || n == line.len || line.ptr[n] != ' ')
         return STATUS_BAD_REQUEST;
@@ -201,38 +167,16 @@ static enum status own_field(struct head *head, struct str name, struct str valu
     return STATUS_OK;
 }
 
-/* RFC 9110, 5.5. Eight bytes at a time; a word that may hold a control (HTAB is one) is looked at byte by byte. */
-static bool valid_value(struct str value)
-{
-    const uint64_t ones = UINT64_C(0x0101010101010101);
-    size_t i = 0;
-    for (; i + 8 <= value.len; i += 8) {
-        uint64_t word;
-        memcpy(&word, value.ptr + i, 8);
-        uint64_t del = word ^ ones * 0x7f;
-        uint64_t suspect = ((word - ones * 0x20) & ~word) | ((del - ones) & ~del);
-        if ((suspect & ones * 0x80) == 0)
-            continue;
-        for (size_t k = i; k < i + 8; k++)
-            if (!(class_of[(unsigned char) value.ptr[k]] & V))
-                return false;
-    }
-    for (; i < value.len; i++)
-        if (!(class_of[(unsigned char) value.ptr[i]] & V))
-            return false;
-    return true;
-}
-
 static enum status field_line(struct head *head, struct str line)
 {
     size_t n = 0;
-    while (n < line.len && is_token(line.ptr[n]))
+    while (n < line.len && field_is_tchar(line.ptr[n]))
         n++;
     if (n == 0 || n == line.len || line.ptr[n] != ':')
         return STATUS_BAD_REQUEST;
     struct str name = {line.ptr, n};
     struct str value = {line.ptr + n + 1, line.len - n - 1};
-    if (!valid_value(value))
+    if (!field_value_valid(value))
         return STATUS_BAD_REQUEST;
     value = str_trim(value);
     bool taken;

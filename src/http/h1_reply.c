@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/metric.h"
+#include "http/field.h"
 
 /* Pulled at once; one system call's worth. */
 #define PULL_MAX 262144
@@ -94,17 +95,13 @@ static void reply(struct http_exchange *x, const struct http_response *head, str
     x->status = head->status;
     x->head_us = clock_mono_us();
 
-    /* RFC 9112, 6.3: no body, whatever the fields say. */
-    bool bodiless = x->request.method == HTTP_HEAD || head->status == 204 || head->status == 304;
-    bool known = head->content_length >= 0;
-    exchange->ended = true;
-    if (!bodiless && known && head->content_length > 0) {
+    struct http_framing framing = http_reply_framing(x->request.method, head->status, head->content_length);
+    exchange->ended = framing.body == HTTP_BODY_NONE;
+    if (framing.body == HTTP_BODY_LENGTH) {
         exchange->out = H1_OUT_LENGTH;
         exchange->left = (uint64_t) head->content_length;
-        exchange->ended = false;
-    } else if (!bodiless && !known) {
+    } else if (framing.body == HTTP_BODY_OPEN) {
         exchange->out = x->request.version == HTTP_1_0 ? H1_OUT_CLOSE : H1_OUT_CHUNKED;
-        exchange->ended = false;
     }
     if (exchange->ended)
         source_close(&body);
@@ -113,9 +110,7 @@ static void reply(struct http_exchange *x, const struct http_response *head, str
         source_listen(body, on_ready, exchange);
 
     h1->last = is_last(h1, exchange);
-    /* A 304's length is the 200's (RFC 9110, 8.6): zero is more likely "none given" than an empty blob. */
-    bool length = known && head->status != 204 && !(head->status == 304 && head->content_length == 0);
-    render_head(exchange, head, length);
+    render_head(exchange, head, framing.announce);
     if (h1->running)
         h1->again = true;
     else

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "http/field.h"
 #include "http/target.h"
 
 struct h2_stream *h2_stream_new(struct h2 *h2, int32_t id)
@@ -194,24 +195,22 @@ static void reply(struct http_exchange *x, const struct http_response *head, str
     x->status = head->status;
     x->head_us = clock_mono_us();
     stream->moved_ms = loop_now_ms(x->loop);
-    bool bodiless = x->request.method == HTTP_HEAD || head->status == 204 || head->status == 304;
-    stream->known = head->content_length >= 0;
+    struct http_framing framing = http_reply_framing(x->request.method, head->status, head->content_length);
+    stream->known = framing.body == HTTP_BODY_LENGTH;
     stream->left = stream->known ? (uint64_t) head->content_length : 0;
-    if (bodiless || head->content_length == 0)
+    if (framing.body == HTTP_BODY_NONE)
         source_close(&body);
     stream->source = body;
     if (body != NULL)
         source_listen(body, on_ready, stream);
     if (stream->h2->dead)
         return;
-    if (body == NULL && !bodiless && stream->left > 0) {
+    if (body == NULL && stream->known) {
         /* Announced and not given: our own fault, which must not look like a reply. */
         stream->how = STATUS_TRUNCATED;
         nghttp2_submit_rst_stream(stream->h2->ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_INTERNAL_ERROR);
     } else {
-        /* As in HTTP/1.1: see h1_reply.c. */
-        submit(stream, head,
-               stream->known && head->status != 204 && !(head->status == 304 && head->content_length == 0));
+        submit(stream, head, framing.announce);
     }
     h2_kick(stream->h2);
 }

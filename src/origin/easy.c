@@ -8,30 +8,12 @@
 #include "origin/easy.h"
 
 #include "base/str.h"
+#include "http/field.h"
 
 #define KEEPALIVE_IDLE_S 30L
 #define KEEPALIVE_INTERVAL_S 10L
 #define IDLE_CONNECTION_S 90L /* the load balancers before Azure forget a connection after four minutes */
 #define METHOD_MAX 32
-
-static bool token_ok(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char) text.ptr[i];
-        if (c <= 0x20 || c >= 0x7f || strchr("\"(),/:;<=>?@[\\]{}", c) != NULL)
-            return false;
-    }
-    return text.len > 0;
-}
-
-/* No byte that would end the line, or libcurl's copy of it. */
-static bool value_ok(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (text.ptr[i] == '\0' || text.ptr[i] == '\r' || text.ptr[i] == '\n')
-            return false;
-    return true;
-}
 
 static bool target_ok(struct str target)
 {
@@ -67,7 +49,7 @@ static enum status set_headers(const struct http_headers *headers, bool upload, 
         const struct http_header *field = &headers->items[i];
         if (own_field(field->name))
             continue;
-        if (!token_ok(field->name) || !value_ok(field->value)) {
+        if (!field_token_valid(field->name) || !field_value_valid(field->value)) {
             status = STATUS_BAD_REQUEST;
             break;
         }
@@ -91,7 +73,7 @@ static enum status set_headers(const struct http_headers *headers, bool upload, 
 static enum status set_method(CURL *easy, const struct origin_request *request, bool upload)
 {
     char method[METHOD_MAX + 1];
-    if (request->method.len > METHOD_MAX || !token_ok(request->method))
+    if (request->method.len > METHOD_MAX || !field_token_valid(request->method))
         return STATUS_BAD_REQUEST;
     memcpy(method, request->method.ptr, request->method.len);
     method[request->method.len] = '\0';

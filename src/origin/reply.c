@@ -6,6 +6,8 @@
  */
 #include "origin/reply.h"
 
+#include "http/field.h"
+
 void origin_reply_init(struct origin_reply *reply)
 {
     *reply = (struct origin_reply){.head.content_length = HTTP_LENGTH_UNKNOWN};
@@ -40,28 +42,6 @@ static bool status_line(struct origin_reply *reply, struct str line)
     return true;
 }
 
-static bool is_token(struct str text)
-{
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < text.len; i++) {
-        const char c = text.ptr[i];
-        const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!letter && (c == '\0' || strchr(marks, c) == NULL))
-            return false;
-    }
-    return text.len > 0;
-}
-
-static bool is_value(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++) {
-        const unsigned char c = (unsigned char) text.ptr[i];
-        if ((c < 0x20 && c != '\t') || c == 0x7f)
-            return false;
-    }
-    return true;
-}
-
 /* A list of equal lengths is one length (RFC 9112, 6.3). */
 static bool take_length(struct origin_reply *reply, struct str value)
 {
@@ -82,10 +62,10 @@ static bool field_line(struct origin_reply *reply, struct str line)
 {
     struct str value;
     struct str name = str_split(line, ':', &value);
-    if (value.ptr == NULL || !is_token(name))
+    if (value.ptr == NULL || !field_token_valid(name))
         return false;
     value = str_trim(value);
-    if (!is_value(value))
+    if (!field_value_valid(value))
         return false;
     if (str_ieq(name, STR("Content-Length")))
         return take_length(reply, value);
@@ -181,7 +161,7 @@ enum origin_reply_step origin_reply_line(struct origin_reply *reply, struct str 
 
 int64_t origin_reply_body_length(const struct origin_reply *reply, bool head_request)
 {
-    if (head_request || reply->head.status == 204 || reply->head.status == 304)
-        return 0;
-    return reply->chunked ? HTTP_LENGTH_UNKNOWN : reply->head.content_length;
+    const int64_t length = reply->chunked ? HTTP_LENGTH_UNKNOWN : reply->head.content_length;
+    const enum http_method method = head_request ? HTTP_HEAD : HTTP_GET; /* no other has its own rule */
+    return http_reply_framing(method, reply->head.status, length).body == HTTP_BODY_NONE ? 0 : length;
 }
