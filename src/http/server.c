@@ -31,7 +31,7 @@ const struct http_limits http_limits_default = {
 
 static void run_tasks(struct timer *timer)
 {
-    struct http_server *server = LIST_ENTRY(timer, struct http_server, task_timer);
+    struct http_server *server = CONTAINER_OF(timer, struct http_server, task_timer);
     /* Only what was put off before this round: a task may put itself off again. */
     struct list now;
     list_init(&now);

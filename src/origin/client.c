@@ -21,7 +21,7 @@
 
 static struct origin_fetch *of_body(struct origin_body *body)
 {
-    return LIST_ENTRY(body, struct origin_fetch, body);
+    return CONTAINER_OF(body, struct origin_fetch, body);
 }
 
 /* ---- the end of an attempt ---- */
@@ -179,7 +179,7 @@ static void on_body_closed(struct origin_body *body)
 
 static void on_more(struct origin_upload *upload)
 {
-    struct origin_fetch *fetch = LIST_ENTRY(upload, struct origin_fetch, upload);
+    struct origin_fetch *fetch = CONTAINER_OF(upload, struct origin_fetch, upload);
     if ((fetch->transfer.paused & CURLPAUSE_SEND) == 0)
         return;
     origin_transfer_resume(&fetch->transfer, CURLPAUSE_SEND);

@@ -249,7 +249,7 @@ static int want_timer(CURLM *curl, long ms, void *arg)
 
 static void on_timer(struct timer *timer)
 {
-    struct origin_multi *multi = LIST_ENTRY(timer, struct origin_multi, timer);
+    struct origin_multi *multi = CONTAINER_OF(timer, struct origin_multi, timer);
     act(multi, CURL_SOCKET_TIMEOUT, 0);
 }
 

@@ -50,7 +50,7 @@ static bool stopped(const struct origin_fetch *fetch)
 
 static void on_timer(struct timer *timer)
 {
-    struct origin_fetch *fetch = LIST_ENTRY(timer, struct origin_fetch, timer);
+    struct origin_fetch *fetch = CONTAINER_OF(timer, struct origin_fetch, timer);
     if (fetch->phase == ORIGIN_BACKOFF) {
         origin_attempt_start(fetch);
         return;
