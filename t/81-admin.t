@@ -110,15 +110,18 @@ subtest 'SIGTERM drains' => sub {
     is($got->{bytes}, 8 * $MIB, 'what was running ends well') or diag(explain($got));
     $origin->clear_faults;
     $draining->stop;
+    unlike($draining->log_text, qr/drain-cut/, 'nothing was cut');
 };
 
 subtest 'a drain has an end' => sub {
     my $cut = Headpond->start(origin => $origin, config => { drain_timeout => '500ms' });
     $origin->fault(path => '/acct/data/slow', rate => 100_000, times => 10);
-    my $reader = $cut->start_client('one', blob => 'slow:' . 8 * $MIB . ':2', sas => $sas);
-    $cut->wait_metric(1, 'headpond_client_bytes_total');
+    my @readers = map { $cut->start_client('one', blob => 'slow:' . 8 * $MIB . ':2', sas => $sas, proto => $_, header => 'x-ms-lease-id: 1') }
+        qw(h1 h1s h2c);
+    ok($cut->wait_metric(3, 'headpond_origin_inflight') && $cut->wait_metric(200_000, 'headpond_client_bytes_total'), 'some run');
     $cut->stop;
-    ok($reader->finish->{broke_off}, 'what still ran was cut, and says so');
+    ok($_->finish->{broke_off}, 'what still ran was cut, and says so') for @readers;
+    like($cut->log_text, qr/ warn drain-cut requests=3: /, 'the log tells how many');
     $origin->clear_faults;
 };
 

@@ -7,6 +7,7 @@
     X(START, LOG_INFO, "start") \
     X(STOP, LOG_INFO, "stop") \
     X(DRAIN, LOG_INFO, "drain") \
+    X(DRAIN_CUT, LOG_WARN, "drain-cut") \
     X(CONFIG, LOG_ERROR, "config") \
     X(CONFIG_NOTE, LOG_WARN, "config-note") \
     X(LISTEN, LOG_INFO, "listen") \

@@ -453,9 +453,12 @@ static void h1_drain(struct session *session)
     h1_run(h1);
 }
 
-static void h1_kill(struct session *session)
+static unsigned h1_kill(struct session *session)
 {
-    end_session((struct h1 *) session, STATUS_SHUTDOWN);
+    struct h1 *h1 = (struct h1 *) session;
+    unsigned cut = h1->exchange != NULL;
+    end_session(h1, STATUS_SHUTDOWN);
+    return cut;
 }
 
 static const struct session_class h1_class = {h1_task, h1_drain, h1_kill};

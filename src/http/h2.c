@@ -406,9 +406,12 @@ static void h2_drain(struct session *session)
     session_task(session);
 }
 
-static void h2_kill(struct session *session)
+static unsigned h2_kill(struct session *session)
 {
-    end_session((struct h2 *) session, STATUS_SHUTDOWN, CONN_RESET);
+    struct h2 *h2 = (struct h2 *) session;
+    unsigned cut = h2->stream_count;
+    end_session(h2, STATUS_SHUTDOWN, CONN_RESET);
+    return cut;
 }
 
 static const struct session_class h2_class = {h2_task, h2_drain, h2_kill};

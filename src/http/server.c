@@ -133,10 +133,11 @@ static void free_greeting(struct session *session, bool gone)
     mem_free(session);
 }
 
-static void greeting_kill(struct session *session)
+static unsigned greeting_kill(struct session *session)
 {
     conn_close(&session->conn, CONN_CUT);
     free_greeting(session, true);
+    return 0;
 }
 
 static void greeting_nothing(struct session *session)
@@ -219,11 +220,12 @@ void http_server_drain(struct http_server *server)
     }
 }
 
-void http_server_free(struct http_server *server)
+unsigned http_server_free(struct http_server *server)
 {
+    unsigned cut = 0;
     while (!list_empty(&server->sessions)) {
         struct session *session = LIST_ENTRY(server->sessions.next, struct session, link);
-        session->class->kill(session);
+        cut += session->class->kill(session);
     }
     timer_fini(&server->task_timer);
     while (server->input_count > 0)
@@ -231,4 +233,5 @@ void http_server_free(struct http_server *server)
     while (server->arena_count > 0)
         arena_free(server->arenas[--server->arena_count]);
     mem_free(server);
+    return cut;
 }

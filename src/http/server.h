@@ -42,7 +42,7 @@ void http_server_accept(struct http_server *server, int fd, const struct sockadd
 /* No new requests: idle connections end, the others after the replies that are owed (Connection: close, GOAWAY). */
 void http_server_drain(struct http_server *server);
 /* Cuts what is left: `finished` comes, with SHUTDOWN, for every exchange before this returns. Not from a callback of
- * the handler. Then conn_loop_fini() may be called. */
-void http_server_free(struct http_server *server);
+ * the handler. Then conn_loop_fini() may be called. Returns how many exchanges were cut. */
+unsigned http_server_free(struct http_server *server);
 
 #endif

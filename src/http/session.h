@@ -41,7 +41,8 @@ struct session;
 struct session_class {
     void (*run)(struct session *session);   /* what session_task put off */
     void (*drain)(struct session *session); /* the server has begun to drain */
-    void (*kill)(struct session *session);  /* ends everything now, frees the session */
+    /* Ends everything now, frees the session; how many exchanges that cut. */
+    unsigned (*kill)(struct session *session);
 };
 
 struct session {

@@ -143,13 +143,15 @@ void front_loop_drain(struct front *front, struct loop *loop)
         http_server_drain(own->server);
 }
 
-void front_loop_close(struct front *front, struct loop *loop)
+unsigned front_loop_close(struct front *front, struct loop *loop)
 {
+    unsigned cut = 0;
     struct front_loop *own = &front->loops[loop_id(loop)];
     front_loop_drain(front, loop);
     if (own->server != NULL)
-        http_server_free(own->server);
+        cut = http_server_free(own->server);
     own->server = NULL;
+    return cut;
 }
 
 int front_connections(const struct front *front)

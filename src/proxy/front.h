@@ -34,8 +34,8 @@ void front_free(struct front **front);
 void front_loop_open(struct front *front, struct loop *loop);
 /* No new connections or requests; what runs may end. Harmless when repeated. */
 void front_loop_drain(struct front *front, struct loop *loop);
-/* Cuts what is left; the last exchange has finished when it returns. */
-void front_loop_close(struct front *front, struct loop *loop);
+/* Cuts what is left; the last exchange has finished when it returns. How many were cut. */
+unsigned front_loop_close(struct front *front, struct loop *loop);
 
 /* Open connections on all loops. Any thread. */
 int front_connections(const struct front *front);

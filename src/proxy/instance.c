@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "cache/cache.h"
 #include "net/conn.h"
@@ -34,6 +35,7 @@ struct instance {
     struct loop **loops;
     unsigned loop_count;
     bool running;
+    atomic_uint cut; /* requests, at the end of the drain */
 };
 
 /* ---- The same thing on every loop ---- */
@@ -112,7 +114,7 @@ static void loop_drain(struct instance *instance, struct loop *loop)
 
 static void loop_cut(struct instance *instance, struct loop *loop)
 {
-    front_loop_close(instance->blobs, loop);
+    atomic_fetch_add(&instance->cut, front_loop_close(instance->blobs, loop));
     if (loop_id(loop) == 0 && instance->admin != NULL)
         front_loop_close(instance->admin, loop);
     proxy_loop_fini(instance->proxy, loop);
@@ -292,6 +294,9 @@ static void flush_store(struct instance *instance)
 static void stop_loops(struct instance *instance)
 {
     on_each_loop(instance, loop_cut);
+    unsigned cut = atomic_load(&instance->cut);
+    if (cut > 0)
+        log_event(DRAIN_CUT, "requests=%u: were still running when the drain ended", cut);
     on_each_loop(instance, loop_settle);
     on_each_loop(instance, loop_settle); /* and the letters those have caused */
     on_each_loop(instance, loop_abort);
