@@ -64,8 +64,10 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     (void) ng;
     (void) flags;
     struct h2_stream *stream = stream_of(h2, frame->hd.stream_id);
-    if (stream == NULL || stream->heard)
-        return 0; /* trailers are dropped */
+    if (stream == NULL || stream->heard) {
+        h2_count_trailer(h2, name_length + value_length); /* and dropped */
+        return h2->expelled ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+    }
     if (h2_stream_header(stream, (struct str){(const char *) name, name_length},
                          (struct str){(const char *) value, value_length}))
         return 0;
@@ -99,6 +101,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
     case NGHTTP2_PING:
     case NGHTTP2_SETTINGS:
     case NGHTTP2_PRIORITY:
+    case NGHTTP2_GOAWAY:
         h2_count_cheap(h2);
         break;
     default:

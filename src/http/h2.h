@@ -21,13 +21,17 @@
 #define H2_FRAME_MAX 65536
 /* Header bytes after which the connection, not just the request, is refused: somebody plays with HPACK. */
 #define H2_HEADERS_FATAL 262144
+/* What the heads of all its streams may hold together; the next one is refused. A head with a long token is 4 KiB. */
+#define H2_HEADERS_CONNECTION (2 * 1024 * 1024)
 /* Per second, from one client or because of it; more is abuse: see h2_abuse.c. */
 #define H2_MAX_RESETS 400
 #define H2_MAX_CHEAP_FRAMES 2000
 /* Control frames that wait for a client to take them. Each stream owes a few at a time. */
 #define H2_MAX_BACKLOG 4096
-/* Bytes a second of bodies nobody wants that are received all the same. */
+/* Bytes a second of bodies nobody wants that are received all the same; */
 #define H2_WASTE_MAX (8 * 1024 * 1024)
+/* and of trailers, as they unfold: a byte may stand for a field of 4 KiB. */
+#define H2_MAX_TRAILERS (4 * 1024 * 1024)
 
 struct h2_body;
 
@@ -36,6 +40,7 @@ struct h2 {
     nghttp2_session *ng;
     struct list streams;
     unsigned stream_count;
+    size_t header_bytes; /* of the streams' heads */
     bool running;    /* h2_run is on the stack: nghttp2 must not be entered again */
     bool again;      /* something happened meanwhile: run once more */
     bool dead;       /* freed when h2_run ends */
@@ -49,6 +54,7 @@ struct h2 {
     unsigned resets;
     unsigned cheap;
     size_t waste;
+    size_t trailers;
 };
 
 struct h2_stream {
@@ -58,7 +64,8 @@ struct h2_stream {
     int32_t id;
     /* The request. */
     struct str path;
-    size_t header_bytes;
+    size_t header_bytes; /* that came */
+    size_t kept_bytes;   /* and that are held */
     enum status refuse; /* OK, or why the head cannot be accepted */
     bool heard;         /* the handler knows of it */
     bool remote_closed; /* END_STREAM was received */
@@ -98,6 +105,8 @@ void h2_count_reset(struct h2 *h2);
 void h2_count_reset_sent(struct h2 *h2, const struct h2_stream *stream, uint32_t code);
 /* So many bytes came that nobody wants: whether this second's bound allows it. */
 bool h2_may_waste(struct h2 *h2, size_t bytes);
+/* So many bytes of trailers were dropped. */
+void h2_count_trailer(struct h2 *h2, size_t bytes);
 /* Looks whether the client makes more to be sent than it takes. */
 void h2_check_backlog(struct h2 *h2);
 

@@ -49,7 +49,7 @@ static void roll_second(struct h2 *h2)
         return;
     h2->rate_ms = now;
     h2->resets = h2->cheap = 0;
-    h2->waste = 0;
+    h2->waste = h2->trailers = 0;
 }
 
 void h2_count_cheap(struct h2 *h2)
@@ -82,6 +82,14 @@ bool h2_may_waste(struct h2 *h2, size_t bytes)
     roll_second(h2);
     h2->waste += bytes;
     return h2->waste <= H2_WASTE_MAX;
+}
+
+void h2_count_trailer(struct h2 *h2, size_t bytes)
+{
+    roll_second(h2);
+    h2->trailers += bytes;
+    if (h2->trailers > H2_MAX_TRAILERS)
+        h2_expel(h2, H2_OFFENCE_HEADERS);
 }
 
 void h2_check_backlog(struct h2 *h2)

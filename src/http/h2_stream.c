@@ -48,6 +48,7 @@ void h2_stream_finish(struct h2_stream *stream)
         how = h2->end != STATUS_OK ? h2->end : STATUS_CLIENT_GONE;
     list_remove(&stream->link);
     h2->stream_count--;
+    h2->header_bytes -= stream->kept_bytes;
     source_close(&stream->source);
     source_close(&stream->x.body);
     if (stream->heard)
@@ -60,10 +61,15 @@ void h2_stream_finish(struct h2_stream *stream)
 
 static bool too_much(struct h2_stream *stream, size_t bytes)
 {
-    const struct http_limits *limits = &stream->h2->session.server->limits;
+    struct h2 *h2 = stream->h2;
+    const struct http_limits *limits = &h2->session.server->limits;
     stream->header_bytes += bytes;
-    if (stream->header_bytes <= limits->max_head && stream->x.request.headers.count < limits->max_headers)
+    if (stream->header_bytes <= limits->max_head && stream->x.request.headers.count < limits->max_headers &&
+        h2->header_bytes + bytes <= H2_HEADERS_CONNECTION) {
+        h2->header_bytes += bytes;
+        stream->kept_bytes += bytes;
         return false;
+    }
     if (stream->refuse == STATUS_OK)
         stream->refuse = STATUS_HEADERS_TOO_LARGE;
     return true;

@@ -206,6 +206,47 @@ static void test_provoked_resets(void)
     wire_close(wire);
 }
 
+/* Many heads, each within its bound, that nobody is done with. */
+static void test_heads(void)
+{
+    static char head[16000];
+    struct wire *wire = wire_open();
+    memcpy(head, "\x82\x86\x04\x06/never", 10);
+    memcpy(head + 10, "\x01\x01r\x00\x01y\x7f\x81\x74", 9); /* a value of 127 + 0x01 + (0x74 << 7) bytes */
+    memset(head + 19, 'v', sizeof head - 19);
+    const size_t all = 19 + 127 + 1 + (0x74 << 7);
+    size_t held = mem_used();
+    for (unsigned sent = 0; sent < 200; sent += 10) {
+        for (unsigned i = 0; i < 10; i++, wire->next += 2)
+            put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, head, all);
+        wire_send(wire);
+    }
+    while (wire->heads < 50 && !wire->goaway && wire_read(wire))
+        ;
+    ok(wire->heads >= 50 && !wire->goaway, "heads of 3 MB on one connection: some are refused");
+    ok(mem_used() < held + 2 * 2 * 1024 * 1024, "and no more than their bound is held");
+    wire_close(wire);
+}
+
+/* One byte on the wire for a field of 4,000, on a stream whose head is done. */
+static void test_trailers(void)
+{
+    static uint8_t indexed[15000];
+    static char field[4100];
+    struct wire *wire = wire_open();
+    memcpy(field, "\x40\x01z\x7f\x81\x1e", 6); /* indexed from now on: 127 + 1 + (0x1e << 7) bytes */
+    memset(field + 6, 'z', 127 + 1 + (0x1e << 7));
+    memset(indexed, 0xbe, sizeof indexed); /* the newest of the dynamic table */
+    put_frame(wire, NGHTTP2_HEADERS, END_HEADERS, wire->next, TEXT(HEAD_PUT));
+    put_frame(wire, NGHTTP2_HEADERS, NGHTTP2_FLAG_END_STREAM, wire->next, field, 6 + 127 + 1 + (0x1e << 7));
+    put_frame(wire, NGHTTP2_CONTINUATION, END_HEADERS, wire->next, indexed, sizeof indexed);
+    wire_send(wire);
+    while (!wire->goaway && wire_read(wire))
+        ;
+    ok(wire->goaway && wire->goaway_code == NGHTTP2_ENHANCE_YOUR_CALM, "trailers of 60 MB in 15 KB end the connection");
+    wire_close(wire);
+}
+
 /* It takes nothing of what it makes us say. */
 static void test_backlog(void)
 {
@@ -230,6 +271,8 @@ int main(void)
     struct rig_options options = {.limits = http_limits_default, .loops = 1};
     rig_start(&rig, &options);
     test_provoked_resets();
+    test_heads();
+    test_trailers();
     test_backlog();
     ok(rig_wait_connections(0), "no connection is left");
     rig_stop(&rig);
