@@ -60,8 +60,10 @@ static void on_head(void *arg, const struct http_response *head, enum status why
 static unsigned hops(const struct http_headers *headers)
 {
     unsigned count = 0;
-    struct str via;
-    for (unsigned n = 0; (via = http_headers_lookup(headers, STR("Via"), n)).ptr != NULL; n++) {
+    for (unsigned n = 0; n < headers->count; n++) {
+        if (!str_ieq(headers->items[n].name, STR("Via")))
+            continue;
+        struct str via = headers->items[n].value;
         while (via.ptr != NULL) {
             struct str entry = str_trim(str_split(via, ',', &via));
             count += str_ends(entry, STR(" headpond"));
