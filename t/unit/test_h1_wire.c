@@ -311,6 +311,31 @@ static void reset(int fd)
     close(fd);
 }
 
+/* Bodies that nobody reads: what is there must tell. */
+static void test_leaving_unread(void)
+{
+    unsigned gone = rig_finished(STATUS_CLIENT_GONE);
+    unsigned requests = rig_requests();
+    int whole = dial();
+    say(whole, "PUT /never HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789");
+    ok(rig_wait_requests(requests + 1), "a body that is whole and not read");
+    shutdown(whole, SHUT_WR);
+
+    int fd = dial();
+    say(fd, "PUT /never HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n012345678");
+    ok(rig_wait_requests(requests + 2), "one that is not, and not read either");
+    close(fd);
+    ok(rig_wait_finished(STATUS_CLIENT_GONE, gone + 1), "its client's end is noticed");
+    fd = dial();
+    say(fd, "PUT /never HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n");
+    close(fd);
+    ok(rig_wait_finished(STATUS_CLIENT_GONE, gone + 2), "also when it was there before the request was read");
+
+    ok(poll(&(struct pollfd){.fd = whole, .events = POLLIN}, 1, 0) == 0, "half a close behind a whole body is none");
+    reset(whole);
+    ok(rig_wait_finished(STATUS_CLIENT_GONE, gone + 3), "but a reset is");
+}
+
 static void test_vanishing(void)
 {
     unsigned gone = rig_finished(STATUS_CLIENT_GONE);
@@ -463,6 +488,7 @@ int main(void)
     test_broken_replies();
     test_half_close();
     test_vanishing();
+    test_leaving_unread();
     test_hit_and_run();
     test_slow_reader();
     rig_stop(&rig);
