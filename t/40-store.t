@@ -46,6 +46,8 @@ subtest 'an orderly restart keeps the hits' => sub {
     read_all_right($pond, $blobs, 'before');
     $pond->settle;
     my $count = $pond->metric('headpond_store_blocks');
+    open my $tag, '<', "$pond->{dir}/store/CACHEDIR.TAG" or die $!;
+    like(scalar <$tag>, qr/^Signature: 8a477f597d28d172789f06886806bc55$/, 'backups are told that it is a cache');
     $pond->stop;
 
     $origin->reset_stats;
@@ -164,6 +166,26 @@ subtest 'without a store' => sub {
     my $pond = Headpond->start(origin => $origin, account => \%account, config => { store => undef });
     my $blobs = make_blobs('storeless', 0, 1, 70_000, 9 * $MIB);
     read_all_right($pond, $blobs, $_, proto => $_) for Headpond->protocols;
+    $pond->stop;
+};
+
+subtest 'files that are cut short' => sub {
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    my $blobs = make_blobs('cut', 700, 40_000, 9 * $MIB + 5000);
+    read_all_right($pond, $blobs, 'whole');
+    $pond->settle;
+    for my $path (glob("$pond->{dir}/store/data-*")) {
+        truncate($path, 0) or die "$path: $!";
+    }
+    # What is filled now lies behind the rest, which becomes a hole.
+    read_all_right($pond, make_blobs('behind', 3000, 5 * $MIB), 'filled behind');
+    read_all_right($pond, $blobs, 'cut short');
+    read_all_right($pond, $blobs, 'cut short, with TLS', proto => 'h1s');
+    cmp_ok($pond->metric('headpond_store_corrupt_total'), '>', 0, 'what was missing was counted');
+    $pond->settle;
+    $origin->reset_stats;
+    read_all_right($pond, $blobs, 'fetched again');
+    is($origin->data_requests, 0, 'and then in cache');
     $pond->stop;
 };
 

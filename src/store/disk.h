@@ -46,6 +46,7 @@ struct disk {
     atomic_bool index_tight;           /* the index is nearly full: nothing more is packed until objects have gone */
     int64_t full_logged_ms;            /* index thread */
     atomic_bool no_nowait;             /* the file system refuses RWF_NOWAIT */
+    atomic_bool no_cachestat;          /* the kernel refuses cachestat */
     atomic_uint write_errors;          /* in a row */
     atomic_int_fast64_t rest_until_ms; /* after too many of them */
     /* The queues; under `mutex`. */

@@ -24,6 +24,8 @@
 #define ENTRY_PAGE 4096
 /* Packed entries begin at multiples of this. */
 #define ENTRY_ALIGN 64
+/* Packed entries up to this size (entry_packed_size) share pages; larger ones have theirs to themselves (peek.c). */
+#define ENTRY_SHARED_MAX (16 * 1024)
 
 enum entry_kind {
     ENTRY_BLOCK = 1,

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -21,6 +22,8 @@ struct io_ops {
     ssize_t (*writev)(int fd, const struct iovec *iov, int count, off_t offset);           /* pwritev */
     int (*datasync)(int fd);
     int (*allocate)(int fd, off_t offset, off_t length); /* fallocate, mode 0 */
+    /* cachestat(2), Linux 6.5: how many pages of that part of the file the page cache holds. */
+    int (*cached)(int fd, off_t offset, size_t length, uint64_t *pages);
 };
 
 extern _Atomic(const struct io_ops *) io_current;
@@ -35,7 +38,7 @@ static inline const struct io_ops *io(void)
     return atomic_load_explicit(&io_current, memory_order_relaxed);
 }
 
-#define IO_PIECES 2
+#define IO_PIECES 4
 
 /* All of the pieces (at most IO_PIECES), however many calls it takes. IO with errno set on an error of the disk,
  * CORRUPT when the file ends too early. May wait. */

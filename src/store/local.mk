@@ -17,6 +17,7 @@ libheadpond_a_SOURCES += \
 	src/store/reclaim.c src/store/reclaim.h \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c src/store/recover.h \
+	src/store/resident.c src/store/resident.h \
 	src/store/round.c src/store/round.h \
 	src/store/segment.c src/store/segment.h \
 	src/store/slot.c src/store/slot.h \
@@ -39,6 +40,10 @@ t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture
 t_unit_test_store_crash_LDADD = $(UNIT_LDADD)
 t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_faults_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_peek
+t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_peek_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_race
 t_unit_test_store_race_SOURCES = t/unit/test_store_race.c t/unit/store_fixture.h t/unit/tap.h

@@ -128,7 +128,9 @@ static uint32_t take_victim(struct disk *disk, uint8_t **space)
     } else if (live > 0) {
         if (*space == NULL)
             *space = mem_aligned(ENTRY_PAGE, slots->stride);
+        atomic_store(&slots->emptying, slot);
         segment_empty(disk, slot, live, *space);
+        atomic_store(&slots->emptying, SLOT_NONE);
     }
     return slot;
 }

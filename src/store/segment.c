@@ -9,6 +9,7 @@
 /* A segment slot's owner word: bytes that are live, and in the upper half how many entries are being written. */
 #define LIVE(word) ((uint32_t) (word))
 #define WRITER (UINT64_C(1) << 32)
+#define PAGE_UP(bytes) (((bytes) + ENTRY_PAGE - 1) & ~(uint32_t) (ENTRY_PAGE - 1))
 
 uint32_t segment_live(const struct slots *slots, uint32_t slot)
 {
@@ -39,11 +40,22 @@ static void segment_seal(struct slots *slots)
     segment_sort(slots, slot);
 }
 
-bool segment_reserve(struct slots *slots, uint32_t size, bool spare, uint32_t *slot, uint32_t *offset, bool *fresh)
+static struct segment_room room_at(const struct slots *slots, uint32_t used, uint32_t size)
+{
+    struct segment_room room = {.slot = slots->segment, .offset = used};
+    if (size > ENTRY_SHARED_MAX) {
+        room.offset = PAGE_UP(used);
+        room.before = room.offset - used;
+        room.after = PAGE_UP(size) - size;
+    }
+    return room;
+}
+
+bool segment_reserve(struct slots *slots, uint32_t size, bool spare, struct segment_room *room)
 {
     assert(size <= slots->stride - ENTRY_PAGE);
-    *fresh = false;
-    if (slots->segment != SLOT_NONE && slots->segment_used + size > slots->stride)
+    *room = room_at(slots, slots->segment_used, size);
+    if (slots->segment != SLOT_NONE && room->offset + size + room->after > slots->stride)
         segment_seal(slots);
     if (slots->segment == SLOT_NONE) {
         uint32_t taken = slots_alloc(slots, spare);
@@ -51,13 +63,11 @@ bool segment_reserve(struct slots *slots, uint32_t size, bool spare, uint32_t *s
             return false;
         slots->state[taken] = SLOT_OPEN;
         slots->segment = taken;
-        slots->segment_used = ENTRY_PAGE;
-        *fresh = true;
+        *room = room_at(slots, ENTRY_PAGE, size);
+        room->fresh = true;
     }
-    *slot = slots->segment;
-    *offset = slots->segment_used;
-    slots->segment_used += size;
-    slots->owner[*slot] += WRITER + size;
+    slots->segment_used = room->offset + size + room->after;
+    slots->owner[room->slot] += WRITER + size;
     return true;
 }
 

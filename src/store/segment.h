@@ -5,7 +5,8 @@
  * One segment of a disk is open and filled from front to back by whichever I/O thread has something short; when the
  * next entry does not fit it is sealed and queued for eviction like any slot. Its first page says that it is a segment.
  * A segment counts the bytes in it that the directory still points at; how many go when the count falls is reclaim.c's
- * matter. Entries that failed to be written leave holes: who walks a segment steps over them.
+ * matter. Large entries begin on a page and end with one (ENTRY_SHARED_MAX), and entries may fail to be written: who
+ * walks a segment steps over the holes.
  *
  * The slots' lock is held for everything but segment_walk. */
 #ifndef HEADPOND_STORE_SEGMENT_H
@@ -18,9 +19,15 @@
 
 struct slots;
 
-/* Room for one entry of `size` bytes (entry_packed_size): live and being written from now on. false: no slot is free.
- * *fresh: the segment is new, and the caller writes its first page. */
-bool segment_reserve(struct slots *slots, uint32_t size, bool spare, uint32_t *slot, uint32_t *offset, bool *fresh);
+struct segment_room {
+    uint32_t slot;
+    uint32_t offset; /* of the entry's header within the slot */
+    uint32_t before; /* bytes in front of it, and behind its entry_packed_size, that belong to no entry: less than a */
+    uint32_t after;  /* page each, to be written as zeros, so that a walk meets no header of the slot's last content */
+    bool fresh;      /* the segment is new: its first page is still to be written */
+};
+/* Room for one entry of `size` bytes (entry_packed_size): live and being written from now on. false: no slot is free. */
+bool segment_reserve(struct slots *slots, uint32_t size, bool spare, struct segment_room *room);
 /* The entry was written, or will not be. */
 void segment_written(struct slots *slots, uint32_t slot);
 /* An entry of that size is not pointed at any more. */

@@ -106,6 +106,7 @@ enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32
                             .free_head = SLOT_NONE,
                             .limbo_head = SLOT_NONE,
                             .segment = SLOT_NONE};
+    atomic_init(&slots->emptying, SLOT_NONE);
     pthread_mutex_init(&slots->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

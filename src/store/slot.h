@@ -32,7 +32,8 @@
 #define SLOT_PER_FILE 1024
 /* Kept back from puts, so that eviction can always copy what it wants to keep. */
 #define SLOT_SPARE 2
-/* Long-lived mappings of data files; blocks in further files are read instead. */
+/* Long-lived mappings of data files; blocks in further files are read instead, by I/O threads where only a mapping tells
+ * what is in memory (resident.h). */
 #define SLOT_MAPPINGS_MAX 4096
 
 enum slot_state { SLOT_FREE, SLOT_WRITING, SLOT_BLOCK, SLOT_OPEN, SLOT_SEGMENT, SLOT_VICTIM, SLOT_LIMBO };
@@ -58,6 +59,7 @@ struct slots {
     struct evict *evict;
     uint32_t segment;      /* the OPEN slot or SLOT_NONE */
     uint32_t segment_used; /* bytes of it given away */
+    atomic_uint emptying;  /* the segment that reclaim.c reads whole, unchecked, or SLOT_NONE */
     struct slot_file *files;
     uint32_t file_count;
 };

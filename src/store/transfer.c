@@ -12,6 +12,7 @@
 #include "store/io.h"
 #include "store/location.h"
 #include "store/reclaim.h"
+#include "store/resident.h"
 #include "store/segment.h"
 
 /* How long a put waits for eviction before it is given up. */
@@ -22,10 +23,11 @@ static struct entry entry_of(const struct disk *disk, enum entry_kind kind)
     return (struct entry){.kind = kind, .store = disk->id, .incarnation = disk->incarnation};
 }
 
+static const uint8_t zeros[ENTRY_PAGE];
+
 /* A header alone on its page, then the body, in one write. */
 static enum status write_paged(struct disk *disk, uint32_t slot, const struct entry *entry, const uint8_t *body)
 {
-    static const uint8_t zeros[ENTRY_PAGE];
     uint8_t page[ENTRY_PAGE];
     memcpy(page, zeros, sizeof page);
     entry_encode(entry, page);
@@ -94,34 +96,49 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     return status;
 }
 
+static enum status write_packed(struct disk *disk, const struct segment_room *room, const struct entry *entry,
+                                const uint8_t *body)
+{
+    struct slots *slots = &disk->slots;
+    uint8_t header[ENTRY_HEADER_SIZE];
+    entry_encode(entry, header);
+    uint32_t after = entry_packed_size(entry->length) - ENTRY_HEADER_SIZE - entry->length + room->after;
+    struct iovec iov[IO_PIECES];
+    int count = 0;
+    if (room->before > 0)
+        iov[count++] = (struct iovec){(void *) (uintptr_t) zeros, room->before};
+    iov[count++] = (struct iovec){header, sizeof header};
+    if (entry->length > 0)
+        iov[count++] = (struct iovec){(void *) (uintptr_t) body, entry->length};
+    if (room->after > 0)
+        iov[count++] = (struct iovec){(void *) (uintptr_t) zeros, after};
+    slots_written(slots, room->slot);
+    return io_write_all(slots_fd(slots, room->slot), iov, count,
+                        slots_offset(slots, room->slot) + room->offset - room->before);
+}
+
 enum status transfer_pack(struct disk *disk, const struct entry *entry, const uint8_t *body, bool spare,
                           uint64_t *location)
 {
     struct slots *slots = &disk->slots;
-    uint32_t slot, offset;
-    bool fresh;
+    struct segment_room room;
     pthread_mutex_lock(&slots->lock);
-    bool room = segment_reserve(slots, entry_packed_size(entry->length), spare, &slot, &offset, &fresh);
+    bool found = segment_reserve(slots, entry_packed_size(entry->length), spare, &room);
     pthread_mutex_unlock(&slots->lock);
-    if (!room)
+    if (!found)
         return STATUS_NO_SPACE;
-    uint8_t header[ENTRY_HEADER_SIZE];
-    entry_encode(entry, header);
-    struct iovec iov[2] = {{header, sizeof header}, {(void *) (uintptr_t) body, entry->length}};
     enum status status = STATUS_OK;
     rcu_thread_offline();
-    if (fresh) {
+    if (room.fresh) {
         struct entry first = entry_of(disk, ENTRY_SEGMENT);
         first.sequence = store_next_id(disk->store);
-        status = write_paged(disk, slot, &first, NULL);
+        status = write_paged(disk, room.slot, &first, NULL);
     }
-    slots_written(slots, slot);
     if (status == STATUS_OK)
-        status =
-            io_write_all(slots_fd(slots, slot), iov, entry->length > 0 ? 2 : 1, slots_offset(slots, slot) + offset);
+        status = write_packed(disk, &room, entry, body);
     rcu_thread_online();
     write_result(disk, status);
-    *location = location_packed(disk->number, disk->incarnation, slot, offset) | LOCATION_VERIFIED;
+    *location = location_packed(disk->number, disk->incarnation, room.slot, room.offset) | LOCATION_VERIFIED;
     if (status != STATUS_OK)
         transfer_packed_done(disk, *location, entry->length, false);
     return status;
@@ -175,17 +192,16 @@ enum status transfer_put(struct disk *disk, const struct store_generation *gener
     return status;
 }
 
-/* NOT_FOUND: a good header of something else. */
-static enum status check(const struct disk *disk, const uint8_t *header, const uint8_t *body, struct hash128 object,
-                         uint64_t generation, uint64_t block, uint32_t length)
+enum status transfer_check(const struct disk *disk, const uint8_t *header, const uint8_t *body,
+                           const struct hash128 *object, uint64_t generation, uint64_t block, uint32_t length)
 {
     struct entry entry;
     enum status status = entry_decode(header, &entry);
     if (status != STATUS_OK)
         return status;
     if (entry.kind != ENTRY_BLOCK || !hash128_eq(entry.store, disk->id) || entry.incarnation != disk->incarnation ||
-        !hash128_eq(entry.object, object) || entry.generation != generation || entry.block != block ||
-        entry.length != length)
+        (object != NULL && !hash128_eq(entry.object, *object)) || entry.generation != generation ||
+        entry.block != block || entry.length != length)
         return STATUS_NOT_FOUND;
     return entry.checksum == entry_checksum(body, length) ? STATUS_OK : STATUS_CORRUPT;
 }
@@ -223,7 +239,7 @@ static enum status read_checked(struct disk *disk, uint64_t location, struct has
     if (status == STATUS_IO)
         disk_error(disk, "read", errno);
     if (status == STATUS_OK)
-        status = check(disk, page, buf->data, object, generation, block, length);
+        status = transfer_check(disk, page, buf->data, &object, generation, block, length);
     if (status == STATUS_CORRUPT && (location & LOCATION_PACKED))
         status = read_superseded(disk, location);
     rcu_thread_online();
@@ -241,6 +257,9 @@ enum status transfer_load(struct disk *disk, struct hash128 object, uint64_t gen
     if (location == 0 || location_disk(location) != disk->number || length == 0 ||
         length != directory_block_length(leaf->length, store->block_size, block))
         return STATUS_NOT_FOUND;
+    /* Pages that this read brings in must not be shown before they were checked, verified though the block was. */
+    if ((location & LOCATION_VERIFIED) && !resident(disk, location_slot(location), location_body(location), length))
+        directory_flag(&leaf->location[block % STORE_EXTENT_BLOCKS], location, 0, LOCATION_VERIFIED);
     struct buf *read = buf_new(length);
     enum status status = read_checked(disk, location, object, generation, block, read, length);
     if (status == STATUS_OK) {

@@ -18,6 +18,7 @@
 
 #define LABEL "headpond.store"
 #define LABEL_NEW "headpond.store.new"
+#define TAG "CACHEDIR.TAG"
 #define LABEL_MAGIC UINT64_C(0x31425364506f7048) /* "HpoPdSB1" */
 #define LABEL_SIZE 64
 #define LOADING_MAX 3
@@ -149,6 +150,19 @@ void volume_loaded(struct disk *disk)
 enum status volume_condemn(struct disk *disk)
 {
     return marker_set(volume_of(disk)->dir, "opening", true);
+}
+
+/* What cannot be written is no loss: the label was. */
+static void tag_set(int dir)
+{
+    static const char text[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
+                               "# This directory holds headpond's cache. See https://bford.info/cachedir/\n";
+    int fd = openat(dir, TAG, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return;
+    if (write(fd, text, sizeof text - 1) != (ssize_t) sizeof text - 1)
+        (void) unlinkat(dir, TAG, 0);
+    close(fd);
 }
 
 /* ---- Opening. ---- */
@@ -338,8 +352,10 @@ enum status volume_open(struct store *store, unsigned number, const struct store
     enum status status = open_directory(volume, conf->path, error);
     if (status == STATUS_OK)
         status = check_label(volume, conf, store->block_size, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
+        tag_set(volume->dir);
         status = open_index(volume, conf, store->block_size, error);
+    }
     if (status == STATUS_OK) {
         volume->disk.id = volume->label.id;
         volume->disk.incarnation = volume->label.incarnation;

@@ -4,6 +4,7 @@
  *
  *   headpond.store  what made it: format version, block size, ids (written once, by rename)
  *   lock            held with flock while a process uses it
+ *   CACHEDIR.TAG    tells backups to leave it out (bford.info/cachedir): peek.c says why that matters
  *   index/          LMDB
  *   data-NNNNNN     slots
  *   opening         there while the index is being opened: found at a start, it says that opening it crashed the

@@ -47,7 +47,12 @@ static int scarce_allocate(int fd, off_t offset, off_t length)
     return -1;
 }
 
-static const struct io_ops slow_disk = {slow_readv, slow_writev, slow_sync, scarce_allocate};
+static int plain_cached(int fd, off_t offset, size_t length, uint64_t *pages)
+{
+    return io_system()->cached(fd, offset, length, pages);
+}
+
+static const struct io_ops slow_disk = {slow_readv, slow_writev, slow_sync, scarce_allocate, plain_cached};
 
 struct many {
     struct letter letter;
