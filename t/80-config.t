@@ -148,6 +148,10 @@ subtest 'what cannot be started' => sub {
     open my $file, '>', "$dir/plain" or die;
     close $file;
     refuses('a store that is a file', qr{\Q$dir\E/plain}, store => [{ path => "$dir/plain", size => '1GiB' }]);
+    mkdir "$dir/shared" or die $!;
+    chmod 01777, "$dir/shared" or die $!;
+    refuses('a store that others may write to', qr{^[^\n]*\Q$dir\E/shared: may be written to by other users \(mode 1777\); chmod go-w}m,
+        store => [{ path => "$dir/shared", size => '1GiB' }]);
     refuses('a store that cannot be made', qr{/proc/headpond}, store => [{ path => '/proc/headpond', size => '1GiB' }]);
     my ($code, $out, $err) = run('/nowhere/headpond.yaml');
     is($code, 1, 'no such file: exit 1');

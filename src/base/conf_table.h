@@ -54,7 +54,7 @@
     X(key, PATH, NULL, 0, 0, NULL, "PEM file with the certificate's private key.")
 
 #define CONF_STORE_TABLE(X, L, M) \
-    X(path, PATH, REQUIRED, 0, 0, NULL, "A directory of its own.") \
+    X(path, PATH, REQUIRED, 0, 0, NULL, "A directory of its own, that no other user may write to.") \
     X(size, SIZE, REQUIRED, 1, 1024 * CONF_TIB, NULL, "On that file system, everything included; at least 64 blocks.")
 
 #define CONF_ACCOUNT_TABLE(X, L, M) \

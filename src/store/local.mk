@@ -7,6 +7,7 @@ libheadpond_a_SOURCES += \
 	src/store/entry.c src/store/entry.h \
 	src/store/evict.c src/store/evict.h \
 	src/store/generation.c src/store/generation.h \
+	src/store/guard.c src/store/guard.h \
 	src/store/index.c src/store/index.h \
 	src/store/inside.h \
 	src/store/io.c src/store/io.h \

@@ -10,8 +10,8 @@
  *
  * That suffices while nobody else brings pages back:
  *   - A full block has its pages to itself, and so has a packed entry of more than ENTRY_SHARED_MAX.
- *   - Smaller entries share pages: reading one brings in a part of its neighbours. They are checked in every peek, which
- *     costs about as much as asking (0.2 µs for 4 KiB), and are good whatever was done to the file.
+ *   - Smaller entries share pages: reading one brings in a part of its neighbours. They are checked in every peek,
+ *     which costs about as much as asking (0.2 µs for 4 KiB), and are good whatever was done to the file.
  *   - A load of a block that counts as verified, but has lost pages, clears the flag before it reads.
  *   - A segment that is being emptied is read whole and unchecked: nothing large of it is shown meanwhile.
  * The flag and the segment are looked at again at the end: what reads unchecked has said so before it began.

@@ -26,7 +26,8 @@ struct segment_room {
     uint32_t after;  /* page each, to be written as zeros, so that a walk meets no header of the slot's last content */
     bool fresh;      /* the segment is new: its first page is still to be written */
 };
-/* Room for one entry of `size` bytes (entry_packed_size): live and being written from now on. false: no slot is free. */
+/* Room for one entry of `size` bytes (entry_packed_size): live and being written from now on. false: no slot is
+ * free. */
 bool segment_reserve(struct slots *slots, uint32_t size, bool spare, struct segment_room *room);
 /* The entry was written, or will not be. */
 void segment_written(struct slots *slots, uint32_t slot);

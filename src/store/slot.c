@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/guard.h"
 #include "store/io.h"
 #include "store/segment.h"
 
@@ -39,7 +40,7 @@ static uint32_t slot_live(void *arg, uint32_t slot)
 
 static void file_name(char name[16], uint32_t file)
 {
-    snprintf(name, 16, "data-%06x", file & 0xffffff);
+    snprintf(name, 16, SLOT_FILE_PREFIX "%06x", file & 0xffffff);
 }
 
 static uint32_t file_slots(const struct slots *slots, uint32_t file)
@@ -71,7 +72,7 @@ static enum status files_open(struct slots *slots)
         char name[16];
         struct stat info;
         file_name(name, file);
-        int fd = openat(slots->dir, name, O_RDWR | O_CLOEXEC);
+        int fd = openat(slots->dir, name, O_RDWR | GUARD_OPEN);
         if (fd < 0)
             return errno == ENOENT ? STATUS_OK : STATUS_IO;
         off_t size = (off_t) file_slots(slots, file) * slots->stride;
@@ -189,7 +190,7 @@ static void slots_extend(struct slots *slots)
     off_t size = (off_t) count * slots->stride;
     char name[16];
     file_name(name, file);
-    int fd = openat(slots->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = openat(slots->dir, name, O_RDWR | O_CREAT | GUARD_OPEN, 0600);
     if (fd < 0 || (io()->allocate(fd, 0, size) != 0 && (errno != EOPNOTSUPP || ftruncate(fd, size) != 0)) ||
         fsync(fd) != 0 || fsync(slots->dir) != 0 || file_attach(slots, file, fd) != STATUS_OK) {
         log_event(STORE_FULL, "file=%s errno=%d: a data file of %lld bytes cannot be made; the store stays at %u slots",

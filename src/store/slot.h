@@ -30,10 +30,11 @@
 
 #define SLOT_NONE UINT32_MAX
 #define SLOT_PER_FILE 1024
+#define SLOT_FILE_PREFIX "data-"
 /* Kept back from puts, so that eviction can always copy what it wants to keep. */
 #define SLOT_SPARE 2
-/* Long-lived mappings of data files; blocks in further files are read instead, by I/O threads where only a mapping tells
- * what is in memory (resident.h). */
+/* Long-lived mappings of data files; blocks in further files are read instead, by I/O threads where only a mapping
+ * tells what is in memory (resident.h). */
 #define SLOT_MAPPINGS_MAX 4096
 
 enum slot_state { SLOT_FREE, SLOT_WRITING, SLOT_BLOCK, SLOT_OPEN, SLOT_SEGMENT, SLOT_VICTIM, SLOT_LIMBO };

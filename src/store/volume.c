@@ -14,11 +14,14 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "store/guard.h"
 #include "store/index.h"
 
 #define LABEL "headpond.store"
 #define LABEL_NEW "headpond.store.new"
 #define TAG "CACHEDIR.TAG"
+/* What goes with the data files when a store is emptied. */
+#define OTHERS "index/data.mdb", "index/lock.mdb", "opening", "loading"
 #define LABEL_MAGIC UINT64_C(0x31425364506f7048) /* "HpoPdSB1" */
 #define LABEL_SIZE 64
 #define LOADING_MAX 3
@@ -78,7 +81,7 @@ static enum status label_write(int dir, const struct label *label)
         htole64(label->id.lo),       htole64(label->id.hi),
         htole64(label->incarnation), htole64(label->map_size)};
     words[7] = htole64(hash64(words, 56, 0));
-    int fd = openat(dir, LABEL_NEW, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = openat(dir, LABEL_NEW, O_WRONLY | O_CREAT | O_TRUNC | GUARD_OPEN, 0600);
     if (fd < 0)
         return STATUS_IO;
     bool good = write(fd, words, sizeof words) == (ssize_t) sizeof words && fsync(fd) == 0;
@@ -90,7 +93,7 @@ static enum status label_write(int dir, const struct label *label)
 static enum status label_read(int dir, struct label *label)
 {
     uint64_t words[LABEL_SIZE / 8];
-    int fd = openat(dir, LABEL, O_RDONLY | O_CLOEXEC);
+    int fd = openat(dir, LABEL, O_RDONLY | GUARD_OPEN);
     if (fd < 0)
         return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
     ssize_t got = read(fd, words, sizeof words);
@@ -121,7 +124,7 @@ static enum status label_new(int dir, struct label *label, uint32_t block_size, 
 
 static enum status marker_set(int dir, const char *name, bool durable)
 {
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | GUARD_OPEN, 0600);
     if (fd < 0)
         return STATUS_IO;
     bool good = write(fd, "x", 1) == 1 && (!durable || (fsync(fd) == 0 && fsync(dir) == 0));
@@ -132,7 +135,7 @@ static enum status marker_set(int dir, const char *name, bool durable)
 static off_t marker_size(int dir, const char *name)
 {
     struct stat info;
-    return fstatat(dir, name, &info, 0) == 0 ? info.st_size : 0;
+    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? info.st_size : 0;
 }
 
 void volume_opened(struct disk *disk)
@@ -157,7 +160,7 @@ static void tag_set(int dir)
 {
     static const char text[] = "Signature: 8a477f597d28d172789f06886806bc55\n"
                                "# This directory holds headpond's cache. See https://bford.info/cachedir/\n";
-    int fd = openat(dir, TAG, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = openat(dir, TAG, O_WRONLY | O_CREAT | O_EXCL | GUARD_OPEN, 0600);
     if (fd < 0)
         return;
     if (write(fd, text, sizeof text - 1) != (ssize_t) sizeof text - 1)
@@ -187,14 +190,32 @@ static enum status refuse_size(struct strbuf *error, const struct store_disk *co
     return refuse(error, STATUS_INVALID, conf->path, text, 0);
 }
 
+static enum status guard(int dir, char why[GUARD_TEXT])
+{
+    static const char *const names[] = {LABEL, LABEL_NEW, TAG, "lock", OTHERS};
+    enum status status = guard_directory(dir, "", why);
+    if (status == STATUS_OK)
+        status = guard_directory(dir, "index", why);
+    if (status == STATUS_OK)
+        status = guard_files(dir, names, sizeof names / sizeof *names, why);
+    return status == STATUS_OK ? guard_prefix(dir, SLOT_FILE_PREFIX, why) : status;
+}
+
 static enum status open_directory(struct volume *volume, const char *path, struct strbuf *error)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
         return refuse(error, STATUS_IO, path, "the directory cannot be made", errno);
+    /* A link to it is fine: systemd makes one. */
     volume->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (volume->dir < 0)
         return refuse(error, STATUS_IO, path, "the directory cannot be opened", errno);
-    volume->disk.lock = openat(volume->dir, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char why[GUARD_TEXT];
+    enum status status = guard(volume->dir, why);
+    if (status == STATUS_INVALID)
+        return refuse(error, status, path, why, 0);
+    if (status != STATUS_OK)
+        return refuse(error, status, path, "the directory cannot be read", errno);
+    volume->disk.lock = openat(volume->dir, "lock", O_RDWR | O_CREAT | GUARD_OPEN, 0600);
     if (volume->disk.lock < 0)
         return refuse(error, STATUS_IO, path, "the directory cannot be written to", errno);
     if (flock(volume->disk.lock, LOCK_EX | LOCK_NB) != 0)
@@ -208,16 +229,17 @@ static enum status open_directory(struct volume *volume, const char *path, struc
 /* Everything but the label and the lock. */
 static enum status empty_directory(int dir)
 {
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | GUARD_OPEN);
     DIR *list = copy < 0 ? NULL : fdopendir(copy);
     if (list == NULL)
         return STATUS_IO;
     enum status status = STATUS_OK;
     for (struct dirent *item; (item = readdir(list)) != NULL;)
-        if (strncmp(item->d_name, "data-", 5) == 0 && unlinkat(dir, item->d_name, 0) != 0)
+        if (strncmp(item->d_name, SLOT_FILE_PREFIX, strlen(SLOT_FILE_PREFIX)) == 0 &&
+            unlinkat(dir, item->d_name, 0) != 0)
             status = STATUS_IO;
     closedir(list);
-    static const char *const others[] = {"index/data.mdb", "index/lock.mdb", "opening", "loading"};
+    static const char *const others[] = {OTHERS};
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
         if (unlinkat(dir, others[i], 0) != 0 && errno != ENOENT)
             status = STATUS_IO;
@@ -331,7 +353,7 @@ static enum status open_slots(struct volume *volume, const struct store_disk *co
     int64_t count = slots_for(conf->size, (int64_t) volume->label.map_size, block_size);
     if (count < SLOTS_MIN)
         return refuse_size(error, conf, block_size);
-    int dir = openat(volume->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int dir = openat(volume->dir, ".", O_RDONLY | O_DIRECTORY | GUARD_OPEN);
     if (dir < 0)
         return refuse(error, STATUS_IO, conf->path, "the directory cannot be opened", errno);
     volume->disk.weight = count * (ENTRY_PAGE + (int64_t) block_size);

@@ -12,7 +12,8 @@
  * for each start that did not come to the end of reading the index; three empty the store
  *
  * A directory of another format or block size, one that is in use, or one that cannot be written, is refused and left
- * as it is. Opening thread only, but for volume_condemn and volume_loaded (index thread).
+ * as it is; so is one that others may write to (guard.h). Opening thread only,
+ * but for volume_condemn and volume_loaded (index thread).
  */
 #ifndef HEADPOND_STORE_VOLUME_H
 #define HEADPOND_STORE_VOLUME_H

@@ -170,7 +170,8 @@ static void test_no_nowait(const char *path)
            "a file system that knows no RWF_NOWAIT answers later at first");
     ok(fixture_load(store, generation, 4, 0, &right) == STATUS_OK && right, "a load does it");
     unsigned before = atomic_load(&nowait_reads);
-    is_int(store_peek_block(store, generation->id, 0, 100, 5000, false, &piece), STATUS_OK, "then the page cache is asked");
+    is_int(store_peek_block(store, generation->id, 0, 100, 5000, false, &piece), STATUS_OK,
+           "then the page cache is asked");
     ok(piece.iov_len == 5000 && fixture_right(piece.iov_base, 5000, 4, 0, 100), "and the bytes are right");
     is_int(atomic_load(&nowait_reads), before, "RWF_NOWAIT is not tried again");
     atomic_store(&refuse_nowait, false);
@@ -224,6 +225,66 @@ static void test_refused(const char *path)
     store = fixture_open(path, SIZE, BLOCK, NULL);
     ok(store != NULL, "none of that hurt the store");
     fixture_close(store);
+}
+
+/* Links, pipes and others' rights. */
+static void test_guarded(const char *path)
+{
+    static const char *const names[] = {"headpond.store",     "lock",           "opening",       "CACHEDIR.TAG",
+                                        "headpond.store.new", "index/data.mdb", "index/lock.mdb", "data-000000"};
+    static const mode_t shared[] = {0777, 01777, 0770, 0702}, own[] = {0700, 0750, 0755};
+    char name[4200], aside[4200], index[4200];
+    struct store *store;
+    fixture_close(fixture_open_loaded(path, SIZE, BLOCK));
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(name, sizeof name, "%s/%s", path, names[i]);
+        snprintf(aside, sizeof aside, "%s/aside", path);
+        bool there = rename(name, aside) == 0;
+        if (symlink(aside, name) != 0)
+            abort();
+        refused(path, SIZE, BLOCK, names[i]);
+        unlink(name);
+        if (mkfifo(name, 0600) != 0)
+            abort();
+        refused(path, SIZE, BLOCK, "not a plain file");
+        unlink(name);
+        if (there && rename(aside, name) != 0)
+            abort();
+    }
+    snprintf(index, sizeof index, "%s/index", path);
+    if (rename(index, aside) != 0 || symlink(aside, index) != 0)
+        abort();
+    refused(path, SIZE, BLOCK, "index is not a directory");
+    if (unlink(index) != 0 || rename(aside, index) != 0)
+        abort();
+    for (unsigned i = 0; i < sizeof shared / sizeof *shared; i++) {
+        chmod(path, shared[i]);
+        refused(path, SIZE, BLOCK, "chmod go-w it");
+    }
+    for (unsigned i = 0; i < sizeof own / sizeof *own; i++) {
+        chmod(path, own[i]);
+        store = fixture_open(path, SIZE, BLOCK, NULL);
+        ok(store != NULL, "mode %04o is accepted", (unsigned) own[i]);
+        fixture_close(store);
+    }
+    snprintf(name, sizeof name, "%s-link", path);
+    if (symlink(path, name) != 0)
+        abort();
+    store = fixture_open(name, SIZE, BLOCK, NULL);
+    ok(store != NULL, "so is a link to the directory");
+    fixture_close(store);
+    unlink(name);
+    if (geteuid() != 0)
+        return; /* only root can give files away */
+    snprintf(name, sizeof name, "%s/lock", path);
+    if (chown(name, 12345, (gid_t) -1) != 0)
+        abort();
+    refused(path, SIZE, BLOCK, "lock is another user's");
+    if (chown(name, 0, (gid_t) -1) != 0 || chown(path, 12345, (gid_t) -1) != 0)
+        abort();
+    refused(path, SIZE, BLOCK, "belongs to user 12345");
+    if (chown(path, 0, (gid_t) -1) != 0)
+        abort();
 }
 
 static void leave_marker(const char *path, const char *name, const char *text)
@@ -358,6 +419,7 @@ int main(void)
     with_directory(test_errors);
     with_directory(test_no_nowait);
     with_directory(test_refused);
+    with_directory(test_guarded);
     with_directory(test_markers);
     with_directory(test_resized);
     test_disks();

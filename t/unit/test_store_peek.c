@@ -106,8 +106,8 @@ static void drop_pages(const char *path)
     close(fd);
 }
 
-static enum status peek(struct store *store, const struct store_generation *generation, uint64_t object, uint32_t offset,
-                        uint32_t max, bool plain)
+static enum status peek(struct store *store, const struct store_generation *generation, uint64_t object,
+                        uint32_t offset, uint32_t max, bool plain)
 {
     struct iovec piece;
     enum status status = store_peek_block(store, generation->id, 0, offset, max, plain, &piece);
