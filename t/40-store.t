@@ -203,4 +203,39 @@ subtest 'files that are taken away' => sub {
     $pond->stop;
 };
 
+subtest 'the directory is taken away' => sub {
+    for my $filled (0, 1) {
+        my $what = $filled ? 'full' : 'empty';
+        my $pond = Headpond->start(origin => $origin, account => \%account);
+        my $blobs = make_blobs("gone-$what", 900, 40_000, 6 * $MIB + 5);
+        read_all_right($pond, $blobs, "$what: there") if $filled;
+        $pond->settle;
+        system('rm', '-rf', "$pond->{dir}/store") == 0 or die;
+        read_all_right($pond, $blobs, "$what: gone");
+        read_all_right($pond, make_blobs("gone-$what-more", 800, 50_000, 20 * $MIB), "$what: filled since");
+        my $path = "/acct/data/gone-$what-written";
+        my $sas = $origin->sas('/acct/data', sp => 'rcwd');
+        $origin->blob($path, size => 5000, seed => 1);
+        $pond->get($path);
+        my $put = $pond->put($path, sas => $sas, body => 'new', headers => ['x-ms-blob-type: BlockBlob']);
+        is($put->{status}, 201, "$what: a write goes through");
+        is($pond->get($path)->{body}, 'new', "$what: and is seen");
+        is($pond->admin_get('/healthz')->{status}, 200, "$what: and headpond lives");
+        if (!$filled) {
+            cmp_ok($pond->metric('headpond_store_errors_total'), '>', 0, 'errors are counted');
+            cmp_ok($pond->metric('headpond_store_rejected_total', reason => 'space'), '>', 0, 'what was not stored as well');
+        }
+        my @lines = $pond->log_text =~ / (store-\S+) /g;
+        cmp_ok(scalar @lines, '<', 10, "$what: the log is not flooded") or diag("@lines");
+        $pond->stop;
+        $pond->run;
+        read_all_right($pond, $blobs, "$what: started anew");
+        $pond->settle;
+        $origin->reset_stats;
+        read_all_right($pond, $blobs, "$what: once more");
+        is($origin->data_requests, 0, "$what: from the store");
+        $pond->stop;
+    }
+};
+
 done_testing();

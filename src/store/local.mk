@@ -42,6 +42,10 @@ t_unit_test_store_crash_LDADD = $(UNIT_LDADD)
 t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_faults_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_store_gone
+t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_gone_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_store_peek
 t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_peek_LDADD = $(UNIT_LDADD)

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "store/guard.h"
 #include "store/io.h"
 #include "store/segment.h"
@@ -99,9 +100,19 @@ static void files_trim(struct slots *slots)
     }
 }
 
-enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity)
+static void reserve_set(struct slots *slots)
+{
+    slots->reserve = RESERVE_BYTES / slots->stride;
+    if (slots->reserve > slots->capacity / 8)
+        slots->reserve = slots->capacity / 8;
+    if (slots->reserve < SLOT_SPARE + 1)
+        slots->reserve = SLOT_SPARE + 1;
+}
+
+enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity, struct metric_cell *errors)
 {
     *slots = (struct slots){.dir = dir,
+                            .errors = errors,
                             .stride = ENTRY_PAGE + block_size,
                             .capacity = capacity,
                             .free_head = SLOT_NONE,
@@ -121,11 +132,7 @@ enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32
     slots->files = mem_calloc(slots->file_count, sizeof *slots->files);
     for (uint32_t i = 0; i < slots->file_count; i++)
         atomic_init(&slots->files[i].fd, -1);
-    slots->reserve = RESERVE_BYTES / slots->stride;
-    if (slots->reserve > capacity / 8)
-        slots->reserve = capacity / 8;
-    if (slots->reserve < SLOT_SPARE + 1)
-        slots->reserve = SLOT_SPARE + 1;
+    reserve_set(slots);
     files_trim(slots);
     return files_open(slots);
 }
@@ -182,7 +189,8 @@ enum status slots_sync(struct slots *slots)
     return status;
 }
 
-/* Makes the next data file. When the file system is full first, the share ends where it is. */
+/* Makes the next data file. When the file system is full first, or the directory has gone, the share ends where it is.
+ */
 static void slots_extend(struct slots *slots)
 {
     uint32_t file = slots->high / SLOT_PER_FILE;
@@ -199,7 +207,9 @@ static void slots_extend(struct slots *slots)
             close(fd);
             (void) unlinkat(slots->dir, name, 0);
         }
+        metric_cell_add(slots->errors, 1);
         slots->capacity = slots->high;
+        reserve_set(slots);
         return;
     }
     slots->high += count;

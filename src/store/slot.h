@@ -28,6 +28,8 @@
 #include "store/directory.h"
 #include "store/evict.h"
 
+struct metric_cell;
+
 #define SLOT_NONE UINT32_MAX
 #define SLOT_PER_FILE 1024
 #define SLOT_FILE_PREFIX "data-"
@@ -49,6 +51,7 @@ struct slots {
     pthread_mutex_t lock;
     pthread_cond_t freed; /* slots became free, or none will */
     int dir;              /* of the data files */
+    struct metric_cell *errors;
     uint32_t stride;      /* bytes of a slot */
     uint32_t capacity;    /* slots the disk's share allows */
     uint32_t high;        /* slots that exist in files */
@@ -67,7 +70,8 @@ struct slots {
 
 /* `dir` is taken over and closed by slots_fini. Finds what files there are; slots in them are not free before
  * slots_loaded. IO with errno set. */
-enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity) STATUS_CHECKED;
+enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity,
+                       struct metric_cell *errors) STATUS_CHECKED;
 void slots_fini(struct slots *slots);
 /* After the index was read: every slot that nobody claimed is free. */
 void slots_loaded(struct slots *slots);

@@ -55,8 +55,9 @@ static uint32_t wait_for_slot(struct disk *disk)
     for (;;) {
         pthread_mutex_lock(&slots->lock);
         uint32_t slot = slots_alloc(slots, false);
+        bool never = slots->capacity <= SLOT_SPARE; /* no data file could be made */
         pthread_mutex_unlock(&slots->lock);
-        if (slot != SLOT_NONE || clock_mono_ms() >= deadline)
+        if (slot != SLOT_NONE || never || clock_mono_ms() >= deadline)
             return slot;
         if (reclaim_run(disk))
             continue;

@@ -357,7 +357,7 @@ static enum status open_slots(struct volume *volume, const struct store_disk *co
     if (dir < 0)
         return refuse(error, STATUS_IO, conf->path, "the directory cannot be opened", errno);
     volume->disk.weight = count * (ENTRY_PAGE + (int64_t) block_size);
-    enum status status = slots_init(&volume->disk.slots, dir, block_size, (uint32_t) count);
+    enum status status = slots_init(&volume->disk.slots, dir, block_size, (uint32_t) count, volume->disk.errors);
     return status == STATUS_OK ? status : refuse(error, status, conf->path, "a data file cannot be opened", errno);
 }
 

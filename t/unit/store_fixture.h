@@ -125,10 +125,16 @@ static void fixture_remove_one(void *arg, const char *path, const struct stat *i
         unlink(path);
 }
 
-UNUSED static void fixture_remove(char *path)
+/* rm -rf. */
+UNUSED static void fixture_take_away(const char *path)
 {
     fixture_walk(path, fixture_remove_one, NULL);
     rmdir(path);
+}
+
+UNUSED static void fixture_remove(char *path)
+{
+    fixture_take_away(path);
     mem_free(path);
 }
 
