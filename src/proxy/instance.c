@@ -148,11 +148,11 @@ static enum status open_store(struct instance *instance, struct strbuf *error)
 {
     static const struct store_record_codec codec = {codec_decode, codec_free};
     const struct conf *conf = instance->conf;
-    store_set_codec(&codec);
     struct store_disk *disks = mem_calloc(conf->store_count + 1, sizeof *disks);
     for (unsigned i = 0; i < conf->store_count; i++)
         disks[i] = (struct store_disk){conf->store[i].path, conf->store[i].size};
-    enum status status = store_open(disks, conf->store_count, (uint32_t) conf->block_size, &instance->store, error);
+    enum status status =
+        store_open(disks, conf->store_count, (uint32_t) conf->block_size, &codec, &instance->store, error);
     mem_free(disks);
     return status;
 }

@@ -7,42 +7,62 @@
 
 #include "base/mem.h"
 
+struct generations {
+    atomic_uint refs; /* the store's, and each generation's */
+    struct store_record_codec codec;
+    pthread_mutex_t lock; /* over the dead */
+    struct generation_dead *dead;
+    unsigned dead_count;
+    unsigned dead_room;
+};
+
 struct box {
     struct store_generation generation;
+    struct generations *family; /* counted */
     atomic_bool doomed;
     char record[];
 };
 
-static struct store_record_codec generation_codec;
-
 /* Bounded: what does not fit is left to eviction. */
 #define DEAD_MAX 65536
-static struct {
-    pthread_mutex_t lock;
-    struct generation_dead *items;
-    unsigned count;
-    unsigned room;
-} dead_list = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-void store_set_codec(const struct store_record_codec *codec)
+struct generations *generations_new(const struct store_record_codec *codec)
 {
-    generation_codec = codec == NULL ? (struct store_record_codec){0} : *codec;
+    struct generations *generations = mem_calloc(1, sizeof *generations);
+    atomic_init(&generations->refs, 1);
+    if (codec != NULL)
+        generations->codec = *codec;
+    pthread_mutex_init(&generations->lock, NULL);
+    return generations;
 }
 
-bool generation_decode(struct str record, uint64_t length, void **decoded)
+void generations_unref(struct generations **generations)
+{
+    struct generations *gone = *generations;
+    *generations = NULL;
+    if (atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) > 1)
+        return;
+    pthread_mutex_destroy(&gone->lock);
+    mem_free(gone->dead);
+    mem_free(gone);
+}
+
+bool generation_decode(const struct generations *generations, struct str record, uint64_t length, void **decoded)
 {
     *decoded = NULL;
-    if (generation_codec.decode == NULL)
+    if (generations->codec.decode == NULL)
         return true;
-    *decoded = generation_codec.decode(record, length);
+    *decoded = generations->codec.decode(record, length);
     return *decoded != NULL;
 }
 
-struct store_generation *generation_make(uint64_t id, struct hash128 object, uint64_t length, struct str record,
-                                         void *decoded)
+struct store_generation *generation_make(struct generations *generations, uint64_t id, struct hash128 object,
+                                         uint64_t length, struct str record, void *decoded)
 {
     assert(id != 0 && record.len <= STORE_RECORD_MAX);
     struct box *box = mem_alloc(sizeof *box + record.len);
+    atomic_fetch_add_explicit(&generations->refs, 1, memory_order_relaxed);
+    box->family = generations;
     atomic_init(&box->doomed, false);
     if (record.len > 0)
         memcpy(box->record, record.ptr, record.len);
@@ -66,31 +86,31 @@ void generation_doom(struct store_generation *generation)
     atomic_store_explicit(&box->doomed, true, memory_order_relaxed);
 }
 
-static void dead_add(const struct store_generation *generation)
+static void dead_add(struct generations *generations, const struct store_generation *generation)
 {
-    pthread_mutex_lock(&dead_list.lock);
-    if (dead_list.count == dead_list.room && dead_list.room < DEAD_MAX) {
-        dead_list.room = dead_list.room == 0 ? 64 : dead_list.room * 2;
-        dead_list.items = mem_realloc(dead_list.items, dead_list.room * sizeof *dead_list.items);
+    pthread_mutex_lock(&generations->lock);
+    if (generations->dead_count == generations->dead_room && generations->dead_room < DEAD_MAX) {
+        generations->dead_room = generations->dead_room == 0 ? 64 : generations->dead_room * 2;
+        generations->dead = mem_realloc(generations->dead, generations->dead_room * sizeof *generations->dead);
     }
-    if (dead_list.count < dead_list.room)
-        dead_list.items[dead_list.count++] =
+    if (generations->dead_count < generations->dead_room)
+        generations->dead[generations->dead_count++] =
             (struct generation_dead){generation->id, generation->object, generation->length};
-    pthread_mutex_unlock(&dead_list.lock);
+    pthread_mutex_unlock(&generations->lock);
 }
 
-bool generation_take_dead(struct generation_dead *dead)
+bool generation_take_dead(struct generations *generations, struct generation_dead *dead)
 {
-    pthread_mutex_lock(&dead_list.lock);
-    bool found = dead_list.count > 0;
+    pthread_mutex_lock(&generations->lock);
+    bool found = generations->dead_count > 0;
     if (found) {
-        *dead = dead_list.items[--dead_list.count];
+        *dead = generations->dead[--generations->dead_count];
     } else {
-        mem_free(dead_list.items);
-        dead_list.items = NULL;
-        dead_list.room = 0;
+        mem_free(generations->dead);
+        generations->dead = NULL;
+        generations->dead_room = 0;
     }
-    pthread_mutex_unlock(&dead_list.lock);
+    pthread_mutex_unlock(&generations->lock);
     return found;
 }
 
@@ -105,9 +125,11 @@ void store_generation_unref(struct store_generation **generation)
     if (before > 1)
         return;
     struct box *box = (struct box *) (void *) gone;
+    struct generations *family = box->family;
     if (atomic_load_explicit(&box->doomed, memory_order_relaxed) && gone->length > 0)
-        dead_add(gone);
-    if (gone->decoded != NULL && generation_codec.free != NULL)
-        generation_codec.free(gone->decoded);
+        dead_add(family, gone);
+    if (gone->decoded != NULL && family->codec.free != NULL)
+        family->codec.free(gone->decoded);
     mem_free(box);
+    generations_unref(&family);
 }

@@ -18,12 +18,18 @@
 
 #define GENERATION_OPENING_SHIFT 40
 
+/* What the generations of one store have in common: how their records are decoded, and those nobody can reach any more.
+ * Counted: a generation may outlive its store. Any thread. */
+struct generations;
+struct generations *generations_new(const struct store_record_codec *codec);
+void generations_unref(struct generations **generations);
+
 /* With an id that is known (from the index). */
-struct store_generation *generation_make(uint64_t id, struct hash128 object, uint64_t length, struct str record,
-                                         void *decoded);
-/* The codec's decode; NULL when the record is unreadable. Without a codec every record is readable and *decoded NULL.
+struct store_generation *generation_make(struct generations *generations, uint64_t id, struct hash128 object,
+                                         uint64_t length, struct str record, void *decoded);
+/* The codec's decode; false when the record is unreadable. Without a codec every record is readable and *decoded NULL.
  */
-bool generation_decode(struct str record, uint64_t length, void **decoded);
+bool generation_decode(const struct generations *generations, struct str record, uint64_t length, void **decoded);
 /* Any thread, on a generation it holds. */
 void generation_doom(struct store_generation *generation);
 
@@ -33,6 +39,6 @@ struct generation_dead {
     uint64_t length;
 };
 /* The next doomed generation that nobody holds any more; false: none. Any thread. */
-bool generation_take_dead(struct generation_dead *dead);
+bool generation_take_dead(struct generations *generations, struct generation_dead *dead);
 
 #endif

@@ -14,6 +14,7 @@
 struct commit;
 struct directory;
 struct disk;
+struct generations;
 struct objects;
 
 struct store {
@@ -22,6 +23,7 @@ struct store {
     struct disk *disks[STORE_DISKS_MAX]; /* fixed once open */
     struct directory *directory;
     struct objects *objects;
+    struct generations *generations;
     struct commit *commit;
     atomic_uint_fast64_t next_id; /* generations and sequences; only grows, also across starts */
     uint64_t first_id;            /* of this opening */

@@ -82,7 +82,7 @@ static void object_each(void *arg, const struct index_object *object)
     void *decoded;
     int64_t validated_s = object->validated_s;
     bool home = store_disk_of(store, object->object.lo) == recover->disk;
-    if (!generation_decode(object->record, object->length, &decoded)) {
+    if (!generation_decode(store->generations, object->record, object->length, &decoded)) {
         recover->dropped++;
         if (objects_expunge(store->objects, object->object))
             commit_dirty_object(store->commit, object->object);
@@ -91,7 +91,7 @@ static void object_each(void *arg, const struct index_object *object)
     /* On a disk that is not its home any more nobody kept it up to date. */
     bool stale = !home || group_newer(recover, object);
     struct store_generation *generation =
-        generation_make(object->generation, object->object, object->length, object->record, decoded);
+        generation_make(store->generations, object->generation, object->object, object->length, object->record, decoded);
     uint32_t length = (uint32_t) object->record.len;
     uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) recover->disk->number << 56;
     bool claimed = home && record_claim(recover->disk, place, length);

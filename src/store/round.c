@@ -385,7 +385,7 @@ void rounds_run(struct rounds *rounds, struct round *round)
 void rounds_drop_dead(struct rounds *rounds)
 {
     struct generation_dead dead;
-    for (unsigned i = 0; i < DEAD_STEP && generation_take_dead(&dead); i++)
+    for (unsigned i = 0; i < DEAD_STEP && generation_take_dead(rounds->store->generations, &dead); i++)
         if (objects_current(rounds->store->objects, dead.object) != dead.id) /* its record may live on in another */
             block_drop_generation(rounds->store, dead.id, dead.length);
 }

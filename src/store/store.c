@@ -132,8 +132,8 @@ static int64_t capacity(const struct store *store)
     return slots * store->block_size;
 }
 
-enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size, struct store **store,
-                       struct strbuf *error)
+enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size,
+                       const struct store_record_codec *codec, struct store **store, struct strbuf *error)
 {
     struct store *made = mem_calloc(1, sizeof *made);
     made->block_size = block_size;
@@ -145,9 +145,7 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
         mem_free(made);
         return status;
     }
-    struct generation_dead stale;
-    while (generation_take_dead(&stale))
-        continue; /* of a store that was closed before */
+    made->generations = generations_new(codec);
     made->directory = directory_new();
     made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4);
     made->commit = commit_new(made);
@@ -167,6 +165,7 @@ void store_close(struct store *store)
         disk_stop(store->disks[i]);
     commit_stop(store->commit);
     volumes_close(store);
+    generations_unref(&store->generations);
     metric_set(METRIC_STORE_BLOCKS, 0);
     metric_set(METRIC_STORE_BYTES, 0);
     mem_free(store);
@@ -187,7 +186,7 @@ bool store_loaded(struct store *store)
 struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t id, uint64_t length,
                                               struct str record, void *decoded)
 {
-    return generation_make(id == 0 ? store_next_id(store) : id, object, length, record, decoded);
+    return generation_make(store->generations, id == 0 ? store_next_id(store) : id, object, length, record, decoded);
 }
 
 bool store_object_find(struct store *store, struct hash128 object, struct store_view *view)

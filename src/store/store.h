@@ -39,9 +39,18 @@ struct store_disk {
     int64_t size; /* bytes on the file system, everything included */
 };
 
+/* How a generation's `decoded` is made when its record comes from the disk, and freed. decode returns NULL for a record
+ * it cannot read: the object is then forgotten. Any thread; also after the store was closed, while generations live. */
+struct store_record_codec {
+    void *(*decode)(struct str record, uint64_t length);
+    void (*free)(void *decoded);
+};
+
 /* Opens or creates the disks (first form: an index left by a crash while opening, or damaged, empties the store). A
- * path that cannot be used is refused with one line in *error that says what to do. `disks` may be empty. */
-enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size, struct store **store,
+ * path that cannot be used is refused with one line in *error that says what to do. `disks` may be empty; `codec` NULL: every
+ * record is readable, and `decoded` of those from the disk is NULL. */
+enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size,
+                       const struct store_record_codec *codec, struct store **store,
                        struct strbuf *error) STATUS_CHECKED;
 /* After all loops have stopped: writes what is queued, commits, closes. */
 void store_close(struct store *store);
@@ -57,17 +66,9 @@ struct store_generation {
     struct hash128 object;
     uint64_t length;   /* of the whole blob, bytes */
     struct str record; /* the floor above's, owned by the generation */
-    void *decoded;     /* the floor above's parsed form of `record`; freed by the callback given below */
+    void *decoded;     /* the floor above's parsed form of `record`; freed by the store's codec */
     atomic_uint refs;
 };
-
-/* How `decoded` is made when a record comes from the disk, and freed. decode may be called on any thread and returns
- * NULL for a record it cannot read (the object is then forgotten). Set once before store_open. */
-struct store_record_codec {
-    void *(*decode)(struct str record, uint64_t length);
-    void (*free)(void *decoded);
-};
-void store_set_codec(const struct store_record_codec *codec);
 
 /* A generation with one reference, not in the directory yet. `id` 0: a fresh one, never used before, also not before a
  * crash; else the id of a generation of the same object and bytes whose record changed. Copies `record`; takes

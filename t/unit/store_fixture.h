@@ -159,7 +159,7 @@ UNUSED static struct store *fixture_open(const char *path, int64_t size, uint32_
     struct store *store = NULL;
     struct strbuf text = {0};
     rcu_thread_offline();
-    enum status status = store_open(&disk, path == NULL ? 0 : 1, block_size, &store, &text);
+    enum status status = store_open(&disk, path == NULL ? 0 : 1, block_size, NULL, &store, &text);
     rcu_thread_online();
     if (error != NULL)
         *error = text.ptr == NULL ? NULL : mem_strdup(text.ptr);

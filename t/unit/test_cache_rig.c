@@ -212,9 +212,7 @@ void rig_start(unsigned disks, uint32_t block_size)
         rig_die("no directory for the store");
     const struct store_disk disk = {disk_path, INT64_C(2) << 30};
     rcu_register_thread();
-    if (store == NULL) /* the first time; what an earlier one held may still be being freed */
-        store_set_codec(&codec);
-    if (store_open(&disk, disks, block_size, &store, &error) != STATUS_OK) {
+    if (store_open(&disk, disks, block_size, &codec, &store, &error) != STATUS_OK) {
         printf("# %.*s\n", STR_ARG(strbuf_str(&error)));
         rig_die("the store does not open");
     }

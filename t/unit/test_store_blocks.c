@@ -350,6 +350,66 @@ static void test_records(const char *path)
     fixture_close(store);
 }
 
+/* ---- Two stores in one process. ---- */
+
+static atomic_int decoded_freed[2];
+
+static void free_first(void *decoded)
+{
+    (void) decoded;
+    atomic_fetch_add(&decoded_freed[0], 1);
+}
+
+static void free_second(void *decoded)
+{
+    (void) decoded;
+    atomic_fetch_add(&decoded_freed[1], 1);
+}
+
+/* What one's generations leave behind is not the other's, and each frees what it decoded, after its end as well. */
+static void test_two(const char *path)
+{
+    static const struct store_record_codec codecs[2] = {{NULL, free_first}, {NULL, free_second}};
+    struct store *stores[2];
+    struct store_generation *generations[2], *next[2];
+    struct strbuf error = {0};
+    for (unsigned i = 0; i < 2; i++) {
+        char below[4200];
+        snprintf(below, sizeof below, "%s/%u", path, i);
+        const struct store_disk disk = {below, SIZE};
+        rcu_thread_offline();
+        if (store_open(&disk, 1, BLOCK, &codecs[i], &stores[i], &error) != STATUS_OK)
+            abort();
+        rcu_thread_online();
+        fixture_flush(stores[i]);
+        generations[i] = store_generation_new(stores[i], fixture_hash(i), 0, BLOCK, STR("a"), &decoded_freed[i]);
+        store_object_set(stores[i], generations[i], fixture_hash(9), 1, 1);
+        fixture_put(stores[i], generations[i], i, 0);
+    }
+    /* The first store's generation dies; the other's index thread comes by before its own. */
+    uint64_t id = generations[0]->id;
+    next[0] = store_generation_new(stores[0], fixture_hash(0), 0, BLOCK, STR("b"), &decoded_freed[0]);
+    store_object_set(stores[0], next[0], fixture_hash(9), 2, 1);
+    store_generation_unref(&generations[0]);
+    fixture_flush(stores[1]);
+    fixture_flush(stores[1]);
+    for (unsigned i = 0; i < 1000 && store_has_block(stores[0], id, 0); i++)
+        fixture_flush(stores[0]);
+    ok(!store_has_block(stores[0], id, 0), "a store drops the blocks of its own dead generation");
+    ok(store_has_block(stores[1], generations[1]->id, 0), "and not those of another");
+    store_generation_unref(&next[0]);
+    fixture_close(stores[0]);
+    fixture_close(stores[1]);
+    rcu_thread_offline();
+    rcu_barrier();
+    rcu_thread_online();
+    is_int(atomic_load(&decoded_freed[0]), 2, "what it decoded is freed by its own codec");
+    is_int(atomic_load(&decoded_freed[1]), 0, "what is held lives on after the end of its store");
+    store_generation_unref(&generations[1]);
+    is_int(atomic_load(&decoded_freed[1]), 1, "and is freed then");
+    strbuf_free(&error);
+}
+
 static void test_no_disks(void)
 {
     struct store *store = fixture_open(NULL, 0, BLOCK, NULL);
@@ -405,6 +465,9 @@ int main(void)
     fixture_remove(path);
     path = fixture_directory();
     test_records(path);
+    fixture_remove(path);
+    path = fixture_directory();
+    test_two(path);
     fixture_remove(path);
     test_no_disks();
     fixture_stop();

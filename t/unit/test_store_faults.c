@@ -378,7 +378,7 @@ static void test_disks(void)
     for (unsigned count = 2; count <= 3; count++) {
         struct store *store;
         rcu_thread_offline();
-        if (store_open(disks, count, BLOCK, &store, &error) != STATUS_OK)
+        if (store_open(disks, count, BLOCK, NULL, &store, &error) != STATUS_OK)
             abort();
         rcu_thread_online();
         fixture_flush(store);

@@ -11,14 +11,16 @@
 #define BLOCK (256 * KIB)
 #define SIZE (64 * MIB)
 
-static bool stored_right(struct store *store, const struct store_generation *generation, uint64_t object, uint64_t block)
+static bool stored_right(struct store *store, const struct store_generation *generation, uint64_t object,
+                         uint64_t block)
 {
     bool right;
     return fixture_load(store, generation, object, block, &right) == STATUS_OK && right;
 }
 
 /* Eviction may be quicker than the load; anything else but the right bytes is wrong. */
-static bool stored_wrong(struct store *store, const struct store_generation *generation, uint64_t object, uint64_t block)
+static bool stored_wrong(struct store *store, const struct store_generation *generation, uint64_t object,
+                         uint64_t block)
 {
     bool right;
     enum status status = fixture_load(store, generation, object, block, &right);
@@ -114,8 +116,8 @@ static void test_between_files(const char *path)
         kept++;
         wrong += stored_wrong(store, generation, 3, block);
     }
-    ok(kept > FILE_SLOTS * 3 / 4 && kept <= FILE_SLOTS && wrong == 0, "the store goes on with the one: %u blocks, %u wrong",
-       kept, wrong);
+    ok(kept > FILE_SLOTS * 3 / 4 && kept <= FILE_SLOTS && wrong == 0,
+       "the store goes on with the one: %u blocks, %u wrong", kept, wrong);
     store_generation_unref(&generation);
     still_works(store, path, SMALL);
 }
