@@ -14,6 +14,8 @@
 #include "http/precondition.h"
 
 #define CACHE_GRANTS_MAX 65536
+/* Blocks that one cache_presence looks up: what a loop does in well under a millisecond. */
+#define CACHE_LOOKUPS_MAX 1024
 
 struct cache *cache_new(const struct cache_config *config)
 {
@@ -175,4 +177,22 @@ void cache_resolve_cancel(struct cache_resolve **resolve)
         return;
     gone->done = NULL;
     atomic_store(&gone->cancelled, true);
+}
+
+enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,
+                                   uint64_t last)
+{
+    uint64_t from = first / cache->block_size;
+    uint64_t to = last / cache->block_size;
+    bool there = false;
+    bool missing = false;
+
+    if (to - from > CACHE_LOOKUPS_MAX)
+        to = from + CACHE_LOOKUPS_MAX;
+    for (uint64_t block = from; block <= to && !(there && missing); block++) {
+        bool stored = store_has_block(cache->config.store, generation->id, block);
+        there = there || stored;
+        missing = missing || !stored;
+    }
+    return !missing ? CACHE_ALL : there ? CACHE_SOME : CACHE_NONE;
 }

@@ -143,14 +143,6 @@ enum source_state cache_read_prime(struct source *source);
 /* After a prime that answered SOURCE_DATA: whether the first bytes come from a fill that another reader began. */
 bool cache_read_joined(const struct source *source);
 
-/* How many bytes came from where so far, for Cache-Status and the access log. */
-struct cache_read_stats {
-    uint64_t from_store;
-    uint64_t from_fill;   /* fetched on this reader's behalf */
-    uint64_t from_others; /* joined a fill that was there */
-};
-void cache_read_stats(const struct source *source, struct cache_read_stats *stats);
-
 /* How much of the bytes first..last is stored now; starts nothing. Of a long range the first 1,024 blocks tell. */
 enum cache_presence { CACHE_NONE, CACHE_SOME, CACHE_ALL };
 enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,

@@ -10,15 +10,11 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "cache/flight.h"
+#include "cache/joins.h"
 #include "cache/place.h"
 
-/* Joins held at once: the extent under way and those read ahead. */
-#define READER_JOINS 3
 /* Looks for one block without a byte of progress before the reader gives up. */
 #define READER_LOOKS 32
-/* Blocks that one cache_presence looks up: what a loop does in well under a millisecond. */
-#define READER_LOOKUPS_MAX 1024
 /* Wait for a place in a full disk queue. */
 #define READER_BUSY_MS 5
 
@@ -34,8 +30,6 @@ struct reader {
     struct source source;
     struct cache *cache;
     struct loop *loop;
-    const struct cache_request *request;
-    struct asker *asker; /* made when the first join needs it */
     struct store_generation *generation;
     uint64_t position; /* next byte to show */
     uint64_t last;     /* inclusive */
@@ -46,25 +40,16 @@ struct reader {
     uint64_t held_block;
     struct join *held_join; /* the fill that the held buffer belongs to; NULL: whole, from the disk */
 
-    struct join *joins[READER_JOINS]; /* in the order of the blob */
-    unsigned join_count;
-    uint64_t ahead; /* blocks below it are stored or asked for, as far as this reader knows */
+    struct joins joins;
 
     struct reader_load *load;
     struct timer busy; /* made when first needed: no hit needs it */
     unsigned looks;
-    enum { SHOWN_NOTHING, SHOWN_STORE, SHOWN_BUFFER } shown;
-    struct cache_read_stats stats;
 };
 
 static uint64_t reader_block(const struct reader *reader)
 {
     return reader->position / reader->cache->block_size;
-}
-
-static uint64_t reader_last_block(const struct reader *reader)
-{
-    return reader->last / reader->cache->block_size;
 }
 
 static uint32_t reader_offset(const struct reader *reader)
@@ -99,80 +84,10 @@ static enum source_state reader_fail(struct reader *reader, enum status why)
     return SOURCE_FAILED;
 }
 
-/* ---- Joins. ---- */
-
-static uint64_t join_first_block(const struct join *join)
-{
-    return join->extent * STORE_EXTENT_BLOCKS + join->first;
-}
-
-static uint64_t join_last_block(const struct join *join)
-{
-    return join->extent * STORE_EXTENT_BLOCKS + join->last;
-}
-
 static void reader_release_held(struct reader *reader)
 {
     buf_unref(&reader->held);
     reader->held_join = NULL;
-}
-
-static void reader_drop_join(struct reader *reader, unsigned index)
-{
-    if (reader->held_join == reader->joins[index])
-        reader_release_held(reader);
-    flight_leave(&reader->joins[index]);
-    for (unsigned i = index + 1; i < READER_JOINS; i++)
-        reader->joins[i - 1] = reader->joins[i];
-    reader->joins[READER_JOINS - 1] = NULL;
-    reader->join_count--;
-}
-
-/* Asks for the blocks from `block` to the end of its extent, as far as the range goes. */
-static void reader_join(struct reader *reader, uint64_t block)
-{
-    uint64_t extent = block / STORE_EXTENT_BLOCKS;
-    uint64_t end = extent * STORE_EXTENT_BLOCKS + STORE_EXTENT_BLOCKS - 1;
-    if (end > reader_last_block(reader))
-        end = reader_last_block(reader);
-    if (reader->asker == NULL)
-        reader->asker = asker_new(reader->request);
-
-    struct join *join = flight_join(reader->cache, reader->loop, reader->asker, reader->generation, extent,
-                                    (unsigned) (block % STORE_EXTENT_BLOCKS), (unsigned) (end % STORE_EXTENT_BLOCKS),
-                                    reader_news, reader);
-    unsigned place = reader->join_count++;
-    while (place > 0 && join_first_block(reader->joins[place - 1]) > block) {
-        reader->joins[place] = reader->joins[place - 1];
-        place--;
-    }
-    reader->joins[place] = join;
-    if (end + 1 > reader->ahead)
-        reader->ahead = end + 1;
-}
-
-/* A reader that is being fed by fills has the next extents asked for before it gets there. */
-static void reader_read_ahead(struct reader *reader)
-{
-    while (reader->join_count < READER_JOINS && mem_pressure() < MEM_NO_READAHEAD && !places_contended(reader->cache)) {
-        uint64_t limit = (reader_block(reader) / STORE_EXTENT_BLOCKS + READER_JOINS) * STORE_EXTENT_BLOCKS;
-        while (reader->ahead < limit && reader->ahead <= reader_last_block(reader) &&
-               store_has_block(reader->cache->config.store, reader->generation->id, reader->ahead))
-            reader->ahead++;
-        if (reader->ahead >= limit || reader->ahead > reader_last_block(reader))
-            return;
-        reader_join(reader, reader->ahead);
-    }
-}
-
-/* The join for this block, or NULL; those that lie behind it are left. */
-static struct join *reader_join_for(struct reader *reader, uint64_t block)
-{
-    while (reader->join_count > 0 && join_last_block(reader->joins[0]) < block)
-        reader_drop_join(reader, 0);
-    if (reader->join_count == 0 || join_first_block(reader->joins[0]) > block)
-        return NULL;
-    return reader->joins[0];
 }
 
 /* ---- One look for the block at hand. ---- */
@@ -199,7 +114,8 @@ static enum reader_look look_at_held(struct reader *reader)
     if (ended == STATUS_AGAIN)
         return LOOK_AGAIN;
     if (ended == STATUS_OK || ended == STATUS_SHUTDOWN) {
-        reader_drop_join(reader, 0); /* ended without this block's rest: ask anew */
+        reader_release_held(reader);
+        joins_drop_first(&reader->joins); /* ended without this block's rest: ask anew */
         return LOOK_AGAIN;
     }
     reader->source.error = ended;
@@ -213,7 +129,7 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
     if (!join->tied)
         return LOOK_WAIT; /* its first wake will come */
     if (join->fill == NULL) {
-        reader_drop_join(reader, 0); /* stored meanwhile */
+        joins_drop_first(&reader->joins); /* stored meanwhile */
         return LOOK_AGAIN;
     }
     enum status status = fill_take(join->fill, number, &reader->held);
@@ -228,10 +144,10 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
         /* Mostly it has gone into the store. The join stays: it tells the fill how far its reader is. */
         if (store_has_block(reader->cache->config.store, reader->generation->id, block))
             return reader->load != NULL ? LOOK_WAIT : LOOK_SHOW_STORE;
-        reader_drop_join(reader, 0);
+        joins_drop_first(&reader->joins);
         return LOOK_AGAIN;
     case STATUS_SHUTDOWN:
-        reader_drop_join(reader, 0);
+        joins_drop_first(&reader->joins);
         return LOOK_AGAIN;
     default:
         reader->source.error = status;
@@ -257,34 +173,17 @@ static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
     return LOOK_WAIT;
 }
 
-/* In a stored block whose successor is missing: joins that one's flight now, and not when the consumer gets there. The
- * fill that brought this block would take its reader for gone. */
-static void reader_look_beyond(struct reader *reader, uint64_t block)
-{
-    if (reader->ahead > block + 1)
-        return;
-    reader->ahead = block + 1;
-    if (reader->ahead > reader_last_block(reader) || reader->join_count == READER_JOINS)
-        return;
-    if (store_has_block(reader->cache->config.store, reader->generation->id, reader->ahead))
-        reader->ahead++;
-    else
-        reader_join(reader, reader->ahead);
-}
-
 static enum reader_look look_anywhere(struct reader *reader, uint64_t block)
 {
     if (reader->load != NULL)
         return LOOK_WAIT;
     if (store_has_block(reader->cache->config.store, reader->generation->id, block)) {
-        reader_look_beyond(reader, block);
+        joins_look_beyond(&reader->joins, block);
         return LOOK_SHOW_STORE;
     }
-    if (reader->join_count == READER_JOINS)
-        reader_drop_join(reader, READER_JOINS - 1);
     reader->looks++;
-    reader_join(reader, block);
-    reader_read_ahead(reader);
+    joins_ask(&reader->joins, block);
+    joins_read_ahead(&reader->joins, block);
     return LOOK_WAIT;
 }
 
@@ -296,9 +195,9 @@ static enum reader_look reader_look(struct reader *reader)
         reader_release_held(reader);
     if (reader->held != NULL)
         return look_at_held(reader);
-    struct join *join = reader_join_for(reader, block);
+    struct join *join = joins_at(&reader->joins, block);
     if (join != NULL) {
-        reader_read_ahead(reader);
+        joins_read_ahead(&reader->joins, block);
         return look_at_join(reader, join, block);
     }
     return look_anywhere(reader, block);
@@ -357,13 +256,12 @@ static enum source_state reader_find(struct reader *reader, enum reader_look *fo
     return reader_fail(reader, STATUS_IO);
 }
 
-static void show_piece(struct reader *reader, struct source_view *view, void *data, size_t length, int shown)
+static void show_piece(struct reader *reader, struct source_view *view, void *data, size_t length)
 {
     view->pieces[0].iov_base = data;
     view->pieces[0].iov_len = length;
     view->count = 1;
     view->bytes = length;
-    reader->shown = shown;
     reader->looks = 0;
 }
 
@@ -385,8 +283,7 @@ static enum source_state reader_peek(struct source *source, struct source_view *
             return state;
         if (found == LOOK_SHOW_HELD) {
             size_t there = buf_filled(reader->held) - reader_offset(reader);
-            show_piece(reader, view, reader->held->data + reader_offset(reader), there < max ? there : max,
-                       SHOWN_BUFFER);
+            show_piece(reader, view, reader->held->data + reader_offset(reader), there < max ? there : max);
             return SOURCE_DATA;
         }
         uint64_t block = reader_block(reader);
@@ -396,7 +293,7 @@ static enum source_state reader_peek(struct source *source, struct source_view *
             store_peek_block(reader->cache->config.store, reader->generation->id, block, reader_offset(reader),
                              max < room ? (uint32_t) max : room, reader->plain, &piece);
         if (status == STATUS_OK) {
-            show_piece(reader, view, piece.iov_base, piece.iov_len, SHOWN_STORE);
+            show_piece(reader, view, piece.iov_base, piece.iov_len);
             return SOURCE_DATA;
         }
         if (status == STATUS_AGAIN) {
@@ -409,27 +306,15 @@ static enum source_state reader_peek(struct source *source, struct source_view *
     }
 }
 
-static void reader_count(struct reader *reader, size_t bytes)
-{
-    if (reader->shown == SHOWN_STORE || reader->held_join == NULL)
-        reader->stats.from_store += bytes;
-    else if (reader->held_join->began)
-        reader->stats.from_fill += bytes;
-    else
-        reader->stats.from_others += bytes;
-}
-
 static void reader_consume(struct source *source, size_t bytes)
 {
     struct reader *reader = (struct reader *) source;
 
     assert(bytes <= reader->last - reader->position + 1);
     if (bytes > 0) {
-        reader_count(reader, bytes);
         uint64_t block = reader_block(reader);
         reader->position += bytes;
-        if (reader->join_count > 0 && join_first_block(reader->joins[0]) <= block)
-            flight_advance(reader->joins[0], reader->position);
+        joins_advance(&reader->joins, block, reader->position);
     }
     /* While memory is wanted a reader whose client does not take its bytes must not sit on a block. */
     if (reader->held != NULL && (reader_block(reader) != reader->held_block || places_contended(reader->cache) ||
@@ -442,12 +327,10 @@ static void reader_close(struct source *source)
     struct reader *reader = (struct reader *) source;
 
     reader_release_held(reader);
-    while (reader->join_count > 0)
-        reader_drop_join(reader, reader->join_count - 1);
+    joins_fini(&reader->joins);
     if (reader->load != NULL)
         reader->load->reader = NULL;
     timer_fini(&reader->busy);
-    asker_unref(&reader->asker);
     store_generation_unref(&reader->generation);
     mem_free(reader);
 }
@@ -462,12 +345,18 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
     reader->source.class = &reader_class;
     reader->cache = cache;
     reader->loop = loop;
-    reader->request = request;
     reader->generation = store_generation_ref(generation);
     reader->position = first;
     reader->last = last;
     reader->plain = plain;
-    reader->ahead = first / cache->block_size;
+    reader->joins = (struct joins){.cache = cache,
+                                   .loop = loop,
+                                   .request = request,
+                                   .generation = reader->generation,
+                                   .last = last / cache->block_size,
+                                   .news = reader_news,
+                                   .arg = reader,
+                                   .ahead = first / cache->block_size};
     return &reader->source;
 }
 
@@ -485,28 +374,4 @@ bool cache_read_joined(const struct source *source)
     assert(source->class == &reader_class);
     const struct reader *reader = (const struct reader *) (const void *) source;
     return reader->held != NULL && reader->held_join != NULL && !reader->held_join->began;
-}
-
-void cache_read_stats(const struct source *source, struct cache_read_stats *stats)
-{
-    assert(source->class == &reader_class);
-    *stats = ((const struct reader *) (const void *) source)->stats;
-}
-
-enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,
-                                   uint64_t last)
-{
-    uint64_t from = first / cache->block_size;
-    uint64_t to = last / cache->block_size;
-    bool there = false;
-    bool missing = false;
-
-    if (to - from > READER_LOOKUPS_MAX)
-        to = from + READER_LOOKUPS_MAX;
-    for (uint64_t block = from; block <= to && !(there && missing); block++) {
-        bool stored = store_has_block(cache->config.store, generation->id, block);
-        there = there || stored;
-        missing = missing || !stored;
-    }
-    return !missing ? CACHE_ALL : there ? CACHE_SOME : CACHE_NONE;
 }

@@ -104,7 +104,6 @@ struct task {
     uint64_t bytes;   /* read and right */
     int64_t wrong_at; /* offset of the first wrong byte, or -1 */
     bool whole;       /* all of the range came */
-    struct cache_read_stats stats;
 
     /* its own */
     struct letter letter;

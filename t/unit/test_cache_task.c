@@ -43,10 +43,8 @@ static void task_phase(struct task *task, enum task_phase phase)
 static void task_end(struct task *task, enum status status)
 {
     task->status = status;
-    if (task->source != NULL) {
-        cache_read_stats(task->source, &task->stats);
+    if (task->source != NULL)
         source_close(&task->source);
-    }
     cache_result_fini(&task->result);
     task_phase(task, TASK_OVER);
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * joins.h: the flights that one reader has joined: the extent it is in and those ahead of it, in the order of the blob.
+ *
+ * Which blocks are asked for is decided here, by how far the reader is: from the first missing one to the end of its
+ * extent, then extent by extent. What a join brings is the reader's matter (reader.c). Reader's loop only.
+ */
+#ifndef HEADPOND_CACHE_JOINS_H
+#define HEADPOND_CACHE_JOINS_H
+
+#include "cache/flight.h"
+
+/* Held at once: the extent under way and those read ahead. */
+#define JOINS_MAX 3
+
+struct joins {
+    struct cache *cache;
+    struct loop *loop;
+    const struct cache_request *request;
+    struct store_generation *generation; /* counted by the reader */
+    uint64_t last;                       /* block that is wanted, inclusive */
+    void (*news)(void *arg);
+    void *arg;
+    /* joins.c's, zeroed at first */
+    struct asker *asker; /* made when the first join needs it */
+    struct join *items[JOINS_MAX];
+    unsigned count;
+    uint64_t ahead; /* blocks below it are stored or asked for, as far as this reader knows; at first its first */
+};
+
+/* Leaves all. */
+void joins_fini(struct joins *joins);
+
+/* The join that is to bring this block, or NULL; those that lie behind it are left. */
+struct join *joins_at(struct joins *joins, uint64_t block);
+/* Asks for the blocks from `block` to the end of its extent, as far as the reader goes. When there are too many joins the
+ * farthest is left. */
+void joins_ask(struct joins *joins, uint64_t block);
+/* A reader at `block` that is being fed by fills has the next extents asked for before it gets there. */
+void joins_read_ahead(struct joins *joins, uint64_t block);
+/* A reader in a stored block whose successor is missing joins that one's flight now, and not when its consumer gets
+ * there: the fill that brought this block would take its reader for gone. */
+void joins_look_beyond(struct joins *joins, uint64_t block);
+/* Leaves the nearest. */
+void joins_drop_first(struct joins *joins);
+/* The reader has moved on within `block`, to this byte of the blob. */
+void joins_advance(struct joins *joins, uint64_t block, uint64_t position);
+
+#endif
