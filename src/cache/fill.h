@@ -115,7 +115,22 @@ bool fill_covers(struct fill *fill, unsigned block);
 /* Owner's loop: readers came or went. */
 void fill_readers_changed(struct fill *fill);
 
-/* Between fill.c and fill_fetch.c; owner's loop. */
+/* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and
+ * a client that lost its connection often comes again at once. */
+#define FILL_LINGER_MS 50
+/* How long a fill may stand still for its readers while others wait for a place. */
+#define FILL_YIELD_MS 200
+
+/* ---- Between fill.c, fill_blocks.c and fill_fetch.c; owner's loop. ---- */
+
+/* Leaves the tables once nobody can need it there. */
+void fill_settle(struct fill *fill);
+/* The buffer of the block under way, or NULL: paused until a reader moves on, a put is done or a reader comes. */
+struct buf *fill_room(struct fill *fill, unsigned block);
+/* All of the block's bytes have come: it goes into the store. */
+void fill_block_whole(struct fill *fill, unsigned block);
+/* Frees what the store would not have. */
+void fill_give_up_blocks(struct fill *fill);
 void fill_fetch_start(struct fill *fill);
 /* Aborts the request; an opening that is not settled learns `why`. */
 void fill_fetch_stop(struct fill *fill, enum status why);

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fill_blocks.c: a fill's buffers: which block is where on its way from the origin into the store, and when the next may
+ * be begun. Owner's loop but for fill_take.
+ */
+#include "base/mem.h"
+#include "cache/fill.h"
+#include "cache/flight.h"
+
+/* A block on its way into the store. */
+struct fill_put {
+    struct letter letter;
+    struct fill *fill; /* counted */
+    unsigned block;
+};
+
+enum status fill_take(struct fill *fill, unsigned block, struct buf **buf)
+{
+    enum status ended = (enum status) atomic_load(&fill->ended);
+    enum status status = STATUS_OK;
+
+    if (block < fill->first || block > fill->last)
+        return STATUS_NOT_FOUND;
+    pthread_mutex_lock(&fill->lock);
+    if (fill->buffers[block] != NULL)
+        *buf = buf_ref(fill->buffers[block]);
+    else if (fill->states[block] == FILL_BLOCK_GONE || ended == STATUS_OK)
+        status = STATUS_NOT_FOUND;
+    else
+        status = ended; /* AGAIN while it runs */
+    pthread_mutex_unlock(&fill->lock);
+    return status;
+}
+
+static void fill_set_block(struct fill *fill, unsigned block, enum fill_block_state state, struct buf *buf)
+{
+    pthread_mutex_lock(&fill->lock);
+    struct buf *old = fill->buffers[block];
+    fill->states[block] = (uint8_t) state;
+    fill->buffers[block] = buf;
+    pthread_mutex_unlock(&fill->lock);
+    if (old != buf)
+        buf_unref(&old);
+}
+
+bool fill_covers(struct fill *fill, unsigned block)
+{
+    enum status ended = (enum status) atomic_load(&fill->ended);
+    if (block < fill->first || block > fill->last || (ended != STATUS_AGAIN && ended != STATUS_OK))
+        return false;
+    switch ((enum fill_block_state) fill->states[block]) {
+    case FILL_BLOCK_COMING:
+    case FILL_BLOCK_FILLING:
+        return ended == STATUS_AGAIN;
+    case FILL_BLOCK_PUTTING:
+    case FILL_BLOCK_WHOLE:
+        return true;
+    case FILL_BLOCK_GONE:
+        return false;
+    }
+    return false;
+}
+
+/* Frees what the store would not have and no reader will come by; the fastest has passed it. True when something went.
+ */
+static bool fill_give_up_block(struct fill *fill, uint64_t fastest)
+{
+    uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
+    for (unsigned block = fill->first; block <= fill->last; block++)
+        if (fill->states[block] == FILL_BLOCK_WHOLE && (base + block + 1) * fill->cache->block_size <= fastest) {
+            fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
+            return true;
+        }
+    return false;
+}
+
+static unsigned fill_buffers_held(const struct fill *fill)
+{
+    unsigned held = 0;
+    for (unsigned block = fill->first; block <= fill->last; block++)
+        held += fill->buffers[block] != NULL;
+    return held;
+}
+
+/* Whether the fill may take a buffer for its next block. Under memory pressure one buffer is all it gets, and one is
+ * enough to go on with. */
+static bool fill_may_begin(struct fill *fill, unsigned block)
+{
+    bool tight = mem_pressure() != MEM_EASY;
+    unsigned most = tight ? 1 : STORE_EXTENT_BLOCKS;
+    uint64_t window = tight ? 1 : FILL_WINDOW;
+    uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
+
+    if (list_empty(&fill->joins)) {
+        if (block == fill->first)
+            return true; /* the readers of an opening are still on their way */
+        timer_set(&fill->linger, FILL_LINGER_MS);
+        return false;
+    }
+    uint64_t fastest = flight_fastest(fill);
+    if (start >= fastest + window * fill->cache->block_size)
+        return false;
+    while (fill_buffers_held(fill) >= most)
+        if (!fill_give_up_block(fill, fastest))
+            return false;
+    return true;
+}
+
+/* Paused for a reader that does not move, it is looked at again. */
+static struct buf *fill_pause(struct fill *fill)
+{
+    if (!list_empty(&fill->joins))
+        timer_set(&fill->linger, FILL_YIELD_MS);
+    return NULL;
+}
+
+struct buf *fill_room(struct fill *fill, unsigned block)
+{
+    if (fill->states[block] == FILL_BLOCK_FILLING)
+        return fill->buffers[block];
+    if (!fill_may_begin(fill, block)) {
+        /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
+        atomic_store(&fill->paused, true);
+        if (!fill_may_begin(fill, block))
+            return fill_pause(fill);
+        atomic_store(&fill->paused, false);
+    }
+    timer_clear(&fill->linger); /* it runs only while a fill stands between two blocks */
+    uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
+    uint64_t length = fill->generation->length - start;
+    struct buf *buf = buf_new(length < fill->cache->block_size ? (size_t) length : fill->cache->block_size);
+    fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
+    return buf;
+}
+
+static void fill_put_done(struct letter *letter)
+{
+    struct fill_put *put = LIST_ENTRY(letter, struct fill_put, letter);
+    struct fill *fill = put->fill;
+    uint64_t block = fill->extent * STORE_EXTENT_BLOCKS + put->block;
+
+    if (store_has_block(fill->cache->config.store, fill->generation->id, block))
+        fill_set_block(fill, put->block, FILL_BLOCK_GONE, NULL);
+    else
+        fill_set_block(fill, put->block, FILL_BLOCK_WHOLE, fill->buffers[put->block]);
+    fill->putting--;
+    mem_free(put);
+    fill_pump(fill);
+    fill_settle(fill);
+    fill_unref(&fill);
+}
+
+void fill_block_whole(struct fill *fill, unsigned block)
+{
+    struct epoch_key key = asker_epoch_key(&fill->asker->request);
+    struct buf *buf = fill->buffers[block];
+
+    if (epochs_stamp(fill->cache->epochs, &key) == fill->stamp && !epochs_fenced(fill->cache->epochs, &key)) {
+        struct fill_put *put = mem_calloc(1, sizeof *put);
+        put->letter.deliver = fill_put_done;
+        put->fill = fill_ref(fill);
+        put->block = block;
+        fill->putting++;
+        fill_set_block(fill, block, FILL_BLOCK_PUTTING, buf);
+        if (store_put_block(fill->cache->config.store, fill->generation, fill->extent * STORE_EXTENT_BLOCKS + block,
+                            buf, (uint32_t) buf->size, fill->loop, &put->letter) == STATUS_OK)
+            return;
+        fill->putting--;
+        fill_unref(&put->fill);
+        mem_free(put);
+    }
+    fill_set_block(fill, block, FILL_BLOCK_WHOLE, buf);
+}
+
+void fill_give_up_blocks(struct fill *fill)
+{
+    for (unsigned block = fill->first; block <= fill->last; block++)
+        if (fill->states[block] == FILL_BLOCK_WHOLE)
+            fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
+}
