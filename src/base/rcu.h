@@ -17,8 +17,7 @@
 #include <urcu-qsbr.h>
 #include <urcu/rculfhash.h>
 
-/* liburcu's container_of goes through a const pointer, which -Wcast-qual does not like. */
-#define RCU_ENTRY(pointer, type, member) ((type *) (void *) ((char *) (pointer) -offsetof(type, member)))
+/* For CONTAINER_OF use base/list.h's: liburcu's goes through a const pointer, which -Wcast-qual does not like. */
 #define RCU_FOR_EACH(table, iter, pos, type, member)                                                                   \
     for (cds_lfht_first(table, iter); (pos = rcu_node_seen(iter, offsetof(type, member))) != NULL;                     \
          cds_lfht_next(table, iter))

@@ -131,7 +131,7 @@ static void resolve_free(struct cache_resolve *resolve)
 
 static void resolve_back(struct letter *letter)
 {
-    struct cache_resolve *resolve = LIST_ENTRY(letter, struct cache_resolve, letter);
+    struct cache_resolve *resolve = CONTAINER_OF(letter, struct cache_resolve, letter);
     struct cache_result result = resolve->result;
     void (*done)(void *, struct cache_result *) = resolve->done;
     void *arg = resolve->arg;
@@ -145,7 +145,7 @@ static void resolve_back(struct letter *letter)
 
 static void resolve_arrive(struct letter *letter)
 {
-    struct cache_resolve *resolve = LIST_ENTRY(letter, struct cache_resolve, letter);
+    struct cache_resolve *resolve = CONTAINER_OF(letter, struct cache_resolve, letter);
     resolve->letter.deliver = resolve_back;
     inquiry_ask(cache_loop_of(loop_current()), resolve);
 }

@@ -39,7 +39,7 @@ static bool fence_level(const struct cache_fence *fence, enum epoch_level *level
 
 static void fence_raised(struct letter *letter)
 {
-    struct cache_fence *fence = LIST_ENTRY(letter, struct cache_fence, letter);
+    struct cache_fence *fence = CONTAINER_OF(letter, struct cache_fence, letter);
     fence->durable = true;
     if (fence->lifted)
         mem_free(fence);
@@ -49,7 +49,7 @@ static void fence_raised(struct letter *letter)
 
 static void fence_write_tombstone(struct letter *letter)
 {
-    struct cache_fence *fence = LIST_ENTRY(letter, struct cache_fence, letter);
+    struct cache_fence *fence = CONTAINER_OF(letter, struct cache_fence, letter);
     struct store *store = fence->cache->config.store;
 
     fence->letter.deliver = fence_raised;

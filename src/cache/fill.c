@@ -139,7 +139,7 @@ void fill_adopt(struct fill **fill, struct store_generation *generation)
 
 static void fill_deliver_adopt(struct letter *letter)
 {
-    struct fill *fill = LIST_ENTRY(letter, struct fill, adopt);
+    struct fill *fill = CONTAINER_OF(letter, struct fill, adopt);
     if (atomic_load(&fill->ended) == STATUS_AGAIN) {
         if (fill->adopted == NULL) {
             fill_end(fill, STATUS_CANCELLED);
@@ -215,7 +215,7 @@ void fill_pump(void *arg)
 
 static void fill_deliver_poke(struct letter *letter)
 {
-    struct fill *fill = LIST_ENTRY(letter, struct fill, poke);
+    struct fill *fill = CONTAINER_OF(letter, struct fill, poke);
     atomic_store(&fill->poked, false);
     atomic_store(&fill->paused, false);
     fill_pump(fill);
@@ -247,7 +247,7 @@ static void fill_yield(struct fill *fill)
 
 static void fill_linger_over(struct timer *timer)
 {
-    struct fill *fill = LIST_ENTRY(timer, struct fill, linger);
+    struct fill *fill = CONTAINER_OF(timer, struct fill, linger);
 
     if (list_empty(&fill->joins)) {
         fill_end(fill, STATUS_OK); /* nobody came */
@@ -260,7 +260,7 @@ static void fill_linger_over(struct timer *timer)
 
 static void fill_retry(struct timer *timer)
 {
-    struct fill *fill = LIST_ENTRY(timer, struct fill, retry);
+    struct fill *fill = CONTAINER_OF(timer, struct fill, retry);
     if (list_empty(&fill->joins)) {
         fill_end(fill, STATUS_OK);
         return;

@@ -135,7 +135,7 @@ struct buf *fill_room(struct fill *fill, unsigned block)
 
 static void fill_put_done(struct letter *letter)
 {
-    struct fill_put *put = LIST_ENTRY(letter, struct fill_put, letter);
+    struct fill_put *put = CONTAINER_OF(letter, struct fill_put, letter);
     struct fill *fill = put->fill;
     uint64_t block = fill->extent * STORE_EXTENT_BLOCKS + put->block;
 

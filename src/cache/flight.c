@@ -140,7 +140,7 @@ static void join_tie(struct join *join, bool may_park)
 
 static void join_want(struct letter *letter)
 {
-    join_tie(LIST_ENTRY(letter, struct join, want), true);
+    join_tie(CONTAINER_OF(letter, struct join, want), true);
 }
 
 void flight_unpark(struct fill *fill, bool tie)
@@ -155,7 +155,7 @@ void flight_unpark(struct fill *fill, bool tie)
 
 static void join_leave(struct letter *letter)
 {
-    struct join *join = LIST_ENTRY(letter, struct join, leave);
+    struct join *join = CONTAINER_OF(letter, struct join, leave);
     struct fill *fill = join->fill;
 
     list_remove(&join->node);
@@ -169,7 +169,7 @@ static void join_leave(struct letter *letter)
 
 static void join_woken(struct letter *letter)
 {
-    struct join *join = LIST_ENTRY(letter, struct join, wake);
+    struct join *join = CONTAINER_OF(letter, struct join, wake);
     join->wake_due = false;
     join->tied = true;
     if (join->news != NULL)
@@ -178,7 +178,7 @@ static void join_woken(struct letter *letter)
 
 static void join_gone(struct letter *letter)
 {
-    struct join *join = LIST_ENTRY(letter, struct join, gone);
+    struct join *join = CONTAINER_OF(letter, struct join, gone);
     fill_unref(&join->fill);
     asker_unref(&join->asker);
     store_generation_unref(&join->generation);

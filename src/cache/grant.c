@@ -51,7 +51,7 @@ void grants_free(struct grants *grants)
 static void grant_free(struct rcu_head *head)
 {
     RCU_SEEN(head);
-    struct grant *grant = RCU_ENTRY(head, struct grant, rcu);
+    struct grant *grant = CONTAINER_OF(head, struct grant, rcu);
     RCU_RECLAIM(mem_free(grant));
 }
 

@@ -63,7 +63,7 @@ static void places_serve(struct cache_loop *home)
 
 static void places_look(struct timer *timer)
 {
-    places_serve(LIST_ENTRY(timer, struct cache_loop, places_timer));
+    places_serve(CONTAINER_OF(timer, struct cache_loop, places_timer));
 }
 
 void places_loop_init(struct cache_loop *home)

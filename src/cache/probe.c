@@ -77,13 +77,13 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
 
 static void probe_open(struct letter *letter)
 {
-    struct probe *probe = LIST_ENTRY(letter, struct probe, open);
+    struct probe *probe = CONTAINER_OF(letter, struct probe, open);
     fill_open(cache_loop_of(loop_current()), probe->asker, probe->extent, probe->first, probe->last, &probe->opening);
 }
 
 static void probe_opened(struct letter *letter)
 {
-    struct probe *probe = LIST_ENTRY(letter, struct probe, opening.letter);
+    struct probe *probe = CONTAINER_OF(letter, struct probe, opening.letter);
     struct answer *answer = probe->opening.answer;
 
     probe->fill = probe->opening.fill;

@@ -205,12 +205,12 @@ static enum reader_look reader_look(struct reader *reader)
 
 static void reader_busy_over(struct timer *timer)
 {
-    reader_news(LIST_ENTRY(timer, struct reader, busy));
+    reader_news(CONTAINER_OF(timer, struct reader, busy));
 }
 
 static void reader_loaded(struct letter *letter)
 {
-    struct reader_load *load = LIST_ENTRY(letter, struct reader_load, load.done);
+    struct reader_load *load = CONTAINER_OF(letter, struct reader_load, load.done);
     struct reader *reader = load->reader;
 
     if (reader == NULL) {

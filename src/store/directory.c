@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 
 #define LOCKS 64
@@ -28,7 +29,7 @@ struct leaf_key {
 static int leaf_match(struct cds_lfht_node *node, const void *key)
 {
     RCU_SEEN(node);
-    const struct leaf *leaf = RCU_ENTRY(node, struct leaf, node);
+    const struct leaf *leaf = CONTAINER_OF(node, struct leaf, node);
     const struct leaf_key *wanted = key;
     return leaf->generation == wanted->generation && leaf->extent == wanted->extent;
 }
@@ -58,7 +59,7 @@ struct leaf *directory_find(struct directory *directory, uint64_t generation, ui
     struct cds_lfht_iter iter;
     cds_lfht_lookup(directory->table, hash_mix(generation, extent), leaf_match, &key, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node == NULL ? NULL : RCU_ENTRY(node, struct leaf, node);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct leaf, node);
 }
 
 void directory_lock(struct directory *directory, uint64_t generation, uint64_t extent)
@@ -98,7 +99,7 @@ struct leaf *directory_add(struct directory *directory, uint64_t generation, uin
 static void leaf_reclaim(struct rcu_head *rcu)
 {
     RCU_SEEN(rcu);
-    RCU_RECLAIM(mem_free(RCU_ENTRY(rcu, struct leaf, rcu)));
+    RCU_RECLAIM(mem_free(CONTAINER_OF(rcu, struct leaf, rcu)));
 }
 
 void directory_tidy(struct directory *directory, struct leaf *leaf)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -71,7 +72,7 @@ void disk_load(struct disk *disk, struct store_load *load)
 
 static struct store_load *load_of(struct letter *letter)
 {
-    return letter == NULL ? NULL : (struct store_load *) (void *) ((char *) letter - offsetof(struct store_load, done));
+    return letter == NULL ? NULL : CONTAINER_OF(letter, struct store_load, done);
 }
 
 /* Under the mutex. */

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <pthread.h>
 
+#include "base/list.h"
 #include "base/mem.h"
 
 struct generations {
@@ -82,7 +83,7 @@ struct store_generation *store_generation_ref(struct store_generation *generatio
 
 void generation_doom(struct store_generation *generation)
 {
-    struct box *box = (struct box *) (void *) generation;
+    struct box *box = CONTAINER_OF(generation, struct box, generation);
     atomic_store_explicit(&box->doomed, true, memory_order_relaxed);
 }
 
@@ -124,7 +125,7 @@ void store_generation_unref(struct store_generation **generation)
     assert(before > 0);
     if (before > 1)
         return;
-    struct box *box = (struct box *) (void *) gone;
+    struct box *box = CONTAINER_OF(gone, struct box, generation);
     struct generations *family = box->family;
     if (atomic_load_explicit(&box->doomed, memory_order_relaxed) && gone->length > 0)
         dead_add(family, gone);

@@ -78,7 +78,7 @@ static int node_match(struct cds_lfht_node *node, const void *key)
 {
     RCU_SEEN(node);
     const struct hash128 *wanted = key;
-    return hash128_eq(RCU_ENTRY(node, struct object_node, node)->object, *wanted);
+    return hash128_eq(CONTAINER_OF(node, struct object_node, node)->object, *wanted);
 }
 
 static struct object_node *node_find(struct objects *objects, struct hash128 object)
@@ -86,7 +86,7 @@ static struct object_node *node_find(struct objects *objects, struct hash128 obj
     struct cds_lfht_iter iter;
     cds_lfht_lookup(objects->table, object.lo, node_match, &object, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
-    return node == NULL ? NULL : RCU_ENTRY(node, struct object_node, node);
+    return node == NULL ? NULL : CONTAINER_OF(node, struct object_node, node);
 }
 
 /* Under the lock. */
@@ -107,7 +107,7 @@ static struct object_node *node_add(struct objects *objects, struct hash128 obje
 static void state_reclaim(struct rcu_head *rcu)
 {
     RCU_SEEN(rcu);
-    struct object_state *state = RCU_ENTRY(rcu, struct object_state, rcu);
+    struct object_state *state = CONTAINER_OF(rcu, struct object_state, rcu);
     struct store_generation *generation = state->generation; /* the state itself is only read until it goes */
     store_generation_unref(&generation);
     RCU_RECLAIM(mem_free(state));
@@ -116,7 +116,7 @@ static void state_reclaim(struct rcu_head *rcu)
 static void node_reclaim(struct rcu_head *rcu)
 {
     RCU_SEEN(rcu);
-    RCU_RECLAIM(mem_free(RCU_ENTRY(rcu, struct object_node, rcu)));
+    RCU_RECLAIM(mem_free(CONTAINER_OF(rcu, struct object_node, rcu)));
 }
 
 /* Keeps the list of those with a state, and its bytes. The estimate: node, state, record, and twice that decoded. */

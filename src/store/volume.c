@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/guard.h"
@@ -39,19 +40,19 @@ struct label {
 };
 
 struct volume {
-    struct disk disk; /* first */
+    struct disk disk;
     int dir;
     struct label label;
 };
 
 static struct volume *volume_of(struct disk *disk)
 {
-    return (struct volume *) (void *) disk;
+    return CONTAINER_OF(disk, struct volume, disk);
 }
 
 size_t volume_map_size(const struct disk *disk)
 {
-    return ((const struct volume *) (const void *) disk)->label.map_size;
+    return volume_of((struct disk *) (uintptr_t) disk)->label.map_size;
 }
 
 /* ---- How the size is divided. ---- */
