@@ -13,7 +13,7 @@ libheadpond_a_SOURCES += \
 	src/store/io.c src/store/io.h \
 	src/store/location.h \
 	src/store/names.h \
-	src/store/objects.c src/store/objects.h \
+	src/store/objects.c src/store/objects.h src/store/objects_inside.h src/store/objects_rows.c \
 	src/store/peek.c \
 	src/store/reclaim.c src/store/reclaim.h \
 	src/store/record.c src/store/record.h \

@@ -2,56 +2,13 @@
 /* objects.c: the table of objects, and which of them are forgotten first. */
 #include "store/objects.h"
 
-#include <assert.h>
-#include <pthread.h>
-
-#include "base/list.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "store/generation.h"
-#include "store/location.h"
-#include "base/rcu.h"
+#include "store/objects_inside.h"
 
-#define LOCKS 64
 /* Used objects passed over in one search for the longest unused. */
 #define REPRIEVES 256
-
-struct object_state {
-    struct store_generation *generation; /* counted */
-    int64_t validated_s;
-    uint64_t stamp;
-    uint64_t sequence;
-    struct rcu_head rcu;
-};
-
-struct object_node {
-    struct cds_lfht_node node;
-    struct rcu_head rcu;
-    struct hash128 object;
-    struct hash128 group;                 /* under the lock */
-    _Atomic(struct object_state *) state; /* NULL: forgotten, or not loaded yet */
-    atomic_bool dirty;
-    atomic_bool used;
-    bool invalidated;           /* under the lock: a tombstone came while nothing was known */
-    bool dead;                  /* under the lock: forgotten for space, its row is to be deleted */
-    _Atomic uint64_t record_at; /* where a record of it lies; changed under the lock */
-    uint64_t record_sum;        /* under the lock: which one */
-    uint32_t record_length;     /* bytes of it; changed under the lock before record_at */
-    struct list link;           /* under list_lock */
-    size_t cost;                /* under list_lock */
-};
-
-struct objects {
-    struct cds_lfht *table;
-    size_t budget;
-    atomic_size_t bytes;
-    atomic_size_t count; /* with a state */
-    pthread_mutex_t list_lock;
-    struct list list; /* those with a state, oldest first */
-    struct {
-        pthread_mutex_t mutex;
-    } __attribute__((aligned(64))) locks[LOCKS];
-};
 
 struct objects *objects_new(size_t budget)
 {
@@ -64,14 +21,9 @@ struct objects *objects_new(size_t budget)
     atomic_init(&objects->count, 0);
     pthread_mutex_init(&objects->list_lock, NULL);
     list_init(&objects->list);
-    for (unsigned i = 0; i < LOCKS; i++)
+    for (unsigned i = 0; i < OBJECTS_LOCKS; i++)
         pthread_mutex_init(&objects->locks[i].mutex, NULL);
     return objects;
-}
-
-static pthread_mutex_t *lock_of(struct objects *objects, struct hash128 object)
-{
-    return &objects->locks[object.hi & (LOCKS - 1)].mutex;
 }
 
 static int node_match(struct cds_lfht_node *node, const void *key)
@@ -81,7 +33,7 @@ static int node_match(struct cds_lfht_node *node, const void *key)
     return hash128_eq(CONTAINER_OF(node, struct object_node, node)->object, *wanted);
 }
 
-static struct object_node *node_find(struct objects *objects, struct hash128 object)
+struct object_node *object_node_find(struct objects *objects, struct hash128 object)
 {
     struct cds_lfht_iter iter;
     cds_lfht_lookup(objects->table, object.lo, node_match, &object, &iter);
@@ -89,10 +41,9 @@ static struct object_node *node_find(struct objects *objects, struct hash128 obj
     return node == NULL ? NULL : CONTAINER_OF(node, struct object_node, node);
 }
 
-/* Under the lock. */
-static struct object_node *node_add(struct objects *objects, struct hash128 object)
+struct object_node *object_node_add(struct objects *objects, struct hash128 object)
 {
-    struct object_node *node = node_find(objects, object);
+    struct object_node *node = object_node_find(objects, object);
     if (node != NULL)
         return node;
     node = mem_calloc(1, sizeof *node);
@@ -119,6 +70,12 @@ static void node_reclaim(struct rcu_head *rcu)
     RCU_RECLAIM(mem_free(CONTAINER_OF(rcu, struct object_node, rcu)));
 }
 
+void object_node_remove(struct objects *objects, struct object_node *node)
+{
+    cds_lfht_del(objects->table, &node->node);
+    rcu_later(&node->rcu, node_reclaim);
+}
+
 /* Keeps the list of those with a state, and its bytes. The estimate: node, state, record, and twice that decoded. */
 static void node_account(struct objects *objects, struct object_node *node, const struct object_state *state)
 {
@@ -139,8 +96,7 @@ static void node_account(struct objects *objects, struct object_node *node, cons
     atomic_fetch_add_explicit(&objects->bytes, cost - before, memory_order_relaxed);
 }
 
-/* Under the lock: `state` may be NULL. The one replaced goes after a grace period. */
-static void node_replace(struct objects *objects, struct object_node *node, struct object_state *state)
+void object_node_replace(struct objects *objects, struct object_node *node, struct object_state *state)
 {
     struct object_state *before = atomic_exchange(&node->state, state);
     node_account(objects, node, state);
@@ -151,7 +107,7 @@ static void node_replace(struct objects *objects, struct object_node *node, stru
     rcu_later(&before->rcu, state_reclaim);
 }
 
-static struct object_state *state_new(struct store_generation *generation, int64_t validated_s, uint64_t stamp,
+struct object_state *object_state_new(struct store_generation *generation, int64_t validated_s, uint64_t stamp,
                                       uint64_t sequence)
 {
     struct object_state *state = mem_alloc(sizeof *state);
@@ -162,14 +118,9 @@ static struct object_state *state_new(struct store_generation *generation, int64
     return state;
 }
 
-static bool node_dirty(struct object_node *node)
-{
-    return !atomic_exchange(&node->dirty, true);
-}
-
 bool objects_find(struct objects *objects, struct hash128 object, struct store_view *view)
 {
-    struct object_node *node = node_find(objects, object);
+    struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load_explicit(&node->state, memory_order_acquire);
     if (state == NULL) {
         *view = (struct store_view){0};
@@ -185,7 +136,7 @@ bool objects_find(struct objects *objects, struct hash128 object, struct store_v
 
 uint64_t objects_current(struct objects *objects, struct hash128 object)
 {
-    struct object_node *node = node_find(objects, object);
+    struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load_explicit(&node->state, memory_order_acquire);
     return state == NULL ? 0 : state->generation->id;
 }
@@ -193,14 +144,14 @@ uint64_t objects_current(struct objects *objects, struct hash128 object)
 bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,
                  int64_t validated_s, uint64_t stamp, uint64_t sequence)
 {
-    struct object_state *state = state_new(generation, validated_s, stamp, sequence);
-    pthread_mutex_t *lock = lock_of(objects, generation->object);
+    struct object_state *state = object_state_new(generation, validated_s, stamp, sequence);
+    pthread_mutex_t *lock = object_lock(objects, generation->object);
     pthread_mutex_lock(lock);
-    struct object_node *node = node_add(objects, generation->object);
+    struct object_node *node = object_node_add(objects, generation->object);
     node->group = group;
     node->invalidated = node->dead = false;
-    node_replace(objects, node, state);
-    bool dirty = node_dirty(node);
+    object_node_replace(objects, node, state);
+    bool dirty = object_node_dirty(node);
     pthread_mutex_unlock(lock);
     return dirty;
 }
@@ -212,18 +163,18 @@ static bool node_forget(struct objects *objects, struct object_node *node)
     if (state == NULL) {
         node->invalidated = !node->dead;
     } else if (state->validated_s != 0) {
-        node_replace(objects, node, state_new(state->generation, 0, 0, state->sequence));
+        object_node_replace(objects, node, object_state_new(state->generation, 0, 0, state->sequence));
     }
-    return node_dirty(node);
+    return object_node_dirty(node);
 }
 
 enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty)
 {
     enum objects_known known = OBJECTS_KNOWN;
     *dirty = false;
-    pthread_mutex_t *lock = lock_of(objects, object);
+    pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
-    struct object_node *node = expect ? node_add(objects, object) : node_find(objects, object);
+    struct object_node *node = expect ? object_node_add(objects, object) : object_node_find(objects, object);
     if (node == NULL)
         known = OBJECTS_UNKNOWN;
     else
@@ -241,7 +192,7 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
     bool every = hash128_eq(group, STORE_EVERY_GROUP);
     RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
     {
-        pthread_mutex_t *lock = lock_of(objects, node->object);
+        pthread_mutex_t *lock = object_lock(objects, node->object);
         pthread_mutex_lock(lock);
         struct object_state *state = atomic_load(&node->state);
         bool hit = state != NULL && (every || hash128_eq(node->group, group)) && state->sequence <= sequence;
@@ -289,190 +240,15 @@ void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, 
         struct object_node *node = oldest(objects);
         if (node == NULL)
             return;
-        pthread_mutex_t *lock = lock_of(objects, node->object);
+        pthread_mutex_t *lock = object_lock(objects, node->object);
         pthread_mutex_lock(lock);
-        node_replace(objects, node, NULL);
+        object_node_replace(objects, node, NULL);
         node->dead = true;
-        bool newly = node_dirty(node);
+        bool newly = object_node_dirty(node);
         pthread_mutex_unlock(lock);
         if (newly)
             dirty(arg, node->object);
     }
-}
-
-static struct objects_place node_place(const struct object_node *node)
-{
-    uint64_t location = atomic_load(&((struct object_node *) (uintptr_t) node)->record_at);
-    return (struct objects_place){location, location == 0 ? 0 : node->record_length};
-}
-
-enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
-{
-    enum objects_change change = OBJECTS_NOTHING;
-    *row = (struct objects_row){0};
-    pthread_mutex_t *lock = lock_of(objects, object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, object);
-    if (node != NULL) {
-        /* In this order: a change after the first line puts the object on the next list. */
-        atomic_store(&node->dirty, false);
-        struct object_state *state = atomic_load(&node->state);
-        if (state != NULL) {
-            *row = (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
-                                        state->sequence, node_place(node)};
-            change = OBJECTS_WRITE;
-        } else {
-            change = node->invalidated ? OBJECTS_INVALIDATE : OBJECTS_DELETE;
-            row->place = node_place(node);
-            atomic_store(&node->record_at, 0);
-        }
-    }
-    pthread_mutex_unlock(lock);
-    return change;
-}
-
-bool objects_retake(struct objects *objects, struct hash128 object)
-{
-    struct object_node *node = node_find(objects, object);
-    return node != NULL && node_dirty(node);
-}
-
-void objects_settled(struct objects *objects, struct hash128 object)
-{
-    pthread_mutex_t *lock = lock_of(objects, object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, object);
-    if (node != NULL && atomic_load(&node->state) == NULL && !atomic_load(&node->dirty)) {
-        cds_lfht_del(objects->table, &node->node);
-        rcu_later(&node->rcu, node_reclaim);
-    }
-    pthread_mutex_unlock(lock);
-}
-
-static uint64_t record_sum(const struct store_generation *generation)
-{
-    return hash64(generation->record.ptr, generation->record.len, generation->id);
-}
-
-struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group)
-{
-    struct store_generation *generation = NULL;
-    pthread_mutex_t *lock = lock_of(objects, object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, object);
-    struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
-    if (state != NULL && (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
-        generation = store_generation_ref(state->generation);
-        *group = node->group;
-    }
-    pthread_mutex_unlock(lock);
-    return generation;
-}
-
-struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,
-                                        uint64_t location)
-{
-    struct objects_place dead = {location, (uint32_t) generation->record.len};
-    pthread_mutex_t *lock = lock_of(objects, generation->object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, generation->object);
-    if (node != NULL && atomic_load(&node->state) != NULL) {
-        dead = node_place(node);
-        node->record_length = (uint32_t) generation->record.len;
-        node->record_sum = record_sum(generation);
-        atomic_store(&node->record_at, location);
-    }
-    pthread_mutex_unlock(lock);
-    return dead;
-}
-
-bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to, bool *dirty)
-{
-    *dirty = false;
-    pthread_mutex_t *lock = lock_of(objects, object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, object);
-    bool moved = node != NULL && location_same(atomic_load(&node->record_at), from);
-    if (moved) {
-        atomic_store(&node->record_at, to);
-        *dirty = node_dirty(node);
-    }
-    pthread_mutex_unlock(lock);
-    return moved;
-}
-
-struct objects_place objects_record_place(struct objects *objects, struct hash128 object)
-{
-    struct objects_place place = {0, 0};
-    pthread_mutex_t *lock = lock_of(objects, object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, object);
-    if (node != NULL)
-        place = node_place(node);
-    pthread_mutex_unlock(lock);
-    return place;
-}
-
-void objects_record_each(struct objects *objects,
-                         void (*each)(void *arg, struct hash128 object, struct objects_place place), void *arg)
-{
-    struct cds_lfht_iter iter;
-    struct object_node *node;
-    RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
-    {
-        struct objects_place place = objects_record_place(objects, node->object);
-        if (place.location != 0)
-            each(arg, node->object, place);
-    }
-}
-
-/* Under the lock: whether what the index says is news. A tombstone that came first counts for it. */
-static bool load_accepts(const struct object_node *node, uint64_t generation)
-{
-    if (node == NULL)
-        return true;
-    struct object_state *state = atomic_load(&((struct object_node *) (uintptr_t) node)->state);
-    return state == NULL ? node->invalidated : state->generation->id < generation;
-}
-
-bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                  int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite)
-{
-    bool dirty = false;
-    pthread_mutex_t *lock = lock_of(objects, (*generation)->object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_find(objects, (*generation)->object);
-    if (load_accepts(node, (*generation)->id)) {
-        bool invalidated = node != NULL && node->invalidated;
-        node = node_add(objects, (*generation)->object);
-        node->group = group;
-        node->invalidated = false;
-        node_replace(objects, node, state_new(*generation, invalidated ? 0 : validated_s, 0, sequence));
-        if (place != 0) {
-            node->record_length = (uint32_t) (*generation)->record.len;
-            node->record_sum = record_sum(*generation);
-            atomic_store(&node->record_at, place);
-        }
-        dirty = (rewrite || invalidated) && node_dirty(node);
-    }
-    pthread_mutex_unlock(lock);
-    store_generation_unref(generation);
-    return dirty;
-}
-
-bool objects_expunge(struct objects *objects, struct hash128 object)
-{
-    bool dirty = false;
-    pthread_mutex_t *lock = lock_of(objects, object);
-    pthread_mutex_lock(lock);
-    struct object_node *node = node_add(objects, object);
-    if (atomic_load(&node->state) == NULL) {
-        node->dead = true;
-        node->invalidated = false;
-        dirty = node_dirty(node);
-    }
-    pthread_mutex_unlock(lock);
-    return dirty;
 }
 
 void objects_free(struct objects *objects)
@@ -485,15 +261,14 @@ void objects_free(struct objects *objects)
         node_account(objects, node, NULL);
         if (state != NULL)
             rcu_later(&state->rcu, state_reclaim);
-        cds_lfht_del(objects->table, &node->node);
-        rcu_later(&node->rcu, node_reclaim);
+        object_node_remove(objects, node);
     }
     rcu_thread_offline();
     rcu_barrier();
     cds_lfht_destroy(objects->table, NULL);
     rcu_thread_online();
     pthread_mutex_destroy(&objects->list_lock);
-    for (unsigned i = 0; i < LOCKS; i++)
+    for (unsigned i = 0; i < OBJECTS_LOCKS; i++)
         pthread_mutex_destroy(&objects->locks[i].mutex);
     mem_free(objects);
 }

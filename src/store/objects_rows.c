@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* objects_rows.c: between objects and rows of the index: what is to be written, where records lie, what was read. */
+#include "store/location.h"
+#include "store/objects_inside.h"
+
+static struct objects_place node_place(const struct object_node *node)
+{
+    uint64_t location = atomic_load(&((struct object_node *) (uintptr_t) node)->record_at);
+    return (struct objects_place){location, location == 0 ? 0 : node->record_length};
+}
+
+enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
+{
+    enum objects_change change = OBJECTS_NOTHING;
+    *row = (struct objects_row){0};
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    if (node != NULL) {
+        /* In this order: a change after the first line puts the object on the next list. */
+        atomic_store(&node->dirty, false);
+        struct object_state *state = atomic_load(&node->state);
+        if (state != NULL) {
+            *row = (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
+                                        state->sequence, node_place(node)};
+            change = OBJECTS_WRITE;
+        } else {
+            change = node->invalidated ? OBJECTS_INVALIDATE : OBJECTS_DELETE;
+            row->place = node_place(node);
+            atomic_store(&node->record_at, 0);
+        }
+    }
+    pthread_mutex_unlock(lock);
+    return change;
+}
+
+bool objects_retake(struct objects *objects, struct hash128 object)
+{
+    struct object_node *node = object_node_find(objects, object);
+    return node != NULL && object_node_dirty(node);
+}
+
+void objects_settled(struct objects *objects, struct hash128 object)
+{
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    if (node != NULL && atomic_load(&node->state) == NULL && !atomic_load(&node->dirty)) {
+        object_node_remove(objects, node);
+    }
+    pthread_mutex_unlock(lock);
+}
+
+static uint64_t record_sum(const struct store_generation *generation)
+{
+    return hash64(generation->record.ptr, generation->record.len, generation->id);
+}
+
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group)
+{
+    struct store_generation *generation = NULL;
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
+    if (state != NULL && (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
+        generation = store_generation_ref(state->generation);
+        *group = node->group;
+    }
+    pthread_mutex_unlock(lock);
+    return generation;
+}
+
+struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,
+                                        uint64_t location)
+{
+    struct objects_place dead = {location, (uint32_t) generation->record.len};
+    pthread_mutex_t *lock = object_lock(objects, generation->object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, generation->object);
+    if (node != NULL && atomic_load(&node->state) != NULL) {
+        dead = node_place(node);
+        node->record_length = (uint32_t) generation->record.len;
+        node->record_sum = record_sum(generation);
+        atomic_store(&node->record_at, location);
+    }
+    pthread_mutex_unlock(lock);
+    return dead;
+}
+
+bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to, bool *dirty)
+{
+    *dirty = false;
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    bool moved = node != NULL && location_same(atomic_load(&node->record_at), from);
+    if (moved) {
+        atomic_store(&node->record_at, to);
+        *dirty = object_node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    return moved;
+}
+
+struct objects_place objects_record_place(struct objects *objects, struct hash128 object)
+{
+    struct objects_place place = {0, 0};
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    if (node != NULL)
+        place = node_place(node);
+    pthread_mutex_unlock(lock);
+    return place;
+}
+
+void objects_record_each(struct objects *objects,
+                         void (*each)(void *arg, struct hash128 object, struct objects_place place), void *arg)
+{
+    struct cds_lfht_iter iter;
+    struct object_node *node;
+    RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
+    {
+        struct objects_place place = objects_record_place(objects, node->object);
+        if (place.location != 0)
+            each(arg, node->object, place);
+    }
+}
+
+/* Under the lock: whether what the index says is news. A tombstone that came first counts for it. */
+static bool load_accepts(const struct object_node *node, uint64_t generation)
+{
+    if (node == NULL)
+        return true;
+    struct object_state *state = atomic_load(&((struct object_node *) (uintptr_t) node)->state);
+    return state == NULL ? node->invalidated : state->generation->id < generation;
+}
+
+bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
+                  int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite)
+{
+    bool dirty = false;
+    pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, (*generation)->object);
+    if (load_accepts(node, (*generation)->id)) {
+        bool invalidated = node != NULL && node->invalidated;
+        node = object_node_add(objects, (*generation)->object);
+        node->group = group;
+        node->invalidated = false;
+        object_node_replace(objects, node, object_state_new(*generation, invalidated ? 0 : validated_s, 0, sequence));
+        if (place != 0) {
+            node->record_length = (uint32_t) (*generation)->record.len;
+            node->record_sum = record_sum(*generation);
+            atomic_store(&node->record_at, place);
+        }
+        dirty = (rewrite || invalidated) && object_node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    store_generation_unref(generation);
+    return dirty;
+}
+
+bool objects_expunge(struct objects *objects, struct hash128 object)
+{
+    bool dirty = false;
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_add(objects, object);
+    if (atomic_load(&node->state) == NULL) {
+        node->dead = true;
+        node->invalidated = false;
+        dirty = object_node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    return dirty;
+}
