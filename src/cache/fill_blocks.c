@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fill_blocks.c: a fill's buffers: which block is where on its way from the origin into the store, and when the next may
- * be begun. Owner's loop but for fill_take.
+ * fill_blocks.c: a fill's buffers: which block is where on its way from the origin into the store, and when the next
+ * may be begun. Owner's loop but for fill_take.
  */
 #include "base/mem.h"
 #include "cache/fill.h"

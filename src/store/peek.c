@@ -21,7 +21,8 @@
  * it, which nothing tells. In both the disk must also return other bytes than it was given. The directory is closed to
  * other users and marked as a cache (CACHEDIR.TAG), which backups leave out.
  *
- * Mappings are handed out only for writev to a cleartext socket; nothing here looks into them.
+ * Mappings are handed out only for writev to a cleartext socket; nothing here looks into them. A page that is absent by
+ * then after all makes writev wait for the disk, or fail where the file ends.
  */
 #include <assert.h>
 #include <errno.h>
