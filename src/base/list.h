@@ -7,15 +7,15 @@
 #define HEADPOND_BASE_LIST_H
 
 #include <stdbool.h>
-#include <stddef.h>
+
+#include "base/container.h"
 
 struct list {
     struct list *next;
     struct list *prev;
 };
 
-/* What a member is embedded in. */
-#define CONTAINER_OF(ptr, type, member) ((type *) (void *) ((char *) (ptr) -offsetof(type, member)))
+/* What the node is in. */
 #define LIST_ENTRY(node, type, member) CONTAINER_OF(node, type, member)
 
 static inline void list_init(struct list *list)

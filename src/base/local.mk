@@ -6,6 +6,7 @@ libheadpond_a_SOURCES += \
 	src/base/civil.c src/base/civil.h \
 	src/base/bytes.h \
 	src/base/clock.c src/base/clock.h \
+	src/base/container.h \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
 	src/base/date.c src/base/date.h \

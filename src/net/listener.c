@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/list.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -203,7 +203,7 @@ static void pause_accepting(struct listener *listener)
 
 static void on_resume(struct timer *timer)
 {
-    struct listener *listener = LIST_ENTRY(timer, struct listener, resume);
+    struct listener *listener = CONTAINER_OF(timer, struct listener, resume);
     if (listener->reserve < 0)
         listener->reserve = open_reserve();
     event_add(listener->event, NULL);
