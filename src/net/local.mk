@@ -6,7 +6,8 @@ libheadpond_a_SOURCES += \
 	src/net/outq.c src/net/outq.h \
 	src/net/tls.c src/net/tls.h \
 	src/net/tls_stream.c src/net/tls_stream.h \
-	src/net/conn.c src/net/conn.h \
+	src/net/conn.c src/net/conn.h src/net/conn_inside.h \
+	src/net/conn_send.c src/net/conn_linger.c \
 	src/net/listener.c src/net/listener.h
 
 check_PROGRAMS += t/unit/test_mailbox t/unit/test_loop

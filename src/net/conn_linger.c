@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * conn_linger.c: a graceful end. What is pending goes out, then close_notify and FIN; then what the peer still sends is
+ * read away for a while: closing with unread bytes would reset the connection, and the peer would lose our last ones.
+ */
+#include <sys/socket.h>
+
+#include "net/conn_inside.h"
+
+/* What is pending is sent for no longer than this (and send_timeout), */
+#define LINGER_PENDING_MS 60000
+/* and then the peer's end is waited for no longer and no more is read away than this. */
+#define LINGER_MS 2000
+#define LINGER_BYTES (1024 * 1024)
+
+void conn_linger_step(struct conn *conn)
+{
+    if (conn_flush(conn) != STATUS_OK) {
+        conn_end_now(conn, true);
+        return;
+    }
+    if (conn->out.bytes > 0)
+        return;
+    if (!conn->fin_sent) {
+        conn->fin_sent = true;
+        shutdown(conn->sock.fd, SHUT_WR);
+        conn_set_timeout(conn, LINGER_MS);
+    }
+    for (;;) {
+        static _Thread_local uint8_t waste[16384];
+        size_t got;
+        enum status status = sock_read(&conn->sock, waste, sizeof waste, &got);
+        if (status == STATUS_AGAIN)
+            return;
+        conn->drained += got;
+        if (status != STATUS_OK || got == 0 || conn->drained > LINGER_BYTES) {
+            conn_end_now(conn, false);
+            return;
+        }
+    }
+}
+
+void conn_linger_begin(struct conn *conn)
+{
+    if (conn->tls != NULL)
+        tls_stream_shutdown(conn->tls);
+    conn->state = CONN_LINGERING;
+    list_add_tail(&conn->shared->lingering, &conn->link);
+    conn_set_timeout(conn, LINGER_PENDING_MS);
+    conn_linger_step(conn);
+}
