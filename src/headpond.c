@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "net/ktls.h"
 #include "proxy/cores.h"
 #include "proxy/instance.h"
 #include "proxy/notify.h"
@@ -194,7 +195,8 @@ static int run(const struct conf *conf)
     if (instance_start(&options, &instance, &error) == STATUS_OK) {
         metric_cell_set(metric_cell(METRIC_BUILD_INFO, PACKAGE_VERSION), 1);
         metric_set(METRIC_PROCESS_START, clock_wall_s());
-        log_event(START, "version=%s workers=%u", PACKAGE_VERSION, options.workers);
+        log_event(START, "version=%s workers=%u ktls=%s", PACKAGE_VERSION, options.workers,
+                  ktls_available() ? "on" : "off");
         tell_ready();
         serve(instance, &signals);
         drain(instance, conf, &signals);

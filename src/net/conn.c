@@ -14,8 +14,10 @@
 #include <unistd.h>
 
 #include "base/container.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/conn_inside.h"
+#include "net/listener.h"
 
 static void free_conn(struct conn *conn)
 {
@@ -93,12 +95,24 @@ static void on_timer(struct timer *timer)
 
 /* ---- Receiving ---- */
 
+static void tell_failure(struct conn *conn)
+{
+    struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+    socklen_t length = sizeof peer;
+    char text[64];
+    getpeername(conn->sock.fd, (struct sockaddr *) &peer, &length);
+    listener_format((struct sockaddr *) &peer, text, sizeof text);
+    log_event(TLS_FAILED, "client=%s: %s", text, tls_stream_error(conn->tls));
+}
+
 enum status conn_read(struct conn *conn, void *data, size_t size, size_t *got)
 {
     assert(conn->state == CONN_OPEN);
     if (conn->tls == NULL)
         return sock_read(&conn->sock, data, size, got);
     enum status status = tls_stream_read(conn->tls, data, size, got);
+    if (status == STATUS_TLS)
+        tell_failure(conn);
     /* Reading may have made something to send: an alert, a key update's answer. */
     if (conn->out.bytes > 0 && status == STATUS_AGAIN) {
         enum status sent = conn_flush(conn);
@@ -159,6 +173,7 @@ void conn_close(struct conn **pointer, enum conn_end end)
 static void now_open(struct conn *conn)
 {
     conn->state = CONN_OPEN;
+    conn->plain = conn->tls == NULL || tls_stream_offloaded(conn->tls);
     conn->events->opened(conn->arg);
 }
 

@@ -5,9 +5,10 @@
  * Readiness is edge-like: `readable` says that conn_read may have something new, and whoever does not read until AGAIN
  * has to remember that. conn_writev takes what it can; when that is less than all, `writable` follows. What it has
  * taken it sends: as TLS records gathered so that one system call carries many, or, with CONN_MORE, together with what
- * comes later in the same event. A connection with nothing pending holds no buffer.
+ * comes later in the same event. A server's TLS is the kernel's to encrypt where that can (kTLS): then what is written
+ * goes the way clear text goes. A connection with nothing pending holds no buffer.
  *
- * A connection lives on one loop and every call is made there. Callbacks come from the loop, never from inside a call.
+ * A connection lives on one loop and every call is made there; SIGPIPE is ignored by the process. Callbacks come from the loop, never from inside a call.
  */
 #ifndef HEADPOND_NET_CONN_H
 #define HEADPOND_NET_CONN_H

@@ -41,8 +41,10 @@ struct conn {
     int64_t stalled_at; /* the end of the peer's patience with us; 0: it takes what we send */
     size_t drained;     /* while lingering */
     enum conn_state state;
+    bool plain;      /* what is written goes to the socket as it is: clear, or encrypted by the kernel */
     bool want_write; /* the owner was refused room */
     bool running;    /* inside a callback of the loop */
+    bool notified;   /* while lingering: close_notify is queued or sent, where one is due */
     bool fin_sent;
 };
 

@@ -13,13 +13,27 @@
 #define LINGER_MS 2000
 #define LINGER_BYTES (1024 * 1024)
 
+/*
+ * Where the kernel encrypts, it may hold back part of a record that it has taken and TCP had no room for, and FIN would
+ * overtake that. It sends such a rest before the next record if there is room then. Hence: room, close_notify, room, FIN.
+ * False: not yet, an event will tell.
+ */
+static bool say_end(struct conn *conn)
+{
+    if (conn->tls == NULL || !conn->plain || conn->fin_sent)
+        return true;
+    if (!conn->notified && sock_poll_writable(&conn->sock))
+        conn->notified = tls_stream_shutdown(conn->tls) == STATUS_OK;
+    return conn->notified && sock_poll_writable(&conn->sock);
+}
+
 void conn_linger_step(struct conn *conn)
 {
     if (conn_flush(conn) != STATUS_OK) {
         conn_end_now(conn, true);
         return;
     }
-    if (conn->out.bytes > 0)
+    if (conn->out.bytes > 0 || !say_end(conn))
         return;
     if (!conn->fin_sent) {
         conn->fin_sent = true;
@@ -42,8 +56,8 @@ void conn_linger_step(struct conn *conn)
 
 void conn_linger_begin(struct conn *conn)
 {
-    if (conn->tls != NULL)
-        tls_stream_shutdown(conn->tls);
+    /* Into the queue, behind what is pending; a kernel that encrypts gets it when the queue is empty. */
+    conn->notified = conn->tls == NULL || (!conn->plain && tls_stream_shutdown(conn->tls) == STATUS_OK);
     conn->state = CONN_LINGERING;
     list_add_tail(&conn->shared->lingering, &conn->link);
     conn_set_timeout(conn, LINGER_PENDING_MS);

@@ -29,21 +29,10 @@ void conn_note_progress(struct conn *conn, bool moved)
 enum status conn_flush(struct conn *conn)
 {
     bool moved = false;
-    bool whole = true;
-    while (conn->out.bytes > 0) {
-        struct iovec pieces[SOCK_MAX_IOV];
-        unsigned count = outq_view(&conn->out, pieces, SOCK_MAX_IOV);
-        size_t taken;
-        enum status status = sock_write(&conn->sock, pieces, count, &taken);
-        if (status == STATUS_AGAIN) {
-            whole = false;
-            break;
-        }
-        if (status != STATUS_OK)
-            return status;
-        outq_consume(&conn->out, &conn->shared->pool, taken);
-        moved = true;
-    }
+    enum status status = outq_send(&conn->out, &conn->shared->pool, &conn->sock, &moved);
+    if (status != STATUS_OK)
+        return status;
+    bool whole = conn->out.bytes == 0;
     if (moved && whole && conn->burst < BURST_MAX)
         conn->burst *= 2;
     else if (moved && !whole && conn->burst > BURST_MIN)
@@ -64,7 +53,7 @@ static void append(struct conn *conn, const struct iovec *pieces, unsigned count
     }
 }
 
-static enum status write_clear(struct conn *conn, const struct iovec *pieces, unsigned count, size_t total,
+static enum status write_plain(struct conn *conn, const struct iovec *pieces, unsigned count, size_t total,
                                unsigned flags, size_t *taken)
 {
     if ((flags & CONN_MORE) && total <= GATHER_MAX && ((flags & CONN_ALL) || conn->out.bytes + total <= conn->burst)) {
@@ -149,13 +138,13 @@ enum status conn_writev(struct conn *conn, const struct iovec *pieces, unsigned 
     for (unsigned i = 0; i < count; i++)
         total += pieces[i].iov_len;
     *taken = 0;
-    enum status status = conn->tls == NULL ? write_clear(conn, pieces, count, total, flags, taken)
-                                           : write_tls(conn, pieces, count, total, flags, taken);
+    enum status status = conn->plain ? write_plain(conn, pieces, count, total, flags, taken)
+                                     : write_tls(conn, pieces, count, total, flags, taken);
     if (status != STATUS_OK)
         return status;
     if (*taken < total)
         conn->want_write = true;
-    if (conn->tls == NULL || *taken < total)
+    if (conn->plain || *taken < total)
         conn_note_progress(conn, *taken > 0);
     return STATUS_OK;
 }

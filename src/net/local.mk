@@ -4,6 +4,8 @@ libheadpond_a_SOURCES += \
 	src/net/loop.c src/net/loop.h \
 	src/net/sock.c src/net/sock.h \
 	src/net/outq.c src/net/outq.h \
+	src/net/ktls.c src/net/ktls.h \
+	src/net/tls_bio.c src/net/tls_bio.h \
 	src/net/tls.c src/net/tls.h \
 	src/net/tls_stream.c src/net/tls_stream.h \
 	src/net/conn.c src/net/conn.h src/net/conn_inside.h \
@@ -21,3 +23,7 @@ t_unit_test_listener_SOURCES = t/unit/test_listener.c t/unit/tap.h
 t_unit_test_listener_LDADD = $(UNIT_LDADD)
 t_unit_test_tls_SOURCES = t/unit/test_tls.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
 t_unit_test_tls_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_ktls
+t_unit_test_ktls_SOURCES = t/unit/test_ktls.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_ktls_LDADD = $(UNIT_LDADD)

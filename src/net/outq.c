@@ -93,6 +93,22 @@ void outq_consume(struct outq *out, struct outq_pool *pool, size_t bytes)
     }
 }
 
+enum status outq_send(struct outq *out, struct outq_pool *pool, struct sock *sock, bool *moved)
+{
+    while (out->bytes > 0) {
+        struct iovec pieces[SOCK_MAX_IOV];
+        unsigned count = outq_view(out, pieces, SOCK_MAX_IOV);
+        size_t taken;
+        enum status status = sock_write(sock, pieces, count, &taken);
+        if (status != STATUS_OK)
+            return status == STATUS_AGAIN ? STATUS_OK : status;
+        outq_consume(out, pool, taken);
+        if (moved != NULL)
+            *moved = true;
+    }
+    return STATUS_OK;
+}
+
 void outq_clear(struct outq *out, struct outq_pool *pool)
 {
     outq_consume(out, pool, out->bytes);

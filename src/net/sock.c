@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sock.c: the four system calls a connection makes, with their errors folded into the status table. */
+/* sock.c: the few system calls a connection makes, with their errors folded into the status table. */
 #include "net/sock.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -56,6 +57,13 @@ enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned c
         sock->writable = false;
     *taken = (size_t) n;
     return STATUS_OK;
+}
+
+bool sock_poll_writable(struct sock *sock)
+{
+    struct pollfd asked = {.fd = sock->fd, .events = POLLOUT};
+    sock->writable = poll(&asked, 1, 0) > 0;
+    return sock->writable;
 }
 
 enum status sock_error(struct sock *sock)

@@ -27,6 +27,9 @@ enum status sock_read(struct sock *sock, void *data, size_t size, size_t *got) S
 /* One sendmsg of at most SOCK_MAX_IOV pieces. OK: *taken > 0; AGAIN; RESET. No SIGPIPE. */
 #define SOCK_MAX_IOV 64
 enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned count, size_t *taken) STATUS_CHECKED;
+/* Asks the kernel whether a good part of the send buffer is free, for who writes past sock_write; remembers the answer.
+ * After a no an event follows. */
+bool sock_poll_writable(struct sock *sock);
 /* The pending error of the socket, which is taken away: OK, CONNECT-phase failures included as RESET. */
 enum status sock_error(struct sock *sock) STATUS_CHECKED;
 /* Bytes the kernel holds to be read. */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/ktls.h"
 
 /* The same order in both: AES-128 first, a third cheaper than AES-256 and as far out of reach; ChaCha20 where the
  * client prefers it for want of AES instructions. */
@@ -137,6 +138,8 @@ static void set_protocol(SSL_CTX *context, const struct tls_options *options)
     SSL_CTX_set_read_ahead(context, 1);
     const unsigned char *alpn = options->only_h2 ? alpn_h2 : alpn_both;
     if (options->server) {
+        if (ktls_available())
+            SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
         static const unsigned char id[] = "headpond";
         SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
         SSL_CTX_set_num_tickets(context, 1);

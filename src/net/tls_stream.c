@@ -1,106 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_stream.c: OpenSSL over a BIO of our own.
+ * tls_stream.c: OpenSSL over BIOs of our own.
  *
- * The BIO's write side appends to the connection's queue and always succeeds, so SSL_write never asks to be called
- * again with the same bytes. Its read side goes to the socket and honours the remembered readiness, so a request costs
- * one recv.
+ * Until the kernel has the keys, writing appends to the connection's queue and always succeeds, so SSL_write never asks
+ * to be called again with the same bytes. When it has them, SSL_write is not used at all.
  */
 #include "net/tls_stream.h"
 
-#include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <pthread.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/metric.h"
+#include "net/tls_bio.h"
 
 #define RECORD 16384
 
 struct tls_stream {
     SSL *ssl;
-    struct sock *sock;
-    struct outq *out;
-    struct outq_pool *pool;
-    bool reset;  /* the socket failed below OpenSSL */
-    bool broken; /* OpenSSL failed: no close_notify may follow */
+    struct tls_bio ends;
+    const char *reason; /* for tls_stream_error, when it is not OpenSSL's; static */
+    bool offloaded;     /* the kernel makes the records that are sent */
+    bool broken;        /* OpenSSL failed: no close_notify may follow */
 };
-
-static BIO_METHOD *method;
-static pthread_once_t method_once = PTHREAD_ONCE_INIT;
-
-static int bio_write(BIO *bio, const char *data, int size)
-{
-    struct tls_stream *stream = BIO_get_data(bio);
-    if (size <= 0)
-        return 0;
-    outq_append(stream->out, stream->pool, data, (size_t) size);
-    return size;
-}
-
-static int bio_read(BIO *bio, char *data, int size)
-{
-    struct tls_stream *stream = BIO_get_data(bio);
-    BIO_clear_retry_flags(bio);
-    if (size <= 0)
-        return 0;
-    size_t got;
-    switch (sock_read(stream->sock, data, (size_t) size, &got)) {
-    case STATUS_OK:
-        return (int) got;
-    case STATUS_AGAIN:
-        BIO_set_retry_read(bio);
-        return -1;
-    default:
-        stream->reset = true;
-        return -1;
-    }
-}
-
-static long bio_control(BIO *bio, int command, long number, void *pointer)
-{
-    struct tls_stream *stream = BIO_get_data(bio);
-    (void) number;
-    (void) pointer;
-    switch (command) {
-    case BIO_CTRL_FLUSH:
-        return 1;
-    case BIO_CTRL_EOF:
-        return stream->sock->ended;
-    default:
-        return 0;
-    }
-}
-
-static int bio_create(BIO *bio)
-{
-    BIO_set_init(bio, 1);
-    return 1;
-}
-
-static void make_method(void)
-{
-    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "headpond");
-    if (method == NULL || !BIO_meth_set_write(method, bio_write) || !BIO_meth_set_read(method, bio_read) ||
-        !BIO_meth_set_ctrl(method, bio_control) || !BIO_meth_set_create(method, bio_create))
-        abort(); /* out of memory */
-}
 
 struct tls_stream *tls_stream_new(struct tls *tls, const char *name, struct sock *sock, struct outq *out,
                                   struct outq_pool *pool)
 {
-    pthread_once(&method_once, make_method);
     struct tls_stream *stream = mem_calloc(1, sizeof *stream);
-    stream->sock = sock;
-    stream->out = out;
-    stream->pool = pool;
+    stream->ends = (struct tls_bio){.sock = sock, .out = out, .pool = pool};
     stream->ssl = SSL_new(tls_context(tls));
-    BIO *bio = BIO_new(method);
-    if (stream->ssl == NULL || bio == NULL)
+    if (stream->ssl == NULL)
         abort(); /* out of memory */
-    BIO_set_data(bio, stream);
-    SSL_set_bio(stream->ssl, bio, bio);
+    BIO *reader = tls_bio_new(&stream->ends);
+    bool offload = (SSL_get_options(stream->ssl) & SSL_OP_ENABLE_KTLS) != 0;
+    SSL_set_bio(stream->ssl, reader, offload ? tls_bio_new_offloading(&stream->ends) : reader);
     if (tls_is_server(tls)) {
         SSL_set_accept_state(stream->ssl);
     } else {
@@ -126,6 +61,7 @@ static enum status failure(struct tls_stream *stream, int result)
 {
     switch (SSL_get_error(stream->ssl, result)) {
     case SSL_ERROR_WANT_READ:
+    case SSL_ERROR_WANT_WRITE:
         return STATUS_AGAIN;
     case SSL_ERROR_ZERO_RETURN:
         return STATUS_OK;
@@ -135,20 +71,47 @@ static enum status failure(struct tls_stream *stream, int result)
     default:
         stream->broken = true;
         /* An end without close_notify says nothing about TLS: somebody left, or only looked whether we listen. */
-        if (stream->reset || ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+        if (stream->ends.reset || ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
             return STATUS_RESET;
         return STATUS_TLS;
     }
+}
+
+static void note_open(struct tls_stream *stream)
+{
+#ifndef OPENSSL_NO_KTLS
+    stream->offloaded = BIO_get_ktls_send(SSL_get_wbio(stream->ssl));
+#endif
+    if (SSL_is_server(stream->ssl))
+        metric_cell_add(metric_cell(METRIC_TLS_CONNECTIONS, stream->offloaded ? "kernel" : "none"), 1);
 }
 
 enum status tls_stream_handshake(struct tls_stream *stream)
 {
     ERR_clear_error();
     int result = SSL_do_handshake(stream->ssl);
-    if (result == 1)
+    if (result == 1) {
+        note_open(stream);
         return STATUS_OK;
+    }
     enum status status = failure(stream, result);
     return status == STATUS_OK ? STATUS_RESET : status;
+}
+
+bool tls_stream_offloaded(const struct tls_stream *stream)
+{
+    return stream->offloaded;
+}
+
+/* TLS 1.3 (RFC 8446, 4.6.3): a peer may ask for new keys before our next data. OpenSSL would answer in its next
+ * SSL_write and has no way to give the kernel new keys, so there can be no more data. */
+static enum status check_keys(struct tls_stream *stream, enum status status)
+{
+    if (!stream->offloaded || SSL_get_key_update_type(stream->ssl) == SSL_KEY_UPDATE_NONE)
+        return status;
+    stream->broken = true;
+    stream->reason = "the peer asks for new keys, which cannot be changed in the kernel";
+    return STATUS_TLS;
 }
 
 enum status tls_stream_read(struct tls_stream *stream, void *data, size_t size, size_t *got)
@@ -156,9 +119,7 @@ enum status tls_stream_read(struct tls_stream *stream, void *data, size_t size, 
     *got = 0;
     ERR_clear_error();
     int result = SSL_read_ex(stream->ssl, data, size, got);
-    if (result == 1)
-        return STATUS_OK;
-    return failure(stream, result);
+    return check_keys(stream, result == 1 ? STATUS_OK : failure(stream, result));
 }
 
 /* The next record's plain text: part of one piece as it lies, or several small ones put together in `scratch`. */
@@ -190,7 +151,7 @@ enum status tls_stream_write(struct tls_stream *stream, const struct iovec *piec
     size_t offset = 0;
     *taken = 0;
     ERR_clear_error();
-    while (stream->out->bytes < limit) {
+    while (stream->ends.out->bytes < limit) {
         while (i < count && offset == pieces[i].iov_len) {
             i++;
             offset = 0;
@@ -220,13 +181,15 @@ enum status tls_stream_write(struct tls_stream *stream, const struct iovec *piec
     return STATUS_OK;
 }
 
-void tls_stream_shutdown(struct tls_stream *stream)
+enum status tls_stream_shutdown(struct tls_stream *stream)
 {
     if (stream->broken || SSL_in_init(stream->ssl))
-        return;
+        return STATUS_OK;
     ERR_clear_error();
-    SSL_shutdown(stream->ssl);
+    int result = SSL_shutdown(stream->ssl);
+    bool full = result < 0 && SSL_get_error(stream->ssl, result) == SSL_ERROR_WANT_WRITE;
     ERR_clear_error();
+    return full ? STATUS_AGAIN : STATUS_OK;
 }
 
 struct str tls_stream_alpn(const struct tls_stream *stream)
@@ -239,11 +202,13 @@ struct str tls_stream_alpn(const struct tls_stream *stream)
 
 const char *tls_stream_error(const struct tls_stream *stream)
 {
+    if (stream->reason != NULL)
+        return stream->reason;
     unsigned long code = ERR_peek_last_error();
     const char *text = code == 0 ? NULL : ERR_reason_error_string(code);
     if (text != NULL)
         return text;
-    return stream->reset ? "the connection broke" : "the connection ended";
+    return stream->ends.reset ? "the connection broke" : "the connection ended";
 }
 
 void *tls_stream_peer_certificate(const struct tls_stream *stream)

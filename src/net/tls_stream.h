@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_stream.h: one TLS connection between a socket (read directly) and an outgoing queue (written, never sent here).
+ * tls_stream.h: one TLS connection between a socket (read directly) and an outgoing queue.
  *
  * Records are appended to the queue as they are made; the connection sends many of them with one system call. Writing
- * therefore never blocks, and the caller bounds what the queue holds. Owning loop only.
+ * therefore never blocks, and the caller bounds what the queue holds. Where the kernel makes the records
+ * (tls_stream_offloaded), the queue and the socket take plain text, and only what is no data goes through here. Owning
+ * loop only; SIGPIPE must be ignored.
  */
 #ifndef HEADPOND_NET_TLS_STREAM_H
 #define HEADPOND_NET_TLS_STREAM_H
@@ -26,16 +28,20 @@ struct tls_stream *tls_stream_new(struct tls *tls, const char *name, struct sock
                                   struct outq_pool *pool);
 void tls_stream_free(struct tls_stream *stream);
 
-/* OK: done; AGAIN: when the socket is readable again; TLS or RESET. What was queued must be sent in any case. */
+/* OK: done; AGAIN: when the socket is readable or writable again; TLS or RESET. What was queued must be sent in any
+ * case. */
 enum status tls_stream_handshake(struct tls_stream *stream) STATUS_CHECKED;
-/* As sock_read. The peer's close_notify is an end; an end without it is RESET. */
+/* After the handshake: whether the kernel encrypts, so that data is written to the socket as it is. */
+bool tls_stream_offloaded(const struct tls_stream *stream);
+/* As sock_read. The peer's close_notify is an end; an end without it is RESET. TLS also when the peer asks for new keys
+ * and the kernel has the old ones. */
 enum status tls_stream_read(struct tls_stream *stream, void *data, size_t size, size_t *got) STATUS_CHECKED;
-/* Makes records until all is taken or the queue holds `limit` bytes or more. Small pieces share records. OK (*taken may
+/* Not offloaded: makes records until all is taken or the queue holds `limit` bytes or more. Small pieces share records. OK (*taken may
  * be 0) or TLS. */
 enum status tls_stream_write(struct tls_stream *stream, const struct iovec *pieces, unsigned count, size_t limit,
                              size_t *taken) STATUS_CHECKED;
-/* Queues close_notify. */
-void tls_stream_shutdown(struct tls_stream *stream);
+/* Queues close_notify; offloaded, sends it, past what the queue holds: OK, or AGAIN when the socket is writable again. */
+enum status tls_stream_shutdown(struct tls_stream *stream) STATUS_CHECKED;
 
 /* The protocol ALPN chose, or an empty str. Points into the stream. */
 struct str tls_stream_alpn(const struct tls_stream *stream);
