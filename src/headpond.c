@@ -29,7 +29,8 @@
 #define PACKAGE_VERSION "unknown"
 #endif
 
-#define DRAIN_LOOK_MS 20 /* how often a drain looks whether all have gone */
+#define CERTIFICATES_LOOK_S 10 /* how often the files of certificates are looked at */
+#define DRAIN_LOOK_MS 20       /* how often a drain looks whether all have gone */
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING };
 static atomic_int phase = PHASE_STARTING;
@@ -141,12 +142,14 @@ static const char *why_not_ready(void *arg)
 /* Until SIGTERM or SIGINT. */
 static void serve(struct instance *instance, const sigset_t *signals)
 {
+    const struct timespec look = {CERTIFICATES_LOOK_S, 0};
     for (;;) {
-        int got = sigwaitinfo(signals, NULL);
+        int got = sigtimedwait(signals, NULL, &look);
+        if (got == SIGTERM || got == SIGINT)
+            return;
         if (got == SIGHUP)
             instance_reopen_logs(instance);
-        else if (got == SIGTERM || got == SIGINT)
-            return;
+        instance_look_at_certificates(instance, got == SIGHUP);
     }
 }
 

@@ -20,6 +20,7 @@ t_files = \
 	t/61-crowd.t \
 	t/80-config.t \
 	t/81-admin.t \
+	t/82-certificates.t \
 	t/85-soak.t \
 	t/90-clients.t
 

@@ -50,7 +50,7 @@
 #define CONF_LISTEN_TABLE(X, L, M) \
     X(address, ADDRESS, REQUIRED, 0, 0, NULL, "HOST:PORT or [::1]:PORT; 0.0.0.0 or [::] for all addresses.") \
     X(certificate, PATH, NULL, 0, 0, NULL, \
-      "PEM file with the chain: TLS, HTTP/2 and HTTP/1.1 by ALPN; none: cleartext.") \
+      "PEM file with the chain: TLS, HTTP/2 and HTTP/1.1 by ALPN; none: cleartext. Renewed while headpond runs.") \
     X(key, PATH, NULL, 0, 0, NULL, "PEM file with the certificate's private key.")
 
 #define CONF_STORE_TABLE(X, L, M) \

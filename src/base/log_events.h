@@ -14,6 +14,9 @@
     X(LISTEN_FAILED, LOG_ERROR, "listen-failed") \
     X(ACCEPT_FAILED, LOG_WARN, "accept-failed") \
     X(TLS_FAILED, LOG_INFO, "tls-failed") \
+    X(CERTIFICATE, LOG_INFO, "certificate") \
+    X(CERTIFICATE_ENDS, LOG_WARN, "certificate-ends") \
+    X(CERTIFICATE_REFUSED, LOG_ERROR, "certificate-refused") \
     X(BAD_REQUEST, LOG_INFO, "bad-request") \
     X(CLIENT_ABORT, LOG_DEBUG, "client-abort") \
     X(ORIGIN_RETRY, LOG_WARN, "origin-retry") \

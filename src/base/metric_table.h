@@ -14,6 +14,8 @@
     X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
     X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \
     X(TLS_CONNECTIONS, COUNTER, "headpond_tls_connections_total", "offload", "TLS handshakes done, by who encrypts then: the kernel, or none but us") \
+    X(CERTIFICATE_NOT_AFTER, GAUGE, "headpond_certificate_not_after_timestamp_seconds", "address", "When the listener's certificate ends, in seconds since 1970") \
+    X(CERTIFICATE_RENEWALS, COUNTER, "headpond_certificate_renewals_total", "result", "Certificates whose files have changed: renewed, or refused and the old one kept") \
     X(ORIGIN_REQUESTS, COUNTER, "headpond_origin_requests_total", "account,code", "Requests to the origin by status; 000: no reply") \
     X(ORIGIN_BYTES, COUNTER, "headpond_origin_bytes_total", "account", "Body bytes received from the origin") \
     X(ORIGIN_RETRIES, COUNTER, "headpond_origin_retries_total", "account,reason", "Origin requests tried again") \

@@ -3,6 +3,7 @@
  * tls.c: builds an SSL_CTX and turns OpenSSL's error queue into one line.
  *
  * The server's session cache is off: tickets carry the state, so loops share no lock and no memory grows with clients.
+ * Tickets' keys are the SSL_CTX's own: a renewed certificate costs returning clients one full handshake.
  */
 #include "net/tls.h"
 
@@ -10,8 +11,12 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+#include <urcu-qsbr.h>
 
 #include "base/mem.h"
 #include "net/ktls.h"
@@ -23,9 +28,23 @@
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
+/* What tells one state of a file from another, without reading it. A file that is not there is all zeros. */
+struct stamp {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec written, changed; /* the latter also tells of permissions, and of a file moved here */
+};
+
+enum { CERTIFICATE, KEY, CA, FILES };
+
 struct tls {
-    SSL_CTX *context;
-    bool server;
+    _Atomic(SSL_CTX *) context;
+    struct tls_options options; /* its strings are ours */
+    char *files[FILES];
+    struct stamp seen[FILES]; /* before they were last loaded or refused */
+    bool refused;
+    int64_t not_after;
 };
 
 static const unsigned char alpn_both[] = "\x02h2\x08http/1.1";
@@ -149,9 +168,8 @@ static void set_protocol(SSL_CTX *context, const struct tls_options *options)
     }
 }
 
-enum status tls_new(const struct tls_options *options, struct tls **tls, struct strbuf *error)
+static enum status build(const struct tls_options *options, SSL_CTX **built, struct strbuf *error)
 {
-    *tls = NULL;
     ERR_clear_error();
     SSL_CTX *context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
     if (context == NULL) {
@@ -165,30 +183,101 @@ enum status tls_new(const struct tls_options *options, struct tls **tls, struct 
     if (status == STATUS_OK)
         status = load_ca(context, options, error);
     ERR_clear_error();
-    if (status != STATUS_OK) {
+    if (status == STATUS_OK)
+        *built = context;
+    else
         SSL_CTX_free(context);
+    return status;
+}
+
+static int64_t end_of(const SSL_CTX *context)
+{
+    const X509 *certificate = SSL_CTX_get0_certificate(context);
+    struct tm end;
+    if (certificate == NULL || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1)
+        return 0;
+    return timegm(&end);
+}
+
+static void look(char *const files[FILES], struct stamp stamps[FILES])
+{
+    memset(stamps, 0, FILES * sizeof *stamps);
+    for (unsigned i = 0; i < FILES; i++) {
+        struct stat file;
+        if (files[i] == NULL || stat(files[i], &file) != 0)
+            continue;
+        stamps[i].device = file.st_dev;
+        stamps[i].inode = file.st_ino;
+        stamps[i].size = file.st_size;
+        stamps[i].written = file.st_mtim;
+        stamps[i].changed = file.st_ctim;
+    }
+}
+
+enum status tls_new(const struct tls_options *options, struct tls **tls, struct strbuf *error)
+{
+    *tls = NULL;
+    struct tls *made = mem_calloc(1, sizeof *made);
+    const char *const names[FILES] = {options->certificate, options->key, options->ca};
+    for (unsigned i = 0; i < FILES; i++)
+        made->files[i] = names[i] == NULL ? NULL : mem_strdup(names[i]);
+    made->options = *options;
+    made->options.certificate = made->files[CERTIFICATE];
+    made->options.key = made->files[KEY];
+    made->options.ca = made->files[CA];
+    /* Before they are read: what changes meanwhile is then seen as changed. */
+    look(made->files, made->seen);
+    SSL_CTX *context = NULL;
+    enum status status = build(&made->options, &context, error);
+    if (status != STATUS_OK) {
+        tls_free(made);
         return status;
     }
-    *tls = mem_calloc(1, sizeof **tls);
-    (*tls)->context = context;
-    (*tls)->server = options->server;
+    atomic_init(&made->context, context);
+    made->not_after = end_of(context);
+    *tls = made;
     return STATUS_OK;
+}
+
+enum tls_renewal tls_renew(struct tls *tls, bool again, struct strbuf *error)
+{
+    struct stamp now[FILES];
+    look(tls->files, now);
+    if (memcmp(now, tls->seen, sizeof now) == 0 && !(again && tls->refused))
+        return TLS_UNCHANGED;
+    memcpy(tls->seen, now, sizeof now);
+    SSL_CTX *context;
+    tls->refused = build(&tls->options, &context, error) != STATUS_OK;
+    if (tls->refused)
+        return TLS_REFUSED;
+    tls->not_after = end_of(context);
+    SSL_CTX *old = atomic_exchange_explicit(&tls->context, context, memory_order_acq_rel);
+    synchronize_rcu();
+    SSL_CTX_free(old);
+    return TLS_RENEWED;
+}
+
+int64_t tls_not_after(const struct tls *tls)
+{
+    return tls->not_after;
 }
 
 void tls_free(struct tls *tls)
 {
     if (tls == NULL)
         return;
-    SSL_CTX_free(tls->context);
+    SSL_CTX_free(atomic_load_explicit(&tls->context, memory_order_relaxed));
+    for (unsigned i = 0; i < FILES; i++)
+        mem_free(tls->files[i]);
     mem_free(tls);
 }
 
 bool tls_is_server(const struct tls *tls)
 {
-    return tls->server;
+    return tls->options.server;
 }
 
 SSL_CTX *tls_context(const struct tls *tls)
 {
-    return tls->context;
+    return atomic_load_explicit(&((struct tls *) (uintptr_t) tls)->context, memory_order_acquire);
 }

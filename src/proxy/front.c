@@ -11,12 +11,14 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "proxy/certificate.h"
 
 #define ADDRESSES_MAX 64
 #define ADDRESS_TEXT 80
 
 struct front_address {
     struct tls *tls; /* NULL: cleartext */
+    struct certificate certificate;
     const char *scheme;
     char text[ADDRESS_TEXT];
     int *fds; /* one a loop; -1 once a loop has taken it */
@@ -88,6 +90,8 @@ enum status front_bind(struct front *front, const char *address, const char *cer
         return status;
     }
     address_text(made->fds[0], made->text);
+    if (made->tls != NULL)
+        certificate_init(&made->certificate, made->tls, made->text, certificate);
     front->count++;
     return STATUS_OK;
 }
@@ -109,6 +113,14 @@ void front_free(struct front **front)
     }
     mem_free(gone->loops);
     mem_free(gone);
+}
+
+void front_look_at_certificates(struct front *front, bool again)
+{
+    for (unsigned i = 0; i < front->count; i++) {
+        if (front->addresses[i].tls != NULL)
+            certificate_look(&front->addresses[i].certificate, again);
+    }
 }
 
 static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t length)

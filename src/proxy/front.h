@@ -6,6 +6,8 @@
 #ifndef HEADPOND_PROXY_FRONT_H
 #define HEADPOND_PROXY_FRONT_H
 
+#include <stdbool.h>
+
 #include "base/status.h"
 #include "base/str.h"
 #include "http/exchange.h"
@@ -22,13 +24,16 @@ struct front_options {
 };
 
 struct front *front_new(const struct front_options *options);
-/* Binds the address (nobody accepts yet). `certificate` and `key` may be NULL: cleartext. `scheme` is what the log
- * calls it in place of http and https, or NULL. On failure *error holds one line that says what to do. Before the loops
+/* Binds the address (nobody accepts yet). `certificate` and `key` may be NULL: cleartext; they outlive the front.
+ * `scheme` is what the log calls it in place of http and https, or NULL. On failure *error holds one line that says what to do. Before the loops
  * start. */
 enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
                        const char *scheme, struct strbuf *error) STATUS_CHECKED;
 /* After the loops have been joined. Empties the pointer. */
 void front_free(struct front **front);
+
+/* Renews the certificates whose files have changed (certificate.h). Main's thread, while the loops run. */
+void front_look_at_certificates(struct front *front, bool again);
 
 /* On each loop: starts accepting. */
 void front_loop_open(struct front *front, struct loop *loop);

@@ -333,6 +333,11 @@ void instance_stop(struct instance **instance)
     mem_free(gone);
 }
 
+void instance_look_at_certificates(struct instance *instance, bool again)
+{
+    front_look_at_certificates(instance->blobs, again);
+}
+
 void instance_reopen_logs(struct instance *instance)
 {
     access_log_reopen(instance->access_log);

@@ -30,6 +30,9 @@ bool instance_idle(const struct instance *instance);
 /* Cuts what is left, writes what must be written, frees all. Empties the pointer. */
 void instance_stop(struct instance **instance);
 
+/* Loads what has changed of the listeners' certificates; `again`: also what was refused before and is as it was. May
+ * wait for the disk they lie on. */
+void instance_look_at_certificates(struct instance *instance, bool again);
 /* Opens the log files anew. */
 void instance_reopen_logs(struct instance *instance);
 

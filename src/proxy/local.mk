@@ -5,6 +5,7 @@ libheadpond_a_SOURCES += \
 	src/proxy/accounts.c src/proxy/accounts.h \
 	src/proxy/authorize.c src/proxy/authorize.h \
 	src/proxy/bypass.c \
+	src/proxy/certificate.c src/proxy/certificate.h \
 	src/proxy/cores.c src/proxy/cores.h \
 	src/proxy/forward.c src/proxy/forward.h \
 	src/proxy/front.c src/proxy/front.h \

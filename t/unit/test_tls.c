@@ -4,6 +4,8 @@
  * handshake, checked names, a stream both ways, a polite end, and failures.
  */
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -299,6 +301,105 @@ static void test_distrust(void)
     client_tls = server_tls = NULL;
 }
 
+/* ---- Renewal ---- */
+
+/* What tls_renew looks at: a pair that is put there by renaming. */
+static char live_cert[80], live_key[80];
+
+static void put(const char *from, const char *to)
+{
+    char text[4096], next[96];
+    snprintf(next, sizeof next, "%s.new", to);
+    FILE *in = fopen(from, "r"), *out = fopen(next, "w");
+    size_t n = fread(text, 1, sizeof text, in);
+    fwrite(text, 1, n, out);
+    fclose(in);
+    fclose(out);
+    rename(next, to);
+}
+
+static enum tls_renewal renew(struct tls *tls, bool again, const char *says)
+{
+    struct strbuf error = {0};
+    enum tls_renewal renewal = tls_renew(tls, again, &error);
+    if (renewal == TLS_REFUSED)
+        ok(error.len > 0 && strstr(error.ptr, says) != NULL && strchr(error.ptr, '\n') == NULL, "one line: %s", error.ptr);
+    else
+        ok(error.len == 0, "nothing to complain of");
+    strbuf_free(&error);
+    return renewal;
+}
+
+static void test_renewal(void)
+{
+    put(cert, live_cert);
+    put(key, live_key);
+    const struct tls_options options = {.server = true, .certificate = live_cert, .key = live_key};
+    struct tls *tls = make(&options);
+    ok(tls_not_after(tls) > time(NULL), "a certificate has an end");
+    struct ssl_ctx_st *loaded = tls_context(tls);
+    is_int(renew(tls, false, NULL), TLS_UNCHANGED, "nothing has changed");
+    is_int(renew(tls, true, NULL), TLS_UNCHANGED, "nor when asked again");
+    put(cert2, live_cert);
+    is_int(renew(tls, false, "does not belong"), TLS_REFUSED, "half a pair is refused");
+    ok(tls_context(tls) == loaded, "what was loaded stays");
+    is_int(renew(tls, false, NULL), TLS_UNCHANGED, "that is told once");
+    is_int(renew(tls, true, "does not belong"), TLS_REFUSED, "unless asked again");
+    put(key2, live_key);
+    is_int(renew(tls, false, NULL), TLS_RENEWED, "the other half makes it whole");
+    ok(tls_context(tls) != loaded, "and it is used");
+    is_int(renew(tls, true, NULL), TLS_UNCHANGED, "until something changes again");
+    unlink(live_key);
+    is_int(renew(tls, false, "cannot be read"), TLS_REFUSED, "a key that is gone");
+    is_int(renew(tls, false, NULL), TLS_UNCHANGED, "is told once, too");
+    put(junk, live_key);
+    is_int(renew(tls, false, "unencrypted PEM"), TLS_REFUSED, "something else is told anew");
+    tls_free(tls);
+}
+
+static atomic_bool renewing;
+static unsigned renewed;
+
+static void *renew_often(void *arg)
+{
+    struct strbuf error = {0};
+    while (atomic_load(&renewing)) {
+        put(cert, live_cert); /* the same again: a new inode */
+        if (tls_renew(arg, false, &error) == TLS_RENEWED)
+            renewed++;
+    }
+    strbuf_free(&error);
+    return NULL;
+}
+
+static void test_renewal_under_load(void)
+{
+    put(cert, live_cert);
+    put(key, live_key);
+    const struct tls_options as_server = {.server = true, .certificate = live_cert, .key = live_key};
+    const struct tls_options as_client = {.ca = cert};
+    server_tls = make(&as_server);
+    client_tls = make(&as_client);
+    name = "localhost";
+    pthread_t thread;
+    atomic_store(&renewing, true);
+    pthread_create(&thread, NULL, renew_often, server_tls);
+    unsigned whole = 0;
+    for (unsigned i = 0; i < 20; i++) {
+        run(i % 2 == 0, 2);
+        whole += (i % 2 == 0 ? server.got : client.got) == LENGTH;
+    }
+    atomic_store(&renewing, false);
+    pthread_join(thread, NULL);
+    is_int((int) whole, 20, "connections begin and go on while certificates come and go");
+    ok(renewed > 0, "%u renewals", renewed);
+    tls_free(client_tls);
+    tls_free(server_tls);
+    client_tls = server_tls = NULL;
+    unlink(live_cert);
+    unlink(live_key);
+}
+
 static void test_no_connection(void)
 {
     /* A port that was just free: bound and left. */
@@ -336,6 +437,7 @@ static void test_no_connection(void)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN);
     if (mkdtemp(directory) == NULL)
         return 1;
     const struct {
@@ -344,6 +446,8 @@ int main(void)
     } files[] = {{cert, "cert"}, {key, "key"}, {cert2, "cert2"}, {key2, "key2"}, {junk, "junk"}};
     for (size_t i = 0; i < 5; i++)
         snprintf(files[i].path, sizeof cert, "%s/%s.pem", directory, files[i].file);
+    snprintf(live_cert, sizeof live_cert, "%s/live-cert.pem", directory);
+    snprintf(live_key, sizeof live_key, "%s/live-key.pem", directory);
     rig_make_certificate(cert, key);
     rig_make_certificate(cert2, key2);
     FILE *file = fopen(junk, "w");
@@ -352,6 +456,8 @@ int main(void)
     test_files();
     test_streams();
     test_distrust();
+    test_renewal();
+    test_renewal_under_load();
     test_no_connection();
     for (size_t i = 0; i < 5; i++)
         unlink(files[i].path);

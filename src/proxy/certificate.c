@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * certificate.c: net/tls loads and swaps; here is what is said of it. A file that does not load is told of once, and
+ * again only when it has changed, so that whoever writes the pair in two steps gets one line and not one a look.
+ */
+#include "proxy/certificate.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/civil.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "net/tls.h"
+
+#define DAY 86400
+#define SOON (7 * DAY)
+
+static void when(int64_t seconds, char text[32])
+{
+    struct civil at = civil_of(seconds);
+    snprintf(text, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", at.year, at.month, at.day, at.hour, at.minute, at.second);
+}
+
+static void tell_end(struct certificate *certificate)
+{
+    int64_t end = tls_not_after(certificate->tls);
+    int64_t left = end - time(NULL);
+    int state = left <= 0 ? CERTIFICATE_OVER : left <= SOON ? CERTIFICATE_ENDS_SOON : CERTIFICATE_GOOD;
+    if (state <= (int) certificate->told)
+        return;
+    certificate->told = state;
+    char text[32];
+    when(end, text);
+    if (state == CERTIFICATE_OVER)
+        log_event(CERTIFICATE_ENDS, "address=%s file=%s not_after=%s: has ended: clients refuse it; put a new pair there",
+                  certificate->address, certificate->file, text);
+    else
+        log_event(CERTIFICATE_ENDS, "address=%s file=%s not_after=%s: ends in %d days; put a new pair there",
+                  certificate->address, certificate->file, text, (int) (left / DAY));
+}
+
+static void show_end(const struct certificate *certificate)
+{
+    metric_cell_set(metric_cell(METRIC_CERTIFICATE_NOT_AFTER, certificate->address), tls_not_after(certificate->tls));
+}
+
+void certificate_init(struct certificate *certificate, struct tls *tls, const char *address, const char *file)
+{
+    *certificate = (struct certificate){.tls = tls, .address = address, .file = file};
+    show_end(certificate);
+    tell_end(certificate);
+}
+
+void certificate_look(struct certificate *certificate, bool again)
+{
+    struct strbuf error = {0};
+    char end[32];
+    enum tls_renewal renewal = tls_renew(certificate->tls, again, &error);
+    when(tls_not_after(certificate->tls), end);
+    if (renewal == TLS_RENEWED) {
+        metric_cell_add(metric_cell(METRIC_CERTIFICATE_RENEWALS, "renewed"), 1);
+        log_event(CERTIFICATE, "address=%s file=%s not_after=%s: renewed", certificate->address, certificate->file, end);
+        show_end(certificate);
+        certificate->told = CERTIFICATE_GOOD;
+    } else if (renewal == TLS_REFUSED) {
+        metric_cell_add(metric_cell(METRIC_CERTIFICATE_RENEWALS, "refused"), 1);
+        log_event(CERTIFICATE_REFUSED, "address=%s: %s; the one loaded before stays in use, not_after=%s",
+                  certificate->address, error.ptr, end);
+    }
+    tell_end(certificate);
+    strbuf_free(&error);
+}
