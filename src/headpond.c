@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "net/ktls.h"
+#include "proxy/certificate.h"
 #include "proxy/cores.h"
 #include "proxy/instance.h"
 #include "proxy/notify.h"
@@ -45,7 +46,7 @@ struct options {
 
 static const char usage_text[] = "usage: headpond [-c FILE] [-t] [--dump-config] [--version] [--help]\n"
                                  "  -c, --config FILE  the configuration; without it, the built-in defaults\n"
-                                 "  -t, --test         check the configuration and exit\n"
+                                 "  -t, --test         check the configuration, certificates and CA files included, and exit\n"
                                  "      --dump-config  print the whole configuration, defaults filled in, and exit\n"
                                  "      --version      print the version and exit\n"
                                  "  -h, --help         print this and exit\n";
@@ -223,6 +224,18 @@ static int dump(const struct conf *conf)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static int check(const struct conf *conf, const char *file)
+{
+    struct strbuf error = {0};
+    enum status status = certificate_try_all(conf, &error);
+    if (status == STATUS_OK)
+        fprintf(stderr, "headpond: %s: the configuration is good\n", file == NULL ? "built-in" : file);
+    else
+        fprintf(stderr, "headpond: %s\n", error.ptr);
+    strbuf_free(&error);
+    return status == STATUS_OK ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     mem_init();
@@ -243,8 +256,7 @@ int main(int argc, char **argv)
     if (options.dump) {
         code = dump(conf);
     } else if (options.check) {
-        fprintf(stderr, "headpond: %s: the configuration is good\n", options.file == NULL ? "built-in" : options.file);
-        code = 0;
+        code = check(conf, options.file);
     } else {
         protect_memory();
         raise_descriptor_limit();

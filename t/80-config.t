@@ -127,8 +127,10 @@ subtest 'command line' => sub {
 # What cannot be started ends with 1 and one line that names the thing.
 sub refuses {
     my ($what, $pattern, %change) = @_;
+    my @options = @{ delete $change{options} // [] };
     my $pond = Headpond->new(config => \%change);
-    my ($code, $out, $err) = run("$pond->{dir}/headpond.yaml");
+    my ($code, $out, $err) = run("$pond->{dir}/headpond.yaml", @options);
+    $what = "@options $what";
     is($code, 1, "$what: exit 1");
     my @lines = grep { / error |^headpond: |^[^ ]*:\d*:? / } split /\n/, $err;
     is(scalar @lines, 1, "$what: one line") or diag($err);
@@ -137,9 +139,14 @@ sub refuses {
 
 subtest 'what cannot be started' => sub {
     my %pair = %Headpond::tls;
-    refuses('no such file of certificates', qr{/nowhere/tls\.crt}, listen => [{ address => '127.0.0.1:0', certificate => '/nowhere/tls.crt', key => $pair{key} }]);
-    refuses('no such key', qr{/nowhere/tls\.key}, listen => [{ address => '127.0.0.1:0', certificate => $pair{certificate}, key => '/nowhere/tls.key' }]);
-    refuses('a certificate that is none', qr/\Q$pair{key}\E/, listen => [{ address => '127.0.0.1:0', certificate => $pair{key}, key => $pair{key} }]);
+    for my $options ([], ['-t']) {
+        my @how = (options => $options);
+        refuses('no such file of certificates', qr{/nowhere/tls\.crt}, @how, listen => [{ address => '127.0.0.1:0', certificate => '/nowhere/tls.crt', key => $pair{key} }]);
+        refuses('no such key', qr{/nowhere/tls\.key}, @how, listen => [{ address => '127.0.0.1:0', certificate => $pair{certificate}, key => '/nowhere/tls.key' }]);
+        refuses('a certificate that is none', qr/\Q$pair{key}\E/, @how, listen => [{ address => '127.0.0.1:0', certificate => $pair{key}, key => $pair{key} }]);
+        refuses('no such CA file', qr{/nowhere/ca\.crt}, @how, accounts => [{ name => 'acct', origin => 'https://127.0.0.1:9/acct', origin_ca => '/nowhere/ca.crt' }]);
+        refuses('a CA file that is none', qr/\Q$pair{key}\E.*PEM/, @how, accounts => [{ name => 'acct', origin => 'https://127.0.0.1:9/acct', origin_ca => $pair{key} }]);
+    }
     my $busy = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1:0') or die;
     my $port = $busy->sockport;
     refuses('a busy port', qr/127\.0\.0\.1:$port/, listen => [{ address => "127.0.0.1:$port" }]);

@@ -6,9 +6,11 @@
 #include "proxy/certificate.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/civil.h"
+#include "base/conf.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "net/tls.h"
@@ -70,4 +72,40 @@ void certificate_look(struct certificate *certificate, bool again)
     }
     tell_end(certificate);
     strbuf_free(&error);
+}
+
+/* ---- Before anything starts ---- */
+
+enum status certificate_try_origins(const struct conf *conf, struct strbuf *error)
+{
+    enum status status = STATUS_OK;
+    const char *good = ""; /* thousands of rows may name one file */
+    for (unsigned i = 0; i < conf->account_count && status == STATUS_OK; i++) {
+        const struct tls_options options = {.ca = conf->accounts[i].origin_ca};
+        struct tls *tls = NULL;
+        if (options.ca == NULL || strcmp(options.ca, good) == 0)
+            continue;
+        status = tls_new(&options, &tls, error);
+        tls_free(tls);
+        good = options.ca;
+    }
+    return status;
+}
+
+enum status certificate_try_all(const struct conf *conf, struct strbuf *error)
+{
+    for (unsigned i = 0; i < conf->listen_count; i++) {
+        const struct conf_listen *row = &conf->listen[i];
+        if (row->certificate == NULL)
+            continue;
+        const struct tls_options options = {.server = true, .certificate = row->certificate, .key = row->key};
+        struct tls *tls = NULL;
+        enum status status = tls_new(&options, &tls, error);
+        if (status != STATUS_OK)
+            return status;
+        struct certificate certificate;
+        certificate_init(&certificate, tls, row->address, row->certificate);
+        tls_free(tls);
+    }
+    return certificate_try_origins(conf, error);
 }

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "origin/client.h"
 #include "proxy/access_log.h"
+#include "proxy/certificate.h"
 #include "proxy/front.h"
 #include "proxy/proxy.h"
 #include "store/store.h"
@@ -190,7 +191,9 @@ static enum status bind_addresses(struct instance *instance, const struct http_h
 static enum status prepare(struct instance *instance, const struct instance_options *options, struct strbuf *error)
 {
     const struct conf *conf = instance->conf;
-    enum status status = access_log_open(conf->access_log, &instance->access_log, error);
+    enum status status = certificate_try_origins(conf, error);
+    if (status == STATUS_OK)
+        status = access_log_open(conf->access_log, &instance->access_log, error);
     if (status != STATUS_OK)
         return status;
     status = proxy_new(conf, instance->access_log, &instance->proxy, error);
