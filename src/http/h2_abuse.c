@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 #include "base/metric.h"
-#include "net/listener.h"
+#include "net/address.h"
 
 #define OFFENCES(X)                                                                                                    \
     X(RESETS, "resets", "too many resets a second")                                                                    \
@@ -35,7 +35,7 @@ void h2_expel(struct h2 *h2, enum h2_offence why)
         return;
     h2->expelled = h2->leaving = true;
     char peer[64];
-    listener_format(&h2->session.peer.any, peer, sizeof peer);
+    address_format(&h2->session.peer.any, peer, sizeof peer);
     log_event(BAD_REQUEST, "client=%s reason=%s: HTTP/2 connection ended: %s", peer, offences[why].label,
               offences[why].text);
     metric_cell_add(metric_cell(METRIC_EXPELLED, offences[why].label), 1);

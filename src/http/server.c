@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "http/session.h"
+#include "net/address.h"
 #include "net/listener.h"
 
 const struct http_limits http_limits_default = {
@@ -171,7 +172,7 @@ static void on_broken(void *arg, enum status why)
 {
     struct session *session = arg;
     char peer[64];
-    listener_format(&session->peer.any, peer, sizeof peer);
+    address_format(&session->peer.any, peer, sizeof peer);
     if (why == STATUS_TLS)
         log_event(TLS_FAILED, "client=%s: %s", peer, conn_error_text(session->conn));
     greeting_kill(session);

@@ -16,8 +16,8 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/address.h"
 #include "net/conn_inside.h"
-#include "net/listener.h"
 
 static void free_conn(struct conn *conn)
 {
@@ -101,7 +101,7 @@ static void tell_failure(struct conn *conn)
     socklen_t length = sizeof peer;
     char text[64];
     getpeername(conn->sock.fd, (struct sockaddr *) &peer, &length);
-    listener_format((struct sockaddr *) &peer, text, sizeof text);
+    address_format((struct sockaddr *) &peer, text, sizeof text);
     log_event(TLS_FAILED, "client=%s: %s", text, tls_stream_error(conn->tls));
 }
 

@@ -16,13 +16,6 @@
 struct loop;
 struct listener;
 
-/* "HOST:PORT" with an IPv4 address, a name or an IPv6 address in brackets. On failure INVALID or RESOLVE and a line in
- * *error. May block on name resolution. */
-enum status listener_parse(const char *address, struct sockaddr_storage *parsed, socklen_t *length,
-                           struct strbuf *error) STATUS_CHECKED;
-/* The other way round: "127.0.0.1:80", "[::1]:80"; "unix" for a Unix socket. */
-void listener_format(const struct sockaddr *address, char *text, size_t size);
-
 /* Binds `count` sockets to one address; they listen, but nobody accepts yet. With port 0 the first one's port is the
  * others' too; *port says which. Refuses an address where something listens already. On failure no descriptor is left
  * open and *error holds one line. Any thread, before the loops start. */

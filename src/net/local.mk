@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
 	src/net/mailbox.c src/net/mailbox.h \
+	src/net/address.c src/net/address.h \
 	src/net/loop.c src/net/loop.h \
 	src/net/sock.c src/net/sock.h \
 	src/net/outq.c src/net/outq.h \

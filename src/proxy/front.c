@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "net/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/tls.h"
@@ -62,7 +63,7 @@ static void address_text(int fd, char text[ADDRESS_TEXT])
     struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof address;
     if (getsockname(fd, (struct sockaddr *) &address, &length) == 0)
-        listener_format((const struct sockaddr *) &address, text, ADDRESS_TEXT);
+        address_format((const struct sockaddr *) &address, text, ADDRESS_TEXT);
 }
 
 enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,

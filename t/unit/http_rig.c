@@ -7,6 +7,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,6 +378,7 @@ void rig_drain(void)
 
 void rig_start(struct rig *rig, const struct rig_options *options)
 {
+    signal(SIGPIPE, SIG_IGN); /* as headpond does, see conn.h */
     rig_state.options = *options;
     assert(options->loops > 0 && options->loops <= MAX_LOOPS);
     snprintf(rig->directory, sizeof rig->directory, "/tmp/headpond-rig-XXXXXX");

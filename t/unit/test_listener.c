@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "net/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
 #include "tap.h"
@@ -41,11 +42,11 @@ static void test_addresses(void)
         struct sockaddr_storage address;
         socklen_t length;
         struct strbuf error = {0};
-        enum status status = listener_parse(rows[i].text, &address, &length, &error);
+        enum status status = address_parse(rows[i].text, &address, &length, &error);
         is_str(status_name(status), status_name(rows[i].status), "\"%s\"", rows[i].text);
         char shown[64] = "";
         if (status == STATUS_OK)
-            listener_format((struct sockaddr *) &address, shown, sizeof shown);
+            address_format((struct sockaddr *) &address, shown, sizeof shown);
         else
             ok(error.len > 0 && strstr(error.ptr, rows[i].text) != NULL, "and the line names it: %s", error.ptr);
         if (rows[i].shown != NULL)

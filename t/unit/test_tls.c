@@ -12,6 +12,7 @@
 
 #include "base/mem.h"
 #include "http_rig.h"
+#include "net/address.h"
 #include "net/conn.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -183,7 +184,7 @@ static void init(struct loop *loop, void *arg)
     char address[64];
     struct strbuf error = {0};
     snprintf(address, sizeof address, "127.0.0.1:%u", port);
-    if (listener_parse(address, &to, &length, &error) != STATUS_OK)
+    if (address_parse(address, &to, &length, &error) != STATUS_OK)
         abort();
     const struct conn_options options = {.tls = client_tls, .name = name, .send_timeout = 10000};
     client.conn = conn_connect(loop, (struct sockaddr *) &to, length, &options, &events, &client);
@@ -413,7 +414,7 @@ static void test_no_connection(void)
     socklen_t length;
     char address[64];
     snprintf(address, sizeof address, "127.0.0.1:%u", free_port);
-    if (listener_parse(address, &to, &length, &error) != STATUS_OK)
+    if (address_parse(address, &to, &length, &error) != STATUS_OK)
         return;
     /* The loop is not started: its base is turned here. */
     client = (struct side){.right = true, .sends = true};
