@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/container.h"
 #include "base/mem.h"
 #include "base/thread.h"
 #include "net/loop.h"
@@ -34,7 +35,7 @@ static void value_wipe(struct credential_value *value)
 static void value_reclaim(struct rcu_head *head)
 {
     RCU_SEEN(head);
-    struct credential_value *value = RCU_ENTRY(head, struct credential_value, rcu);
+    struct credential_value *value = CONTAINER_OF(head, struct credential_value, rcu);
     RCU_RECLAIM(value_wipe(value));
 }
 
