@@ -8,26 +8,23 @@
 
 #define HOPS_MAX 8
 
-/* What a client that found no room is told to wait. */
-#define RETRY_AFTER_S 5
-
 /* Before the fence: whoever waits keeps nobody else from the cache. */
+static enum request_state after_turn(const struct request *request)
+{
+    return request->route.class.action == BLOB_ACTION_WRITE ? REQUEST_FENCE : REQUEST_FORWARD;
+}
+
 static void on_turn(void *arg, enum status why)
 {
     struct request *request = arg;
-    if (why == STATUS_OK) {
-        request_run(request, request->route.class.action == BLOB_ACTION_WRITE ? REQUEST_FENCE : REQUEST_FORWARD);
-        return;
-    }
-    request->facts.retry_after_s = RETRY_AFTER_S;
-    request_run(request, request_fail(request, why));
+    request_run(request, why == STATUS_OK ? after_turn(request) : request_fail(request, why));
 }
 
 enum request_state bypass_turn(struct request *request)
 {
     if (!turn_ask(&request->turn, request->home, request->x, on_turn, request))
         return REQUEST_WAIT;
-    return request->route.class.action == BLOB_ACTION_WRITE ? REQUEST_FENCE : REQUEST_FORWARD;
+    return after_turn(request);
 }
 
 static void on_raised(void *arg)

@@ -43,6 +43,8 @@ struct proxy_loop {
     struct list forwards; /* forward.c: under way to an origin */
     struct list turns[2]; /* turn.c: waiting; [true]: those soon over */
     struct timer turns_timer;
+    unsigned turns_refused; /* since the log was told */
+    int64_t turns_told_ms;
 };
 
 /* The configuration and the log must outlive it; proxy->cache is the caller's to set. On failure INVALID and a line in

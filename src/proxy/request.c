@@ -9,6 +9,9 @@
 #include "proxy/meter.h"
 #include "proxy/proxy_status.h"
 
+/* What a client that found no room is told to wait. */
+#define RETRY_AFTER_S 5
+
 static enum request_state (*const request_functions[])(struct request *request) = {
 #define X(id, function) [REQUEST_##id] = function,
     REQUEST_STATES(X)
@@ -151,6 +154,8 @@ enum request_state request_fail(struct request *request, enum status why)
 {
     request->error = blob_error_of(why);
     request->proxy_status = proxy_status_of(why);
+    if (why == STATUS_NO_MEMORY)
+        request->facts.retry_after_s = RETRY_AFTER_S;
     if (request->error->status < 500 && why != STATUS_DENIED)
         request->error =
             blob_error_of(STATUS_BAD_REPLY); /* what would be malformed from a client came from the origin */

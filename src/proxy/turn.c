@@ -69,6 +69,18 @@ static void tell(struct turn *turn, enum status why)
     turn->come(turn->arg, why);
 }
 
+/* A crowd that is refused shall not be a crowd of lines. */
+static void tell_log(struct proxy_loop *home, int64_t now)
+{
+    home->turns_refused++;
+    if (now - home->turns_told_ms < 1000)
+        return;
+    log_event(MEMORY, "requests=%u waited_ms=%lld: no room in `memory` for what passes through", home->turns_refused,
+              (long long) home->proxy->limits.first_byte_timeout);
+    home->turns_refused = 0;
+    home->turns_told_ms = now;
+}
+
 static void serve(struct proxy_loop *home, struct list *queue)
 {
     int64_t now = loop_now_ms(home->loop);
@@ -78,8 +90,7 @@ static void serve(struct proxy_loop *home, struct list *queue)
         if (take(home->proxy, turn)) {
             tell(turn, STATUS_OK);
         } else if (now - turn->since_ms > patience) {
-            log_event(MEMORY, "waited_ms=%lld bytes=%zu: no room in `memory` for a request that passes through",
-                      (long long) (now - turn->since_ms), turn->bytes);
+            tell_log(home, now);
             tell(turn, STATUS_NO_MEMORY);
         } else {
             timer_set(&home->turns_timer, TURN_LOOK_MS);
