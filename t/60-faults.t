@@ -67,6 +67,16 @@ my @faults = (
 );
 my %must_be_whole = map { $_ => 1 } ('an interim reply', '500 once', '503 once', 'a close before the reply');
 
+subtest 'a length that no blob has' => sub {
+    $origin->blob('/acct/data/endless', size => '900000000000000000', seed => 3);
+    for my $range ('bytes=0-63', 'bytes=72057594037927936-72057594037927999', 'bytes=899999999999999900-') {
+        my $reply = $pond->get('/acct/data/endless', range => $range, timeout => 20);
+        is($reply->{status}, 206, "$range is passed through");
+        cmp_ok(length $reply->{body}, '>=', 64, 'its bytes');
+        like($reply->{headers}{'cache-status'}, qr/bypass; detail="large-record"/, 'and not kept');
+    }
+};
+
 for my $proto (qw(h1 h2s)) {
     subtest "$proto: an origin's faults" => sub {
         for (@faults) {

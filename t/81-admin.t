@@ -125,6 +125,24 @@ subtest 'a drain has an end' => sub {
     $origin->clear_faults;
 };
 
+subtest 'a cut in the midst of questions' => sub {
+    for my $store (1, 0) {
+        my %config = (drain_timeout => '0s', workers => 3);
+        $config{store} = undef unless $store;
+        my $cut = Headpond->start(origin => $origin, config => \%config);
+        my @readers;
+        for my $n (1 .. 12) {
+            $origin->blob("/acct/data/asked$n", size => $MIB, seed => $n);
+            $origin->fault(path => "/acct/data/asked$n", first_byte_ms => 8000, times => 10);
+            push @readers, $cut->begin("/acct/data/asked$n", sas => $sas, method => $n % 3 ? 'GET' : 'HEAD');
+        }
+        $cut->wait_metric(12, 'headpond_origin_inflight');
+        $cut->stop;
+        $_->finish for @readers;
+        $origin->clear_faults;
+    }
+};
+
 subtest 'sd_notify' => sub {
     require IO::Socket::UNIX;
     require Socket;

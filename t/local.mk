@@ -18,13 +18,14 @@ t_files = \
 	t/40-store.t \
 	t/60-faults.t \
 	t/61-crowd.t \
+	t/62-bypass-crowd.t \
 	t/80-config.t \
 	t/81-admin.t \
 	t/82-certificates.t \
 	t/85-soak.t \
 	t/90-clients.t
 
-EXTRA_DIST += $(t_files) t/lib/Headpond.pm t/clients contrib README.md .clang-format
+EXTRA_DIST += $(t_files) t/lib t/clients contrib README.md .clang-format
 
 UNIT_TESTS = $(filter t/unit/%,$(check_PROGRAMS))
 CHECKS = $(UNIT_TESTS) $(t_files)

@@ -102,7 +102,7 @@ bool grants_allow(struct grants *grants, const struct cache_request *request, en
 }
 
 void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
-                uint64_t stamp)
+                uint64_t stamp, int64_t asked_ms)
 {
     if (request->vouched || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;
@@ -111,8 +111,7 @@ void grants_add(struct grants *grants, const struct cache_request *request, enum
     grant->scope = request->scope;
     grant->operation = operation;
     grant->stamp = stamp;
-    int64_t now_ms = clock_mono_ms();
-    grant->until_ms = request->authorize_ttl < INT64_MAX - now_ms ? now_ms + request->authorize_ttl : INT64_MAX;
+    grant->until_ms = request->authorize_ttl < INT64_MAX - asked_ms ? asked_ms + request->authorize_ttl : INT64_MAX;
     grant->expires_s = request->expires_s;
 
     /* Its own old place, else an empty one, else that of the grant which ends first. */

@@ -31,8 +31,9 @@ bool grants_allow(struct grants *grants, const struct cache_request *request, en
 
 /* Take this before a probe is sent, and hand it to grants_add: a revocation in between makes the yes void. */
 uint64_t grants_stamp(struct grants *grants, const struct cache_request *request);
+/* `asked_ms`: clock_mono_ms when the probe was sent, from which the TTL counts. */
 void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
-                uint64_t stamp);
+                uint64_t stamp, int64_t asked_ms);
 /* The origin has said no to a credential that we thought was allowed. */
 void grants_drop(struct grants *grants, const struct cache_request *request);
 /* All of the account's, and those of probes under way. */

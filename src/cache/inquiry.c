@@ -221,7 +221,7 @@ static void inquiry_yes(struct probe *probe)
     bool first = true;
 
     grants_add(probe->cache->grants, &probe->asker->request, probe_covers_get(probe) ? GRANT_GET : GRANT_HEAD,
-               probe->grant_stamp);
+               probe->grant_stamp, probe->sent_ms);
     struct store_generation *generation = inquiry_learn(probe, &result.detail, &known);
     if (probe->fill != NULL)
         fill_adopt(&probe->fill, generation);
@@ -331,9 +331,10 @@ void inquiry_abort_all(struct cache_loop *home)
             {
                 struct probe *probe = LIST_ENTRY(probe_node, struct probe, node);
                 inquiry_failed(probe, STATUS_SHUTDOWN);
+                if (probe->kind == PROBE_OPEN)
+                    continue; /* its letter is on the way, and ends it */
                 list_remove(&probe->node);
-                if (probe->kind != PROBE_OPEN) /* an opening's letter may still come */
-                    probe_free(probe);
+                probe_free(probe);
             }
             inquiry_release(inquiry);
         }

@@ -105,6 +105,8 @@ enum status object_from_reply(const struct http_response *reply, bool head, int6
     /* Nothing can be pinned by a weak ETag or an empty one: they do not even equal themselves. */
     if (!etag_eq_strong(etag, etag) || modified.len == 0 || !reply_length(reply, &length))
         return STATUS_BAD_REPLY;
+    if (length > OBJECT_LENGTH_MAX)
+        return STATUS_TOO_LARGE;
     if (str_ieq(http_headers_get(&reply->headers, STR("x-ms-copy-status")), STR("pending")))
         return STATUS_NOT_IMPLEMENTED;
 
@@ -241,7 +243,8 @@ struct object *object_decode(struct str record, uint64_t length)
     object->content_md5 = take_text(&cursor, object->arena);
     take_headers(&cursor, &object->headers);
     take_headers(&cursor, &object->head_only);
-    if (cursor.bad || cursor.left.len > 0 || object->length != length || object->etag.len == 0) {
+    if (cursor.bad || cursor.left.len > 0 || object->length != length || length > OBJECT_LENGTH_MAX ||
+        object->etag.len == 0) {
         object_free(object);
         return NULL;
     }

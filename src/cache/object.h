@@ -28,8 +28,11 @@ struct object {
     int64_t head_validated_s;      /* when a HEAD last brought head_only, wall clock; 0: never */
 };
 
+/* 4 PiB: twenty times what a blob can be, and what the directory can number in extents of the smallest blocks. */
+#define OBJECT_LENGTH_MAX (UINT64_C(1) << 52)
+
 /* From a 200 or 206 to a GET, or a 200 to a HEAD. `before` (may be NULL) is what was known: its head-only part is kept
- * when the ETag is the same and this reply was a GET's. BAD_REPLY without usable ETag, Last-Modified or length;
+ * when the ETag is the same and this reply was a GET's. BAD_REPLY without usable ETag, Last-Modified or length; TOO_LARGE beyond OBJECT_LENGTH_MAX;
  * NOT_IMPLEMENTED when the blob must not be cached now (a copy is pending). */
 enum status object_from_reply(const struct http_response *reply, bool head, int64_t now_s, const struct object *before,
                               struct object **object) STATUS_CHECKED;

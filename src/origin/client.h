@@ -42,7 +42,8 @@ struct origin_request {
     const char *base;    /* "https://x.blob.core.windows.net", or with a path prefix; no trailing slash */
     const char *ca_file; /* instead of the system's CAs, or NULL */
     struct str method;
-    struct str target; /* "/container/blob?query" as the client wrote it: appended to base untouched */
+    struct str target; /* "/container/blob?query" as the client wrote it: appended to base untouched; where the base has a
+                          path, also "?query" alone */
     /* As they go out; nothing is added (no Accept, User-Agent or Expect of libcurl's own). Host, Content-Length and
      * hop-by-hop fields are left out. May be NULL. */
     const struct http_headers *headers;

@@ -15,9 +15,11 @@
 #define IDLE_CONNECTION_S 90L /* the load balancers before Azure forget a connection after four minutes */
 #define METHOD_MAX 32
 
-static bool target_ok(struct str target)
+/* `prefix`: the base's own path, to which a query alone may be added. */
+static bool target_ok(const char *prefix, struct str target)
 {
-    if (target.len == 0 || target.ptr[0] != '/')
+    bool begins = target.len > 0 && (target.ptr[0] == '/' || (target.ptr[0] == '?' && prefix[0] == '/'));
+    if (!begins)
         return false;
     for (size_t i = 0; i < target.len; i++) {
         const unsigned char c = (unsigned char) target.ptr[i];
@@ -104,17 +106,18 @@ static enum status set_target(CURL *easy, const char *base, struct str target)
 {
     if (strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0)
         return STATUS_INVALID;
-    if (!target_ok(target))
-        return STATUS_BAD_TARGET;
     const struct str host = origin_easy_host(base);
     if (host.len == 0)
         return STATUS_INVALID;
+    const char *prefix = host.ptr + host.len;
+    if (!target_ok(prefix, target))
+        return STATUS_BAD_TARGET;
     struct strbuf text = {0};
     strbuf_add(&text, base, (size_t) (host.ptr + host.len - base));
     strbuf_adds(&text, STR("/"));
     curl_easy_setopt(easy, CURLOPT_URL, text.ptr);
     text.len = 0;
-    strbuf_adds(&text, str_from(host.ptr + host.len));
+    strbuf_adds(&text, str_from(prefix));
     strbuf_adds(&text, target);
     curl_easy_setopt(easy, CURLOPT_REQUEST_TARGET, text.ptr);
     strbuf_free(&text);

@@ -139,6 +139,29 @@ const struct account *accounts_get(struct accounts *accounts, struct str name, b
     return account;
 }
 
+/* The text moves into the arena. */
+static char *lend_text(struct arena *arena, char *text)
+{
+    char *lent = text == NULL ? NULL : (char *) (uintptr_t) arena_str(arena, str_from(text)).ptr;
+    mem_free(text);
+    return lent;
+}
+
+const struct account *accounts_lend(struct accounts *accounts, struct str name, bool secondary, struct arena *arena)
+{
+    struct account *made = account_new(accounts->any, name, secondary);
+    struct account *lent = arena_alloc(arena, sizeof *lent);
+    *lent = *made;
+    mem_free(made);
+    lent->name = lend_text(arena, lent->name);
+    lent->plain.ptr = lent->name;
+    lent->origin = lend_text(arena, lent->origin);
+    lent->dfs_origin = lend_text(arena, lent->dfs_origin);
+    lent->keys = accounts->any_keys;
+    lent->identity = accounts->any_identity;
+    return lent;
+}
+
 bool accounts_named(const void *accounts, struct str name)
 {
     struct accounts *table = (struct accounts *) (uintptr_t) accounts;

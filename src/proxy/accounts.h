@@ -4,13 +4,15 @@
  *
  * Those with a row in the configuration are there from the start; those that "*" stands for are made on first use. All
  * live as long as the process, because the cache and the origin client hold on to their texts; the number of the latter
- * is bounded, so that "*" cannot be used to fill memory.
+ * is bounded, so that "*" cannot be used to fill memory. What finds no room is still served, from nowhere but the
+ * origin.
  */
 #ifndef HEADPOND_PROXY_ACCOUNTS_H
 #define HEADPOND_PROXY_ACCOUNTS_H
 
 #include <stdbool.h>
 
+#include "base/arena.h"
 #include "base/conf.h"
 #include "base/hash.h"
 #include "base/status.h"
@@ -41,8 +43,11 @@ enum status accounts_new(const struct conf *conf, struct credentials *credential
 /* When nothing that holds an account's texts is left. Empties the pointer. */
 void accounts_free(struct accounts **accounts);
 
-/* Any loop, never waits. NULL: not configured, or (*full) too many of those that "*" stands for. */
+/* Any loop, never waits. NULL: not configured, or (*full) too many of those that "*" stands for: then accounts_lend has
+ * one. */
 const struct account *accounts_get(struct accounts *accounts, struct str name, bool secondary, bool *full);
+/* One that "*" stands for, in the arena: good for a request that nobody remembers. */
+const struct account *accounts_lend(struct accounts *accounts, struct str name, bool secondary, struct arena *arena);
 /* Whether it has a row of its own; `accounts` is a struct accounts (the shape that blob/ wants). */
 bool accounts_named(const void *accounts, struct str name);
 /* Whether there is a row for any other. */

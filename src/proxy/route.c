@@ -276,12 +276,16 @@ static struct str forwarded_target(const struct route *route, const struct http_
 }
 
 /* The account, and where its origin is; else why not. */
-static const struct blob_error *route_account(struct routes *routes, struct route *route)
+static const struct blob_error *route_account(struct routes *routes, struct arena *arena, struct route *route)
 {
     bool full;
     route->account = accounts_get(routes->accounts, route->url.account, route->url.secondary, &full);
+    if (full) {
+        route->account = accounts_lend(routes->accounts, route->url.account, route->url.secondary, arena);
+        route->bypass = "accounts";
+    }
     if (route->account == NULL)
-        return full ? blob_error_of(STATUS_BUSY) : &BLOB_ERROR_ACCOUNT_NOT_FOUND;
+        return &BLOB_ERROR_ACCOUNT_NOT_FOUND;
     bool dfs = route->url.endpoint == BLOB_ENDPOINT_DFS;
     route->origin = dfs ? route->account->dfs_origin : route->account->origin;
     return route->origin == NULL ? &BLOB_ERROR_ACCOUNT_NOT_FOUND : NULL; /* this account has no such endpoint */
@@ -319,7 +323,7 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     enum status parsed = blob_url_parse(arena, request->target, request->authority, &routes->names, &route->url);
     if (parsed != STATUS_OK)
         return blob_error_of(parsed);
-    const struct blob_error *error = route_account(routes, route);
+    const struct blob_error *error = route_account(routes, arena, route);
     if (error != NULL)
         return error;
     route->target = forwarded_target(route, request, arena);
@@ -332,7 +336,8 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     fill_cache_request(route, &permission, arena);
     if (route->class.action == BLOB_ACTION_WRITE)
         return NULL;
-    route->bypass = bypass_reason(route, request, ipv4, now_s);
+    if (route->bypass == NULL)
+        route->bypass = bypass_reason(route, request, ipv4, now_s);
     if (route->bypass == NULL && !route->cache.vouched)
         route->bypass = name_scope(route, &route->cache.scope);
     if (route->bypass == NULL)

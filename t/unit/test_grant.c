@@ -30,7 +30,7 @@ static struct cache_request request_of(unsigned credential, unsigned scope, unsi
 
 static void add(const struct cache_request *request, enum grant_operation operation)
 {
-    grants_add(grants, request, operation, grants_stamp(grants, request));
+    grants_add(grants, request, operation, grants_stamp(grants, request), clock_mono_ms());
 }
 
 static void test_what(void)
@@ -102,7 +102,7 @@ static void test_revoke(void)
 
     uint64_t stamp = grants_stamp(grants, &request);
     grants_revoke(grants, request.account_hash);
-    grants_add(grants, &request, GRANT_GET, stamp);
+    grants_add(grants, &request, GRANT_GET, stamp, clock_mono_ms());
     ok(!grants_allow(grants, &request, GRANT_GET), "a yes to a probe from before the revocation is void");
     add(&request, GRANT_GET);
     ok(grants_allow(grants, &request, GRANT_GET), "a later one is not");
