@@ -11,6 +11,7 @@
 #include <assert.h>
 #include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <lmdb.h>
 #include <string.h>
 
@@ -91,6 +92,10 @@ enum status index_open(const char *path, size_t map_size, struct index **index, 
         code = mdb_env_set_maxdbs(made->env, DB_COUNT);
     if (code == 0)
         code = mdb_env_open(made->env, path, MDB_NOMETASYNC | MDB_NOTLS | MDB_NORDAHEAD, 0600);
+    /* LMDB sees to that for its other descriptors only. */
+    int fd;
+    if (code == 0 && mdb_env_get_fd(made->env, &fd) == 0)
+        (void) fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (code == 0)
         code = open_databases(made);
     if (code == 0) {

@@ -227,6 +227,27 @@ static void test_refused(const char *path)
     fixture_close(store);
 }
 
+/* Files below the directory that a program started by headpond would inherit. */
+static unsigned inherited(const char *path, unsigned *open_files)
+{
+    unsigned count = 0;
+    DIR *list = opendir("/proc/self/fd");
+    *open_files = 0;
+    for (struct dirent *item; list != NULL && (item = readdir(list)) != NULL;) {
+        char target[4200] = "";
+        if (readlinkat(dirfd(list), item->d_name, target, sizeof target - 1) < 0 ||
+            strncmp(target, path, strlen(path)) != 0)
+            continue;
+        ++*open_files;
+        if (!(fcntl(atoi(item->d_name), F_GETFD) & FD_CLOEXEC)) {
+            printf("# %s\n", target);
+            count++;
+        }
+    }
+    closedir(list);
+    return count;
+}
+
 /* Links, pipes and others' rights. */
 static void test_guarded(const char *path)
 {
@@ -235,7 +256,14 @@ static void test_guarded(const char *path)
     static const mode_t shared[] = {0777, 01777, 0770, 0702}, own[] = {0700, 0750, 0755};
     char name[4200], aside[4200], index[4200];
     struct store *store;
-    fixture_close(fixture_open_loaded(path, SIZE, BLOCK));
+    store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 1, BLOCK, 1);
+    unsigned files;
+    fixture_put(store, generation, 1, 0);
+    store_generation_unref(&generation);
+    is_int(inherited(path, &files), 0, "no descriptor is inherited");
+    ok(files >= 6, "of %u: the directory, its lock, the index, a data file", files);
+    fixture_close(store);
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(name, sizeof name, "%s/%s", path, names[i]);
         snprintf(aside, sizeof aside, "%s/aside", path);
