@@ -37,11 +37,12 @@ sub join_crowd {
 }
 
 sub one_upload {
-    return join_crowd('PUT', "/acct/data/up$_[0]?$sas", "x-ms-blob-type: BlockBlob\r\nContent-Length: $SIZE\r\n", 65536, $SIZE - 65536);
+    my ($n) = @_;
+    return { again => sub { one_upload($n) }, %{ join_crowd('PUT', "/acct/data/up$n?$sas", "x-ms-blob-type: BlockBlob\r\nContent-Length: $SIZE\r\n", 65536, $SIZE - 65536) } };
 }
 
 sub one_download {
-    return join_crowd('GET', '/acct/data/down', "x-ms-lease-id: 1\r\n", 0, 0);
+    return { again => \&one_download, %{ join_crowd('GET', '/acct/data/down', "x-ms-lease-id: 1\r\n", 0, 0) } };
 }
 
 # Moves what can be moved until the code says stop: sends, and, if they are to read, reads; a reply that is whole ends its
@@ -103,7 +104,9 @@ move(\@crowd, 0, sub { $look->(); time > $until });
 my $waiting = $pond->metric('headpond_forwards_waiting');
 cmp_ok($waiting, '>', 0, "$waiting wait");
 cmp_ok($most, '<', $LIMIT, sprintf '%.1f MiB held at the most, of 64', $most / $MIB);
-cmp_ok($most_resident, '<', $LIMIT + $rest, sprintf '%.1f MiB resident, %.1f of them at rest', $most_resident / $MIB, $rest / $MIB);
+# A sanitizer's shadow is not ours to bound.
+cmp_ok($most_resident, '<', $LIMIT + $rest, sprintf '%.1f MiB resident, %.1f of them at rest', $most_resident / $MIB, $rest / $MIB)
+    if Headpond::Process::slowness() == 1;
 
 my $brief = $pond->put('/acct/data/brief', sas => $sas, body => 'x' x 1000, headers => ['x-ms-blob-type: BlockBlob']);
 is($brief->{status}, 201, 'who is soon done is let through');
@@ -115,8 +118,13 @@ for (splice @crowd, -40) {
 ok(defined $pond->wait_metric(sub { $_[0] <= 2 * $CROWD - 40 }, 'headpond_client_connections'), 'who leaves is noticed');
 ok(defined $pond->wait_metric(sub { $_[0] <= $waiting - 30 }, 'headpond_forwards_waiting'), 'and waits no longer');
 
+# On a machine that is slow enough some are told to come again, and do.
 $until = time + 60 * Headpond::Process::slowness();
-move(\@crowd, 1, sub { time > $until || !grep { !$_->{done} } @crowd });
+for my $round (1 .. 20) {
+    move(\@crowd, 1, sub { time > $until || !grep { !$_->{done} } @crowd });
+    last unless grep { ($_->{status} // 0) == 503 } @crowd;
+    @crowd = map { ($_->{status} // 0) == 503 ? $_->{again}->() : $_ } @crowd;
+}
 $look->();
 my %count;
 $count{ ($_->{status} // 'none') . ($_->{whole} ? '' : ', cut') }++ for @crowd;
@@ -127,14 +135,14 @@ is($origin->describe("/acct/data/up$_")->{size}, $SIZE, "upload $_ is whole") fo
 $pond->stop;
 
 subtest 'who would wait for too long is told to come again' => sub {
-    $pond = Headpond->start(origin => $origin, config => { memory => '64MiB', first_byte_timeout => '1s' });
+    $pond = Headpond->start(origin => $origin, config => { memory => '64MiB', first_byte_timeout => 2 * Headpond::Process::slowness() . 's' });
     my @stuck = map { one_download() } 1 .. $CROWD;
     move(\@stuck, 0, sub { $pond->metric('headpond_forwards_waiting') > 0 });
     my $reply = $pond->get('/acct/data/down', headers => ['x-ms-lease-id: 1']);
-    is($reply->{status}, 503, 'refused');
+    is($reply->{status}, 503, 'refused') or diag(explain($reply));
     is($reply->{headers}{'retry-after'}, 5, 'Retry-After');
     is($reply->{headers}{'x-ms-error-code'}, 'ServerBusy', 'as Azure says it');
-    ok($pond->wait_log(qr/ memory requests=\d+ waited_ms=1000: /), 'the log tells');
+    ok($pond->wait_log(qr/ memory requests=\d+ waited_ms=\d+: /), 'the log tells');
     close $_->{socket} for @stuck;
     ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_origin_inflight'), 'when the crowd has gone, nothing is left');
     is($pond->get('/acct/data/down', headers => ['x-ms-lease-id: 1'])->{status}, 200, 'and the next is served');
