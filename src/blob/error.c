@@ -118,8 +118,8 @@ static void add_escaped(struct strbuf *out, struct str text, bool json)
     }
 }
 
-void blob_error_render(const struct blob_error *error, enum blob_endpoint endpoint, struct str request_id,
-                       int64_t now_s, struct strbuf *out)
+void blob_error_render(const struct blob_error *error, struct str detail, enum blob_endpoint endpoint,
+                       struct str request_id, int64_t now_s, struct strbuf *out)
 {
     bool json = endpoint == BLOB_ENDPOINT_DFS;
     struct civil now = civil_of(now_s);
@@ -133,7 +133,13 @@ void blob_error_render(const struct blob_error *error, enum blob_endpoint endpoi
     strbuf_adds(out, json ? STR("\\nTime:") : STR("\nTime:"));
     strbuf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.0000000Z", now.year, now.month, now.day, now.hour, now.minute,
                 now.second);
-    strbuf_adds(out, json ? STR("\"}}") : STR("</Message></Error>"));
+    strbuf_adds(out, json ? STR("\"") : STR("</Message>"));
+    if (detail.len > 0) {
+        strbuf_adds(out, json ? STR(",\"AuthenticationErrorDetail\":\"") : STR("<AuthenticationErrorDetail>"));
+        add_escaped(out, detail, json);
+        strbuf_adds(out, json ? STR("\"") : STR("</AuthenticationErrorDetail>"));
+    }
+    strbuf_adds(out, json ? STR("}}") : STR("</Error>"));
 }
 
 struct str blob_error_content_type(enum blob_endpoint endpoint)

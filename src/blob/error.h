@@ -33,9 +33,10 @@ const struct blob_error *blob_error_of(enum status status);
 /* A new x-ms-request-id, NUL-terminated: unique, not secret. */
 void blob_request_id(char out[BLOB_REQUEST_ID_LENGTH + 1]);
 
-/* The body, appended to *out. `request_id` as sent in the header; `now_s`: wall clock. */
-void blob_error_render(const struct blob_error *error, enum blob_endpoint endpoint, struct str request_id,
-                       int64_t now_s, struct strbuf *out);
+/* The body, appended to *out. `detail`: what else helps (AuthenticationErrorDetail), or a NULL str; `request_id` as sent
+ * in the header; `now_s`: wall clock. */
+void blob_error_render(const struct blob_error *error, struct str detail, enum blob_endpoint endpoint,
+                       struct str request_id, int64_t now_s, struct strbuf *out);
 /* The body's Content-Type. */
 struct str blob_error_content_type(enum blob_endpoint endpoint);
 

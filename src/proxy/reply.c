@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "cache/cache.h"
+#include "http/field.h"
 
 #define OWN_FIELDS 16 /* at most what we add to a record's own fields */
 #define CLIENT_ID_MAX 1024
@@ -111,6 +112,25 @@ static void head_add_list(struct http_response *head, const struct http_headers 
     head->headers.count += list->count;
 }
 
+/* The list with what a token says instead (Azure: create a service SAS, override response headers). */
+static void head_add_overridden(struct http_response *head, const struct http_headers *list,
+                                const struct blob_query *overrides)
+{
+    static const struct str names[] = {{"Cache-Control", 13},
+                                       {"Content-Disposition", 19},
+                                       {"Content-Encoding", 16},
+                                       {"Content-Language", 16},
+                                       {"Content-Type", 12}};
+    for (unsigned i = 0; i < list->count; i++)
+        if (sas_override(overrides, list->items[i].name).ptr == NULL)
+            head_add(head, list->items[i].name, list->items[i].value);
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct str value = sas_override(overrides, names[i]);
+        if (value.ptr != NULL && field_value_valid(value))
+            head_add(head, names[i], value);
+    }
+}
+
 static void head_add_ids(struct http_response *head, const struct reply_facts *facts)
 {
     head_add(head, STR("Server"), STR("headpond"));
@@ -132,7 +152,10 @@ static void object_head(struct http_response *head, const struct reply_facts *fa
                         int status)
 {
     head_begin(head, facts, status, object->headers.count + object->head_only.count);
-    head_add_list(head, &object->headers);
+    if (facts->overrides == NULL)
+        head_add_list(head, &object->headers);
+    else
+        head_add_overridden(head, &object->headers, facts->overrides);
     head_add_ids(head, facts);
     head_add_cache(head, facts);
     if (http_headers_find(&object->headers, STR("Accept-Ranges")) == NULL)
@@ -192,7 +215,7 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
         head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
     struct strbuf text = {0};
     struct str id = http_headers_get(&head->headers, STR("x-ms-request-id"));
-    blob_error_render(error, facts->endpoint, id, facts->now_s, &text);
+    blob_error_render(error, facts->error_detail, facts->endpoint, id, facts->now_s, &text);
     struct str body = arena_str(facts->arena, strbuf_str(&text));
     strbuf_free(&text);
     head->content_length = (int64_t) body.len;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "blob/error.h"
+#include "blob/sas.h"
 #include "cache/object.h"
 #include "http/message.h"
 #include "proxy/outcome.h"
@@ -24,6 +25,8 @@ struct reply_facts {
     enum blob_endpoint endpoint;  /* whose way of telling errors */
     enum outcome outcome;
     const char *detail; /* of a bypass, a constant; or NULL */
+    struct str error_detail;            /* for an error's body; or a NULL str */
+    const struct blob_query *overrides; /* a good token's rscc and the like are in it; or NULL */
     unsigned retry_after_s; /* with an error; 0: none */
     int64_t now_s;
     int64_t validated_s; /* when the origin last vouched for what is served; 0: just now */

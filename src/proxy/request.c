@@ -72,12 +72,17 @@ enum request_state request_route(struct request *request)
         bool malformed = request->error->status == 400;
         request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
         metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
+        request->facts.error_detail = route->detail;
         const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
         if (request->error == &BLOB_ERROR_ACCOUNT_NOT_FOUND && route->account == NULL)
             why = "the configuration has no row for this account";
-        log_event(BAD_REQUEST, "reason=%s account=%.*s: %s", request->error->code, STR_ARG(route->url.account), why);
+        struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
+        log_event(BAD_REQUEST, "reason=%s account=%.*s: %.*s", request->error->code, STR_ARG(route->url.account),
+                  STR_ARG(detail));
         return REQUEST_REFUSE;
     }
+    if (route->overrides)
+        request->facts.overrides = &route->url.query;
     if (route->class.action == BLOB_ACTION_WRITE) {
         request->facts.outcome = OUTCOME_BYPASS;
         request->facts.detail = "write";

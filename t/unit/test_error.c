@@ -12,17 +12,17 @@ static const struct blob_error odd = {400, "Odd", "a<b & \"c\" \\ d"};
 static void bodies(void)
 {
     struct strbuf out = {0};
-    blob_error_render(&BLOB_ERROR_INVALID_RANGE, BLOB_ENDPOINT_BLOB, STR("id-1"), 784111777, &out);
+    blob_error_render(&BLOB_ERROR_INVALID_RANGE, STR_NULL, BLOB_ENDPOINT_BLOB, STR("id-1"), 784111777, &out);
     is_str(out.ptr,
            "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidRange</Code><Message>The range specified is "
            "invalid for "
            "the current size of the resource.\nRequestId:id-1\nTime:1994-11-06T08:49:37.0000000Z</Message></Error>",
            "XML");
     out.len = 0;
-    blob_error_render(&odd, BLOB_ENDPOINT_BLOB, STR("<x>\n\xff"), 0, &out);
+    blob_error_render(&odd, STR_NULL, BLOB_ENDPOINT_BLOB, STR("<x>\n\xff"), 0, &out);
     ok(strstr(out.ptr, "a&#60;b &#38; \"c\" \\ d\nRequestId:&#60;x&#62;??\nTime:1970") != NULL, "XML is escaped");
     out.len = 0;
-    blob_error_render(&odd, BLOB_ENDPOINT_DFS, STR("\"},{\n"), 0, &out);
+    blob_error_render(&odd, STR_NULL, BLOB_ENDPOINT_DFS, STR("\"},{\n"), 0, &out);
     json_t *json = json_loads(out.ptr, JSON_REJECT_DUPLICATES, NULL), *error = json_object_get(json, "error");
     is_str(json_string_value(json_object_get(error, "code")), "Odd", "JSON's code");
     is_str(json_string_value(json_object_get(error, "message")),
