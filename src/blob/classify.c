@@ -42,15 +42,27 @@ static const struct {
     {{"If-Range", 8}, "if-range"},
 };
 
-static const char *query_bypass(const struct blob_query *query)
+/* Data Lake's Get Properties in the two forms that ask for what a blob's record knows: all properties, or those of the
+ * system; owners as they are stored, not by their names. */
+static bool is_dfs_status(const struct blob_query *query)
+{
+    struct str action = blob_query_value(query, BLOB_PARAM_ACTION), upn = blob_query_value(query, BLOB_PARAM_UPN);
+    return (action.ptr == NULL || str_ieq(action, STR("getStatus"))) && (upn.ptr == NULL || str_ieq(upn, STR("false")));
+}
+
+static const char *query_bypass(const struct blob_query *query, bool dfs_status)
 {
     static const struct {
         enum blob_param_id id;
         const char *reason;
     } rows[] = {
-        {BLOB_PARAM_COMP, "comp"},           {BLOB_PARAM_RESTYPE, "restype"}, {BLOB_PARAM_ACTION, "dfs-action"},
-        {BLOB_PARAM_RESOURCE, "dfs-action"}, {BLOB_PARAM_RECURSIVE, "query"},
+        {BLOB_PARAM_COMP, "comp"},
+        {BLOB_PARAM_RESTYPE, "restype"},
+        {BLOB_PARAM_RESOURCE, "dfs-action"},
+        {BLOB_PARAM_RECURSIVE, "query"},
     };
+    if (!dfs_status && (query->first[BLOB_PARAM_ACTION] != 0 || query->first[BLOB_PARAM_UPN] != 0))
+        return "dfs-action";
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (query->first[rows[i].id] != 0)
             return rows[i].reason;
@@ -71,10 +83,8 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
         return bypass("container");
     if (url->odd_path)
         return bypass("odd-path");
-    /* Get Properties of Data Lake has other headers than Get Blob Properties. */
-    if (head && url->endpoint == BLOB_ENDPOINT_DFS)
-        return bypass("dfs-head");
-    const char *reason = query_bypass(&url->query);
+    bool dfs_head = head && url->endpoint == BLOB_ENDPOINT_DFS;
+    const char *reason = query_bypass(&url->query, dfs_head && is_dfs_status(&url->query));
     if (reason != NULL)
         return bypass(reason);
     for (unsigned i = 0; i < sizeof bypass_headers / sizeof bypass_headers[0]; i++)

@@ -56,7 +56,8 @@
     X(RESTYPE, "restype")                                                                                              \
     X(ACTION, "action")                                                                                                \
     X(RESOURCE, "resource")                                                                                            \
-    X(RECURSIVE, "recursive")
+    X(RECURSIVE, "recursive")                                                                                          \
+    X(UPN, "upn")
 
 enum blob_param_id {
 #define X(id, name) BLOB_PARAM_##id,

@@ -18,6 +18,7 @@ libheadpond_a_SOURCES += \
 	src/proxy/proxy_status.c src/proxy/proxy_status.h \
 	src/proxy/read.c \
 	src/proxy/reply.c src/proxy/reply.h \
+	src/proxy/reply_dfs.c src/proxy/reply_dfs.h \
 	src/proxy/request.c src/proxy/request.h \
 	src/proxy/route.c src/proxy/route.h \
 	src/proxy/turn.c src/proxy/turn.h \

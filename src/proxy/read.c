@@ -8,6 +8,7 @@
  */
 #include "cache/object.h"
 #include "http/precondition.h"
+#include "proxy/reply_dfs.h"
 #include "proxy/request.h"
 
 #define RESOLVES_MAX 4 /* the first, and three after the generation changed under us */
@@ -84,16 +85,26 @@ static enum outcome outcome_of(const struct request *request)
     return request->home->proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
 }
 
-/* A condition that the record does not meet, or an If-None-Match that names a generation we do not have: what we know
- * may be the older. */
+/* A condition that the record does not meet, an If-None-Match that names a generation we do not have, or an If-Match
+ * that asks for nothing but whether that generation is still the blob's: what we know may be the older. */
 static bool may_be_outdated(const struct request *request, enum precondition verdict)
 {
     if (request->query.validate || request->result.how != CACHE_HIT)
         return false;
     if (verdict == PRECONDITION_FAILED)
         return true;
+    const struct http_headers *headers = &request->x->request.headers;
     return verdict == PRECONDITION_PASS &&
-           http_headers_find(&request->x->request.headers, STR("If-None-Match")) != NULL;
+           (http_headers_find(headers, STR("If-None-Match")) != NULL ||
+            (request->facts.head && http_headers_find(headers, STR("If-Match")) != NULL));
+}
+
+/* To the origin, as the client asked. */
+static enum request_state decide_bypass(struct request *request, const char *why)
+{
+    request->facts.outcome = OUTCOME_BYPASS;
+    request->facts.detail = why;
+    return REQUEST_TURN;
 }
 
 static enum request_state decide_range(struct request *request)
@@ -101,6 +112,8 @@ static enum request_state decide_range(struct request *request)
     const struct object *object = request->result.object;
     struct http_response head;
     request->fit = range_resolve(request->range, object->length, &request->span);
+    if (request->fit == RANGE_UNSATISFIABLE && request->result.how == CACHE_HIT && !request->query.validate)
+        return resolve_again(request); /* it may have grown */
     if (request->fit == RANGE_UNSATISFIABLE) {
         struct str text = reply_range_error(&head, &request->facts, object->length);
         return request_reply_text(request, &head, text);
@@ -132,23 +145,23 @@ static enum request_state decide_ready(struct request *request)
     case PRECONDITION_NEEDS_ORIGIN:
         break;
     }
-    request->facts.outcome = OUTCOME_BYPASS;
-    request->facts.detail = "precondition";
-    return REQUEST_TURN;
+    return decide_bypass(request, "precondition");
 }
 
 enum request_state read_decide(struct request *request)
 {
+    bool dfs = request->facts.endpoint == BLOB_ENDPOINT_DFS;
     switch (request->result.verdict) {
     case CACHE_READY:
+        if (dfs && !reply_dfs_can(request->result.object, request->facts.head))
+            return decide_bypass(request, "dfs-properties");
         request->facts.detail = NULL;
         return decide_ready(request);
     case CACHE_ANSWER:
-        return REQUEST_ANSWER;
+        /* What the Blob endpoint said is not what Data Lake says. */
+        return dfs ? decide_bypass(request, "dfs-answer") : REQUEST_ANSWER;
     case CACHE_BYPASS:
-        request->facts.outcome = OUTCOME_BYPASS;
-        request->facts.detail = request->result.detail;
-        return REQUEST_TURN;
+        return decide_bypass(request, request->result.detail);
     case CACHE_FAILED:
         break;
     }

@@ -11,6 +11,7 @@
 
 #include "cache/cache.h"
 #include "http/field.h"
+#include "proxy/reply_dfs.h"
 
 #define OWN_FIELDS 16 /* at most what we add to a record's own fields */
 #define CLIENT_ID_MAX 1024
@@ -148,14 +149,29 @@ static void head_add_cache(struct http_response *head, const struct reply_facts 
     head_add(head, STR("Cache-Status"), cache_status(facts));
 }
 
-static void object_head(struct http_response *head, const struct reply_facts *facts, const struct object *object,
-                        int status)
+/* As the Blob endpoint tells it. */
+static void blob_fields(struct http_response *head, const struct reply_facts *facts, const struct object *object,
+                        bool ranged)
 {
-    head_begin(head, facts, status, object->headers.count + object->head_only.count);
     if (facts->overrides == NULL)
         head_add_list(head, &object->headers);
     else
         head_add_overridden(head, &object->headers, facts->overrides);
+    if (object->content_md5.ptr != NULL)
+        head_add(head, ranged ? STR("x-ms-blob-content-md5") : STR("Content-MD5"), object->content_md5);
+    if (facts->head)
+        head_add_list(head, &object->head_only);
+}
+
+static void object_head(struct http_response *head, const struct reply_facts *facts, const struct object *object,
+                        int status)
+{
+    bool ranged = status == 206;
+    head_begin(head, facts, status, object->headers.count + object->head_only.count);
+    if (facts->endpoint == BLOB_ENDPOINT_DFS)
+        reply_dfs_fields(&head->headers, object, ranged, facts->head, facts->user_properties);
+    else
+        blob_fields(head, facts, object, ranged);
     head_add_ids(head, facts);
     head_add_cache(head, facts);
     if (http_headers_find(&object->headers, STR("Accept-Ranges")) == NULL)
@@ -166,10 +182,6 @@ void reply_whole(struct http_response *head, const struct reply_facts *facts, co
 {
     object_head(head, facts, object, 200);
     head->content_length = (int64_t) object->length;
-    if (object->content_md5.ptr != NULL)
-        head_add(head, STR("Content-MD5"), object->content_md5);
-    if (facts->head)
-        head_add_list(head, &object->head_only);
 }
 
 void reply_range(struct http_response *head, const struct reply_facts *facts, const struct object *object,
@@ -178,8 +190,6 @@ void reply_range(struct http_response *head, const struct reply_facts *facts, co
     object_head(head, facts, object, 206);
     head->content_length = (int64_t) (last - first + 1);
     head_add(head, STR("Content-Range"), content_range(facts->arena, first, last, object->length));
-    if (object->content_md5.ptr != NULL)
-        head_add(head, STR("x-ms-blob-content-md5"), object->content_md5);
 }
 
 void reply_not_modified(struct http_response *head, const struct reply_facts *facts, const struct object *object)

@@ -25,6 +25,7 @@ struct reply_facts {
     enum blob_endpoint endpoint;  /* whose way of telling errors */
     enum outcome outcome;
     const char *detail; /* of a bypass, a constant; or NULL */
+    bool user_properties;               /* Data Lake: metadata is asked for, too */
     struct str error_detail;            /* for an error's body; or a NULL str */
     const struct blob_query *overrides; /* a good token's rscc and the like are in it; or NULL */
     unsigned retry_after_s; /* with an error; 0: none */

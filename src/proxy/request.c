@@ -83,6 +83,7 @@ enum request_state request_route(struct request *request)
     }
     if (route->overrides)
         request->facts.overrides = &route->url.query;
+    request->facts.user_properties = route->url.query.first[BLOB_PARAM_ACTION] == 0;
     if (route->class.action == BLOB_ACTION_WRITE) {
         request->facts.outcome = OUTCOME_BYPASS;
         request->facts.detail = "write";

@@ -168,10 +168,19 @@ static struct str filtered_target(struct str target, const struct blob_query *qu
     return (struct str){text, (size_t) (at - text)};
 }
 
-/* With the client's token, but without what would undo our pinned version (decision 6). */
+/* With the client's token, but without what would undo our pinned version (decision 6), and what only Data Lake knows:
+ * the Blob endpoint is asked. */
 static bool keep_for_client(enum blob_param_id id)
 {
-    return id != BLOB_PARAM_TIMEOUT && id != BLOB_PARAM_API_VERSION;
+    return id != BLOB_PARAM_TIMEOUT && id != BLOB_PARAM_API_VERSION && id != BLOB_PARAM_ACTION && id != BLOB_PARAM_UPN;
+}
+
+static bool keep_all_for_client(const struct blob_query *query)
+{
+    for (unsigned i = 0; i < query->count; i++)
+        if (!keep_for_client(query->items[i].id))
+            return false;
+    return true;
 }
 
 /* Nothing but the generation's name. */
@@ -193,8 +202,6 @@ static const char *bypass_reason(const struct route *route, const struct http_re
     const struct blob_credential *credential = &route->credential;
     if (route->class.action == BLOB_ACTION_BYPASS)
         return route->class.reason == NULL ? "operation" : route->class.reason;
-    if (route->url.endpoint == BLOB_ENDPOINT_DFS)
-        return "dfs";
     if (route->url.secondary)
         return "secondary";
     if (route->url.odd_path)
@@ -255,7 +262,7 @@ static void name_credential(const struct routes *routes, struct route *route, st
     }
     bool anonymous = route->credential.kind == BLOB_CREDENTIAL_ANONYMOUS;
     cache->credential = anonymous ? routes->nobody : digest_of(route->credential.text);
-    if (query->first[BLOB_PARAM_TIMEOUT] != 0 || query->first[BLOB_PARAM_API_VERSION] != 0)
+    if (!keep_all_for_client(query))
         cache->target = filtered_target(route->target, query, keep_for_client, arena);
     if (cache->signer != NULL)
         cache->own_target = filtered_target(route->target, query, keep_for_own, arena);
@@ -307,7 +314,8 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
     authorize(arena, &facts, permission);
     route->detail = permission->detail;
     route->signer = permission->signer;
-    route->overrides = permission->vouched && route->credential.kind == BLOB_CREDENTIAL_SAS &&
+    route->overrides = permission->vouched && route->url.endpoint == BLOB_ENDPOINT_BLOB &&
+                       route->credential.kind == BLOB_CREDENTIAL_SAS &&
                        route->account->row->authorize == CONF_AUTHORIZE_KEY && route->credential.sas.overrides;
     if (permission->signer != NULL && route->account->row->authorize == CONF_AUTHORIZE_NONE)
         route->target = filtered_target(route->target, &route->url.query, keep_unsigned, arena);

@@ -71,7 +71,9 @@ static const struct {
     {"/acct/c/b", "h", "x-ms-range-get-content-crc64: true", "range-crc64"},
     {"/acct/c/b", "h", "If-Range: x", "if-range"},
     {"/fs/p", "acct.dfs.x", NULL, NULL},
-    {"/fs/p?action=getStatus", "acct.dfs.x", NULL, "dfs-action"},
+    {"/fs/p?action=getAccessControl", "acct.dfs.x", NULL, "dfs-action"},
+    {"/fs/p?upn=true", "acct.dfs.x", NULL, "dfs-action"},
+    {"/acct/c/p?action=getStatus", "h", NULL, "dfs-action"},
     {"/fs?resource=filesystem", "acct.dfs.x", NULL, "container"},
 };
 
@@ -80,16 +82,18 @@ static void reading(void)
     for (unsigned i = 0; i < sizeof reads / sizeof reads[0]; i++) {
         for (int head = 0; head < 2; head++) {
             const char *reason = reads[i].reason;
-            if (head && reason == NULL && strstr(reads[i].host, "dfs") != NULL)
-                reason = "dfs-head";
-            if (head && reason != NULL && strcmp(reason, "dfs-action") == 0)
-                reason = "dfs-head";
             struct blob_class class = classify(head ? "HEAD" : "GET", reads[i].target, reads[i].host, reads[i].header);
             is_int(class.action, reason == NULL ? BLOB_ACTION_READ : BLOB_ACTION_BYPASS, "read %u: %s", i,
                    reads[i].target);
             is_str(class.reason, reason, "its reason");
             ok(reason != NULL || class.head == (head == 1), "head or not");
         }
+    }
+    static const char *const statuses[] = {"/fs/p?action=getStatus", "/fs/p?action=getstatus&upn=false&timeout=90",
+                                           "/fs/p?upn=FALSE"};
+    for (unsigned i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        is_int(classify("HEAD", statuses[i], "acct.dfs.x", NULL).action, BLOB_ACTION_READ, "HEAD %s", statuses[i]);
+        is_str(classify("GET", statuses[i], "acct.dfs.x", NULL).reason, "dfs-action", "but no GET");
     }
     is_str(classify("OPTIONS", "/acct/c/b", "h", NULL).reason, "options", "a preflight");
 }

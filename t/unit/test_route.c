@@ -91,7 +91,15 @@ static void test_origins(void)
     is_text(routed.target, "/c/b%2Fd?x=1", "the target goes on byte for byte");
     route((struct ask){.target = "/c/b", .host = "third.dfs.any.name"});
     is_str(routed.origin, "https://third.dfs.example", "the Data Lake endpoint");
-    is_str(routed.bypass, "dfs", "is passed through for now");
+    ok(routed.bypass == NULL, "is read like the Blob endpoint");
+    is_str(routed.cache.origin, "https://third.blob.example", "which is what our own requests ask");
+    struct hash128 file = routed.cache.object;
+    route((struct ask){.target = "/c/b", .host = "third.blob.any.name"});
+    ok(hash128_eq(file, routed.cache.object), "for the same object");
+    route(
+        (struct ask){.method = "HEAD", .target = "/c/b?action=getStatus&upn=false&" BLOB_TOKEN, .host = "third.dfs.x"});
+    is_text(routed.cache.target, "/c/b?" BLOB_TOKEN, "without what only Data Lake knows");
+    is_text(routed.target, "/c/b?action=getStatus&upn=false&" BLOB_TOKEN, "which a forwarded one keeps");
     route((struct ask){.target = "/vouched/c/b"});
     is_str(routed.origin, "https://vouched.example", "no slash at the origin's end");
     route((struct ask){.target = "/other-secondary/c/b"});
