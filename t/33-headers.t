@@ -109,7 +109,9 @@ subtest 'ranges at the edges' => sub {
     is($empty->{status}, 416, 'empty blob: 416');
     is($empty->{headers}{'content-range'}, 'bytes */0', 'empty blob: Content-Range');
     is(hit('/acct/data/empty')->{headers}{'content-length'}, 0, 'empty blob: Content-Length 0');
-    is($origin->stats->{requests}, 0, 'the origin was not asked');
+    # Past the end the blob may have grown; nothing else is a question.
+    cmp_ok($origin->stats->{requests}, '<=', 4, 'the origin was asked once for each range past the end');
+    is($origin->data_requests, 0, 'and not for data');
 };
 
 subtest 'a suffix range is the origin\'s affair' => sub {
@@ -146,8 +148,9 @@ subtest 'conditions' => sub {
                 : is($reply->{body}, '', "$what: no body");
         }
     }
-    # A 412 may ask whether the record is still the truth; nothing else may.
-    cmp_ok($origin->stats->{requests}, '<=', 2 * grep({ $_->[1] == 412 || @{ $_->[0] } > 1 } @cases), 'the origin was not asked for more than a probe');
+    # A 412, and a HEAD with If-Match, may ask whether the record is still the truth; nothing else may.
+    my $doubts = 2 * grep({ $_->[1] == 412 || @{ $_->[0] } > 1 } @cases) + grep({ "@{ $_->[0] }" =~ /If-Match/ && @{ $_->[0] } == 1 } @cases);
+    cmp_ok($origin->stats->{requests}, '<=', $doubts, 'the origin was not asked for more than a probe');
     is($origin->data_requests, 0, 'nor for data');
     $origin->reset_stats;
     my $other = hit('/acct/data/rich', headers => ['If-Match: "0xDEAD"']);

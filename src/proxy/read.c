@@ -112,8 +112,10 @@ static enum request_state decide_range(struct request *request)
     const struct object *object = request->result.object;
     struct http_response head;
     request->fit = range_resolve(request->range, object->length, &request->span);
-    if (request->fit == RANGE_UNSATISFIABLE && request->result.how == CACHE_HIT && !request->query.validate)
-        return resolve_again(request); /* it may have grown */
+    bool may_have_grown = request->result.how == CACHE_HIT && !request->query.validate &&
+                          request->route.cache.freshness != CONF_IMMUTABLE;
+    if (request->fit == RANGE_UNSATISFIABLE && may_have_grown)
+        return resolve_again(request);
     if (request->fit == RANGE_UNSATISFIABLE) {
         struct str text = reply_range_error(&head, &request->facts, object->length);
         return request_reply_text(request, &head, text);
