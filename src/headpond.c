@@ -46,7 +46,7 @@ struct options {
 
 static const char usage_text[] = "usage: headpond [-c FILE] [-t] [--dump-config] [--version] [--help]\n"
                                  "  -c, --config FILE  the configuration; without it, the built-in defaults\n"
-                                 "  -t, --test         check the configuration, certificates and CA files included, and exit\n"
+                                 "  -t, --test         check the configuration, certificates included, and exit\n"
                                  "      --dump-config  print the whole configuration, defaults filled in, and exit\n"
                                  "      --version      print the version and exit\n"
                                  "  -h, --help         print this and exit\n";

@@ -125,7 +125,7 @@ $pond->stop;
 
 subtest 'the end is announced' => sub {
     my @cases = (
-        ['ending', sub { make_pair($_[0], $_[1], 3) }, qr/ warn certificate-ends .*ends in [23] days/],
+        ['ending', sub { make_pair($_[0], $_[1], 3) }, qr/ warn certificate-ends .*days_left=[23]: ends soon/],
         ['ended', \&make_ended_pair, qr/ warn certificate-ends .*has ended/],
     );
     for (@cases) {

@@ -8,7 +8,8 @@
  * comes later in the same event. A server's TLS is the kernel's to encrypt where that can (kTLS): then what is written
  * goes the way clear text goes. A connection with nothing pending holds no buffer.
  *
- * A connection lives on one loop and every call is made there; SIGPIPE is ignored by the process. Callbacks come from the loop, never from inside a call.
+ * A connection lives on one loop and every call is made there. Callbacks come from the loop, never from inside a call.
+ * The process ignores SIGPIPE.
  */
 #ifndef HEADPOND_NET_CONN_H
 #define HEADPOND_NET_CONN_H

@@ -15,8 +15,8 @@
 
 /*
  * Where the kernel encrypts, it may hold back part of a record that it has taken and TCP had no room for, and FIN would
- * overtake that. It sends such a rest before the next record if there is room then. Hence: room, close_notify, room, FIN.
- * False: not yet, an event will tell.
+ * overtake that. It sends such a rest before the next record, if there is room then. Hence: room, close_notify, room,
+ * FIN. False: not yet, an event will tell.
  */
 static bool say_end(struct conn *conn)
 {

@@ -31,7 +31,8 @@ void outq_append(struct outq *out, struct outq_pool *pool, const void *data, siz
 /* Shows the oldest bytes in at most `max` pieces; returns how many. */
 unsigned outq_view(const struct outq *out, struct iovec *pieces, unsigned max);
 void outq_consume(struct outq *out, struct outq_pool *pool, size_t bytes);
-/* Sends what the socket takes: OK, also when some is left, or RESET. *moved (may be NULL) becomes true when it took any. */
+/* Sends what the socket takes: OK, also when some is left, or RESET. *moved (may be NULL) becomes true when it took
+ * any. */
 enum status outq_send(struct outq *out, struct outq_pool *pool, struct sock *sock, bool *moved) STATUS_CHECKED;
 void outq_clear(struct outq *out, struct outq_pool *pool);
 void outq_pool_fini(struct outq_pool *pool);

@@ -36,11 +36,12 @@ bool tls_stream_offloaded(const struct tls_stream *stream);
 /* As sock_read. The peer's close_notify is an end; an end without it is RESET. TLS also when the peer asks for new keys
  * and the kernel has the old ones. */
 enum status tls_stream_read(struct tls_stream *stream, void *data, size_t size, size_t *got) STATUS_CHECKED;
-/* Not offloaded: makes records until all is taken or the queue holds `limit` bytes or more. Small pieces share records. OK (*taken may
- * be 0) or TLS. */
+/* Not offloaded: makes records until all is taken or the queue holds `limit` bytes or more. Small pieces share records.
+ * OK (*taken may be 0) or TLS. */
 enum status tls_stream_write(struct tls_stream *stream, const struct iovec *pieces, unsigned count, size_t limit,
                              size_t *taken) STATUS_CHECKED;
-/* Queues close_notify; offloaded, sends it, past what the queue holds: OK, or AGAIN when the socket is writable again. */
+/* Queues close_notify; offloaded, sends it, past what the queue holds: OK, or AGAIN when the socket is writable again.
+ */
 enum status tls_stream_shutdown(struct tls_stream *stream) STATUS_CHECKED;
 
 /* The protocol ALPN chose, or an empty str. Points into the stream. */

@@ -35,10 +35,11 @@ static void tell_end(struct certificate *certificate)
     char text[32];
     when(end, text);
     if (state == CERTIFICATE_OVER)
-        log_event(CERTIFICATE_ENDS, "address=%s file=%s not_after=%s: has ended: clients refuse it; put a new pair there",
+        log_event(CERTIFICATE_ENDS,
+                  "address=%s file=%s not_after=%s: has ended, clients refuse it; put a new pair there",
                   certificate->address, certificate->file, text);
     else
-        log_event(CERTIFICATE_ENDS, "address=%s file=%s not_after=%s: ends in %d days; put a new pair there",
+        log_event(CERTIFICATE_ENDS, "address=%s file=%s not_after=%s days_left=%d: ends soon; put a new pair there",
                   certificate->address, certificate->file, text, (int) (left / DAY));
 }
 
@@ -62,7 +63,8 @@ void certificate_look(struct certificate *certificate, bool again)
     when(tls_not_after(certificate->tls), end);
     if (renewal == TLS_RENEWED) {
         metric_cell_add(metric_cell(METRIC_CERTIFICATE_RENEWALS, "renewed"), 1);
-        log_event(CERTIFICATE, "address=%s file=%s not_after=%s: renewed", certificate->address, certificate->file, end);
+        log_event(CERTIFICATE, "address=%s file=%s not_after=%s: renewed", certificate->address, certificate->file,
+                  end);
         show_end(certificate);
         certificate->told = CERTIFICATE_GOOD;
     } else if (renewal == TLS_REFUSED) {

@@ -25,8 +25,8 @@ struct front_options {
 
 struct front *front_new(const struct front_options *options);
 /* Binds the address (nobody accepts yet). `certificate` and `key` may be NULL: cleartext; they outlive the front.
- * `scheme` is what the log calls it in place of http and https, or NULL. On failure *error holds one line that says what to do. Before the loops
- * start. */
+ * `scheme` is what the log calls it in place of http and https, or NULL. On failure *error holds one line that says
+ * what to do. Before the loops start. */
 enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
                        const char *scheme, struct strbuf *error) STATUS_CHECKED;
 /* After the loops have been joined. Empties the pointer. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * test_ktls.c: a TLS server's bytes as a client of plain OpenSSL sees them, whoever encrypts: every suite, slow readers
- * and small send buffers, tickets before data, close_notify after it, alerts, new keys. The kernel encrypts exactly when
- * it can; contrib/ktls-check runs this where it can.
+ * and small send buffers, tickets before data, close_notify after it, alerts, new keys. The kernel encrypts exactly
+ * when it can; contrib/ktls-check runs this where it can.
  */
 #include <arpa/inet.h>
 #include <openssl/err.h>

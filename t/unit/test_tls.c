@@ -324,7 +324,8 @@ static enum tls_renewal renew(struct tls *tls, bool again, const char *says)
     struct strbuf error = {0};
     enum tls_renewal renewal = tls_renew(tls, again, &error);
     if (renewal == TLS_REFUSED)
-        ok(error.len > 0 && strstr(error.ptr, says) != NULL && strchr(error.ptr, '\n') == NULL, "one line: %s", error.ptr);
+        ok(error.len > 0 && strstr(error.ptr, says) != NULL && strchr(error.ptr, '\n') == NULL, "one line: %s",
+           error.ptr);
     else
         ok(error.len == 0, "nothing to complain of");
     strbuf_free(&error);
