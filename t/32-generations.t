@@ -151,4 +151,82 @@ subtest 'a write that the origin refuses costs one validation and no byte' => su
 };
 
 $pond->stop;
+
+# Writes that may touch a container or a whole account.
+{
+    $origin->account($_, challenge => 1) for qw(wide other);
+    $origin->container("$_/data") for qw(wide other);
+    for my $account (qw(wide other)) {
+        $origin->blob("/$account/data/x$_", size => 1000, seed => $_) for 1 .. 10;
+    }
+    my %sas = map { $_ => $origin->sas("/$_/data", sp => 'rcwd') } qw(wide other);
+    my $base = "http://$origin->{address}";
+    my $wide = Headpond->start(origin => $origin, config => { accounts => [
+        map { { name => $_, origin => "$base/$_", freshness => 'immutable', authorize_ttl => '3600s' } } qw(wide other)] });
+    my $read = sub {
+        my ($account) = @_;
+        $origin->reset_stats;
+        my @bad = grep { $wide->get("/$account/data/x$_", sas => $sas{$account})->{status} != 200 } 2 .. 10;
+        is(scalar @bad, 0, "$account: all are read") or diag("@bad");
+        return $origin->stats->{requests};
+    };
+    $read->($_) for qw(wide other);
+    $wide->settle;
+    is($read->($_), 0, "$_: known") for qw(wide other);
+
+    subtest 'wide writes of a stranger cost nobody anything' => sub {
+        for my $head ('PUT /wide/nosuch/a/..', 'PUT /wide/data/a/..', 'POST /wide?comp=batch', 'POST /wide?comp=zz',
+            'DELETE /wide/data?restype=container', 'POST /wide/data?restype=container&comp=batch', 'DELETE /wide/data/d?recursive=true') {
+            for (1 .. 5) {
+                my ($text) = $wide->raw("$head HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                like($text, qr{^HTTP/1.1 4\d\d }, "$head is refused");
+            }
+            is($read->('wide'), 0, "$head: no read asks the origin");
+        }
+        is($read->('other'), 0, 'nor one of another account');
+    };
+
+    subtest 'nor does one whose body trickles in' => sub {
+        for my $head ('PUT /wide/nosuch/a/..', 'PUT /wide/data/a//b', 'DELETE /wide/data?restype=container', 'PUT /wide/data?restype=container&comp=acl') {
+            my $socket = $wide->connect;
+            syswrite $socket, "$head HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nx";
+            ok($wide->wait_metric(1, 'headpond_origin_inflight'), "$head: is under way");
+            is($read->($_), 0, "$head: $_ is read from the cache") for qw(wide other);
+            syswrite $socket, 'y';
+            is($read->('wide'), 0, "$head: again");
+            close $socket;
+            ok($wide->wait_metric(sub { $_[0] == 0 }, 'headpond_origin_inflight'), "$head: it goes");
+            is($read->('wide'), 0, "$head: and nothing was lost");
+        }
+    };
+
+    subtest 'one that was done is believed by its container alone' => sub {
+        my $path = '/wide/data/x1';
+        is($wide->delete_blob($path, sas => $sas{wide}, headers => ['x-ms-delete-snapshots: include'])->{status}, 202, 'done');
+        is($read->('other'), 0, 'another account does not notice');
+        is($read->('wide'), 9, 'what lies in the container is asked for once');
+        is($read->('wide'), 0, 'and then known');
+    };
+
+    subtest 'what was asked before its end is not believed' => sub {
+        for my $round (1 .. 4) {
+            $origin->blob('/wide/data/x1', size => 10, seed => 1);
+            $origin->blob('/wide/data/late', size => 5000, seed => $round);
+            my $old = $wide->get('/wide/data/late', sas => $sas{wide})->{body};
+            $origin->fault(path => '/wide/data/late', first_byte_ms => 300, times => 1);
+            $origin->reset_stats;
+            my $asking = $wide->begin('/wide/data/late', sas => $sas{wide}, headers => ['If-None-Match: "nobody"']);
+            Headpond::Process::wait_until(sub { $origin->path_stats('/wide/data/late')->{requests} > 0 }) or fail('asked');
+            is($wide->delete_blob('/wide/data/x1', sas => $sas{wide}, headers => ['x-ms-delete-snapshots: include'])->{status}, 202, 'done');
+            $origin->blob('/wide/data/late', size => 5000, seed => 100 + $round); # as if that had done it
+            my $new = $wide->get('/wide/data/late', sas => $sas{wide})->{body};
+            isnt($new, $old, "round $round: what was written is read");
+            $asking->finish;
+            is($wide->get('/wide/data/late', sas => $sas{wide})->{body}, $new, "round $round: the late answer blessed nothing");
+        }
+        $origin->clear_faults;
+    };
+    $wide->stop;
+}
+
 done_testing();

@@ -104,6 +104,40 @@ subtest 'a write is not forgotten by a kill' => sub {
     $pond->stop;
 };
 
+subtest 'a kill during a wide write' => sub {
+    my $sas = $origin->sas('/acct/data', sp => 'rcwd');
+    my $pond = Headpond->start(origin => $origin, account => \%account);
+    $origin->blob("/acct/data/wide-$_", size => 70_000, seed => $_) for 0 .. 6;
+    my $read = sub {
+        $origin->reset_stats;
+        my @replies = map { $pond->get("/acct/data/wide-$_", sas => $sas) } 0 .. 5;
+        return ($origin->data_requests, $origin->stats->{requests}, @replies);
+    };
+    $read->();
+    committed($pond);
+    $pond->stop_now;
+    $pond->run;
+    is(($read->())[1], 1, 'a kill alone: the first read asks who may, the others are known');
+    committed($pond);
+
+    # The origin does it, and its answer does not come.
+    $origin->fault(path => '/acct/data/wide-6', method => 'DELETE', first_byte_ms => 60_000);
+    $origin->reset_stats;
+    my $writer = $pond->begin('/acct/data/wide-6', method => 'DELETE', sas => $sas, headers => ['x-ms-delete-snapshots: include']);
+    Headpond::Process::wait_until(sub { $origin->path_stats('/acct/data/wide-6')->{requests} > 0 }) or fail('forwarded');
+    $pond->stop_now;
+    $origin->touch("/acct/data/wide-5", seed => 1000);
+    $origin->clear_faults;
+    $pond->run;
+    my ($data, $asked, @replies) = $read->();
+    cmp_ok($asked, '>=', 6, 'after the kill each is asked for');
+    ok($replies[5]{body} eq $pond->get('/acct/data/wide-5', sas => $sas)->{body} && $replies[5]{body} ne $replies[0]{body}, 'whole');
+    is($replies[5]{headers}{etag}, $origin->describe('/acct/data/wide-5')->{etag}, 'and what was changed meanwhile is seen, immutable or not');
+    cmp_ok($data, '<=', 2, 'no bytes come again but of what changed');
+    is(($read->())[1], 0, 'once');
+    $pond->stop;
+};
+
 subtest 'damage is noticed' => sub {
     my $blobs = make_blobs('damaged', 6 * $MIB, 5000);
     my $pond = Headpond->start(origin => $origin, account => \%account);

@@ -51,7 +51,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop);
 struct cache_request {
     /* the blob */
     struct hash128 object;    /* of the account and the decoded path, and of snapshot= or versionid= */
-    struct hash128 container; /* of the account and container */
+    struct hash128 container; /* its hi is the account's: containers of an account are a family (store.h) */
     struct hash128 account_hash;
     const char *account; /* for metrics and log; lives as long as the process */
     const char *origin;  /* base URL, lives as long as the process */
@@ -152,12 +152,13 @@ enum cache_presence cache_presence(struct cache *cache, const struct store_gener
 
 enum cache_fence_scope { CACHE_FENCE_OBJECT, CACHE_FENCE_CONTAINER, CACHE_FENCE_ACCOUNT, CACHE_FENCE_GRANTS };
 struct cache_fence;
-/* Nothing known of the scope is believed from now on, also after a crash. `raised` is called once on this loop when
- * that is durable, never from inside this call: forward the write then. */
+/* From now on nothing known of the object is believed; of a container or an account everything still is, until the
+ * fence is lifted. After a crash nothing of the scope is. `raised` is called once on this loop when that is durable,
+ * never from inside this call: forward the write then. */
 struct cache_fence *cache_fence_raise(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                       enum cache_fence_scope scope, void (*raised)(void *arg), void *arg);
-/* The write's end: `refused` (a 4xx: nothing changed), or done or unknown. Also right before `raised` came. Empties the
- * pointer. */
+/* The write's end: `refused` (a 4xx, or it never got to the origin whole: nothing changed), or done or unknown: before
+ * anybody is told of it. Also right before `raised` came. Empties the pointer. */
 void cache_fence_lift(struct cache_fence **fence, bool refused);
 
 /* The pinned x-ms-version of our own requests (decision 6). */

@@ -1,79 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fence.c: a write's passage through the cache (decision 5). Raising it makes what is known worthless at once (epoch)
- * and after a crash (tombstone); lifting it says whether the write may have changed anything.
+ * fence.c: a write's passage through the cache (decision 5; epoch.h says why it is right).
+ *
+ * One object's fence makes what is known of it worthless when it is raised, at once (epoch) and after a crash
+ * (tombstone); lifting it says whether the write may have changed anything. A wide one leaves everything as it is until
+ * the write has ended: raising it records an intent, and only a write that may have been done moves the epoch and writes
+ * the tombstone, which ends the intent. Grants do not outlive the process: there is nothing to record of them.
  */
 #include "base/mem.h"
 #include "cache/asker.h"
 #include "cache/context.h"
 
 struct cache_fence {
-    struct letter letter; /* to the object's owner, then back when the tombstone is durable */
+    struct letter letter; /* to where it is recorded, then back when that is durable */
     struct cache *cache;
     struct loop *loop;
     struct epoch_key key;
     enum cache_fence_scope scope;
-    void (*raised)(void *arg); /* NULL once lifted */
+    void (*raised)(void *arg); /* not called once lifted */
     void *arg;
     bool durable; /* the letter is home */
     bool lifted;
 };
 
-static bool fence_level(const struct cache_fence *fence, enum epoch_level *level)
+static bool fence_wide(const struct cache_fence *fence)
 {
-    switch (fence->scope) {
-    case CACHE_FENCE_OBJECT:
-        *level = EPOCH_OBJECT;
-        return true;
-    case CACHE_FENCE_CONTAINER:
-        *level = EPOCH_CONTAINER;
-        return true;
-    case CACHE_FENCE_ACCOUNT:
-        *level = EPOCH_ACCOUNT;
-        return true;
-    case CACHE_FENCE_GRANTS:
-        break;
-    }
-    return false;
+    return fence->scope == CACHE_FENCE_CONTAINER || fence->scope == CACHE_FENCE_ACCOUNT;
 }
 
+/* A wide write that was never forwarded changed nothing. */
 static void fence_raised(struct letter *letter)
 {
     struct cache_fence *fence = CONTAINER_OF(letter, struct cache_fence, letter);
     fence->durable = true;
-    if (fence->lifted)
-        mem_free(fence);
-    else
+    if (!fence->lifted) {
         fence->raised(fence->arg);
+        return;
+    }
+    if (fence_wide(fence))
+        store_intent_end(fence->cache->config.store);
+    mem_free(fence);
 }
 
+/* On the object's owner. */
 static void fence_write_tombstone(struct letter *letter)
 {
     struct cache_fence *fence = CONTAINER_OF(letter, struct cache_fence, letter);
-    struct store *store = fence->cache->config.store;
-
     fence->letter.deliver = fence_raised;
-    switch (fence->scope) {
-    case CACHE_FENCE_OBJECT:
-        store_tombstone(store, fence->key.object, fence->loop, &fence->letter);
-        break;
-    case CACHE_FENCE_CONTAINER:
-        store_tombstone_group(store, fence->key.container, fence->loop, &fence->letter);
-        break;
-    case CACHE_FENCE_ACCOUNT:
-        store_tombstone_group(store, STORE_EVERY_GROUP, fence->loop, &fence->letter);
-        break;
-    case CACHE_FENCE_GRANTS: /* grants do not outlive the process */
-        loop_post(fence->loop, &fence->letter);
-        break;
-    }
+    store_tombstone(fence->cache->config.store, fence->key.object, fence->loop, &fence->letter);
 }
 
 struct cache_fence *cache_fence_raise(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                       enum cache_fence_scope scope, void (*raised)(void *arg), void *arg)
 {
     struct cache_fence *fence = mem_calloc(1, sizeof *fence);
-    enum epoch_level level;
 
     fence->cache = cache;
     fence->loop = loop;
@@ -81,25 +61,60 @@ struct cache_fence *cache_fence_raise(struct cache *cache, struct loop *loop, co
     fence->scope = scope;
     fence->raised = raised;
     fence->arg = arg;
-    if (fence_level(fence, &level))
-        epochs_raise(cache->epochs, &fence->key, level);
-    fence->letter.deliver = fence_write_tombstone;
-    loop_post(cache_object_owner(cache, request->object), &fence->letter);
+    fence->letter.deliver = fence_raised;
+    switch (scope) {
+    case CACHE_FENCE_OBJECT:
+        epochs_raise(cache->epochs, &fence->key);
+        fence->letter.deliver = fence_write_tombstone;
+        loop_post(cache_object_owner(cache, request->object), &fence->letter);
+        break;
+    case CACHE_FENCE_CONTAINER:
+    case CACHE_FENCE_ACCOUNT:
+        store_intent_begin(cache->config.store, loop, &fence->letter);
+        break;
+    case CACHE_FENCE_GRANTS:
+        loop_post(loop, &fence->letter);
+        break;
+    }
     return fence;
+}
+
+static void lift_wide(struct cache_fence *fence, enum epoch_level level, struct hash128 group, bool refused)
+{
+    struct store *store = fence->cache->config.store;
+    if (!fence->durable)
+        return; /* never forwarded: the letter ends it */
+    if (refused) {
+        store_intent_end(store);
+        return;
+    }
+    /* First: its tombstone takes what was committed under the older stamp. */
+    epochs_bump(fence->cache->epochs, &fence->key, level);
+    store_tombstone_group(store, group, NULL, NULL);
 }
 
 void cache_fence_lift(struct cache_fence **lifted, bool refused)
 {
     struct cache_fence *fence = *lifted;
-    enum epoch_level level;
 
     *lifted = NULL;
     if (fence == NULL)
         return;
-    if (fence_level(fence, &level))
-        epochs_lift(fence->cache->epochs, &fence->key, level, !refused);
-    else if (!refused)
-        grants_revoke(fence->cache->grants, fence->key.account);
+    switch (fence->scope) {
+    case CACHE_FENCE_OBJECT:
+        epochs_lift(fence->cache->epochs, &fence->key, !refused);
+        break;
+    case CACHE_FENCE_CONTAINER:
+        lift_wide(fence, EPOCH_CONTAINER, fence->key.container, refused);
+        break;
+    case CACHE_FENCE_ACCOUNT:
+        lift_wide(fence, EPOCH_ACCOUNT, store_group_family(fence->key.account.hi), refused);
+        break;
+    case CACHE_FENCE_GRANTS:
+        if (!refused)
+            grants_revoke(fence->cache->grants, fence->key.account);
+        break;
+    }
     fence->lifted = true;
     if (fence->durable)
         mem_free(fence);

@@ -21,12 +21,18 @@ struct forward {
     bool answered;
 };
 
+/* What has not got to the origin whole was not acted on there. */
+static bool forward_sent(const struct forward *forward)
+{
+    return forward->upload == NULL || upload_complete(forward->upload);
+}
+
 static void forward_free(struct forward *forward)
 {
     list_remove(&forward->link);
     origin_fetch_close(&forward->fetch);
+    invalidation_lift(&forward->invalidation, !forward_sent(forward));
     upload_unref(&forward->upload);
-    invalidation_lift(&forward->invalidation, false);
     turn_leave(&forward->turn);
     mem_free(forward);
 }
@@ -34,7 +40,7 @@ static void forward_free(struct forward *forward)
 static void on_head(void *arg, const struct http_response *head, enum status why)
 {
     struct forward *forward = arg;
-    bool refused = head != NULL && head->status >= 400 && head->status < 500;
+    bool refused = head == NULL ? !forward_sent(forward) : head->status >= 400 && head->status < 500;
     forward->answered = true;
     invalidation_lift(&forward->invalidation, refused);
     if (forward->head == NULL)
@@ -123,10 +129,9 @@ void forward_leave(struct forward **forward)
     *forward = NULL;
     if (gone == NULL)
         return;
-    bool sent = gone->upload == NULL || upload_complete(gone->upload);
     if (gone->upload != NULL)
         upload_cut(gone->upload);
-    if (gone->answered || gone->invalidation == NULL || !sent)
+    if (gone->answered || gone->invalidation == NULL || !forward_sent(gone))
         forward_free(gone);
     else
         gone->head = NULL;

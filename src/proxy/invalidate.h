@@ -17,8 +17,9 @@ struct invalidation;
  * inside this call. Copies what it needs of the route, so that it may outlive the request. */
 struct invalidation *invalidation_raise(struct proxy *proxy, struct loop *loop, const struct route *route,
                                         void (*raised)(void *arg), void *arg);
-/* The write has ended, at any time, also before `raised` came (which will not come then). `refused`: nothing changed;
- * else it was done, or nobody knows. Empties the pointer; *invalidation may be NULL. */
+/* The write has ended, at any time, also before `raised` came (which will not come then). `refused`: nothing changed,
+ * by the origin's word or because it never got there whole; else it was done, or nobody knows. Empties the pointer;
+ * *invalidation may be NULL. */
 void invalidation_lift(struct invalidation **invalidation, bool refused);
 
 #endif

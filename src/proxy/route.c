@@ -100,8 +100,9 @@ static void name_object(struct route *route, struct arena *arena)
 {
     struct cache_request *cache = &route->cache;
     cache->object = object_name(route, blob_url_version(&route->url, arena));
-    cache->container = container_name(route->account, route->url.container);
     cache->account_hash = route->account->hash;
+    cache->container = (struct hash128){.lo = container_name(route->account, route->url.container).lo,
+                                        .hi = route->account->hash.hi};
 }
 
 static struct str hash_bytes(const struct hash128 *hash)
@@ -115,14 +116,16 @@ static const char *name_scope(const struct route *route, struct hash128 *scope)
     const struct blob_url *url = &route->url;
     const struct cache_request *cache = &route->cache;
     bool vouched = route->account->row->grant_scope == CONF_SCOPE_CONTAINER;
+    /* All of its name: a yes to one container must never be one to another. */
+    const struct hash128 container = container_name(route->account, url->container);
     *scope = cache->object;
     switch (route->credential.kind) {
     case BLOB_CREDENTIAL_ANONYMOUS:
-        *scope = cache->container;
+        *scope = container;
         return NULL;
     case BLOB_CREDENTIAL_BEARER:
         if (vouched)
-            *scope = cache->container;
+            *scope = container;
         return NULL;
     case BLOB_CREDENTIAL_SAS:
         break;
@@ -138,11 +141,11 @@ static const char *name_scope(const struct route *route, struct hash128 *scope)
         struct str directory = sas_directory(url->blob, route->credential.sas.depth);
         if (directory.ptr == NULL)
             return "sas-directory";
-        *scope = hash_name((struct str[]){STR("directory"), hash_bytes(&cache->container), directory}, 3);
+        *scope = hash_name((struct str[]){STR("directory"), hash_bytes(&container), directory}, 3);
         return NULL;
     }
     case SAS_SCOPE_CONTAINER:
-        *scope = cache->container;
+        *scope = container;
         return NULL;
     case SAS_SCOPE_ACCOUNT:
         *scope = cache->account_hash;

@@ -79,6 +79,7 @@ struct upload *upload_new(struct source **body, int64_t length)
     upload->body = *body;
     upload->refs = 2;
     upload->left = length;
+    upload->complete = length == 0;
     *body = NULL;
     source_listen(upload->body, on_ready, upload);
     return upload;

@@ -24,7 +24,8 @@ struct waiter {
     struct loop *loop;
     struct letter *done;
     bool flush;
-    bool group; /* forget this group first */
+    bool intent; /* the mark must be there */
+    bool group;  /* forget this group first; ends an intent */
     struct hash128 hash;
     uint64_t sequence;
 };
@@ -40,11 +41,15 @@ struct commit {
     struct names extents; /* struct round_extent */
     struct waiter *waiters, **waiters_end;
     bool urgent, flush, stopping;
+    unsigned intents; /* under way */
+    bool marked;      /* the mark is durable on every disk */
     atomic_bool loaded;
     atomic_int_fast64_t bytes; /* put since the last full round */
     /* Index thread only. */
     struct recover *recovers[STORE_DISKS_MAX];
     int64_t next_ms;
+    bool mark_there; /* the row may be */
+    unsigned doubt;  /* full rounds until all that an earlier process' mark speaks of has been written */
     struct rounds *rounds;
 };
 
@@ -102,6 +107,25 @@ void commit_group(struct commit *commit, struct hash128 group, uint64_t sequence
                   struct letter *done)
 {
     waiter_add(commit, (struct waiter){.loop = loop, .done = done, .group = true, .hash = group, .sequence = sequence});
+}
+
+bool commit_intent_begin(struct commit *commit, struct loop *loop, struct letter *done)
+{
+    pthread_mutex_lock(&commit->mutex);
+    commit->intents++;
+    bool durable = commit->marked || commit->store->disk_count == 0;
+    pthread_mutex_unlock(&commit->mutex);
+    if (!durable)
+        waiter_add(commit, (struct waiter){.loop = loop, .done = done, .intent = true});
+    return durable;
+}
+
+void commit_intent_end(struct commit *commit)
+{
+    pthread_mutex_lock(&commit->mutex);
+    assert(commit->intents > 0);
+    commit->intents--;
+    pthread_mutex_unlock(&commit->mutex);
 }
 
 void commit_flush(struct commit *commit, struct loop *loop, struct letter *done)
@@ -168,6 +192,35 @@ static struct waiter *take_waiters(struct commit *commit, bool loading)
     return taken;
 }
 
+/* Under the mutex. What ends by a tombstone of this round has ended: the mark is cleared after it is written. */
+static void take_intents(struct commit *commit, struct round *round, const struct waiter *waiter)
+{
+    for (; waiter != NULL; waiter = waiter->next) {
+        assert(!waiter->group || commit->intents > 0);
+        commit->intents -= waiter->group;
+        if (waiter->intent)
+            round->intent = ROUND_INTENT_SET;
+    }
+    commit->mark_there = commit->mark_there || round->intent == ROUND_INTENT_SET;
+    bool idle = commit->intents == 0 && round->intent == ROUND_INTENT_KEEP;
+    if (round->full && idle && commit->doubt == 0 && commit->mark_there) {
+        round->intent = ROUND_INTENT_CLEAR;
+        commit->mark_there = commit->marked = false;
+    }
+    if (round->full && commit->doubt > 0)
+        commit->doubt--;
+}
+
+/* The round has been written. */
+static void intents_marked(struct commit *commit, const struct round *round)
+{
+    if (round->intent != ROUND_INTENT_SET)
+        return;
+    pthread_mutex_lock(&commit->mutex);
+    commit->marked = true;
+    pthread_mutex_unlock(&commit->mutex);
+}
+
 /* Groups to forget, also for the disks that are being read. */
 static void take_groups(struct commit *commit, struct round *round, const struct waiter *waiter)
 {
@@ -210,6 +263,7 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
         atomic_store_explicit(&commit->bytes, 0, memory_order_relaxed);
         commit->next_ms = clock_mono_ms() + ROUND_MS;
     }
+    take_intents(commit, round, *waiters);
     pthread_mutex_unlock(&commit->mutex);
     rcu_thread_online();
     take_groups(commit, round, *waiters);
@@ -256,6 +310,7 @@ static void *commit_thread(void *arg)
         struct waiter *waiters;
         last = take_round(commit, &round, &waiters);
         rounds_run(commit->rounds, &round);
+        intents_marked(commit, &round);
         answer(commit, waiters);
         names_free(&round.objects);
         names_free(&round.extents);
@@ -290,8 +345,15 @@ struct commit *commit_new(struct store *store)
 
 void commit_start(struct commit *commit)
 {
-    for (unsigned i = 0; i < commit->store->disk_count; i++)
-        commit->recovers[i] = recover_new(commit->store->disks[i]);
+    for (unsigned i = 0; i < commit->store->disk_count; i++) {
+        struct disk *disk = commit->store->disks[i];
+        commit->recovers[i] = recover_new(disk);
+        if (disk->doubted) {
+            /* The first full round after loading writes what was loaded without its time. */
+            commit->mark_there = true;
+            commit->doubt = 1;
+        }
+    }
     atomic_store(&commit->loaded, commit->store->disk_count == 0);
     commit->rounds = rounds_new(commit->store);
     int error = thread_start(&commit->thread, "store-index", commit_thread, commit);

@@ -10,6 +10,10 @@
  * speaks of a block that a power failure could still take away. A tombstone needs no data file: a short round, as soon
  * as there is one, writes changed objects only and syncs the index; those that come meanwhile share the next one.
  *
+ * Intents are one row, there as long as any is under way: it is set by a round as short, so that those that begin
+ * together share a commit, and cleared by a full one that finds none, so that those that begin within a second of each
+ * other find it there. Clearing it is not waited for: a mark too many costs validations.
+ *
  * An index that cannot be written any more is condemned (volume.h): a marker makes the next start empty that disk,
  * which is how a tombstone stays honest even then.
  */
@@ -20,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "base/status.h"
 #include "net/mailbox.h"
 
 struct commit;
@@ -41,9 +46,12 @@ void commit_dirty_extent(struct commit *commit, uint64_t generation, uint64_t ex
 void commit_wrote(struct commit *commit, uint32_t bytes);
 /* Posts `done` when what is dirty now is durable: objects only. */
 void commit_tombstone(struct commit *commit, struct loop *loop, struct letter *done);
-/* Forgets the group's validations up to `sequence`, durably. */
+/* Forgets the group's validations up to `sequence`, durably, and ends an intent. `done` may be NULL. */
 void commit_group(struct commit *commit, struct hash128 group, uint64_t sequence, struct loop *loop,
                   struct letter *done);
+/* True: it is durable already, and `done` is the caller's to post. Else it is posted when it is. */
+bool commit_intent_begin(struct commit *commit, struct loop *loop, struct letter *done) STATUS_CHECKED;
+void commit_intent_end(struct commit *commit);
 /* Posts `done` when everything put and set before is durable. */
 void commit_flush(struct commit *commit, struct loop *loop, struct letter *done);
 /* Something to drop or to trim: do not wait for the next second. */

@@ -38,6 +38,7 @@ struct disk {
     uint32_t incarnation;
     int64_t weight; /* bytes of data it may hold */
     uint64_t mark;  /* what was begun after it is younger than the index that was loaded */
+    bool doubted;   /* an intent stood when the last process ended: no validation of then is believed */
     struct slots slots;
     struct index *index; /* only the index thread, once the store is open */
     struct metric_cell *errors;

@@ -189,13 +189,12 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
     struct cds_lfht_iter iter;
     struct object_node *node;
     unsigned count = 0;
-    bool every = hash128_eq(group, STORE_EVERY_GROUP);
     RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
     {
         pthread_mutex_t *lock = object_lock(objects, node->object);
         pthread_mutex_lock(lock);
         struct object_state *state = atomic_load(&node->state);
-        bool hit = state != NULL && (every || hash128_eq(node->group, group)) && state->sequence <= sequence;
+        bool hit = state != NULL && store_group_covers(group, node->group) && state->sequence <= sequence;
         bool newly = hit && node_forget(objects, node);
         pthread_mutex_unlock(lock);
         count += hit;

@@ -41,7 +41,7 @@ enum objects_known { OBJECTS_UNKNOWN, OBJECTS_KNOWN };
 enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty);
 
 typedef void (*objects_dirty_f)(void *arg, struct hash128 object);
-/* Forgets the validation of every object of the group not set after `sequence`; returns how many. Index thread. */
+/* Forgets the validation of every object of the group (or the family) not set after `sequence`; returns how many. Index thread. */
 unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence, objects_dirty_f dirty,
                               void *arg);
 /* Forgets the longest unused until the budget is kept, at least `least` of them. Index thread. */

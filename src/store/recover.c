@@ -68,8 +68,7 @@ static void group_each(void *arg, struct hash128 group, uint64_t sequence)
 static bool group_newer(const struct recover *recover, const struct index_object *object)
 {
     for (unsigned i = 0; i < recover->group_count; i++)
-        if ((hash128_eq(recover->groups[i].group, STORE_EVERY_GROUP) ||
-             hash128_eq(recover->groups[i].group, object->group)) &&
+        if (store_group_covers(recover->groups[i].group, object->group) &&
             recover->groups[i].sequence >= object->sequence)
             return true;
     return false;
@@ -89,7 +88,7 @@ static void object_each(void *arg, const struct index_object *object)
         return;
     }
     /* On a disk that is not its home any more nobody kept it up to date. */
-    bool stale = !home || group_newer(recover, object);
+    bool stale = !home || recover->disk->doubted || group_newer(recover, object);
     struct store_generation *generation = generation_make(store->generations, object->generation, object->object,
                                                           object->length, object->record, decoded);
     uint32_t length = (uint32_t) object->record.len;

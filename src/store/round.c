@@ -285,6 +285,16 @@ static void write_opening(struct rounds *rounds)
             index_put_meta(rounds->store->disks[d]->index, "opening", opening);
 }
 
+/* Cleared after the groups of this round and of all before it were written: they say what the mark stood for. */
+static void write_intent(struct rounds *rounds, const struct round *round)
+{
+    if (round->intent == ROUND_INTENT_KEEP)
+        return;
+    for (unsigned d = 0; d < rounds->store->disk_count; d++)
+        if (writable(rounds->store->disks[d]))
+            index_put_meta(rounds->store->disks[d]->index, "intent", round->intent == ROUND_INTENT_SET);
+}
+
 /* How full the index is, in 1/1024 of what it should hold at most. */
 static size_t index_load(struct disk *disk)
 {
@@ -371,6 +381,7 @@ void rounds_run(struct rounds *rounds, struct round *round)
         write_settled(rounds);
         write_opening(rounds);
     }
+    write_intent(rounds, round);
     end(rounds);
     settle_objects(rounds, &round->objects);
     if (round->full && round->loaded) {

@@ -35,6 +35,7 @@ struct round {
     bool full;            /* extents and data files as well */
     bool durable;         /* somebody waits: sync what was written */
     bool loaded;          /* everything from the disks is in memory */
+    enum { ROUND_INTENT_KEEP, ROUND_INTENT_SET, ROUND_INTENT_CLEAR } intent; /* the mark of intents (store.h) */
 };
 
 struct rounds *rounds_new(struct store *store);

@@ -77,6 +77,9 @@ static enum status number_openings(struct store *store, struct strbuf *error)
             opening = before + 1;
         if (index_get_meta(store->disks[i]->index, "mark", &store->disks[i]->mark) != STATUS_OK)
             store->disks[i]->mark = 1;
+        uint64_t intent = 0;
+        status = index_get_meta(store->disks[i]->index, "intent", &intent);
+        store->disks[i]->doubted = status != STATUS_NOT_FOUND && (status != STATUS_OK || intent != 0);
     }
     for (unsigned i = 0; i < store->disk_count; i++) {
         struct disk *disk = store->disks[i];
@@ -219,6 +222,17 @@ void store_tombstone(struct store *store, struct hash128 object, struct loop *lo
 void store_tombstone_group(struct store *store, struct hash128 group, struct loop *loop, struct letter *done)
 {
     commit_group(store->commit, group, store_next_id(store), loop, done);
+}
+
+void store_intent_begin(struct store *store, struct loop *loop, struct letter *done)
+{
+    if (commit_intent_begin(store->commit, loop, done))
+        store_post(store, loop, done);
+}
+
+void store_intent_end(struct store *store)
+{
+    commit_intent_end(store->commit);
 }
 
 /* ---- Blocks. ---- */

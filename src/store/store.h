@@ -99,8 +99,27 @@ void store_object_set(struct store *store, struct store_generation *generation, 
 /* Forgets that the object was validated, durably: no start of the process will believe an older validation again.
  * `done` is posted to `loop` when that is on disk (at once when nothing of the object is stored). Owner's loop. */
 void store_tombstone(struct store *store, struct hash128 object, struct loop *loop, struct letter *done);
-/* The same for every object of a group; STORE_EVERY_GROUP: of all. Any loop. */
-#define STORE_EVERY_GROUP ((struct hash128){0, 0})
+
+/* A group is {what it is called, what it lies in}: its `hi` is shared by all groups of one family (the containers of an
+ * account). The name with lo 0 means the whole family. */
+static inline struct hash128 store_group_family(uint64_t hi)
+{
+    return (struct hash128){.lo = 0, .hi = hi};
+}
+
+static inline bool store_group_covers(struct hash128 name, struct hash128 group)
+{
+    return name.hi == group.hi && (name.lo == 0 || name.lo == group.lo);
+}
+
+/* Before something that may change any number of objects, which is known only afterwards. `done` is posted to `loop`
+ * when a start after a crash would notice: then every object counts as never validated, once. That is one mark for all
+ * intents under way, so most begin without waiting for a disk. Each ends by one of the next two. Any loop. */
+void store_intent_begin(struct store *store, struct loop *loop, struct letter *done);
+/* Nothing was changed. Any thread. */
+void store_intent_end(struct store *store);
+/* Forgets that any object of the group was validated up to now, in memory soon and durably; the intent stands until
+ * then. `done` as above, or NULL. Any loop. */
 void store_tombstone_group(struct store *store, struct hash128 group, struct loop *loop, struct letter *done);
 
 /* ---- Blocks. ---- */

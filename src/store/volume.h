@@ -24,7 +24,7 @@
 #include "base/str.h"
 #include "store/disk.h"
 
-#define VOLUME_FORMAT 1
+#define VOLUME_FORMAT 2
 
 /* Opens or creates it; the disk is not started. On failure one line in *error says what to do. */
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,

@@ -17,7 +17,9 @@ static struct epoch_key key_of(unsigned account, unsigned container, unsigned ob
 {
     return (struct epoch_key){
         .object = hash128(&(struct { unsigned a, b, c; }){account, container, object}, 3 * sizeof(unsigned)),
-        .container = hash128(&(struct { unsigned a, b; }){account, container}, 2 * sizeof(unsigned)),
+        /* Containers of an account share their hi. */
+        .container = {.lo = hash128(&(struct { unsigned a, b; }){account, container}, 2 * sizeof(unsigned)).lo,
+                      .hi = hash128(&account, sizeof(account)).hi},
         .account = hash128(&account, sizeof(account)),
     };
 }
@@ -40,16 +42,18 @@ static void test_levels(void)
         uint64_t before[4];
         for (int i = 0; i < 4; i++)
             before[i] = epochs_stamp(epochs, keys[i]);
-        epochs_raise(epochs, &key, (enum epoch_level) level);
+        epochs_bump(epochs, &key, (enum epoch_level) level);
         for (int i = 0; i < 4; i++) {
-            is_int(epochs_fenced(epochs, keys[i]), touched[level][i], "%s raised: fence over %d", names[level], i);
-            is_int(epochs_stamp(epochs, keys[i]) != before[i], touched[level][i], "%s raised: stamp of %d",
-                   names[level], i);
+            ok(!epochs_fenced(epochs, keys[i]), "%s moved: no fence over %d", names[level], i);
+            is_int(epochs_stamp(epochs, keys[i]) != before[i], touched[level][i], "%s moved: stamp of %d", names[level],
+                   i);
         }
-        epochs_lift(epochs, &key, (enum epoch_level) level, true);
-        for (int i = 0; i < 4; i++)
-            ok(!epochs_fenced(epochs, keys[i]), "%s lifted: no fence over %d", names[level], i);
     }
+    epochs_raise(epochs, &key);
+    ok(epochs_fenced(epochs, &key), "an object's write is fenced");
+    ok(!epochs_fenced(epochs, &sibling) && !epochs_fenced(epochs, &stranger), "and nothing else");
+    epochs_lift(epochs, &key, true);
+    ok(!epochs_fenced(epochs, &key), "until it has ended");
 }
 
 static void test_lift(void)
@@ -57,26 +61,23 @@ static void test_lift(void)
     const struct epoch_key key = key_of(3, 1, 1);
     uint64_t before = epochs_stamp(epochs, &key);
 
-    epochs_raise(epochs, &key, EPOCH_OBJECT);
+    epochs_raise(epochs, &key);
     uint64_t during = epochs_stamp(epochs, &key);
-    epochs_lift(epochs, &key, EPOCH_OBJECT, false);
+    epochs_lift(epochs, &key, false);
     ok(epochs_stamp(epochs, &key) == during, "a refused write: what was learnt under the fence's stamp may stand");
     ok(during != before, "but what was known before it does not");
 
-    epochs_raise(epochs, &key, EPOCH_OBJECT);
+    epochs_raise(epochs, &key);
     during = epochs_stamp(epochs, &key);
-    epochs_lift(epochs, &key, EPOCH_OBJECT, true);
+    epochs_lift(epochs, &key, true);
     ok(epochs_stamp(epochs, &key) != during, "a write that was done: nothing learnt meanwhile stands");
 
-    epochs_raise(epochs, &key, EPOCH_OBJECT);
-    epochs_raise(epochs, &key, EPOCH_CONTAINER);
-    epochs_raise(epochs, &key, EPOCH_OBJECT);
-    epochs_lift(epochs, &key, EPOCH_OBJECT, false);
-    ok(epochs_fenced(epochs, &key), "fences add up: one of three lifted");
-    epochs_lift(epochs, &key, EPOCH_OBJECT, true);
-    ok(epochs_fenced(epochs, &key), "two of three");
-    epochs_lift(epochs, &key, EPOCH_CONTAINER, false);
-    ok(!epochs_fenced(epochs, &key), "all of them");
+    epochs_raise(epochs, &key);
+    epochs_raise(epochs, &key);
+    epochs_lift(epochs, &key, false);
+    ok(epochs_fenced(epochs, &key), "fences add up: one of two lifted");
+    epochs_lift(epochs, &key, true);
+    ok(!epochs_fenced(epochs, &key), "both of them");
 
     before = epochs_stamp(epochs, &key);
     epochs_bump(epochs, &key, EPOCH_OBJECT);
@@ -93,16 +94,32 @@ static atomic_uint writers; /* still at it */
 static atomic_uint believed_wrong;
 static atomic_uint commits;
 
+static atomic_uint wide;    /* what a write to the whole account changes */
+static atomic_uint told;    /* how much of that its writer knows to be done */
+
 static void *writer(void *arg)
 {
     const struct epoch_key key = key_of(account, 1, 1);
-    enum epoch_level level = *(enum epoch_level *) arg;
+    (void) arg;
     for (unsigned i = 0; i < WRITES; i++) {
         bool refused = i % 3 == 0;
-        epochs_raise(epochs, &key, level);
+        epochs_raise(epochs, &key);
         if (!refused)
             atomic_fetch_add(&value, 1);
-        epochs_lift(epochs, &key, level, !refused);
+        epochs_lift(epochs, &key, !refused);
+    }
+    atomic_fetch_sub(&writers, 1);
+    return NULL;
+}
+
+static void *wide_writer(void *arg)
+{
+    const struct epoch_key key = key_of(account, 2, 2);
+    (void) arg;
+    for (unsigned i = 1; i <= WRITES; i++) {
+        atomic_store(&wide, i);
+        epochs_bump(epochs, &key, EPOCH_ACCOUNT);
+        atomic_store(&told, i);
     }
     atomic_fetch_sub(&writers, 1);
     return NULL;
@@ -117,16 +134,16 @@ static void *validator(void *arg)
     while (atomic_load(&writers) > 0 || atomic_load(&commits) == 0) {
         uint64_t stamp = epochs_stamp(epochs, &key);
         bool fenced = epochs_fenced(epochs, &key);
-        unsigned learnt = atomic_load(&value);
+        unsigned learnt = atomic_load(&value), learnt_wide = atomic_load(&wide);
         if (fenced || epochs_fenced(epochs, &key) || epochs_stamp(epochs, &key) != stamp)
             continue;
         atomic_fetch_add(&commits, 1);
         for (int look = 0; look < 4; look++) {
-            unsigned is = atomic_load(&value);
+            unsigned is = atomic_load(&value), known = atomic_load(&told);
             if (epochs_stamp(epochs, &key) != stamp || epochs_fenced(epochs, &key))
                 break;
             /* The stamp still stands after the value was read: no write has begun since it was learnt. */
-            if (is != learnt)
+            if (is != learnt || learnt_wide < known)
                 atomic_fetch_add(&believed_wrong, 1);
         }
     }
@@ -135,18 +152,17 @@ static void *validator(void *arg)
 
 static void test_threads(void)
 {
-    static enum epoch_level levels[] = {EPOCH_OBJECT, EPOCH_ACCOUNT};
     pthread_t threads[4];
     const struct epoch_key key = key_of(account, 1, 1);
 
     atomic_store(&writers, 2);
-    pthread_create(&threads[0], NULL, writer, &levels[0]);
-    pthread_create(&threads[1], NULL, writer, &levels[1]);
+    pthread_create(&threads[0], NULL, writer, NULL);
+    pthread_create(&threads[1], NULL, wide_writer, NULL);
     pthread_create(&threads[2], NULL, validator, NULL);
     pthread_create(&threads[3], NULL, validator, NULL);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    is_int(atomic_load(&believed_wrong), 0, "nothing from before a write is believed after it");
+    is_int(atomic_load(&believed_wrong), 0, "nothing from before a write is believed after it, nor what a wide one changed once it is told");
     ok(atomic_load(&commits) > 0, "some validations did stand (%u)", atomic_load(&commits));
     ok(!epochs_fenced(epochs, &key), "all fences are down");
 }

@@ -429,16 +429,25 @@ static void test_no_disks(void)
     arrival_wait(&arrival, 1);
     ok(store_object_find(store, fixture_hash(8), &view) && view.validated_s == 0, "a tombstone works");
     store_generation_unref(&view.generation);
-    store_object_set(store, generation, fixture_hash(9), 100, 1);
-    store_tombstone_group(store, fixture_hash(9), fixture_loop, &arrival.letter);
-    arrival_wait(&arrival, 1);
-    ok(store_object_find(store, fixture_hash(8), &view) && view.validated_s == 0, "a group's as well");
-    store_generation_unref(&view.generation);
-    store_object_set(store, generation, fixture_hash(9), 100, 1);
-    store_tombstone_group(store, STORE_EVERY_GROUP, fixture_loop, &arrival.letter);
-    arrival_wait(&arrival, 1);
-    ok(store_object_find(store, fixture_hash(8), &view) && view.validated_s == 0, "and every group's");
-    store_generation_unref(&view.generation);
+    static const struct {
+        struct hash128 name;
+        bool covers;
+        const char *what;
+    } names[] = {{{9, 10}, true, "a group's as well"},
+                 {{0, 10}, true, "and its family's"},
+                 {{8, 10}, false, "not another group's of the family"},
+                 {{9, 11}, false, "nor one of the same name elsewhere"},
+                 {{0, 11}, false, "nor another family's"}};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        store_object_set(store, generation, (struct hash128){9, 10}, 100, 1);
+        store_intent_begin(store, fixture_loop, &arrival.letter);
+        arrival_wait(&arrival, 1);
+        store_tombstone_group(store, names[i].name, fixture_loop, &arrival.letter);
+        arrival_wait(&arrival, 1);
+        ok(store_object_find(store, fixture_hash(8), &view) && (view.validated_s == 0) == names[i].covers, "%s",
+           names[i].what);
+        store_generation_unref(&view.generation);
+    }
     fixture_flush(store);
     ok(true, "a flush is answered");
     store_generation_unref(&generation);

@@ -70,11 +70,47 @@ static void wait_tombstone(struct store *store, struct hash128 name, bool group)
 {
     struct arrival arrival;
     arrival_init(&arrival);
-    if (group)
+    if (group) {
+        store_intent_begin(store, fixture_loop, &arrival.letter);
+        arrival_wait(&arrival, 1);
         store_tombstone_group(store, name, fixture_loop, &arrival.letter);
-    else
+    } else
         store_tombstone(store, name, fixture_loop, &arrival.letter);
     arrival_wait(&arrival, 1);
+}
+
+static void begin_intent(struct store *store)
+{
+    struct arrival arrival;
+    arrival_init(&arrival);
+    store_intent_begin(store, fixture_loop, &arrival.letter);
+    arrival_wait(&arrival, 1);
+}
+
+/* Two wide writes of which one is refused while the other is under way. */
+static void work_intent(struct store *store)
+{
+    for (uint64_t object = 1; object <= OBJECTS; object++)
+        put_object(store, object, 1000, 5000);
+    fixture_flush(store);
+    begin_intent(store);
+    begin_intent(store);
+    store_intent_end(store);
+    put_object(store, 41, 1000, 5000); /* what is validated meanwhile is not believed either */
+    fixture_flush(store);
+}
+
+/* Each end is told of: refused ones in a row, and one that was done. */
+static void work_intents_ended(struct store *store)
+{
+    for (uint64_t object = 1; object <= OBJECTS; object++)
+        put_object(store, object, 1000, 5000);
+    for (unsigned i = 0; i < 100; i++) {
+        begin_intent(store);
+        store_intent_end(store);
+    }
+    wait_tombstone(store, GROUP(2), true);
+    fixture_flush(store);
 }
 
 static void work_tombstones(struct store *store)
@@ -84,6 +120,7 @@ static void work_tombstones(struct store *store)
     fixture_flush(store);
     wait_tombstone(store, fixture_hash(1), false);
     wait_tombstone(store, GROUP(2), true);
+    fixture_flush(store); /* the intent's mark goes with a full round: a crash before it would cost all of them */
     wait_tombstone(store, fixture_hash(999), false); /* unknown: answered at once */
     put_object(store, 500, 1000, 5000);              /* not committed, but its tombstone is durable all the same */
     wait_tombstone(store, fixture_hash(500), false);
@@ -102,6 +139,7 @@ static void early_tombstone(const char *path)
         struct store *store = fixture_open(path, SIZE, BLOCK, NULL);
         wait_tombstone(store, fixture_hash(4), false);
         wait_tombstone(store, GROUP(5), true);
+        fixture_flush(store);
         _exit(0);
     }
     int status;
@@ -233,14 +271,46 @@ static void test_tombstones_settle(const char *path)
     fixture_close(store);
 }
 
+/* A mark costs each object a validation, once, and is gone when all of that is written. */
+static void test_intent(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct found found = inspect(store, 1, OBJECTS + 1);
+    is_int(found.objects, OBJECTS + 1, "an intent at the end of a process: every object is there");
+    is_int(found.missing + found.wrong, 0, "with its bytes");
+    is_int(found.validated, 0, "and none counts as validated");
+    struct store_view view;
+    if (store_object_find(store, fixture_hash(2), &view)) {
+        store_object_set(store, view.generation, GROUP(2), 6000, 1);
+        store_generation_unref(&view.generation);
+    }
+    fixture_flush(store);
+    fixture_flush(store);
+    fixture_close(store);
+    store = fixture_open_loaded(path, SIZE, BLOCK);
+    is_int(validated(store, 2), 6000, "what was validated after that stays so");
+    is_int(validated(store, 3), 0, "and what was not, not");
+    fixture_close(store);
+}
+
+static void test_intents_ended(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    is_int(validated(store, 2), 0, "after intents that ended: what was changed is not validated");
+    is_int(inspect(store, 1, OBJECTS).validated, OBJECTS - OBJECTS / 10, "all the rest is");
+    fixture_close(store);
+}
+
 int main(void)
 {
     char *committed = fixture_directory(), *churn = fixture_directory(), *tombs = fixture_directory();
-    char *campaign = fixture_directory();
+    char *campaign = fixture_directory(), *intent = fixture_directory(), *ended = fixture_directory();
     ok(leave(committed, work_committed), "a child left a store");
     ok(leave(churn, work_churn), "another left one in churn");
     ok(leave(churn, work_churn), "a third went on with it");
     ok(leave(tombs, work_tombstones), "another left tombstones");
+    ok(leave(intent, work_intent), "another an intent");
+    ok(leave(ended, work_intents_ended), "another none");
     /* What the campaign left is read by a child each time, so that the parent has no threads yet. */
     for (unsigned i = 0; i < 8; i++)
         killed(campaign, 20000 + i * 23000);
@@ -262,10 +332,14 @@ int main(void)
     test_wrong(campaign, "killed");
     test_tombstones(tombs, true);
     test_tombstones_settle(tombs);
+    test_intent(intent);
+    test_intents_ended(ended);
     fixture_stop();
     fixture_remove(committed);
     fixture_remove(churn);
     fixture_remove(tombs);
     fixture_remove(campaign);
+    fixture_remove(intent);
+    fixture_remove(ended);
     return done_testing();
 }
