@@ -78,6 +78,16 @@ static bool writable(const struct disk *disk)
     return !atomic_load(&((struct disk *) (uintptr_t) disk)->broken);
 }
 
+/* The disk after `disk` (NULL: the first) whose index can be written, or NULL. */
+static struct disk *next_writable(const struct rounds *rounds, const struct disk *disk)
+{
+    const struct store *store = rounds->store;
+    for (unsigned i = disk == NULL ? 0 : disk->number + 1; i < store->disk_count; i++)
+        if (writable(store->disks[i]))
+            return store->disks[i];
+    return NULL;
+}
+
 static void disk_condemn(struct disk *disk, enum status why)
 {
     disk_error(disk, "index", why == STATUS_NO_SPACE ? ENOSPC : EIO);
@@ -93,19 +103,16 @@ static void disk_condemn(struct disk *disk, enum status why)
 static void begin(struct rounds *rounds)
 {
     rounds->keys = 0;
-    for (unsigned i = 0; i < rounds->store->disk_count; i++)
-        if (writable(rounds->store->disks[i]))
-            index_begin(rounds->store->disks[i]->index);
+    for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk))
+        index_begin(disk->index);
 }
 
-static void end(struct rounds *rounds)
+/* Commits or syncs every index; a disk where that fails is given up. */
+static void finish(struct rounds *rounds, enum status (*step)(struct index *index))
 {
-    for (unsigned i = 0; i < rounds->store->disk_count; i++) {
-        struct disk *disk = rounds->store->disks[i];
-        if (!writable(disk))
-            continue;
+    for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk)) {
         rcu_thread_offline();
-        enum status status = index_commit(disk->index);
+        enum status status = step(disk->index);
         rcu_thread_online();
         if (status != STATUS_OK)
             disk_condemn(disk, status);
@@ -116,22 +123,8 @@ static void key_written(struct rounds *rounds)
 {
     if (++rounds->keys < INDEX_TXN_KEYS)
         return;
-    end(rounds);
+    finish(rounds, index_commit);
     begin(rounds);
-}
-
-static void sync_all(struct rounds *rounds)
-{
-    for (unsigned i = 0; i < rounds->store->disk_count; i++) {
-        struct disk *disk = rounds->store->disks[i];
-        if (!writable(disk))
-            continue;
-        rcu_thread_offline();
-        enum status status = index_sync(disk->index);
-        rcu_thread_online();
-        if (status != STATUS_OK)
-            disk_condemn(disk, status);
-    }
 }
 
 /* ---- The parts of a round. ---- */
@@ -144,13 +137,12 @@ static void object_dirty(void *arg, struct hash128 object)
 
 static void write_group(struct rounds *rounds, const struct round_group *group, bool loaded)
 {
-    struct store *store = rounds->store;
-    unsigned hits = objects_forget_group(store->objects, group->group, group->sequence, object_dirty, rounds);
+    struct objects *objects = rounds->store->objects;
+    unsigned hits = objects_forget_group(objects, group->group, group->sequence, object_dirty, rounds);
     if (loaded && hits == 0)
         return;
-    for (unsigned i = 0; i < store->disk_count; i++)
-        if (writable(store->disks[i]))
-            index_put_group(store->disks[i]->index, group->group, group->sequence);
+    for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk))
+        index_put_group(disk->index, group->group, group->sequence);
     rounds_group_settles(rounds, group->group);
     key_written(rounds);
 }
@@ -230,17 +222,14 @@ static void write_extents(struct rounds *rounds)
 {
     const struct index_extent *rows = rounds->rows.items;
     for (size_t i = 0; i < rounds->rows.count; i++) {
-        for (unsigned d = 0; d < rounds->store->disk_count; d++) {
-            struct disk *disk = rounds->store->disks[d];
+        for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk)) {
             struct index_extent part = rows[i];
             unsigned blocks = 0;
             for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++) {
-                bool here = part.location[k] != 0 && location_disk(part.location[k]) == d;
+                bool here = part.location[k] != 0 && location_disk(part.location[k]) == disk->number;
                 part.location[k] = here ? part.location[k] & LOCATION_STORED : 0;
                 blocks += here;
             }
-            if (!writable(disk))
-                continue;
             if (blocks > 0 && !take_room(rounds, disk, ROW_BYTES + blocks * sizeof *part.location))
                 memset(part.location, 0, sizeof part.location);
             index_put_extent(disk->index, &part);
@@ -255,9 +244,8 @@ static void write_settled(struct rounds *rounds)
     const struct hash128 *groups = rounds->settled.items;
     const struct stray *strays = rounds->strays.items;
     for (size_t i = 0; i < rounds->settled.count; i++)
-        for (unsigned d = 0; d < rounds->store->disk_count; d++)
-            if (writable(rounds->store->disks[d]))
-                index_delete_group(rounds->store->disks[d]->index, groups[i]);
+        for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk))
+            index_delete_group(disk->index, groups[i]);
     for (size_t i = 0; i < rounds->strays.count; i++)
         if (writable(rounds->store->disks[strays[i].disk]))
             index_delete_object(rounds->store->disks[strays[i].disk]->index, strays[i].object);
@@ -265,12 +253,16 @@ static void write_settled(struct rounds *rounds)
     names_free(&rounds->strays);
 }
 
+static void put_meta(struct rounds *rounds, const char *name, uint64_t value)
+{
+    for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk))
+        index_put_meta(disk->index, name, value);
+}
+
 /* Everything begun before the rows were taken is in the index as it was then (see transfer_superseded). */
 static void write_mark(struct rounds *rounds, uint64_t mark)
 {
-    for (unsigned d = 0; d < rounds->store->disk_count; d++)
-        if (writable(rounds->store->disks[d]))
-            index_put_meta(rounds->store->disks[d]->index, "mark", mark);
+    put_meta(rounds, "mark", mark);
 }
 
 static void write_opening(struct rounds *rounds)
@@ -280,9 +272,7 @@ static void write_opening(struct rounds *rounds)
     if (opening == rounds->opening)
         return;
     rounds->opening = opening;
-    for (unsigned d = 0; d < rounds->store->disk_count; d++)
-        if (writable(rounds->store->disks[d]))
-            index_put_meta(rounds->store->disks[d]->index, "opening", opening);
+    put_meta(rounds, "opening", opening);
 }
 
 /* Cleared after the groups of this round and of all before it were written: they say what the mark stood for. */
@@ -290,9 +280,7 @@ static void write_intent(struct rounds *rounds, const struct round *round)
 {
     if (round->intent == ROUND_INTENT_KEEP)
         return;
-    for (unsigned d = 0; d < rounds->store->disk_count; d++)
-        if (writable(rounds->store->disks[d]))
-            index_put_meta(rounds->store->disks[d]->index, "intent", round->intent == ROUND_INTENT_SET);
+    put_meta(rounds, "intent", round->intent == ROUND_INTENT_SET);
 }
 
 /* How full the index is, in 1/1024 of what it should hold at most. */
@@ -382,7 +370,7 @@ void rounds_run(struct rounds *rounds, struct round *round)
         write_opening(rounds);
     }
     write_intent(rounds, round);
-    end(rounds);
+    finish(rounds, index_commit);
     settle_objects(rounds, &round->objects);
     if (round->full && round->loaded) {
         /* What the sweeps of this round made dirty is written by the next one. */
@@ -390,7 +378,7 @@ void rounds_run(struct rounds *rounds, struct round *round)
         rounds->settling = (struct names){0};
     }
     if (round->durable)
-        sync_all(rounds);
+        finish(rounds, index_sync);
 }
 
 void rounds_drop_dead(struct rounds *rounds)
