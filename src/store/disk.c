@@ -104,7 +104,8 @@ static const char *refusal(struct disk *disk, const struct store_generation *gen
 {
     if (!atomic_load_explicit(&disk->loaded, memory_order_relaxed))
         return "loading";
-    if (atomic_load_explicit(&disk->broken, memory_order_relaxed) || resting(disk))
+    if (atomic_load_explicit(&disk->broken, memory_order_relaxed) || resting(disk) ||
+        atomic_load_explicit(&disk->sync_errors, memory_order_relaxed) >= DISK_SYNC_ERRORS_MAX)
         return "disk";
     if (atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2)
         return "index";

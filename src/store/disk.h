@@ -25,6 +25,8 @@
 /* Write errors in a row after which nothing more is put for a while. */
 #define DISK_ERRORS_MAX 16
 #define DISK_REST_MS 30000
+/* Rounds in a row that could not be synced, after which nothing more is put until one could. */
+#define DISK_SYNC_ERRORS_MAX 3
 
 struct index;
 struct put_job;
@@ -49,6 +51,7 @@ struct disk {
     atomic_bool no_nowait;             /* the file system refuses RWF_NOWAIT */
     atomic_bool no_cachestat;          /* the kernel refuses cachestat */
     atomic_uint write_errors;          /* in a row */
+    atomic_uint sync_errors;           /* fdatasyncs that failed in a row */
     atomic_int_fast64_t rest_until_ms; /* after too many of them */
     /* The queues; under `mutex`. */
     pthread_mutex_t mutex;

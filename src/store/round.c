@@ -218,11 +218,33 @@ static void take_extents(struct rounds *rounds, const struct names *extents)
     }
 }
 
+/* Another round's work: what it speaks of is not durable everywhere yet. */
+static void put_off(struct rounds *rounds, const struct index_extent *row)
+{
+    struct directory *directory = rounds->store->directory;
+    directory_lock(directory, row->generation, row->extent);
+    struct leaf *leaf = directory_find(directory, row->generation, row->extent);
+    bool newly = leaf == NULL || !atomic_exchange(&leaf->dirty, true);
+    directory_unlock(directory, row->generation, row->extent);
+    if (newly)
+        commit_dirty_extent(rounds->store->commit, row->generation, row->extent);
+}
+
+static bool synced(const struct disk *disk)
+{
+    return atomic_load(&((struct disk *) (uintptr_t) disk)->sync_errors) == 0;
+}
+
 static void write_extents(struct rounds *rounds)
 {
     const struct index_extent *rows = rounds->rows.items;
     for (size_t i = 0; i < rounds->rows.count; i++) {
+        bool again = false;
         for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk)) {
+            if (!synced(disk)) {
+                again = true;
+                continue;
+            }
             struct index_extent part = rows[i];
             unsigned blocks = 0;
             for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++) {
@@ -234,6 +256,8 @@ static void write_extents(struct rounds *rounds)
                 memset(part.location, 0, sizeof part.location);
             index_put_extent(disk->index, &part);
         }
+        if (again)
+            put_off(rounds, &rows[i]);
         key_written(rounds);
     }
     names_free(&rounds->rows);
@@ -262,7 +286,9 @@ static void put_meta(struct rounds *rounds, const char *name, uint64_t value)
 /* Everything begun before the rows were taken is in the index as it was then (see transfer_superseded). */
 static void write_mark(struct rounds *rounds, uint64_t mark)
 {
-    put_meta(rounds, "mark", mark);
+    for (struct disk *disk = next_writable(rounds, NULL); disk != NULL; disk = next_writable(rounds, disk))
+        if (synced(disk))
+            index_put_meta(disk->index, "mark", mark);
 }
 
 static void write_opening(struct rounds *rounds)
@@ -312,11 +338,17 @@ void rounds_trim(struct rounds *rounds, bool full)
 static void sync_data(struct rounds *rounds)
 {
     for (unsigned i = 0; i < rounds->store->disk_count; i++) {
+        struct disk *disk = rounds->store->disks[i];
         rcu_thread_offline();
-        enum status status = slots_sync(&rounds->store->disks[i]->slots);
+        enum status status = slots_sync(&disk->slots);
+        int error = errno;
         rcu_thread_online();
-        if (status != STATUS_OK)
-            disk_error(rounds->store->disks[i], "sync", errno);
+        if (status == STATUS_OK) {
+            atomic_store(&disk->sync_errors, 0);
+            continue;
+        }
+        atomic_fetch_add(&disk->sync_errors, 1);
+        disk_error(disk, "sync", error);
     }
 }
 

@@ -178,15 +178,19 @@ void slots_written(struct slots *slots, uint32_t slot)
 
 enum status slots_sync(struct slots *slots)
 {
-    enum status status = STATUS_OK;
+    int error = 0;
     for (uint32_t i = 0; i < slots->file_count; i++) {
-        int fd = atomic_load(&slots->files[i].fd);
+        struct slot_file *file = &slots->files[i];
+        int fd = atomic_load(&file->fd);
         if (fd < 0)
             break;
-        if (atomic_exchange(&slots->files[i].unsynced, false) && io()->datasync(fd) != 0)
-            status = STATUS_IO;
+        if (atomic_exchange(&file->unsynced, false) && io()->datasync(fd) != 0) {
+            error = errno;
+            atomic_store(&file->unsynced, true);
+        }
     }
-    return status;
+    errno = error;
+    return error == 0 ? STATUS_OK : STATUS_IO;
 }
 
 /* Makes the next data file. When the file system is full first, or the directory has gone, the share ends where it is.

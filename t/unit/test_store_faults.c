@@ -15,7 +15,8 @@
 
 /* ---- A disk that does what the test says. ---- */
 
-static atomic_int fail_writes, fail_reads; /* an errno, or 0 */
+static atomic_int fail_writes, fail_reads, fail_syncs; /* an errno, or 0 */
+static atomic_uint syncs;
 static atomic_bool refuse_nowait;
 static atomic_uint nowait_reads;
 static atomic_bool refuse_cachestat;
@@ -44,7 +45,11 @@ static ssize_t bad_writev(int fd, const struct iovec *iov, int count, off_t offs
 
 static int bad_sync(int fd)
 {
-    return io_system()->datasync(fd);
+    atomic_fetch_add(&syncs, 1);
+    if (atomic_load(&fail_syncs) == 0)
+        return io_system()->datasync(fd);
+    errno = atomic_load(&fail_syncs);
+    return -1;
 }
 
 static int bad_allocate(int fd, off_t offset, off_t length)
@@ -152,6 +157,59 @@ static void test_errors(const char *path)
     ok(fixture_load(store, generation, 3, 1, &right) == STATUS_OK && right, "but read from");
     atomic_store(&fail_writes, 0);
     buf_unref(&buf);
+    store_generation_unref(&generation);
+    fixture_close(store);
+    io_set(NULL);
+}
+
+/* What a power failure now would leave, as far as the index knows: whether it speaks of the block. */
+static bool committed(const char *path, uint64_t object)
+{
+    char *copy = fixture_directory();
+    char command[9000];
+    snprintf(command, sizeof command, "cp -r '%s'/. '%s'", path, copy);
+    if (system(command) != 0)
+        abort();
+    struct store *store = fixture_open_loaded(copy, SIZE, BLOCK);
+    struct store_view view;
+    bool there = store_object_find(store, fixture_hash(object), &view);
+    if (there) {
+        there = store_has_block(store, view.generation->id, 0);
+        store_generation_unref(&view.generation);
+    }
+    fixture_close(store);
+    fixture_remove(copy);
+    return there;
+}
+
+/* A block is not spoken of before its bytes are durable. */
+static void test_sync(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 9, 2 * BLOCK, 1);
+    struct metric_cell *errors = metric_cell(METRIC_STORE_ERRORS, path);
+    int64_t before = metric_cell_value(errors);
+    bool right;
+    io_set(&bad_disk);
+    atomic_store(&fail_syncs, EIO);
+    fixture_put(store, generation, 9, 0);
+    for (unsigned i = 0; i < 3; i++)
+        fixture_flush(store);
+    ok(metric_cell_value(errors) - before >= 3, "each sync that fails is counted");
+    ok(!committed(path, 9), "and the block's row waits");
+    ok(fixture_load(store, generation, 9, 0, &right) == STATUS_OK && right, "it is read all the same");
+    struct buf *buf = buf_new(BLOCK);
+    buf_publish(buf, BLOCK);
+    is_int(store_put_block(store, generation, 1, buf, BLOCK, fixture_loop, NULL), STATUS_BUSY,
+           "after a few nothing more is put");
+    buf_unref(&buf);
+    unsigned tried = atomic_load(&syncs);
+    atomic_store(&fail_syncs, 0);
+    fixture_flush(store);
+    ok(atomic_load(&syncs) > tried, "the file is synced again though nothing was written to it since");
+    ok(committed(path, 9), "then the row is written");
+    fixture_put(store, generation, 9, 1);
+    ok(fixture_load(store, generation, 9, 1, &right) == STATUS_OK && right, "and the disk takes blocks again");
     store_generation_unref(&generation);
     fixture_close(store);
     io_set(NULL);
@@ -445,6 +503,7 @@ int main(void)
     fixture_start();
     with_directory(test_damage);
     with_directory(test_errors);
+    with_directory(test_sync);
     with_directory(test_no_nowait);
     with_directory(test_refused);
     with_directory(test_guarded);
