@@ -35,6 +35,7 @@
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks dropped because a check failed") \
     X(STORE_ERRORS, COUNTER, "headpond_store_errors_total", "path", "Errors reported by a disk") \
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
+    X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \
     X(FILLS, COUNTER, "headpond_fills_total", "result", "Fills ended, by result") \
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \

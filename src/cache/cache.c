@@ -24,6 +24,7 @@ struct cache *cache_new(const struct cache_config *config)
     cache->epochs = epochs_new();
     cache->grants = grants_new(CACHE_GRANTS_MAX);
     cache->block_size = store_block_size(config->store);
+    places_init(cache);
     return cache;
 }
 
@@ -33,6 +34,7 @@ void cache_free(struct cache *cache)
         return;
     grants_free(cache->grants);
     epochs_free(cache->epochs);
+    line_share_fini(&cache->places);
     mem_free(cache);
 }
 
@@ -46,7 +48,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
         list_init(&home->flights[bucket]);
     }
     list_init(&home->fills);
-    places_loop_init(home);
+    line_init(&home->places, &cache->places, loop);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -65,7 +67,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
 {
     struct cache_loop *home = cache_loop_of(loop);
     cache_loop_stop(cache, loop);
-    places_loop_fini(home);
+    line_fini(&home->places);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

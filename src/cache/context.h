@@ -5,12 +5,11 @@
 #ifndef HEADPOND_CACHE_CONTEXT_H
 #define HEADPOND_CACHE_CONTEXT_H
 
-#include <stdatomic.h>
-
 #include "base/list.h"
 #include "cache/cache.h"
 #include "cache/epoch.h"
 #include "cache/grant.h"
+#include "net/line.h"
 #include "net/loop.h"
 
 struct cache {
@@ -18,8 +17,7 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
-    atomic_int places_taken;   /* place.c: fills that hold one */
-    atomic_uint places_wanted; /* fills that wait for one */
+    struct line_share places; /* place.c */
 };
 
 /* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
@@ -31,8 +29,7 @@ struct cache_loop {
     struct list inquiries[CACHE_BUCKETS]; /* inquiry.c: by object */
     struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
     struct list fills;                    /* fill.c: every fill that this loop owns */
-    struct list queue;                    /* place.c: fills that wait for a place */
-    struct timer places_timer;
+    struct line places;
 };
 
 static inline struct cache_loop *cache_loop_of(struct loop *loop)

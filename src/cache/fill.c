@@ -41,7 +41,6 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     list_init(&fill->joins);
     list_init(&fill->parked);
     list_init(&fill->on_flight);
-    list_init(&fill->on_queue);
     list_add_tail(&home->fills, &fill->on_loop);
     timer_init(&fill->retry, fill->loop, fill_retry);
     timer_init(&fill->linger, fill->loop, fill_linger_over);

@@ -82,12 +82,10 @@ struct fill {
     struct answer_collector *collector;
     struct fill_opening *opening;
     struct timer retry;
-    struct timer linger;  /* the wait for a reader to come, or to move on */
-    unsigned attempts;    /* since the last byte of progress */
-    unsigned putting;     /* blocks on their way into the store */
-    struct list on_queue; /* place.c */
-    int64_t queued_ms;    /* since when */
-    bool placed;          /* holds one of the cache's places */
+    struct timer linger;      /* the wait for a reader to come, or to move on */
+    unsigned attempts;        /* since the last byte of progress */
+    unsigned putting;         /* blocks on their way into the store */
+    struct line_ticket place; /* place.c */
 };
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */

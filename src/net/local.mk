@@ -3,6 +3,7 @@ libheadpond_a_SOURCES += \
 	src/net/mailbox.c src/net/mailbox.h \
 	src/net/address.c src/net/address.h \
 	src/net/loop.c src/net/loop.h \
+	src/net/line.c src/net/line.h \
 	src/net/sock.c src/net/sock.h \
 	src/net/outq.c src/net/outq.h \
 	src/net/ktls.c src/net/ktls.h \
@@ -18,6 +19,10 @@ t_unit_test_mailbox_SOURCES = t/unit/test_mailbox.c t/unit/tap.h
 t_unit_test_mailbox_LDADD = $(UNIT_LDADD)
 t_unit_test_loop_SOURCES = t/unit/test_loop.c t/unit/tap.h
 t_unit_test_loop_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_line
+t_unit_test_line_SOURCES = t/unit/test_line.c t/unit/tap.h
+t_unit_test_line_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_listener t/unit/test_tls
 t_unit_test_listener_SOURCES = t/unit/test_listener.c t/unit/tap.h

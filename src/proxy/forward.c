@@ -15,8 +15,8 @@ struct forward {
     struct origin_fetch *fetch;
     struct upload *upload; /* NULL: no body */
     struct invalidation *invalidation;
-    struct turn turn; /* until all of it is over */
-    forward_head_f *head; /* NULL: the client has left */
+    struct line_ticket turn; /* until all of it is over */
+    forward_head_f *head;    /* NULL: the client has left */
     void *arg;
     bool answered;
 };
@@ -33,7 +33,7 @@ static void forward_free(struct forward *forward)
     origin_fetch_close(&forward->fetch);
     invalidation_lift(&forward->invalidation, !forward_sent(forward));
     upload_unref(&forward->upload);
-    turn_leave(&forward->turn);
+    line_leave(&forward->turn);
     mem_free(forward);
 }
 
@@ -78,14 +78,15 @@ static void forwarded_headers(struct http_headers *to, const struct http_exchang
 }
 
 struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
-                              struct invalidation **invalidation, struct turn *turn, forward_head_f *head, void *arg)
+                              struct invalidation **invalidation, struct line_ticket *turn, forward_head_f *head,
+                              void *arg)
 {
     struct forward *forward = mem_calloc(1, sizeof *forward);
     forward->head = head;
     forward->arg = arg;
     forward->invalidation = *invalidation;
     *invalidation = NULL;
-    turn_move(&forward->turn, turn);
+    line_move(&forward->turn, turn);
     list_add_tail(&home->forwards, &forward->link);
 
     struct http_headers headers;

@@ -43,6 +43,7 @@ enum status proxy_new(const struct conf *conf, struct access_log *access_log, st
     made->access_log = access_log;
     made->credentials = credentials_new();
     made->limits = origin_limits(conf);
+    turns_init(made);
     made->stored = conf->store_count > 0;
     made->handler = request_handler(made);
     *proxy = made;
@@ -57,6 +58,7 @@ void proxy_free(struct proxy **proxy)
         return;
     routes_free(&gone->routes);
     credentials_free(gone->credentials);
+    line_share_fini(&gone->turns);
     mem_free(gone);
 }
 
@@ -68,7 +70,7 @@ void proxy_loop_init(struct proxy *proxy, struct loop *loop)
     home->meter = meter_new();
     home->feed = access_feed_new(proxy->access_log, loop);
     list_init(&home->forwards);
-    turns_loop_init(home);
+    line_init(&home->turns, &proxy->turns, loop);
     loop_set(loop, LOOP_SLOT_PROXY, home);
 }
 
@@ -80,7 +82,7 @@ void proxy_loop_fini(struct proxy *proxy, struct loop *loop)
     if (home == NULL)
         return;
     forward_close_all(home);
-    turns_loop_fini(home);
+    line_fini(&home->turns);
     access_feed_free(&home->feed);
     meter_free(&home->meter);
     mem_free(home);

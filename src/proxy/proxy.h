@@ -6,13 +6,13 @@
 #ifndef HEADPOND_PROXY_PROXY_H
 #define HEADPOND_PROXY_PROXY_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "base/conf.h"
 #include "base/list.h"
 #include "cache/cache.h"
 #include "http/exchange.h"
+#include "net/line.h"
 #include "net/loop.h"
 #include "origin/client.h"
 #include "origin/credential.h"
@@ -28,10 +28,10 @@ struct proxy {
     struct access_log *access_log; /* or NULL */
     struct routes *routes;
     struct credentials *credentials; /* of the accounts; started and stopped with the loops */
-    struct origin_limits limits; /* what origins are allowed, from the configuration */
-    bool stored; /* there is a disk to keep things on */
+    struct origin_limits limits;     /* what origins are allowed, from the configuration */
+    bool stored;                     /* there is a disk to keep things on */
     struct http_handler handler;
-    atomic_size_t turns_taken; /* turn.c: bytes */
+    struct line_share turns; /* turn.c */
 };
 
 /* A loop's own part, in LOOP_SLOT_PROXY. */
@@ -41,10 +41,7 @@ struct proxy_loop {
     struct meter *meter;
     struct access_feed *feed;
     struct list forwards; /* forward.c: under way to an origin */
-    struct list turns[2]; /* turn.c: waiting; [true]: those soon over */
-    struct timer turns_timer;
-    unsigned turns_refused; /* since the log was told */
-    int64_t turns_told_ms;
+    struct line turns;
 };
 
 /* The configuration and the log must outlive it; proxy->cache is the caller's to set. On failure INVALID and a line in

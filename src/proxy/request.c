@@ -239,7 +239,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     source_close(&request->body);
     forward_leave(&request->forward);
     invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
-    turn_leave(&request->turn);
+    line_leave(&request->turn);
     read_forget(request);
     request_account(request, request->aborted == STATUS_OK ? how : request->aborted);
 }

@@ -63,7 +63,7 @@ struct request {
     struct source *body;
 
     /* a bypass */
-    struct turn turn;
+    struct line_ticket turn;
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */

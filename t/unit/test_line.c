@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_line.c: a share of memory, who waits for it in which order, and who is turned away. */
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/line.h"
+#include "tap.h"
+
+#define LIMIT (64 << 20)
+#define SHARE (LIMIT / 4)
+#define UNIT (SHARE / 8)
+#define PATIENCE_MS 50
+#define GUESTS 32
+#define RACERS 8
+#define RACE_TURNS 400
+#define DEADLINE_MS 20000
+
+static const struct line_terms terms = {
+    .what = "a test",
+    .waiting = METRIC_FORWARDS_WAITING,
+    .part = 4,
+    .most = {6, 8},
+    .waiting_part = 4,
+    .patience_ms = 60000,
+};
+
+static struct loop *loops[2];
+static struct line_share share;
+static struct line lines[2];
+
+/* ---- What runs on a loop, and waiting for it. ---- */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+
+struct call {
+    struct letter letter;
+    void (*run)(unsigned loop);
+    unsigned loop;
+    bool over;
+};
+
+static void call_deliver(struct letter *letter)
+{
+    struct call *call = CONTAINER_OF(letter, struct call, letter);
+    call->run(call->loop);
+    pthread_mutex_lock(&lock);
+    call->over = true;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void on_loop(unsigned loop, void (*run)(unsigned loop))
+{
+    struct call call = {.letter.deliver = call_deliver, .run = run, .loop = loop};
+    loop_post(loops[loop], &call.letter);
+    pthread_mutex_lock(&lock);
+    while (!call.over)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- Guests: who came, in which order, and how. ---- */
+
+struct guest {
+    struct line_ticket ticket;
+    struct line_ticket wish;
+    bool at_once;
+    bool told;
+    enum status how;
+    unsigned order;
+};
+
+static struct guest guests[GUESTS];
+static unsigned told;
+
+static void come(void *arg, enum status why)
+{
+    struct guest *guest = arg;
+    pthread_mutex_lock(&lock);
+    guest->told = true;
+    guest->how = why;
+    guest->order = told++;
+    pthread_cond_broadcast(&changed);
+    pthread_mutex_unlock(&lock);
+}
+
+static bool wait_told(unsigned count)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DEADLINE_MS / 1000;
+    pthread_mutex_lock(&lock);
+    while (told < count && pthread_cond_timedwait(&changed, &lock, &until) == 0)
+        ;
+    bool there = told >= count;
+    pthread_mutex_unlock(&lock);
+    return there;
+}
+
+static bool ask(unsigned loop, unsigned n, bool favoured, size_t bytes)
+{
+    struct guest *guest = &guests[n];
+    *guest = (struct guest){.wish = {.favoured = favoured, .bytes = bytes, .held = 1000, .come = come, .arg = guest}};
+    guest->at_once = line_ask(&lines[loop], &guest->ticket, &guest->wish);
+    return guest->at_once;
+}
+
+static void leave_all(unsigned loop)
+{
+    for (unsigned n = 0; n < GUESTS; n++)
+        if (guests[n].ticket.line == &lines[loop])
+            line_leave(&guests[n].ticket);
+}
+
+static void begin(unsigned loop)
+{
+    line_init(&lines[loop], &share, loops[loop]);
+}
+
+static void end(unsigned loop)
+{
+    leave_all(loop);
+    line_fini(&lines[loop]);
+}
+
+static void open_lines(const struct line_terms *with)
+{
+    told = 0;
+    line_share_init(&share, with);
+    on_loop(0, begin);
+    on_loop(1, begin);
+}
+
+static void close_lines(void)
+{
+    on_loop(0, end);
+    on_loop(1, end);
+    is_int((long long) (share.taken[0] + share.taken[1] + share.held), 0, "nothing is left behind");
+    ok(!line_contended(&share), "and nobody");
+    is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "nor in the gauge");
+    line_share_fini(&share);
+}
+
+/* ---- (a) room, and the order of coming ---- */
+
+static void fill_others(unsigned loop)
+{
+    for (unsigned n = 0; n < 6; n++)
+        ok(ask(loop, n, false, UNIT), "of the others %u finds room", n);
+    ok(!ask(loop, 6, false, UNIT), "the seventh waits: a quarter is not for them");
+    ok(ask(loop, 7, true, UNIT) && ask(loop, 8, true, UNIT), "but for the favoured");
+    ok(!ask(loop, 9, true, UNIT) && !ask(loop, 10, false, UNIT) && !ask(loop, 11, true, UNIT), "until all is taken");
+    ok(!ask(loop, 12, false, 1), "who wants little stands in line, too");
+    ok(line_contended(&share), "the line shows");
+    is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 5, "five wait");
+}
+
+static void give_two(unsigned loop)
+{
+    (void) loop;
+    line_leave(&guests[0].ticket);
+    line_leave(&guests[1].ticket);
+    ok(!guests[9].told, "nobody is called from inside");
+}
+
+static void leave_line(unsigned loop)
+{
+    (void) loop;
+    line_leave(&guests[6].ticket);
+    line_leave(&guests[7].ticket);
+    line_leave(&guests[8].ticket);
+}
+
+static void move_on(unsigned loop)
+{
+    struct line_ticket other = {0};
+    (void) loop;
+    line_move(&other, &guests[9].ticket);
+    ok(!line_has(&guests[9].ticket) && line_has(&other), "room changes hands");
+    line_leave(&guests[9].ticket);
+    is_int((long long) share.taken[true], 2 * UNIT, "who gave it away gives up nothing");
+    line_leave(&other);
+    is_int((long long) share.taken[true], UNIT, "who has it does");
+}
+
+static void test_order(void)
+{
+    open_lines(&terms);
+    on_loop(0, fill_others);
+    on_loop(0, give_two);
+    ok(wait_told(2), "two come");
+    ok(guests[9].how == STATUS_OK && guests[11].how == STATUS_OK && guests[9].order < guests[11].order,
+       "the favoured, in their order");
+    on_loop(0, leave_line);
+    ok(wait_told(4), "two more");
+    ok(!guests[6].told && guests[10].told && guests[12].told, "he who left is not called");
+    on_loop(0, move_on);
+    close_lines();
+}
+
+/* ---- (b) what another loop gives up ---- */
+
+static void take_all(unsigned loop)
+{
+    ok(ask(loop, 0, true, SHARE), "one takes it all");
+}
+
+static void ask_in_vain(unsigned loop)
+{
+    ok(!ask(loop, 2, true, UNIT) || !ask(loop, 3, true, UNIT), "another loop's wait");
+}
+
+static void give_all(unsigned loop)
+{
+    (void) loop;
+    line_leave(&guests[0].ticket);
+}
+
+static void test_loops(void)
+{
+    open_lines(&terms);
+    on_loop(0, take_all);
+    on_loop(1, ask_in_vain);
+    on_loop(0, give_all);
+    ok(wait_told(1), "and see what was given up");
+    close_lines();
+}
+
+/* ---- (c) too long, too many, too large ---- */
+
+static void ask_two(unsigned loop)
+{
+    ok(ask(loop, 0, false, 2 * SHARE), "the first finds room whatever it takes");
+    ok(ask(loop, 1, true, 2 * SHARE), "and the first of the others' kind");
+    ok(!ask(loop, 2, false, 1), "the next does not");
+}
+
+static void test_patience(void)
+{
+    struct line_terms hasty = terms;
+    hasty.patience_ms = PATIENCE_MS;
+    open_lines(&hasty);
+    on_loop(0, ask_two);
+    ok(wait_told(1) && guests[2].how == STATUS_NO_MEMORY, "and is turned away after a while");
+    ok(!line_has(&guests[2].ticket), "with nothing");
+    close_lines();
+}
+
+static void ask_many(unsigned loop)
+{
+    ok(ask(loop, 0, false, SHARE), "all is taken");
+    for (unsigned n = 1; n < 4; n++) {
+        guests[n] = (struct guest){.wish = {.bytes = 1, .held = LIMIT / 8, .come = come, .arg = &guests[n]}};
+        ok(!line_ask(&lines[loop], &guests[n].ticket, &guests[n].wish), "%u waits", n);
+    }
+    ok(!guests[3].told, "nobody is called from inside");
+}
+
+static void test_full(void)
+{
+    open_lines(&terms);
+    on_loop(0, ask_many);
+    ok(wait_told(1) && guests[3].how == STATUS_NO_MEMORY, "who would make the line hold too much is turned away");
+    ok(!guests[1].told && !guests[2].told, "the others stay");
+    close_lines();
+}
+
+static void test_unbounded(void)
+{
+    mem_set_limit(0);
+    open_lines(&terms);
+    on_loop(0, take_all);
+    pthread_mutex_lock(&lock);
+    told = 0;
+    pthread_mutex_unlock(&lock);
+    close_lines();
+    mem_set_limit(LIMIT);
+}
+
+/* ---- (d) loops race for it ---- */
+
+struct racer {
+    struct line_ticket ticket;
+    struct timer timer;
+    unsigned loop;
+    unsigned turns;
+};
+
+static struct racer racers[2][RACERS];
+static atomic_int inside;
+static atomic_int most_inside;
+
+static void racer_go(struct racer *racer);
+
+static void racer_in(void *arg, enum status why)
+{
+    struct racer *racer = arg;
+    (void) why;
+    int now = atomic_fetch_add(&inside, 1) + 1;
+    int most = atomic_load(&most_inside);
+    while (now > most && !atomic_compare_exchange_weak(&most_inside, &most, now))
+        ;
+    timer_set(&racer->timer, 0);
+}
+
+static void racer_out(struct timer *timer)
+{
+    struct racer *racer = CONTAINER_OF(timer, struct racer, timer);
+    atomic_fetch_sub(&inside, 1);
+    line_leave(&racer->ticket);
+    if (++racer->turns < RACE_TURNS / RACERS) {
+        racer_go(racer);
+        return;
+    }
+    timer_fini(&racer->timer);
+    come(&guests[0], STATUS_OK);
+}
+
+static void racer_go(struct racer *racer)
+{
+    const struct line_ticket wish = {
+        .favoured = racer->turns % 2, .bytes = SHARE / 4, .held = 1, .come = racer_in, .arg = racer};
+    if (line_ask(&lines[racer->loop], &racer->ticket, &wish))
+        racer_in(racer, STATUS_OK);
+}
+
+static void race(unsigned loop)
+{
+    for (unsigned n = 0; n < RACERS; n++) {
+        racers[loop][n] = (struct racer){.loop = loop};
+        timer_init(&racers[loop][n].timer, loops[loop], racer_out);
+        racer_go(&racers[loop][n]);
+    }
+}
+
+static void test_race(void)
+{
+    memset(guests, 0, sizeof guests);
+    open_lines(&terms);
+    on_loop(0, race);
+    on_loop(1, race);
+    ok(wait_told(2 * RACERS), "all have had their turns");
+    /* The first of a kind is always let in. */
+    ok(atomic_load(&most_inside) <= 5, "never more than fit (%d)", atomic_load(&most_inside));
+    close_lines();
+}
+
+int main(void)
+{
+    mem_set_limit(LIMIT);
+    for (unsigned i = 0; i < 2; i++) {
+        loops[i] = loop_new(i);
+        loop_start(loops[i], NULL, NULL, NULL);
+    }
+    test_order();
+    test_loops();
+    test_patience();
+    test_full();
+    test_unbounded();
+    test_race();
+    for (unsigned i = 0; i < 2; i++)
+        loop_stop(loops[i]);
+    for (unsigned i = 0; i < 2; i++)
+        loop_join(loops[i]);
+    for (unsigned i = 0; i < 2; i++)
+        loop_free(loops[i]);
+    return done_testing();
+}
