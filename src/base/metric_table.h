@@ -38,6 +38,7 @@
     X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \
     X(FILLS, COUNTER, "headpond_fills_total", "result", "Fills ended, by result") \
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
+    X(PROBES_WAITING, GAUGE, "headpond_probes_waiting", "", "Questions about a record or a grant that wait for room in memory") \
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
     X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
     X(MEMORY_LIMIT, GAUGE, "headpond_memory_limit_bytes", "", "The bound set by memory; 0: none") \

@@ -11,6 +11,7 @@
 #include "cache/freshness.h"
 #include "cache/inquiry.h"
 #include "cache/place.h"
+#include "cache/probe.h"
 #include "http/precondition.h"
 
 #define CACHE_GRANTS_MAX 65536
@@ -25,6 +26,7 @@ struct cache *cache_new(const struct cache_config *config)
     cache->grants = grants_new(CACHE_GRANTS_MAX);
     cache->block_size = store_block_size(config->store);
     places_init(cache);
+    probes_init(cache);
     return cache;
 }
 
@@ -35,6 +37,7 @@ void cache_free(struct cache *cache)
     grants_free(cache->grants);
     epochs_free(cache->epochs);
     line_share_fini(&cache->places);
+    line_share_fini(&cache->probes);
     mem_free(cache);
 }
 
@@ -48,7 +51,9 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
         list_init(&home->flights[bucket]);
     }
     list_init(&home->fills);
+    list_init(&home->unwanted);
     line_init(&home->places, &cache->places, loop);
+    line_init(&home->probes, &cache->probes, loop);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -68,6 +73,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
     struct cache_loop *home = cache_loop_of(loop);
     cache_loop_stop(cache, loop);
     line_fini(&home->places);
+    line_fini(&home->probes);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }
@@ -125,8 +131,11 @@ bool cache_resolve_now(struct cache *cache, const struct cache_request *request,
 
 /* ---- By asking the owner. ---- */
 
-static void resolve_free(struct cache_resolve *resolve)
+/* A letter is back; the last takes it along. */
+static void resolve_unref(struct cache_resolve *resolve)
 {
+    if (--resolve->letters > 0)
+        return;
     asker_unref(&resolve->asker);
     mem_free(resolve);
 }
@@ -138,7 +147,7 @@ static void resolve_back(struct letter *letter)
     void (*done)(void *, struct cache_result *) = resolve->done;
     void *arg = resolve->arg;
 
-    resolve_free(resolve);
+    resolve_unref(resolve);
     if (done != NULL)
         done(arg, &result);
     else
@@ -167,8 +176,22 @@ struct cache_resolve *cache_resolve_start(struct cache *cache, struct loop *loop
     resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = STATUS_CANCELLED};
     list_init(&resolve->node);
     resolve->letter.deliver = resolve_arrive;
+    resolve->letters = 1;
     loop_post(cache_object_owner(cache, request->object), &resolve->letter);
     return resolve;
+}
+
+static void cancel_back(struct letter *letter)
+{
+    resolve_unref(CONTAINER_OF(letter, struct cache_resolve, cancel));
+}
+
+static void cancel_arrive(struct letter *letter)
+{
+    struct cache_resolve *resolve = CONTAINER_OF(letter, struct cache_resolve, cancel);
+    inquiry_forget(cache_loop_of(loop_current()), resolve);
+    resolve->cancel.deliver = cancel_back;
+    loop_post(resolve->loop, &resolve->cancel);
 }
 
 void cache_resolve_cancel(struct cache_resolve **resolve)
@@ -179,6 +202,9 @@ void cache_resolve_cancel(struct cache_resolve **resolve)
         return;
     gone->done = NULL;
     atomic_store(&gone->cancelled, true);
+    gone->cancel.deliver = cancel_arrive;
+    gone->letters++;
+    loop_post(cache_object_owner(gone->cache, gone->asker->request.object), &gone->cancel);
 }
 
 enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,

@@ -17,7 +17,8 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
-    struct line_share places; /* place.c */
+    struct line_share places; /* place.c: fills */
+    struct line_share probes; /* probe.c */
 };
 
 /* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
@@ -30,6 +31,8 @@ struct cache_loop {
     struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
     struct list fills;                    /* fill.c: every fill that this loop owns */
     struct line places;
+    struct line probes;
+    struct list unwanted; /* inquiry.c: probes nobody waits for any more */
 };
 
 static inline struct cache_loop *cache_loop_of(struct loop *loop)

@@ -9,12 +9,16 @@
 #include "cache/probe.h"
 #include "http/precondition.h"
 
+/* How many of those who wait for room are looked at when something is learnt; the others find out in their turn. */
+#define LOOKS_MAX 256
+
 struct inquiry {
     struct list node; /* cache_loop.inquiries */
     struct hash128 object;
     struct list probes;
-    uint64_t sent;      /* probes so far */
-    uint64_t committed; /* the newest whose answer was committed */
+    struct list waiting; /* questions: for room; those with a grant first */
+    uint64_t sent;       /* probes so far */
+    uint64_t committed;  /* the newest whose answer was committed */
 };
 
 static void inquiry_probed(struct probe *probe);
@@ -33,13 +37,14 @@ static struct inquiry *inquiry_get(struct cache_loop *home, struct hash128 objec
     struct inquiry *inquiry = mem_calloc(1, sizeof *inquiry);
     inquiry->object = object;
     list_init(&inquiry->probes);
+    list_init(&inquiry->waiting);
     list_add_tail(bucket, &inquiry->node);
     return inquiry;
 }
 
 static void inquiry_release(struct inquiry *inquiry)
 {
-    if (!list_empty(&inquiry->probes))
+    if (!list_empty(&inquiry->probes) || !list_empty(&inquiry->waiting))
         return;
     list_remove(&inquiry->node);
     mem_free(inquiry);
@@ -50,7 +55,32 @@ static void inquiry_release(struct inquiry *inquiry)
 static void resolve_answer(struct cache_resolve *resolve)
 {
     list_remove(&resolve->node);
+    line_leave(&resolve->room);
+    resolve->answered = true;
     loop_post(resolve->loop, &resolve->letter);
+}
+
+/* True: it is answered by what is known by now. */
+static bool resolve_known(struct cache_resolve *resolve)
+{
+    if (!cache_resolve_now(resolve->cache, &resolve->asker->request, &resolve->query, &resolve->result))
+        return false;
+    resolve->result.how = CACHE_COLLAPSED; /* another's answer came in the meantime */
+    resolve_answer(resolve);
+    return true;
+}
+
+static void resolve_fail(struct cache_resolve *resolve, enum status status)
+{
+    struct store_view view;
+    bool known = store_object_find(resolve->cache->config.store, resolve->asker->request.object, &view);
+
+    if (known)
+        store_generation_unref(&view.generation);
+    resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = status};
+    /* Only who may read the blob learns that it is here. */
+    resolve->result.how = known && resolve->granted ? CACHE_STALE : CACHE_MISS;
+    resolve_answer(resolve);
 }
 
 /* Whether this probe's outcome will be good for the question. */
@@ -88,33 +118,116 @@ static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struc
     return PROBE_RANGE;
 }
 
+static void probe_join(struct probe *probe, struct cache_resolve *resolve)
+{
+    line_leave(&resolve->room);
+    list_remove(&resolve->node);
+    list_remove(&probe->unwanted);
+    resolve->probe = probe;
+    list_add_tail(&probe->waiters, &resolve->node);
+}
+
+static void inquiry_send(struct cache_loop *home, struct cache_resolve *resolve, enum probe_kind kind)
+{
+    struct inquiry *inquiry = resolve->inquiry;
+    struct probe *probe = probe_start(home, resolve->asker, kind, &resolve->room, &resolve->query, inquiry_probed);
+    unsigned looks = 0;
+
+    probe->inquiry = inquiry;
+    probe->number = ++inquiry->sent;
+    list_add_tail(&inquiry->probes, &probe->node);
+    probe_join(probe, resolve);
+    LIST_FOR_EACH_SAFE(node, &inquiry->waiting)
+    {
+        struct cache_resolve *other = LIST_ENTRY(node, struct cache_resolve, node);
+        if (probe_serves(probe, other))
+            probe_join(probe, other);
+        if (++looks == LOOKS_MAX)
+            break;
+    }
+}
+
+static void question_come(void *arg, enum status why)
+{
+    struct cache_resolve *resolve = arg;
+    struct inquiry *inquiry = resolve->inquiry;
+
+    list_remove(&resolve->node);
+    if (why == STATUS_OK)
+        inquiry_ask(cache_loop_of(loop_current()), resolve);
+    else
+        resolve_fail(resolve, why);
+    inquiry_release(inquiry);
+}
+
+static bool question_has_room(struct cache_loop *home, struct cache_resolve *resolve)
+{
+    const struct line_ticket wish = probe_wish(resolve->asker, resolve->granted, question_come, resolve);
+    return line_has(&resolve->room) || line_ask(&home->probes, &resolve->room, &wish);
+}
+
+/* What nobody waits for goes on, for its answer is good for the next, until its room is wanted. */
+static void drop_unwanted(struct cache_loop *home)
+{
+    while (line_contended(&home->cache->probes) && !list_empty(&home->unwanted)) {
+        struct probe *probe = LIST_ENTRY(home->unwanted.next, struct probe, unwanted);
+        struct inquiry *inquiry = probe->inquiry;
+        list_remove(&probe->node);
+        probe_free(probe);
+        inquiry_release(inquiry);
+    }
+}
+
 void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
 {
     const struct cache_request *request = &resolve->asker->request;
 
-    if (atomic_load(&resolve->cancelled) ||
-        cache_resolve_now(home->cache, request, &resolve->query, &resolve->result)) {
-        resolve->result.how = CACHE_COLLAPSED; /* another's answer came in the meantime */
+    if (atomic_load(&resolve->cancelled)) {
         resolve_answer(resolve);
         return;
     }
+    if (resolve_known(resolve))
+        return;
     resolve->granted =
         grants_allow(home->cache->grants, request, resolve->query.want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET);
     struct inquiry *inquiry = inquiry_get(home, request->object);
+    resolve->inquiry = inquiry;
     LIST_FOR_EACH(node, &inquiry->probes)
     {
         struct probe *probe = LIST_ENTRY(node, struct probe, node);
         if (probe_serves(probe, resolve)) {
-            list_add_tail(&probe->waiters, &resolve->node);
+            probe_join(probe, resolve);
             return;
         }
     }
-    struct probe *probe =
-        probe_start(home, resolve->asker, probe_kind_for(inquiry, resolve), &resolve->query, inquiry_probed);
-    probe->inquiry = inquiry;
-    probe->number = ++inquiry->sent;
-    list_add_tail(&inquiry->probes, &probe->node);
-    list_add_tail(&probe->waiters, &resolve->node);
+    enum probe_kind kind = probe_kind_for(inquiry, resolve);
+    if (kind == PROBE_OPEN) {
+        line_leave(&resolve->room);
+        inquiry_send(home, resolve, kind);
+    } else if (question_has_room(home, resolve)) {
+        inquiry_send(home, resolve, kind);
+    } else {
+        if (resolve->granted)
+            list_add_head(&inquiry->waiting, &resolve->node);
+        else
+            list_add_tail(&inquiry->waiting, &resolve->node);
+        drop_unwanted(home);
+    }
+}
+
+void inquiry_forget(struct cache_loop *home, struct cache_resolve *resolve)
+{
+    struct probe *probe = resolve->probe;
+
+    if (resolve->answered)
+        return;
+    resolve_answer(resolve);
+    if (probe == NULL) {
+        inquiry_release(resolve->inquiry);
+    } else if (probe->kind != PROBE_OPEN && list_empty(&probe->waiters)) {
+        list_add_tail(&home->unwanted, &probe->unwanted);
+        drop_unwanted(home);
+    }
 }
 
 /* ---- What a probe has learnt. ---- */
@@ -273,6 +386,7 @@ static void inquiry_no(struct probe *probe)
     {
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
         list_remove(node);
+        resolve->probe = NULL;
         resolve->alone = true;
         inquiry_ask(probe->home, resolve);
     }
@@ -280,22 +394,27 @@ static void inquiry_no(struct probe *probe)
 
 static void inquiry_failed(struct probe *probe, enum status status)
 {
-    struct store_view view;
-    bool known = store_object_find(probe->cache->config.store, probe->asker->request.object, &view);
-
-    if (known)
-        store_generation_unref(&view.generation);
     LIST_FOR_EACH_SAFE(node, &probe->waiters)
     {
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
-        resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = status};
-        /* Only who may read the blob learns that it is here. */
-        resolve->result.how = known && resolve->granted ? CACHE_STALE : CACHE_MISS;
         if (status == STATUS_TOO_LARGE) {
-            resolve->result.verdict = CACHE_BYPASS;
-            resolve->result.detail = "large-answer";
+            resolve->result = (struct cache_result){.verdict = CACHE_BYPASS, .detail = "large-answer"};
+            resolve_answer(resolve);
+        } else {
+            resolve_fail(resolve, status);
         }
-        resolve_answer(resolve);
+    }
+}
+
+/* Those who wait for room and need it no more. */
+static void inquiry_tell_waiting(struct inquiry *inquiry)
+{
+    unsigned looks = 0;
+    LIST_FOR_EACH_SAFE(node, &inquiry->waiting)
+    {
+        resolve_known(LIST_ENTRY(node, struct cache_resolve, node));
+        if (++looks == LOOKS_MAX)
+            break;
     }
 }
 
@@ -308,6 +427,7 @@ static void inquiry_probed(struct probe *probe)
     switch (probe->outcome) {
     case PROBE_YES:
         inquiry_yes(probe);
+        inquiry_tell_waiting(inquiry);
         break;
     case PROBE_NO:
         inquiry_no(probe);
@@ -327,12 +447,16 @@ void inquiry_abort_all(struct cache_loop *home)
         LIST_FOR_EACH_SAFE(node, &home->inquiries[bucket])
         {
             struct inquiry *inquiry = LIST_ENTRY(node, struct inquiry, node);
+            LIST_FOR_EACH_SAFE(waiting_node, &inquiry->waiting)
+            {
+                resolve_fail(LIST_ENTRY(waiting_node, struct cache_resolve, node), STATUS_SHUTDOWN);
+            }
             LIST_FOR_EACH_SAFE(probe_node, &inquiry->probes)
             {
                 struct probe *probe = LIST_ENTRY(probe_node, struct probe, node);
                 inquiry_failed(probe, STATUS_SHUTDOWN);
                 if (probe->kind == PROBE_OPEN)
-                    continue; /* its letter is on the way, and ends it */
+                    continue; /* its letter is still to come, and ends it */
                 list_remove(&probe->node);
                 probe_free(probe);
             }

@@ -11,6 +11,9 @@
  *
  * A probe counts for those who came before it or while its answer is fresh enough for them, and for nobody once the
  * epoch it was sent under has passed.
+ *
+ * A probe needs room in memory (probe.h). A question that finds none waits for it, and is answered meanwhile by what
+ * others learn. Who had a grant before goes first: guesses at credentials do not keep readers from their blobs.
  */
 #ifndef HEADPOND_CACHE_INQUIRY_H
 #define HEADPOND_CACHE_INQUIRY_H
@@ -20,6 +23,8 @@
 
 struct cache_resolve {
     struct letter letter; /* to the owner, and back */
+    struct letter cancel; /* sent after it if it is to be forgotten, and back */
+    unsigned letters;     /* that are not back; the asking loop's */
     struct cache *cache;
     struct loop *loop; /* the asking one */
     struct asker *asker;
@@ -30,6 +35,10 @@ struct cache_resolve {
 
     /* the owner's */
     struct list node;
+    struct inquiry *inquiry;
+    struct probe *probe;     /* that it waits for, */
+    struct line_ticket room; /* or for room to send one */
+    bool answered;
     bool granted; /* it has a grant of its own and needs the record only */
     bool alone;   /* another's probe has failed it: it asks for itself */
     struct cache_result result;
@@ -37,6 +46,8 @@ struct cache_resolve {
 
 /* Owner's loop. Takes the question; its letter comes back with the result. */
 void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve);
+/* Owner's loop: nobody wants the answer. */
+void inquiry_forget(struct cache_loop *home, struct cache_resolve *resolve);
 /* Owner's loop, at its end. */
 void inquiry_abort_all(struct cache_loop *home);
 

@@ -33,6 +33,7 @@ struct origin_fetch *own_request_start(struct cache *cache, struct loop *loop, c
         .headers = &headers,
         .content_length = 0,
         .retry = true,
+        .modest = what->modest,
     };
     struct origin_fetch *fetch = origin_fetch_start(loop, &cache->config.limits, &request, NULL, events);
     arena_free(arena);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * own_request.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one
- * pinned x-ms-version, no response overrides (decision 6), the asker's credential or our own, nothing else of the asker's request.
+ * pinned x-ms-version, no response overrides (decision 6), the asker's credential or our own, nothing else of the
+ * asker's request.
  */
 #ifndef HEADPOND_CACHE_OWN_REQUEST_H
 #define HEADPOND_CACHE_OWN_REQUEST_H
@@ -14,7 +15,8 @@ struct own_request {
     uint64_t first; /* bytes, inclusive */
     uint64_t last;
     struct str if_match; /* or a NULL str */
-    bool own; /* signed by our own credential if there is one, though the client's is the asker's */
+    bool modest;         /* little will come */
+    bool own;            /* signed by our own credential if there is one, though the client's is the asker's */
 };
 
 /* Whether our own credential signs it. */

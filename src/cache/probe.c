@@ -7,15 +7,70 @@
 #include "cache/own_request.h"
 #include "http/range.h"
 
+/* A handle with its connection and a TLS session, and its read buffer. Answers are short (answer.h bounds them). */
+#define PROBE_BYTES (96 * 1024 + (size_t) ORIGIN_MODEST_BYTES)
+/* Copies of the asker's texts: its own, in the request, in libcurl. */
+#define PROBE_COPIES 3
+/* What a question's exchange holds while it waits, besides those texts. */
+#define PROBE_READER (16 * 1024)
+
 static void probe_send(struct probe *probe);
+
+/* ---- Room. ---- */
+
+void probes_init(struct cache *cache)
+{
+    const struct line_terms terms = {
+        .what = "questions to the origin",
+        .waiting = METRIC_PROBES_WAITING,
+        .part = 8,
+        .waiting_part = 8,
+        .most = {6, 8},
+        .patience_ms = cache->config.limits.first_byte_timeout,
+    };
+    line_share_init(&cache->probes, &terms);
+}
+
+struct line_ticket probe_wish(const struct asker *asker, bool granted, void (*come)(void *arg, enum status why),
+                              void *arg)
+{
+    return (struct line_ticket){
+        .favoured = granted,
+        .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
+        .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
+        .come = come,
+        .arg = arg,
+    };
+}
+
+/* ---- The outcome. ---- */
 
 static void probe_end(struct probe *probe, enum probe_outcome outcome, struct answer *answer, enum status status)
 {
     origin_fetch_close(&probe->fetch);
+    line_leave(&probe->room);
     probe->outcome = outcome;
     probe->answer = answer;
     probe->status = status;
     probe->done(probe);
+}
+
+static void probe_come(void *arg, enum status why)
+{
+    struct probe *probe = arg;
+    if (why == STATUS_OK)
+        probe_send(probe);
+    else
+        probe_end(probe, PROBE_FAILED, NULL, why);
+}
+
+/* What was an opening has given its place back and has no room yet. */
+static void probe_send_again(struct probe *probe)
+{
+    bool granted = grants_allow(probe->cache->grants, &probe->asker->request, GRANT_GET);
+    const struct line_ticket wish = probe_wish(probe->asker, granted, probe_come, probe);
+    if (line_has(&probe->room) || line_ask(&probe->home->probes, &probe->room, &wish))
+        probe_send(probe);
 }
 
 /* A 416 says that the credential may read, not what the blob is: for an empty blob ask without a range; else the
@@ -32,7 +87,7 @@ static bool probe_ask_otherwise(struct probe *probe, const struct http_response 
         return false;
     probe->kind = empty ? PROBE_WHOLE : PROBE_RANGE;
     origin_fetch_close(&probe->fetch);
-    probe_send(probe);
+    probe_send_again(probe);
     return true;
 }
 
@@ -97,7 +152,7 @@ static void probe_opened(struct letter *letter)
 
 static void probe_send(struct probe *probe)
 {
-    struct own_request request = {0};
+    struct own_request request = {.modest = true};
     const struct origin_events events = {probe_head, probe};
 
     switch (probe->kind) {
@@ -119,7 +174,7 @@ static void probe_send(struct probe *probe)
     probe->fetch = own_request_start(probe->cache, probe->home->loop, &probe->asker->request, &request, &events);
 }
 
-struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
+struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct line_ticket *room,
                           const struct cache_query *query, void (*done)(struct probe *probe))
 {
     struct probe *probe = mem_calloc(1, sizeof *probe);
@@ -128,7 +183,9 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     uint64_t last = query->last / home->cache->block_size;
 
     list_init(&probe->node);
+    list_init(&probe->unwanted);
     list_init(&probe->waiters);
+    line_move(&probe->room, room);
     probe->cache = home->cache;
     probe->home = home;
     probe->asker = asker_ref(asker);
@@ -150,8 +207,10 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
 
 void probe_free(struct probe *probe)
 {
+    list_remove(&probe->unwanted);
     answer_collector_cancel(&probe->collector);
     origin_fetch_close(&probe->fetch);
+    line_leave(&probe->room);
     answer_unref(&probe->answer);
     if (probe->fill != NULL)
         fill_adopt(&probe->fill, NULL);

@@ -3,6 +3,9 @@
  * probe.h: one request to the origin that says whether a credential may read a blob and what the blob is now: both in
  * one trip (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed.
  *
+ * Each holds a handle of libcurl's for as long as the origin likes, and credentials are cheap to make up: an eighth of
+ * `memory` is theirs (net/line.h). An opening is a fill and has a fill's place instead.
+ *
  * Owner's loop only; an opening's reply comes from the extent's owner by letter.
  */
 #ifndef HEADPOND_CACHE_PROBE_H
@@ -26,6 +29,7 @@ enum probe_outcome {
 
 struct probe {
     struct list node; /* inquiry.c's */
+    struct list unwanted;
     struct inquiry *inquiry;
     struct list waiters;
     uint64_t number; /* in the order they were sent, per object */
@@ -40,6 +44,7 @@ struct probe {
     int64_t sent_s;  /* wall clock */
     int64_t sent_ms; /* monotonic */
 
+    struct line_ticket room;
     struct origin_fetch *fetch;
     struct answer_collector *collector;
     struct letter open; /* to the extent's owner */
@@ -56,8 +61,15 @@ struct probe {
     void (*done)(struct probe *probe);
 };
 
-/* Sends it. For PROBE_OPEN the query's range says which blocks. `done` comes later, never from inside this call. */
-struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
+/* Before the loops start. */
+void probes_init(struct cache *cache);
+/* What to ask the loop's line for. */
+struct line_ticket probe_wish(const struct asker *asker, bool granted, void (*come)(void *arg, enum status why),
+                              void *arg);
+
+/* Sends it; takes the room. For PROBE_OPEN there is none, and the query's range says which blocks. `done` comes later,
+ * never from inside this call. */
+struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct line_ticket *room,
                           const struct cache_query *query, void (*done)(struct probe *probe));
 /* Whether its yes also covers GET. */
 static inline bool probe_covers_get(const struct probe *probe)

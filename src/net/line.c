@@ -66,10 +66,12 @@ static void give(struct line_share *share, const struct line_ticket *ticket)
 /* Whether what it holds is not too much. Counted in any case, like all that is on a list. */
 static bool hold(struct line_share *share, const struct line_ticket *ticket)
 {
-    size_t most = mem_limit() == 0 ? SIZE_MAX : mem_limit() / share->terms.waiting_part;
+    bool kind = ticket->favoured;
+    size_t all = mem_limit() == 0 ? SIZE_MAX : mem_limit() / share->terms.waiting_part;
+    size_t most = all / LINE_EIGHTHS * share->terms.most[kind];
     pthread_mutex_lock(&share->lock);
-    bool room = fits(ticket->held, share->held, most);
-    share->held += ticket->held;
+    bool room = fits(ticket->held, share->held[0] + share->held[1], all) && fits(ticket->held, share->held[kind], most);
+    share->held[kind] += ticket->held;
     pthread_mutex_unlock(&share->lock);
     return room;
 }
@@ -92,7 +94,7 @@ static void unqueue(struct line_ticket *ticket)
     struct line_share *share = ticket->line->share;
     list_remove(&ticket->link);
     pthread_mutex_lock(&share->lock);
-    share->held -= ticket->held;
+    share->held[ticket->favoured] -= ticket->held;
     pthread_mutex_unlock(&share->lock);
     atomic_fetch_sub(&share->contenders, 1);
     metric_add(share->terms.waiting, -1);

@@ -6,7 +6,7 @@
  * again, and so is at once who would make those that wait hold too much.
  *
  * There are two queues, the favoured and the others. The favoured go first. Either may be kept from taking the whole
- * share, so that a crowd of one kind leaves the other something.
+ * share, and the whole line, so that a crowd of one kind leaves the other something.
  *
  * The share is all loops' and its numbers are taken by any of them; a line is one loop's, as are its tickets.
  */
@@ -41,7 +41,7 @@ struct line_share {
     struct line_terms terms;
     pthread_mutex_t lock; /* over the next two; held for a few instructions */
     size_t taken[2];
-    size_t held;            /* by those who wait */
+    size_t held[2];         /* by those who wait */
     atomic_uint contenders; /* who waits */
 };
 

@@ -137,7 +137,7 @@ static void close_lines(void)
 {
     on_loop(0, end);
     on_loop(1, end);
-    is_int((long long) (share.taken[0] + share.taken[1] + share.held), 0, "nothing is left behind");
+    is_int((long long) (share.taken[0] + share.taken[1] + share.held[0] + share.held[1]), 0, "nothing is left behind");
     ok(!line_contended(&share), "and nobody");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "nor in the gauge");
     line_share_fini(&share);
@@ -251,11 +251,12 @@ static void test_patience(void)
 static void ask_many(unsigned loop)
 {
     ok(ask(loop, 0, false, SHARE), "all is taken");
-    for (unsigned n = 1; n < 4; n++) {
-        guests[n] = (struct guest){.wish = {.bytes = 1, .held = LIMIT / 8, .come = come, .arg = &guests[n]}};
+    for (unsigned n = 1; n < 4; n++) { /* three eighths of the line each */
+        guests[n] = (struct guest){.wish = {.bytes = 1, .held = LIMIT * 3 / 32 - 1, .come = come, .arg = &guests[n]}};
         ok(!line_ask(&lines[loop], &guests[n].ticket, &guests[n].wish), "%u waits", n);
     }
     ok(!guests[3].told, "nobody is called from inside");
+    ok(ask(loop, 5, true, UNIT) && !ask(loop, 4, true, UNIT), "a favoured one waits, too");
 }
 
 static void test_full(void)
@@ -263,7 +264,7 @@ static void test_full(void)
     open_lines(&terms);
     on_loop(0, ask_many);
     ok(wait_told(1) && guests[3].how == STATUS_NO_MEMORY, "who would make the line hold too much is turned away");
-    ok(!guests[1].told && !guests[2].told, "the others stay");
+    ok(!guests[1].told && !guests[2].told && !guests[4].told, "the others stay, and the favoured have room left");
     close_lines();
 }
 
