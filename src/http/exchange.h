@@ -46,7 +46,7 @@ struct http_exchange {
 
 struct http_handler {
     void (*request)(void *arg, struct http_exchange *x);
-    /* Malformed: must answer with http_reply. The request's fields may be partly empty. */
+    /* Malformed, or NO_MEMORY: must answer with http_reply. The request's fields may be partly empty. */
     void (*refused)(void *arg, struct http_exchange *x, enum status why);
     void (*finished)(void *arg, struct http_exchange *x, enum status how);
     void *arg;

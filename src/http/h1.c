@@ -162,7 +162,7 @@ static struct h1_exchange *new_exchange(struct h1 *h1)
     return exchange;
 }
 
-/* Hands a request over that cannot be read; the reply is the connection's last. */
+/* Hands a request over that cannot be read, or held; the reply is the connection's last. */
 static void refuse(struct h1 *h1, struct h1_exchange *exchange, enum status why)
 {
     exchange->framing.persistent = false;
@@ -185,6 +185,8 @@ static void accept_head(struct h1 *h1, size_t end)
     struct http_request *request = &exchange->x.request;
     enum status status = h1_parse(head, &bounds, request, &exchange->framing);
     request->tls = conn_is_tls(h1->session.conn);
+    if (status == STATUS_OK && session_turns_away(h1->session.server))
+        status = STATUS_NO_MEMORY;
     if (status != STATUS_OK) {
         refuse(h1, exchange, status);
         return;
@@ -236,6 +238,10 @@ static bool next_request(struct h1 *h1)
         }
         if (status == STATUS_AGAIN && there == SESSION_INPUT)
             status = STATUS_HEADERS_TOO_LARGE;
+        if (status == STATUS_AGAIN && there > 0 && session_turns_away(h1->session.server)) {
+            h1_eat(h1, there);
+            status = STATUS_NO_MEMORY;
+        }
         if (status != STATUS_AGAIN) {
             refuse(h1, new_exchange(h1), status);
             return true;

@@ -45,11 +45,23 @@ static void leave(struct h2 *h2, uint32_t code)
 
 /* ---- nghttp2's callbacks: receiving ---- */
 
+/* Nothing was done for it yet: its client may send it again as it is (RFC 9113, 8.7). */
+static void refuse_stream(struct h2 *h2, int32_t id)
+{
+    nghttp2_submit_rst_stream(h2->ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *frame, void *arg)
 {
     struct h2 *h2 = arg;
     if (frame->hd.type != NGHTTP2_HEADERS || frame->headers.cat != NGHTTP2_HCAT_REQUEST || h2->expelled)
         return 0;
+    if (session_turns_away(h2->session.server)) {
+        h2->refused = frame->hd.stream_id;
+        h2->refused_head = 0;
+        refuse_stream(h2, frame->hd.stream_id);
+        return 0;
+    }
     bool first = h2->stream_count == 0;
     nghttp2_session_set_stream_user_data(ng, frame->hd.stream_id, h2_stream_new(h2, frame->hd.stream_id));
     if (first)
@@ -64,6 +76,13 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *frame, const uint
     (void) ng;
     (void) flags;
     struct h2_stream *stream = stream_of(h2, frame->hd.stream_id);
+    if (frame->hd.stream_id == h2->refused) {
+        h2->refused_head += name_length + value_length;
+        if (h2->refused_head <= H2_HEADERS_FATAL)
+            return 0;
+        h2_expel(h2, H2_OFFENCE_HEADERS);
+        return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    }
     if (stream == NULL || stream->heard) {
         h2_count_trailer(h2, name_length + value_length); /* and dropped */
         return h2->expelled ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
@@ -115,8 +134,14 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct h2 *h2 = arg;
     (void) flags;
     struct h2_stream *stream = stream_of(h2, id);
-    if (stream != NULL && h2_body_add(stream->body, data, length))
+    /* Who waits for a turn need not wait with a body. */
+    if (stream != NULL && stream->how == STATUS_OK && !stream->answered && h2_body_idle(stream->body) &&
+        session_turns_away(h2->session.server)) {
+        stream->how = STATUS_NO_MEMORY;
+        refuse_stream(h2, id);
+    } else if (stream != NULL && stream->how == STATUS_OK && h2_body_add(stream->body, data, length)) {
         return 0;
+    }
     if (h2_may_waste(h2, length)) {
         nghttp2_session_consume(ng, id, length);
         return 0;

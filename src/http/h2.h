@@ -41,6 +41,8 @@ struct h2 {
     struct list streams;
     unsigned stream_count;
     size_t header_bytes; /* of the streams' heads */
+    int32_t refused;     /* the newest stream that was refused, */
+    size_t refused_head; /* and what came of its head */
     bool running;    /* h2_run is on the stack: nghttp2 must not be entered again */
     bool again;      /* something happened meanwhile: run once more */
     bool dead;       /* freed when h2_run ends */
@@ -127,6 +129,8 @@ int h2_stream_send(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *hea
 
 /* ---- h2_body.c ---- */
 struct source *h2_body_open(struct h2_stream *stream);
+/* Nobody has begun to take it. */
+bool h2_body_idle(const struct h2_body *body);
 /* Takes a copy. False: nobody wants it. */
 bool h2_body_add(struct h2_body *body, const uint8_t *data, size_t size);
 void h2_body_end(struct h2_body *body);

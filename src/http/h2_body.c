@@ -30,6 +30,11 @@ struct h2_body {
     int64_t waiting_since; /* 0: nobody waits */
 };
 
+bool h2_body_idle(const struct h2_body *body)
+{
+    return body != NULL && !body->flowing && body->waiting_since == 0;
+}
+
 bool h2_body_add(struct h2_body *body, const uint8_t *data, size_t size)
 {
     if (body == NULL || body->failed)

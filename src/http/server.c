@@ -88,6 +88,15 @@ void session_fini(struct session *session, bool gone)
         listener_gone(server->budget);
 }
 
+bool session_turns_away(struct http_server *server)
+{
+    if (server->limits.uncounted || mem_pressure() < MEM_STOP_ACCEPT)
+        return false;
+    metric_cell_add(metric_cell(METRIC_REFUSED, status_name(STATUS_NO_MEMORY)), 1);
+    log_event(MEMORY, "`memory` is used up; requests are refused until some is given back");
+    return true;
+}
+
 uint8_t *session_input_take(struct http_server *server)
 {
     return server->input_count > 0 ? server->inputs[--server->input_count] : mem_alloc(SESSION_INPUT);

@@ -67,6 +67,10 @@ void session_fini(struct session *session, bool gone);
 /* Has class->run called in the next round. */
 void session_task(struct session *session);
 
+/* Whether memory is so short that what comes now is to be turned away, not held (I8); then it is counted and logged as
+ * such. */
+bool session_turns_away(struct http_server *server);
+
 /* SESSION_INPUT bytes. */
 uint8_t *session_input_take(struct http_server *server);
 void session_input_give(struct http_server *server, uint8_t *input);

@@ -189,12 +189,12 @@ static void on_request(void *arg, struct http_exchange *x)
     request_run(request_new(x), REQUEST_ROUTE);
 }
 
-/* What the protocol found malformed, but could still frame an answer to. */
+/* What the protocol found malformed, but could still frame an answer to; or nothing wrong, but memory is short. */
 static void on_refused(void *arg, struct http_exchange *x, enum status why)
 {
     (void) arg;
     struct request *request = request_new(x);
-    request_run(request, request_refuse_client(request, why));
+    request_run(request, why == STATUS_NO_MEMORY ? request_fail(request, why) : request_refuse_client(request, why));
 }
 
 /* Metrics and the access log. */

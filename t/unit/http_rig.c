@@ -300,6 +300,9 @@ static void on_refused(void *arg, struct http_exchange *x, enum status why)
     case STATUS_NOT_IMPLEMENTED:
         status = 501;
         break;
+    case STATUS_NO_MEMORY:
+        status = 503;
+        break;
     case STATUS_METHOD_NOT_ALLOWED:
         status = 405;
         break;

@@ -476,6 +476,40 @@ static void test_drain(void)
     strbuf_free(&got);
 }
 
+/* While memory is short nothing that comes is held: it is answered, and the connection ends. */
+static void test_short_memory(void)
+{
+    static const char *const requests[] = {
+        "GET /mem/10 HTTP/1.1\r\nHost: r\r\n\r\n",
+        "HEAD /mem/10 HTTP/1.1\r\nHost: r\r\n\r\n",
+        "PUT /count HTTP/1.1\r\nHost: r\r\nContent-Length: 5\r\n\r\nhello",
+        "GET /mem/10 HTTP/1.1\r\nHo",
+    };
+    enum { COUNT = sizeof requests / sizeof requests[0] };
+    int fds[COUNT];
+    unsigned before = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct strbuf got = {0};
+        fds[i] = dial();
+        say(fds[i], "GET /status/204 HTTP/1.1\r\nHost: r\r\n\r\n");
+        hear(fds[i], &got, "\r\n\r\n");
+        strbuf_free(&got);
+    }
+    before = rig_requests();
+    mem_set_limit(1);
+    for (unsigned i = 0; i < COUNT; i++) {
+        struct strbuf got = {0};
+        say(fds[i], requests[i]);
+        enum end end = hear(fds[i], &got, NULL);
+        ok(has(&got, "HTTP/1.1 503 ") && has(&got, "Connection: close") && end == END_FIN,
+           "memory is short: \"%.12s...\" is refused, and the connection ends (%s)", requests[i], end_names[end]);
+        strbuf_free(&got);
+        close(fds[i]);
+    }
+    is_int(rig_requests(), before, "the handler hears of none");
+    mem_set_limit(0);
+}
+
 int main(void)
 {
     struct rig_options options = {.limits = http_limits_default, .loops = 2};
@@ -502,6 +536,7 @@ int main(void)
 
     options.limits = http_limits_default;
     rig_start(&rig, &options);
+    test_short_memory();
     test_drain();
     rig_stop(&rig);
     return done_testing();

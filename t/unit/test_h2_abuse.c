@@ -266,6 +266,50 @@ static void test_backlog(void)
     wire_close(wire);
 }
 
+/* What comes while memory is short is refused so that it can be sent again; what is under way goes on. */
+static void test_short_memory(void)
+{
+    static const char body[1000];
+    struct wire *wire = wire_open();
+    unsigned before = rig_requests();
+    int64_t counted = metric_cell_value(metric_cell(METRIC_REFUSED, "no-memory"));
+    put_frame(wire, NGHTTP2_HEADERS, END_HEADERS, 1, TEXT(HEAD_PUT)); /* nobody takes its body */
+    put_frame(wire, NGHTTP2_HEADERS, END_HEADERS, 3, TEXT("\x02\x03PUT\x86\x04\x06/count\x01\x01r"));
+    put_frame(wire, NGHTTP2_DATA, 0, 1, body, sizeof body);
+    wire_send(wire);
+    ok(rig_wait_requests(before + 2), "two requests come");
+
+    mem_set_limit(1);
+    put_frame(wire, NGHTTP2_HEADERS, END_HEADERS, 5, TEXT(HEAD_PUT));
+    put_frame(wire, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 5, body, sizeof body);
+    wire_send(wire);
+    while (wire->resets < 1 && wire_read(wire))
+        ;
+    is_int(wire->refused, 1, "when memory is short the next is refused");
+    put_frame(wire, NGHTTP2_DATA, 0, 1, body, sizeof body);
+    put_frame(wire, NGHTTP2_DATA, 0, 1, body, sizeof body);
+    wire_send(wire);
+    while (wire->resets < 2 && wire_read(wire))
+        ;
+    is_int(wire->refused, 2, "and one whose body nobody takes, at its next bytes");
+    ok(rig_wait_finished(STATUS_NO_MEMORY, 1), "which ends it");
+    put_frame(wire, NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, 3, body, sizeof body);
+    wire_send(wire);
+    while (wire->heads < 1 && wire_read(wire))
+        ;
+    is_int(wire->heads, 1, "one whose body is taken is answered");
+    is_int(rig_requests() - before, 2, "the handler hears of no other");
+    is_int(metric_cell_value(metric_cell(METRIC_REFUSED, "no-memory")) - counted, 2, "both are counted");
+
+    mem_set_limit(0);
+    put_frame(wire, NGHTTP2_HEADERS, END_BOTH, 7, TEXT("\x82\x86\x04\x07/late/1\x01\x01r"));
+    wire_send(wire);
+    while (wire->heads < 2 && wire_read(wire))
+        ;
+    ok(wire->heads == 2 && wire->resets == 2 && !wire->goaway, "afterwards the connection serves as before");
+    wire_close(wire);
+}
+
 int main(void)
 {
     struct rig_options options = {.limits = http_limits_default, .loops = 1};
@@ -274,6 +318,7 @@ int main(void)
     test_heads();
     test_trailers();
     test_backlog();
+    test_short_memory();
     ok(rig_wait_connections(0), "no connection is left");
     rig_stop(&rig);
     return done_testing();
