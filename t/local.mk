@@ -20,6 +20,7 @@ t_files = \
 	t/60-faults.t \
 	t/61-crowd.t \
 	t/62-bypass-crowd.t \
+	t/63-probe-crowd.t \
 	t/80-config.t \
 	t/81-admin.t \
 	t/82-certificates.t \

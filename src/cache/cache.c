@@ -46,14 +46,11 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
     struct cache_loop *home = mem_calloc(1, sizeof *home);
     home->cache = cache;
     home->loop = loop;
-    for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++) {
-        list_init(&home->inquiries[bucket]);
+    for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++)
         list_init(&home->flights[bucket]);
-    }
     list_init(&home->fills);
-    list_init(&home->unwanted);
     line_init(&home->places, &cache->places, loop);
-    line_init(&home->probes, &cache->probes, loop);
+    inquiries_loop_init(home);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -73,7 +70,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
     struct cache_loop *home = cache_loop_of(loop);
     cache_loop_stop(cache, loop);
     line_fini(&home->places);
-    line_fini(&home->probes);
+    inquiries_loop_fini(home);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

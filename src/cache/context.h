@@ -30,6 +30,7 @@ struct cache_loop {
     struct list inquiries[CACHE_BUCKETS]; /* inquiry.c: by object */
     struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
     struct list fills;                    /* fill.c: every fill that this loop owns */
+    struct timer unwanted_timer;
     struct line places;
     struct line probes;
     struct list unwanted; /* inquiry.c: probes nobody waits for any more */

@@ -11,6 +11,7 @@
 
 /* How many of those who wait for room are looked at when something is learnt; the others find out in their turn. */
 #define LOOKS_MAX 256
+#define UNWANTED_LOOK_MS 20
 
 struct inquiry {
     struct list node; /* cache_loop.inquiries */
@@ -166,7 +167,7 @@ static bool question_has_room(struct cache_loop *home, struct cache_resolve *res
     return line_has(&resolve->room) || line_ask(&home->probes, &resolve->room, &wish);
 }
 
-/* What nobody waits for goes on, for its answer is good for the next, until its room is wanted. */
+/* What nobody waits for goes on, for its answer is good for the next, until somebody on any loop wants its room. */
 static void drop_unwanted(struct cache_loop *home)
 {
     while (line_contended(&home->cache->probes) && !list_empty(&home->unwanted)) {
@@ -176,6 +177,28 @@ static void drop_unwanted(struct cache_loop *home)
         probe_free(probe);
         inquiry_release(inquiry);
     }
+    if (!list_empty(&home->unwanted))
+        timer_set(&home->unwanted_timer, UNWANTED_LOOK_MS);
+}
+
+static void look_at_unwanted(struct timer *timer)
+{
+    drop_unwanted(CONTAINER_OF(timer, struct cache_loop, unwanted_timer));
+}
+
+void inquiries_loop_init(struct cache_loop *home)
+{
+    for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++)
+        list_init(&home->inquiries[bucket]);
+    list_init(&home->unwanted);
+    timer_init(&home->unwanted_timer, home->loop, look_at_unwanted);
+    line_init(&home->probes, &home->cache->probes, home->loop);
+}
+
+void inquiries_loop_fini(struct cache_loop *home)
+{
+    line_fini(&home->probes);
+    timer_fini(&home->unwanted_timer);
 }
 
 void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
@@ -211,7 +234,6 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
             list_add_head(&inquiry->waiting, &resolve->node);
         else
             list_add_tail(&inquiry->waiting, &resolve->node);
-        drop_unwanted(home);
     }
 }
 

@@ -44,6 +44,10 @@ struct cache_resolve {
     struct cache_result result;
 };
 
+void inquiries_loop_init(struct cache_loop *home);
+/* Nothing is asked any more. */
+void inquiries_loop_fini(struct cache_loop *home);
+
 /* Owner's loop. Takes the question; its letter comes back with the result. */
 void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve);
 /* Owner's loop: nobody wants the answer. */
