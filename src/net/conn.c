@@ -78,7 +78,7 @@ static void on_timer(struct timer *timer)
     } else if (conn->timeout_at != 0 && conn->timeout_at <= now) {
         conn->timeout_at = 0;
         if (conn->state == CONN_LINGERING)
-            conn_end_now(conn, false);
+            conn_linger_cut(conn);
         else
             conn->events->timeout(conn->arg);
     }
@@ -329,7 +329,7 @@ void conn_loop_fini(struct loop *loop)
     if (shared == NULL)
         return;
     while (!list_empty(&shared->lingering))
-        conn_end_now(LIST_ENTRY(shared->lingering.next, struct conn, link), false);
+        conn_linger_cut(LIST_ENTRY(shared->lingering.next, struct conn, link));
     outq_pool_fini(&shared->pool);
     loop_set(loop, LOOP_SLOT_NET, NULL);
     mem_free(shared);

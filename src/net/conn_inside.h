@@ -68,5 +68,7 @@ void conn_note_progress(struct conn *conn, bool moved);
 void conn_linger_begin(struct conn *conn);
 /* Goes on with that after an event; may end it. */
 void conn_linger_step(struct conn *conn);
+/* Time is up: ends it now. */
+void conn_linger_cut(struct conn *conn);
 
 #endif

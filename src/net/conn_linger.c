@@ -54,6 +54,12 @@ void conn_linger_step(struct conn *conn)
     }
 }
 
+void conn_linger_cut(struct conn *conn)
+{
+    /* Bytes that are dropped here may be the last of a reply that only the end delimits. */
+    conn_end_now(conn, !conn->fin_sent);
+}
+
 void conn_linger_begin(struct conn *conn)
 {
     /* Into the queue, behind what is pending; a kernel that encrypts gets it when the queue is empty. */

@@ -3,6 +3,7 @@
  * test_tls.c: what is said of files that cannot serve, and conn.h's client side against its server side, clear and TLS:
  * handshake, checked names, a stream both ways, a polite end, and failures.
  */
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -437,6 +438,76 @@ static void test_no_connection(void)
     strbuf_free(&error);
 }
 
+/* ---- An end that never goes out ---- */
+
+static void on_opened_full(void *arg)
+{
+    struct side *side = arg;
+    static uint8_t bytes[LENGTH];
+    const struct iovec piece = {bytes, sizeof bytes};
+    for (unsigned i = 0; i < 20; i++) {
+        size_t taken = 0;
+        if (conn_writev(side->conn, &piece, 1, CONN_ALL, &taken) == STATUS_OK)
+            side->sent += taken;
+    }
+    finish(side, CONN_GRACEFUL);
+}
+
+static const struct conn_events full_events = {on_opened_full, on_timeout, on_timeout, on_timeout, on_broken};
+
+static void on_accept_full(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
+{
+    (void) arg, (void) peer, (void) length;
+    const struct conn_options options = {.send_timeout = 60000};
+    server.conn = conn_open(loop_current(), fd, &options, &full_events, &server);
+}
+
+static void init_full(struct loop *loop, void *arg)
+{
+    (void) arg;
+    listener = listener_open(loop, listening, &budget, on_accept_full, NULL);
+}
+
+/* More than the kernel takes is pending when a connection that ends gracefully is cut: its peer must not take that for
+ * the end. */
+static void test_unsent_end(void)
+{
+    struct strbuf error = {0};
+    struct sockaddr_storage to;
+    socklen_t length;
+    char address[64];
+    if (listener_bind("127.0.0.1:0", 1, &listening, &port, &error) != STATUS_OK)
+        return;
+    snprintf(address, sizeof address, "127.0.0.1:%u", port);
+    if (address_parse(address, &to, &length, &error) != STATUS_OK)
+        return;
+    server = client = (struct side){.right = true};
+    done = 0;
+    struct loop *loop = loop_new(0);
+    loop_start(loop, init_full, fini, NULL);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    const struct timeval limit = {20, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    is_int(connect(fd, (struct sockaddr *) &to, length), 0, "a peer that does not read yet");
+    pthread_mutex_lock(&lock);
+    while (done < 1)
+        pthread_cond_wait(&changed, &lock);
+    pthread_mutex_unlock(&lock);
+    loop_stop(loop);
+    loop_join(loop);
+    loop_free(loop);
+    static uint8_t bytes[65536];
+    uint64_t total = 0;
+    ssize_t n;
+    while ((n = recv(fd, bytes, sizeof bytes, 0)) > 0)
+        total += (uint64_t) n;
+    ok(n < 0 && errno == ECONNRESET && total < server.sent, "an end with bytes pending is a reset, after %llu of %llu",
+       (unsigned long long) total, (unsigned long long) server.sent);
+    close(fd);
+    port = 0;
+    strbuf_free(&error);
+}
+
 int main(void)
 {
     signal(SIGPIPE, SIG_IGN);
@@ -461,6 +532,7 @@ int main(void)
     test_renewal();
     test_renewal_under_load();
     test_no_connection();
+    test_unsent_end();
     for (size_t i = 0; i < 5; i++)
         unlink(files[i].path);
     rmdir(directory);
