@@ -130,14 +130,20 @@ static void finish(struct h1 *h1, enum status how)
     session_arena_give(h1->session.server, arena);
 }
 
-/* A reply that broke off must not look whole: without a length of its own only a reset says so. */
-static void finish_broken(struct h1 *h1, enum status how)
+/* How to end the connection in the middle of an exchange. A reply that broke off must not look whole: without a length
+ * of its own only a reset says so. */
+static enum conn_end broken_end(const struct h1_exchange *exchange)
 {
-    struct h1_exchange *exchange = h1->exchange;
     bool bare_end = exchange->answered && exchange->out == H1_OUT_CLOSE;
     bool mute = exchange->aborted && !exchange->answered;
+    return bare_end || mute ? CONN_RESET : CONN_CUT;
+}
+
+static void finish_broken(struct h1 *h1, enum status how)
+{
+    enum conn_end end = broken_end(h1->exchange);
     finish(h1, how);
-    die(h1, bare_end || mute ? CONN_RESET : CONN_CUT);
+    die(h1, end);
 }
 
 /* ---- Requests ---- */
@@ -428,13 +434,14 @@ static void on_timeout(void *arg)
 
 static void end_session(struct h1 *h1, enum status how)
 {
+    enum conn_end end = how == STATUS_SHUTDOWN ? CONN_CUT : CONN_RESET;
     h1->running = true;
     if (h1->exchange != NULL) {
-        if (h1->body_mode != H1_BODY_DONE && h1->body_error == STATUS_OK)
-            h1->body_error = how;
+        if (end == CONN_CUT)
+            end = broken_end(h1->exchange);
         finish(h1, how);
     }
-    conn_close(&h1->session.conn, how == STATUS_SHUTDOWN ? CONN_CUT : CONN_RESET);
+    conn_close(&h1->session.conn, end);
     free_h1(h1, true);
 }
 

@@ -510,6 +510,32 @@ static void test_short_memory(void)
     mem_set_limit(0);
 }
 
+/* What is cut at the end of a drain must not look whole. */
+static void test_cut(const struct rig_options *options)
+{
+    static const struct {
+        const char *request, *end, *what;
+    } rows[] = {
+        {"GET /unknown/100000000 HTTP/1.0\r\n\r\n", "RST", "a reply that only the end delimits is reset"},
+        {"GET /unknown/100000000 HTTP/1.1\r\nHost: a\r\n\r\n", "FIN", "one in chunks ends without the last"},
+        {"GET /mem/100000000 HTTP/1.0\r\n\r\n", "FIN", "one with a length ends before it"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rig_start(&rig, options);
+        struct strbuf got = {0};
+        int fd = dial();
+        say(fd, rows[i].request);
+        hear(fd, &got, "\r\n\r\n");
+        rig_stop(&rig);
+        enum end end = hear(fd, &got, NULL);
+        ok(got.len < 100000000, "cut after %zu bytes", got.len);
+        ok(memcmp(got.ptr + got.len - 5, "0\r\n\r\n", 5) != 0, "without a last chunk");
+        is_str(end_names[end], rows[i].end, "%s", rows[i].what);
+        close(fd);
+        strbuf_free(&got);
+    }
+}
+
 int main(void)
 {
     struct rig_options options = {.limits = http_limits_default, .loops = 2};
@@ -539,5 +565,6 @@ int main(void)
     test_short_memory();
     test_drain();
     rig_stop(&rig);
+    test_cut(&options);
     return done_testing();
 }
