@@ -21,21 +21,24 @@ static bool reused(const struct origin_fetch *fetch)
     return connects == 0;
 }
 
-const char *origin_attempt_again(const struct origin_fetch *fetch, int status, enum status failure)
+static const char *retry_reason(const struct origin_fetch *fetch, bool on_reused, int status, enum status failure)
 {
-    if (fetch->attempt >= fetch->limits.retries)
-        return NULL;
     const struct origin_retry_facts facts = {
         .allowed = fetch->retry,
         .body_taken = fetch->upload.taken > 0,
         .read = fetch->read,
         .sent = fetch->sent,
-        .reused = reused(fetch),
+        .reused = on_reused,
         .reply_began = fetch->reply.bytes > 0,
         .status = status,
         .failure = failure,
     };
     return origin_retry_reason(&facts);
+}
+
+const char *origin_attempt_again(const struct origin_fetch *fetch, int status, enum status failure)
+{
+    return fetch->attempt >= fetch->limits.retries ? NULL : retry_reason(fetch, reused(fetch), status, failure);
 }
 
 static void count_reply(const struct origin_fetch *fetch)
@@ -149,12 +152,13 @@ static int on_connected(void *arg, char *remote, char *local, int remote_port, i
     if (fetch->closed)
         return CURL_PREREQFUNC_ABORT;
     if (fetch->sent) {
-        if (!fetch->retry || fetch->limits.retries == 0 || fetch->upload.taken > 0 || fetch->reply.bytes > 0) {
+        const char *reason = fetch->limits.retries == 0 ? NULL : retry_reason(fetch, true, 0, STATUS_RESET);
+        if (reason == NULL) {
             fetch->why = STATUS_RESET;
             return CURL_PREREQFUNC_ABORT;
         }
         char labels[96];
-        snprintf(labels, sizeof labels, "%s\treused", fetch->account);
+        snprintf(labels, sizeof labels, "%s\t%s", fetch->account, reason);
         metric_cell_add(metric_cell(METRIC_ORIGIN_RETRIES, labels), 1);
     }
     fetch->sent = true;
