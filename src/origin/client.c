@@ -239,6 +239,16 @@ struct source *origin_fetch_body(struct origin_fetch *fetch)
     return &fetch->body.source;
 }
 
+bool origin_fetch_sent_all(const struct origin_fetch *fetch)
+{
+    return fetch->upload.finished;
+}
+
+enum status origin_fetch_upload_error(const struct origin_fetch *fetch)
+{
+    return fetch->upload.error;
+}
+
 struct source *origin_fetch_into_source(struct origin_fetch **fetch)
 {
     struct origin_fetch *taken = *fetch;

@@ -73,6 +73,12 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
  * error is STALLED, TRUNCATED, RESET… when the body did not arrive whole. */
 struct source *origin_fetch_body(struct origin_fetch *fetch);
 
+/* Whether all of the request's body was taken from its source: the origin may have got it, and may act on it. True when
+ * there is none. */
+bool origin_fetch_sent_all(const struct origin_fetch *fetch);
+/* What was wrong with the request's body as far as it was read; OK if nothing. */
+enum status origin_fetch_upload_error(const struct origin_fetch *fetch);
+
 /* Turns a fetch whose head has come into a source of its own, whose close ends the fetch too. */
 struct source *origin_fetch_into_source(struct origin_fetch **fetch);
 

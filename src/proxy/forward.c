@@ -8,12 +8,10 @@
 #include "proxy/forward.h"
 
 #include "base/mem.h"
-#include "proxy/upload.h"
 
 struct forward {
     struct list link; /* home->forwards */
     struct origin_fetch *fetch;
-    struct upload *upload; /* NULL: no body */
     struct invalidation *invalidation;
     struct line_ticket turn; /* until all of it is over */
     forward_head_f *head;    /* NULL: the client has left */
@@ -24,15 +22,14 @@ struct forward {
 /* What has not got to the origin whole was not acted on there. */
 static bool forward_sent(const struct forward *forward)
 {
-    return forward->upload == NULL || upload_complete(forward->upload);
+    return forward->fetch == NULL || origin_fetch_sent_all(forward->fetch);
 }
 
 static void forward_free(struct forward *forward)
 {
     list_remove(&forward->link);
-    origin_fetch_close(&forward->fetch);
     invalidation_lift(&forward->invalidation, !forward_sent(forward));
-    upload_unref(&forward->upload);
+    origin_fetch_close(&forward->fetch);
     line_leave(&forward->turn);
     mem_free(forward);
 }
@@ -105,10 +102,6 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
         .retry = safe && body == NULL,
         .modest = true,
     };
-    if (body != NULL) {
-        forward->upload = upload_new(&body, x->request.content_length);
-        body = upload_source(forward->upload);
-    }
     struct origin_events events = {on_head, forward};
     forward->fetch = origin_fetch_start(home->loop, &home->proxy->limits, &request, &body, &events);
     return forward;
@@ -121,7 +114,7 @@ struct source *forward_body(struct forward *forward)
 
 enum status forward_body_error(const struct forward *forward)
 {
-    return forward->upload == NULL ? STATUS_OK : upload_error(forward->upload);
+    return origin_fetch_upload_error(forward->fetch);
 }
 
 void forward_leave(struct forward **forward)
@@ -130,8 +123,6 @@ void forward_leave(struct forward **forward)
     *forward = NULL;
     if (gone == NULL)
         return;
-    if (gone->upload != NULL)
-        upload_cut(gone->upload);
     if (gone->answered || gone->invalidation == NULL || !forward_sent(gone))
         forward_free(gone);
     else

@@ -21,10 +21,9 @@ libheadpond_a_SOURCES += \
 	src/proxy/reply_dfs.c src/proxy/reply_dfs.h \
 	src/proxy/request.c src/proxy/request.h \
 	src/proxy/route.c src/proxy/route.h \
-	src/proxy/turn.c src/proxy/turn.h \
-	src/proxy/upload.c src/proxy/upload.h
+	src/proxy/turn.c src/proxy/turn.h
 
-check_PROGRAMS += t/unit/test_access_log t/unit/test_authorize t/unit/test_cores t/unit/test_reply t/unit/test_route t/unit/test_upload
+check_PROGRAMS += t/unit/test_access_log t/unit/test_authorize t/unit/test_cores t/unit/test_reply t/unit/test_route
 t_unit_test_access_log_SOURCES = t/unit/test_access_log.c t/unit/tap.h
 t_unit_test_access_log_LDADD = $(UNIT_LDADD)
 t_unit_test_authorize_SOURCES = t/unit/test_authorize.c t/unit/tap.h
@@ -35,5 +34,3 @@ t_unit_test_reply_SOURCES = t/unit/test_reply.c t/unit/tap.h
 t_unit_test_reply_LDADD = $(UNIT_LDADD)
 t_unit_test_route_SOURCES = t/unit/test_route.c t/unit/tap.h
 t_unit_test_route_LDADD = $(UNIT_LDADD)
-t_unit_test_upload_SOURCES = t/unit/test_upload.c t/unit/tap.h
-t_unit_test_upload_LDADD = $(UNIT_LDADD)

@@ -61,6 +61,16 @@ static void made_init(struct made *made, uint64_t length)
     *made = (struct made){.source.class = &made_class, .length = length};
 }
 
+/* What is known of the body when the head comes. */
+static bool sent_all;
+static enum status upload_error;
+
+static void look_at_upload(struct probe *probe)
+{
+    sent_all = origin_fetch_sent_all(probe->fetch);
+    upload_error = origin_fetch_upload_error(probe->fetch);
+}
+
 /* ---- whole bodies ---- */
 
 struct upload {
@@ -99,12 +109,14 @@ static void whole(bool chunked)
     probe.method = "PUT";
     probe.source = &made.source;
     probe.send_length = chunked ? -1 : (int64_t) LONG;
+    probe.on_head = look_at_upload;
     probe_run(&probe);
     bool good = upload.body.len == LONG;
     for (size_t i = 0; good && i < LONG; i++)
         good = (uint8_t) upload.body.ptr[i] == byte_at(i);
     ok(good, "%u bytes went up %s", LONG, chunked ? "chunked" : "with a length");
     is_int(probe.status, 201, "and were answered");
+    ok(sent_all && upload_error == STATUS_OK, "they are known to have been sent");
     is_int(made.closed, 1, "their source is closed once");
     probe_fini(&probe);
     server_free(server);
@@ -151,6 +163,7 @@ static void broken(bool chunked, bool failed)
     probe.send_length = chunked ? -1 : 100;
     probe.retry = true;
     probe.limits.retries = 2;
+    probe.on_head = look_at_upload;
     probe_start(&probe);
     feed_give(&feed, "only this", false);
     if (failed)
@@ -160,6 +173,7 @@ static void broken(bool chunked, bool failed)
     probe_wait_head(&probe);
     is_int(probe.why, failed ? STATUS_CLIENT_GONE : STATUS_BAD_LENGTH, "a body that %s, %s",
            failed ? "fails" : "ends early", chunked ? "chunked" : "with a length");
+    ok(!sent_all && upload_error == probe.why, "is known not to have been sent, and why");
     probe_close(&probe);
     ok(feed.closed, "is closed");
     server_free(server);
@@ -231,10 +245,12 @@ static void refused(const char *what, struct early early, int status, const char
     probe.source = endless ? &made.source : &feed.source;
     probe.send_length = length;
     probe.limits.stall_timeout = 3000;
+    probe.on_head = look_at_upload;
     probe_start(&probe);
     ok(probe_wait_head(&probe), "%s: answered while the %s", what,
        endless ? "body is going up" : "client says nothing");
     is_int(probe.status, status, "with %d", status);
+    ok(!sent_all && upload_error == STATUS_OK, "with the body neither sent nor wrong");
     for (unsigned i = 0; i < 20; i++)
         rig_call(nothing, NULL); /* what the head has set off is over */
     if (early.rest != NULL)
