@@ -2,9 +2,6 @@
 /* range.c: Range and Content-Range. */
 #include "http/range.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 /* Takes digits off the front; a number past INT64_MAX becomes INT64_MAX, which no length exceeds. False: no digit. */
 static bool take_number(struct str *text, uint64_t *value)
 {
@@ -121,13 +118,19 @@ enum status content_range_parse(struct str value, struct content_range *range)
 
 unsigned content_range_format(const struct content_range *range, char out[CONTENT_RANGE_MAX])
 {
-    int n;
-    if (range->unsatisfied)
-        n = snprintf(out, CONTENT_RANGE_MAX, "bytes */%" PRIu64, range->length);
-    else if (range->length_known)
-        n = snprintf(out, CONTENT_RANGE_MAX, "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->first, range->last,
-                     range->length);
+    char *at = str_put(out, STR("bytes "));
+    if (range->unsatisfied) {
+        *at++ = '*';
+    } else {
+        at = str_put_number(at, range->first);
+        *at++ = '-';
+        at = str_put_number(at, range->last);
+    }
+    *at++ = '/';
+    if (range->unsatisfied || range->length_known)
+        at = str_put_number(at, range->length);
     else
-        n = snprintf(out, CONTENT_RANGE_MAX, "bytes %" PRIu64 "-%" PRIu64 "/*", range->first, range->last);
-    return (unsigned) n;
+        *at++ = '*';
+    *at = '\0';
+    return (unsigned) (at - out);
 }

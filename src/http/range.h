@@ -61,7 +61,7 @@ struct content_range {
 enum status content_range_parse(struct str value, struct content_range *range) STATUS_CHECKED;
 
 #define CONTENT_RANGE_MAX 80
-/* "bytes first-last/length", or the 416 form; returns its length. */
+/* "bytes first-last/length", or the 416 form, and a NUL; returns its length. */
 unsigned content_range_format(const struct content_range *range, char out[CONTENT_RANGE_MAX]);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "cache/cache.h"
 #include "http/field.h"
+#include "http/range.h"
 #include "proxy/reply_dfs.h"
 
 #define OWN_FIELDS 16 /* at most what we add to a record's own fields */
@@ -24,16 +25,10 @@ static struct str number_str(struct arena *arena, uint64_t value)
     return (struct str){text, (size_t) (str_put_number(text, value) - text)};
 }
 
-/* "bytes F-L/LENGTH" (RFC 9110, 14.4). */
-static struct str content_range(struct arena *arena, uint64_t first, uint64_t last, uint64_t length)
+static struct str content_range(struct arena *arena, const struct content_range *range)
 {
-    char *text = arena_alloc(arena, 6 + 3 * STR_NUMBER_MAX + 2);
-    char *at = str_put_number(str_put(text, STR("bytes ")), first);
-    *at++ = '-';
-    at = str_put_number(at, last);
-    *at++ = '/';
-    at = str_put_number(at, length);
-    return (struct str){text, (size_t) (at - text)};
+    char *text = arena_alloc(arena, CONTENT_RANGE_MAX);
+    return (struct str){text, content_range_format(range, text)};
 }
 
 static struct str request_id(struct arena *arena)
@@ -187,9 +182,11 @@ void reply_whole(struct http_response *head, const struct reply_facts *facts, co
 void reply_range(struct http_response *head, const struct reply_facts *facts, const struct object *object,
                  uint64_t first, uint64_t last)
 {
+    const struct content_range range = {
+        .first = first, .last = last, .length_known = true, .length = object->length};
     object_head(head, facts, object, 206);
     head->content_length = (int64_t) (last - first + 1);
-    head_add(head, STR("Content-Range"), content_range(facts->arena, first, last, object->length));
+    head_add(head, STR("Content-Range"), content_range(facts->arena, &range));
 }
 
 void reply_not_modified(struct http_response *head, const struct reply_facts *facts, const struct object *object)
@@ -235,9 +232,8 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
 struct str reply_range_error(struct http_response *head, const struct reply_facts *facts, uint64_t length)
 {
     struct str body = reply_error(head, facts, &BLOB_ERROR_INVALID_RANGE, NULL);
-    char *range = arena_alloc(facts->arena, 8 + STR_NUMBER_MAX);
-    char *end = str_put_number(str_put(range, STR("bytes */")), length);
-    head_add(head, STR("Content-Range"), (struct str){range, (size_t) (end - range)});
+    const struct content_range range = {.unsatisfied = true, .length_known = true, .length = length};
+    head_add(head, STR("Content-Range"), content_range(facts->arena, &range));
     return body;
 }
 
