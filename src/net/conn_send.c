@@ -53,6 +53,26 @@ static void append(struct conn *conn, const struct iovec *pieces, unsigned count
     }
 }
 
+/* What is pending, and the pieces behind it in the same call if all that is pending fits into it. */
+static enum status write_behind(struct conn *conn, const struct iovec *pieces, unsigned count, size_t *taken)
+{
+    struct iovec both[SOCK_MAX_IOV];
+    unsigned pending = outq_view(&conn->out, both, SOCK_MAX_IOV - CONN_MAX_PIECES);
+    size_t shown = 0, sent;
+    for (unsigned i = 0; i < pending; i++)
+        shown += both[i].iov_len;
+    if (shown < conn->out.bytes)
+        count = 0;
+    memcpy(both + pending, pieces, count * sizeof *pieces);
+    enum status status = sock_write(&conn->sock, both, pending + count, &sent);
+    if (status != STATUS_OK && status != STATUS_AGAIN)
+        return status;
+    outq_consume(&conn->out, &conn->shared->pool, sent < shown ? sent : shown);
+    *taken = sent < shown ? 0 : sent - shown;
+    conn_note_progress(conn, sent > 0);
+    return STATUS_OK;
+}
+
 static enum status write_plain(struct conn *conn, const struct iovec *pieces, unsigned count, size_t total,
                                unsigned flags, size_t *taken)
 {
@@ -61,27 +81,10 @@ static enum status write_plain(struct conn *conn, const struct iovec *pieces, un
         *taken = total;
         return STATUS_OK;
     }
-    if (conn->out.bytes > 0 && conn->sock.writable) {
-        /* What is pending and what is new in one call, unless the pending is too much in pieces. */
-        struct iovec both[SOCK_MAX_IOV];
-        size_t before = conn->out.bytes;
-        unsigned pending = outq_view(&conn->out, both, SOCK_MAX_IOV - CONN_MAX_PIECES);
-        size_t shown = 0;
-        for (unsigned i = 0; i < pending; i++)
-            shown += both[i].iov_len;
-        size_t sent = 0;
-        enum status status = STATUS_OK;
-        if (shown == before) {
-            memcpy(both + pending, pieces, count * sizeof *pieces);
-            status = sock_write(&conn->sock, both, pending + count, &sent);
-        }
-        if (status != STATUS_OK && status != STATUS_AGAIN)
+    while (conn->out.bytes > 0 && conn->sock.writable) {
+        enum status status = write_behind(conn, pieces, count, taken);
+        if (status != STATUS_OK)
             return status;
-        outq_consume(&conn->out, &conn->shared->pool, sent < before ? sent : before);
-        *taken = sent < before ? 0 : sent - before;
-        if (shown != before && (status = conn_flush(conn)) != STATUS_OK)
-            return status;
-        conn_note_progress(conn, sent > 0);
     }
     if (conn->out.bytes == 0 && *taken == 0) {
         enum status status = sock_write(&conn->sock, pieces, count, taken);
