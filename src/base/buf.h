@@ -33,7 +33,7 @@ size_t buf_kept_bytes(void);
 
 static inline size_t buf_filled(const struct buf *buf)
 {
-    return atomic_load(&((struct buf *) (uintptr_t) buf)->filled);
+    return atomic_load(&buf->filled);
 }
 
 /* Writer only: `filled` bytes are now readable. Never less than before. */

@@ -279,5 +279,5 @@ bool tls_is_server(const struct tls *tls)
 
 SSL_CTX *tls_context(const struct tls *tls)
 {
-    return atomic_load_explicit(&((struct tls *) (uintptr_t) tls)->context, memory_order_acquire);
+    return atomic_load_explicit(&tls->context, memory_order_acquire);
 }

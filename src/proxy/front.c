@@ -169,7 +169,7 @@ unsigned front_loop_close(struct front *front, struct loop *loop)
 
 int front_connections(const struct front *front)
 {
-    return atomic_load(&((struct front *) (uintptr_t) front)->budget.open);
+    return atomic_load(&front->budget.open);
 }
 
 void front_tell(const struct front *front)
