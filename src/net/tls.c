@@ -123,30 +123,37 @@ static enum status load_certificate(SSL_CTX *context, const struct tls_options *
 static enum status load_ca(SSL_CTX *context, const struct tls_options *options, struct strbuf *error)
 {
     if (options->ca == NULL) {
-        if (!options->server) {
-            SSL_CTX_set_default_verify_paths(context);
-            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
-        }
-        return STATUS_OK;
+        if (options->server)
+            return STATUS_OK;
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, NULL);
+        if (SSL_CTX_set_default_verify_paths(context) == 1)
+            return STATUS_OK;
+        strbuf_addf(error, "the system's CAs cannot be read: %s", reason());
+        return STATUS_INVALID;
     }
     enum status status = check_readable("CA", options->ca, error);
     if (status != STATUS_OK)
         return status;
-    if (SSL_CTX_load_verify_file(context, options->ca) != 1) {
+    STACK_OF(X509_NAME) *names = options->server ? SSL_load_client_CA_file(options->ca) : NULL;
+    if (SSL_CTX_load_verify_file(context, options->ca) != 1 || (options->server && names == NULL)) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
         strbuf_addf(error, "CA file %s: %s; it must hold PEM certificates", options->ca, reason());
         return STATUS_INVALID;
     }
     if (options->server)
-        SSL_CTX_set_client_CA_list(context, SSL_load_client_CA_file(options->ca));
+        SSL_CTX_set_client_CA_list(context, names);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     return STATUS_OK;
 }
 
-static void set_protocol(SSL_CTX *context, const struct tls_options *options)
+/* False: OpenSSL does not take what we ask for, and would go on with something else. */
+static bool set_protocol(SSL_CTX *context, const struct tls_options *options)
 {
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_cipher_list(context, TLS12_CIPHERS);
-    SSL_CTX_set_ciphersuites(context, TLS13_SUITES);
+    static const unsigned char id[] = "headpond";
+    const unsigned char *alpn = options->only_h2 ? alpn_h2 : alpn_both;
+    bool taken = SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+                 SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) == 1 &&
+                 SSL_CTX_set_ciphersuites(context, TLS13_SUITES) == 1;
     SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_CIPHER_SERVER_PREFERENCE |
                                      SSL_OP_PRIORITIZE_CHACHA);
     SSL_CTX_set_mode(context,
@@ -155,28 +162,24 @@ static void set_protocol(SSL_CTX *context, const struct tls_options *options)
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
     /* One recv for a whole record instead of one for its head and one for its body. */
     SSL_CTX_set_read_ahead(context, 1);
-    const unsigned char *alpn = options->only_h2 ? alpn_h2 : alpn_both;
-    if (options->server) {
-        if (ktls_available())
-            SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
-        static const unsigned char id[] = "headpond";
-        SSL_CTX_set_session_id_context(context, id, sizeof id - 1);
-        SSL_CTX_set_num_tickets(context, 1);
-        SSL_CTX_set_alpn_select_cb(context, choose_alpn, (void *) (uintptr_t) alpn);
-    } else {
-        SSL_CTX_set_alpn_protos(context, alpn, (unsigned) strlen((const char *) alpn));
-    }
+    if (!options->server) /* 0: this one is the other way round */
+        return taken && SSL_CTX_set_alpn_protos(context, alpn, (unsigned) strlen((const char *) alpn)) == 0;
+    if (ktls_available())
+        SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
+    SSL_CTX_set_alpn_select_cb(context, choose_alpn, (void *) (uintptr_t) alpn);
+    return taken && SSL_CTX_set_session_id_context(context, id, sizeof id - 1) == 1 &&
+           SSL_CTX_set_num_tickets(context, 1) == 1;
 }
 
 static enum status build(const struct tls_options *options, SSL_CTX **built, struct strbuf *error)
 {
     ERR_clear_error();
     SSL_CTX *context = SSL_CTX_new(options->server ? TLS_server_method() : TLS_client_method());
-    if (context == NULL) {
+    if (context == NULL || !set_protocol(context, options)) {
         strbuf_addf(error, "OpenSSL cannot start: %s; check its configuration file", reason());
+        SSL_CTX_free(context);
         return STATUS_INVALID;
     }
-    set_protocol(context, options);
     enum status status = STATUS_OK;
     if (options->certificate != NULL)
         status = load_certificate(context, options, error);

@@ -25,6 +25,13 @@ struct tls_stream {
     bool broken;        /* OpenSSL failed: no close_notify may follow */
 };
 
+/* OpenSSL takes an empty name for none to check. */
+static bool name_peer(SSL *ssl, const char *name)
+{
+    return name[0] != '\0' && SSL_set1_host(ssl, name) == 1 &&
+           SSL_set_tlsext_host_name(ssl, (char *) (uintptr_t) name) == 1;
+}
+
 struct tls_stream *tls_stream_new(struct tls *tls, const char *name, struct sock *sock, struct outq *out,
                                   struct outq_pool *pool)
 {
@@ -40,9 +47,9 @@ struct tls_stream *tls_stream_new(struct tls *tls, const char *name, struct sock
         SSL_set_accept_state(stream->ssl);
     } else {
         SSL_set_connect_state(stream->ssl);
-        if (name != NULL) {
-            SSL_set_tlsext_host_name(stream->ssl, (char *) (uintptr_t) name);
-            SSL_set1_host(stream->ssl, name);
+        if (name != NULL && !name_peer(stream->ssl, name)) {
+            stream->broken = true; /* no handshake without the check of the name */
+            stream->reason = "the server's name cannot be asked for";
         }
     }
     return stream;
@@ -89,6 +96,8 @@ static void note_open(struct tls_stream *stream)
 enum status tls_stream_handshake(struct tls_stream *stream)
 {
     ERR_clear_error();
+    if (stream->broken)
+        return STATUS_TLS;
     int result = SSL_do_handshake(stream->ssl);
     if (result == 1) {
         note_open(stream);

@@ -281,6 +281,13 @@ static void test_distrust(void)
     name = "elsewhere.example";
     run(true, 2);
     ok(!client.opened && client.broken == STATUS_TLS, "another name: %s", client.text);
+    char unaskable[300] = "";
+    name = unaskable;
+    run(true, 2);
+    ok(!client.opened && client.broken == STATUS_TLS, "an empty name, which OpenSSL would not check: %s", client.text);
+    memset(unaskable, 'a', sizeof unaskable - 1);
+    run(true, 2);
+    ok(!client.opened && client.broken == STATUS_TLS, "a name too long to be asked for: %s", client.text);
     tls_free(server_tls);
 
     server_tls = NULL;
