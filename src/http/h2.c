@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/mem_nghttp2.h"
 #include "base/metric.h"
+#include "config.h"
 
 /* Body bytes sent, and bytes read, in one event before others get their turn. */
 #define BUDGET (1024 * 1024)
@@ -463,6 +464,10 @@ static nghttp2_session *new_session(struct h2 *h2)
     nghttp2_session_callbacks_set_data_source_read_length_callback(callbacks, frame_length);
     nghttp2_option_set_no_auto_window_update(option, 1);
     nghttp2_option_set_no_closed_streams(option, 1);
+#ifdef HAVE_NGHTTP2_OPTION_SET_STREAM_RESET_RATE_LIMIT
+    /* Ours counts first: it says so to the client, the log and the metrics. */
+    nghttp2_option_set_stream_reset_rate_limit(option, (uint64_t) 4 * H2_MAX_RESETS, (uint64_t) 2 * H2_MAX_RESETS);
+#endif
     if (nghttp2_session_server_new3(&ng, callbacks, h2, option, mem_nghttp2()) != 0)
         mem_die("nghttp2");
     nghttp2_option_del(option);

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "http_rig.h"
@@ -206,6 +207,35 @@ static void test_provoked_resets(void)
     wire_close(wire);
 }
 
+/* As many resets a second as are allowed, for as long as it takes nghttp2 to have counted more than it would allow. */
+static void test_lasting_resets(void)
+{
+    struct wire *wire = wire_open();
+    unsigned asked = 0;
+    bool alive = true;
+    for (unsigned second = 0; alive && second < 4; second++) {
+        int64_t until = clock_mono_ms() + 1100;
+        for (unsigned sent = 0; alive && sent < 350; sent += ROUND) {
+            for (unsigned i = 0; i < ROUND; i++, wire->next += 2) {
+                put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT(HEAD_GET));
+                put_frame(wire, NGHTTP2_RST_STREAM, 0, wire->next, TEXT("\x00\x00\x00\x08"));
+            }
+            put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT("\x82\x86\x04\x06/mem/1\x01\x01r"));
+            wire->next += 2;
+            wire_send(wire);
+            asked++;
+            while (alive && !wire->goaway && wire->heads < asked)
+                alive = wire_read(wire);
+            alive = alive && !wire->goaway;
+        }
+        while (alive && clock_mono_ms() < until)
+            poll(NULL, 0, 20); /* the server's second is to be over */
+    }
+    ok(alive && wire->heads == 28, "1,400 resets in four seconds, no second with too many: %u answers between them",
+       wire->heads);
+    wire_close(wire);
+}
+
 /* Many heads, each within its bound, that nobody is done with. */
 static void test_heads(void)
 {
@@ -315,6 +345,7 @@ int main(void)
     struct rig_options options = {.limits = http_limits_default, .loops = 1};
     rig_start(&rig, &options);
     test_provoked_resets();
+    test_lasting_resets();
     test_heads();
     test_trailers();
     test_backlog();
