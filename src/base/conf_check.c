@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conf_check.c: what one row cannot say alone: how options go together. */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "base/conf_schema.h"
+#include "base/hostport.h"
 
 /* Where a field was given; else the row it belongs to; line 0 when neither was. */
 static struct conf_place place_of(const struct conf_reader *reader, const void *field, const void *row)
@@ -44,20 +46,20 @@ static bool same(const char *a, const char *b)
     return str_eq(str_from(a), str_from(b));
 }
 
+/* Of an address that the tables have let through. */
+static struct str host_of(const char *address, int64_t *port)
+{
+    struct str host = STR_NULL;
+    const char *problem;
+    bool good = hostport_split(str_from(address), &host, port, &problem);
+    assert(good);
+    (void) good;
+    return host;
+}
+
 static bool is_loopback(const char *address)
 {
-    struct str host;
-    int64_t port;
-    if (!conf_address_split(str_from(address), &host, &port))
-        return false;
-    if (str_eq(host, STR("localhost")) || str_eq(host, STR("::1")))
-        return true;
-    if (!str_starts(host, STR("127.")))
-        return false;
-    for (size_t i = 0; i < host.len; i++) /* 127.evil.example is a name */
-        if (host.ptr[i] != '.' && (host.ptr[i] < '0' || host.ptr[i] > '9'))
-            return false;
-    return true;
+    return host_is_loopback(host_of(address, &(int64_t){0}));
 }
 
 static enum status check_listen(struct conf_reader *reader)
@@ -72,11 +74,10 @@ static enum status check_listen(struct conf_reader *reader)
                         "has no key; allowed: certificate and key, or neither");
         if (row->key != NULL && row->certificate == NULL)
             return fail(reader, &row->key, row, "key", "has no certificate; allowed: certificate and key, or neither");
-        struct str host;
         int64_t port;
+        host_of(row->address, &port);
         for (unsigned j = 0; j < i; j++)
-            if (same(row->address, conf->listen[j].address) &&
-                conf_address_split(str_from(row->address), &host, &port) && port != 0)
+            if (same(row->address, conf->listen[j].address) && port != 0)
                 return fail(reader, &row->address, row, "address", "'%s' is there twice; allowed: each address once",
                             row->address);
     }

@@ -82,9 +82,6 @@ bool conf_value_format(const struct conf_row *row, const void *object, struct st
 /* What may stand there, for people. */
 void conf_value_allowed(const struct conf_row *row, struct strbuf *out);
 
-/* "HOST:PORT" in its parts; false when it is none. */
-bool conf_address_split(struct str address, struct str *host, int64_t *port);
-
 /* Where in the file a field or a whole row was given, for the checks across fields. */
 struct conf_place {
     const void *at;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/conf_schema.h"
+#include "base/hostport.h"
 #include "base/mem.h"
 
 struct unit {
@@ -68,24 +69,6 @@ static bool all_in(struct str text, const char *extra)
     return true;
 }
 
-bool conf_address_split(struct str address, struct str *host, int64_t *port)
-{
-    struct str digits;
-    if (address.len > 0 && address.ptr[0] == '[') {
-        *host = str_split((struct str){address.ptr + 1, address.len - 1}, ']', &digits);
-        if (host->len == 0 || digits.len < 2 || digits.ptr[0] != ':' || str_find(*host, ':') < 0)
-            return false;
-        digits.ptr++;
-        digits.len--;
-    } else {
-        *host = str_split(address, ':', &digits);
-    }
-    for (size_t i = 0; i < host->len; i++)
-        if ((unsigned char) host->ptr[i] <= ' ' || host->ptr[i] == '/')
-            return false;
-    return digits.len <= 5 && str_to_int(digits, port) && *port <= 65535;
-}
-
 static bool valid_url(struct str text)
 {
     struct str rest = text;
@@ -109,9 +92,10 @@ static bool valid_text(enum conf_type type, struct str text)
 {
     struct str host;
     int64_t port;
+    const char *problem;
     switch (type) {
     case CONF_ADDRESS:
-        return conf_address_split(text, &host, &port) && host.len > 0;
+        return hostport_split(text, &host, &port, &problem);
     case CONF_URL:
         return valid_url(text);
     case CONF_ACCOUNT:

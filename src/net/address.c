@@ -8,34 +8,20 @@
 #include <stdio.h>
 #include <string.h>
 
-static enum status malformed(const char *address, const char *what, struct strbuf *error)
-{
-    strbuf_addf(error, "address \"%s\": %s; write HOST:PORT, for IPv6 [HOST]:PORT", address, what);
-    return STATUS_INVALID;
-}
+#include "base/hostport.h"
 
 enum status address_parse(const char *address, struct sockaddr_storage *parsed, socklen_t *length,
                            struct strbuf *error)
 {
-    struct str text = str_from(address);
-    char host[256];
-    const char *colon = strrchr(address, ':');
-    if (colon == NULL)
-        return malformed(address, "the port is missing", error);
-    struct str name = {address, (size_t) (colon - address)};
-    struct str port = {colon + 1, text.len - name.len - 1};
-    if (name.len >= 2 && name.ptr[0] == '[' && name.ptr[name.len - 1] == ']')
-        name = (struct str){name.ptr + 1, name.len - 2};
-    else if (str_find(name, ':') >= 0)
-        return malformed(address, "an IPv6 address needs brackets", error);
+    struct str name;
     int64_t number;
-    if (!str_to_int(port, &number) || number > 65535)
-        return malformed(address, "the port must be 0 to 65535", error);
-    if (name.len == 0 || name.len >= sizeof host)
-        return malformed(address, "the host is missing or too long", error);
-    memcpy(host, name.ptr, name.len);
-    host[name.len] = '\0';
-
+    const char *problem;
+    if (!hostport_split(str_from(address), &name, &number, &problem)) {
+        strbuf_addf(error, "address \"%s\": %s; write HOST:PORT, for IPv6 [HOST]:PORT", address, problem);
+        return STATUS_INVALID;
+    }
+    char host[256];
+    *str_put(host, name) = '\0';
     char service[8];
     snprintf(service, sizeof service, "%d", (int) number);
     const struct addrinfo hints = {.ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
