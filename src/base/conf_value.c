@@ -69,35 +69,79 @@ static bool all_in(struct str text, const char *extra)
     return true;
 }
 
-static bool valid_url(struct str text)
+/* The text with {account} replaced, as an account's name is; false when there is another brace in it. */
+static bool fill_in(struct str text, struct strbuf *filled)
 {
-    struct str rest = text;
+    static const struct str placeholder = {"{account}", 9};
+    for (size_t i = 0; i < text.len; i++) {
+        struct str rest = {text.ptr + i, text.len - i};
+        if (str_starts(rest, placeholder)) {
+            strbuf_adds(filled, STR("account"));
+            i += placeholder.len - 1;
+        } else if (text.ptr[i] == '{' || text.ptr[i] == '}') {
+            return false;
+        } else {
+            strbuf_add(filled, &text.ptr[i], 1);
+        }
+    }
+    return true;
+}
+
+/* "HOST" or "HOST:PORT". */
+static bool valid_authority(struct str authority, const char **problem)
+{
+    struct strbuf text = {0};
+    struct str host;
+    int64_t port;
+    strbuf_adds(&text, authority);
+    if (str_find(authority, ':') < 0 || str_ends(authority, STR("]")))
+        strbuf_adds(&text, STR(":80"));
+    bool good = hostport_split(strbuf_str(&text), &host, &port, problem);
+    if (good && port == 0) {
+        *problem = "the port must be 1 to 65535";
+        good = false;
+    }
+    strbuf_free(&text);
+    return good;
+}
+
+static bool valid_url(struct str text, const char **problem)
+{
+    struct str rest = text, path;
     if (str_starts(text, STR("https://")))
         rest = (struct str){text.ptr + 8, text.len - 8};
     else if (str_starts(text, STR("http://")))
         rest = (struct str){text.ptr + 7, text.len - 7};
     else
         return false;
-    struct str path, host = str_split(rest, '/', &path);
-    if (host.len == 0 || host.ptr[0] == ':' || str_find(host, '@') >= 0)
-        return false;
-    for (size_t i = 0; i < rest.len; i++)
-        if ((unsigned char) rest.ptr[i] <= ' ' || (unsigned char) rest.ptr[i] >= 0x7f ||
-            strchr("?#\"\\<>", rest.ptr[i]))
-            return false;
-    return true;
+    struct strbuf filled = {0};
+    bool good = fill_in(rest, &filled);
+    struct str authority = str_split(strbuf_str(&filled), '/', &path);
+    *problem = "has a placeholder other than {account}";
+    if (good && str_find(authority, '@') >= 0) {
+        *problem = "has a user in it";
+        good = false;
+    }
+    for (size_t i = 0; good && i < filled.len; i++) {
+        char c = filled.ptr[i];
+        *problem = c == '?' || c == '#' ? "has a query or a fragment" : "has a character that needs encoding";
+        good = (unsigned char) c > ' ' && (unsigned char) c < 0x7f && strchr("?#\"\\<>", c) == NULL;
+    }
+    good = good && valid_authority(authority, problem);
+    strbuf_free(&filled);
+    return good;
 }
 
-static bool valid_text(enum conf_type type, struct str text)
+/* *problem is left as it is where there is no better word. */
+static bool valid_text(enum conf_type type, struct str text, const char **problem)
 {
     struct str host;
     int64_t port;
-    const char *problem;
     switch (type) {
     case CONF_ADDRESS:
-        return hostport_split(text, &host, &port, &problem);
+        return hostport_split(text, &host, &port, problem);
     case CONF_URL:
-        return valid_url(text);
+        return valid_url(text, problem);
     case CONF_ACCOUNT:
         return str_eq(text, STR("*")) || (text.len >= 3 && text.len <= 24 && all_in(text, ""));
     case CONF_CONTAINER:
@@ -171,7 +215,7 @@ bool conf_value_parse(const struct conf_row *row, struct str text, void *object,
         return true;
     }
     if (conf_is_text(row->type)) {
-        if (!valid_text(row->type, text))
+        if (!valid_text(row->type, text, problem))
             return false;
         set_text(field, row->type, text);
         return true;
@@ -179,7 +223,7 @@ bool conf_value_parse(const struct conf_row *row, struct str text, void *object,
     if (row->type == CONF_BOOL)
         return parse_bool(text, field);
     if (row->type == CONF_STRINGS) {
-        if (!valid_text(CONF_PATH, text))
+        if (!valid_text(CONF_PATH, text, problem))
             return false;
         add_string(field, text);
         return true;
@@ -250,7 +294,7 @@ void conf_value_allowed(const struct conf_row *row, struct strbuf *out)
     static const char *const texts[] = {
         [CONF_PATH] = "text",
         [CONF_ADDRESS] = "HOST:PORT or [IPv6]:PORT",
-        [CONF_URL] = "http://HOST[:PORT][/PATH] or https://..., without query and user",
+        [CONF_URL] = "http://HOST[:PORT][/PATH] or https://..., with {account} for the name; no user, query or fragment",
         [CONF_ACCOUNT] = "3 to 24 of a-z and 0-9, or *",
         [CONF_CONTAINER] = "1 to 63 of a-z, 0-9, - and $",
         [CONF_LABEL] = "1 to 63 of a-z, 0-9, -, . and _",

@@ -98,9 +98,21 @@ static const struct {
     {ACCOUNT "identity: \"sas:\"\n", 3, "accounts[0].identity", "sas:FILE"},
     {ACCOUNT "origin: ftp://x\n", 3, "accounts[0].origin", "http://"},
     {ACCOUNT "origin: \"http://\"\n", 3, "accounts[0].origin", NULL},
-    {ACCOUNT "origin: \"http://h/?sig=x\"\n", 3, "accounts[0].origin", NULL},
-    {ACCOUNT "origin: \"http://user:pw@h\"\n", 3, "accounts[0].origin", NULL},
-    {ACCOUNT "origin: \"http://h h\"\n", 3, "accounts[0].origin", NULL},
+    {ACCOUNT "origin: \"http://h/?sig=x\"\n", 3, "accounts[0].origin", "a query"},
+    {ACCOUNT "origin: \"http://user:pw@h\"\n", 3, "accounts[0].origin", "a user"},
+    {ACCOUNT "origin: \"http://h h\"\n", 3, "accounts[0].origin", "needs encoding"},
+    {ACCOUNT "origin: \"http://h#x\"\n", 3, "accounts[0].origin", "a fragment"},
+    {ACCOUNT "origin: \"http://h:99999\"\n", 3, "accounts[0].origin", "port must be"},
+    {ACCOUNT "origin: \"http://h:abc/x\"\n", 3, "accounts[0].origin", "port must be"},
+    {ACCOUNT "origin: \"http://h:0\"\n", 3, "accounts[0].origin", "1 to 65535"},
+    {ACCOUNT "origin: \"http://h:\"\n", 3, "accounts[0].origin", "port must be"},
+    {ACCOUNT "origin: \"http://:80/x\"\n", 3, "accounts[0].origin", "host is missing"},
+    {ACCOUNT "origin: \"http:///x\"\n", 3, "accounts[0].origin", "host is missing"},
+    {ACCOUNT "origin: \"http://::1/x\"\n", 3, "accounts[0].origin", "brackets"},
+    {ACCOUNT "origin: \"https://{acount}.blob.example\"\n", 3, "accounts[0].origin", "other than {account}"},
+    {ACCOUNT "origin: \"https://h/{account\"\n", 3, "accounts[0].origin", "other than {account}"},
+    {ACCOUNT "origin: \"https://h:{account}\"\n", 3, "accounts[0].origin", "port must be"},
+    {ACCOUNT "dfs_origin: \"http://h:99999\"\n", 3, "accounts[0].dfs_origin", "port must be"},
     {ACCOUNT "freshness: soon\n", 3, "accounts[0].freshness", "or immutable"},
     {ACCOUNT "freshness: -1s\n", 3, "accounts[0].freshness", NULL},
     {ACCOUNT "authorize_ttl: 25h\n", 3, "accounts[0].authorize_ttl", "too large"},
@@ -242,7 +254,7 @@ static void full(void)
                   " \"authorize\": \"key\", \"identity\": \"key\", \"freshness\": \"0s\", \"cache_writes\": \"on\","
                   " \"grant_scope\": \"container\", \"pinned_reads\": \"trust\", \"max_rate\": \"10GB\","
                   " \"containers\": [{\"name\": \"$root\", \"freshness\": \"immutable\"}, {\"name\": \"plain\"}]},\n"
-                  "{\"name\": \"other\", \"identity\": \"sas:f\", \"authorize\": \"none\"}]}\n");
+                  "{\"name\": \"other\", \"origin\": \"https://[::1]:8443/{account}/x\", \"identity\": \"sas:f\", \"authorize\": \"none\"}]}\n");
     is_int(conf->memory, 100000000, "plain bytes");
     is_int(conf->idle_timeout, 120000, "minutes");
     is_int(conf->drain_timeout, 0, "no time");
@@ -254,6 +266,7 @@ static void full(void)
            acct->pinned_reads == CONF_PINNED_TRUST && acct->cache_writes,
        "words");
     is_int(acct->max_rate, 10000000000, "decimal units");
+    is_str(conf_find_account(conf, STR("other"))->origin, "https://[::1]:8443/{account}/x", "an IPv6 origin");
     ok(conf_freshness(acct, STR("$root")) == CONF_IMMUTABLE, "a container's freshness");
     is_int(conf_freshness(acct, STR("plain")), 0, "or the account's");
     is_int(conf_freshness(acct, STR("unknown")), 0, "also for a container without a row");
