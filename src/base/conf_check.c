@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/conf_schema.h"
+#include "base/file.h"
 #include "base/hostport.h"
 
 /* Where a field was given; else the row it belongs to; line 0 when neither was. */
@@ -62,6 +63,14 @@ static bool is_loopback(const char *address)
     return host_is_loopback(host_of(address, &(int64_t){0}));
 }
 
+/* Whether the second of them could not be bound; port 0 is a free one. */
+static bool collide(const char *a, const char *b)
+{
+    int64_t port, other;
+    struct str host = host_of(a, &port);
+    return host_overlaps(host, host_of(b, &other)) && port == other && port != 0;
+}
+
 static enum status check_listen(struct conf_reader *reader)
 {
     struct conf *conf = reader->conf;
@@ -74,12 +83,15 @@ static enum status check_listen(struct conf_reader *reader)
                         "has no key; allowed: certificate and key, or neither");
         if (row->key != NULL && row->certificate == NULL)
             return fail(reader, &row->key, row, "key", "has no certificate; allowed: certificate and key, or neither");
-        int64_t port;
-        host_of(row->address, &port);
         for (unsigned j = 0; j < i; j++)
-            if (same(row->address, conf->listen[j].address) && port != 0)
-                return fail(reader, &row->address, row, "address", "'%s' is there twice; allowed: each address once",
-                            row->address);
+            if (collide(row->address, conf->listen[j].address))
+                return fail(reader, &row->address, row, "address",
+                            "'%s' is taken by listen[%u], %s; allowed: each address and port once", row->address, j,
+                            conf->listen[j].address);
+        if (collide(row->address, conf->admin))
+            return fail(reader, &conf->admin, conf, "admin",
+                        "'%s' is taken by listen[%u], %s; allowed: an address and port of its own", conf->admin, i,
+                        row->address);
     }
     return STATUS_OK;
 }
@@ -96,9 +108,10 @@ static enum status check_store(struct conf_reader *reader)
             return fail(reader, &row->size, row, "size", "is less than 64 blocks; allowed: at least %lldKiB",
                         (long long) (conf->block_size / 1024 * 64));
         for (unsigned j = 0; j < i; j++)
-            if (same(row->path, conf->store[j].path))
-                return fail(reader, &row->path, row, "path", "'%s' is there twice; allowed: each directory once",
-                            row->path);
+            if (file_same_place(row->path, conf->store[j].path))
+                return fail(reader, &row->path, row, "path",
+                            "'%s' is the directory of store[%u], %s; allowed: each directory once", row->path, j,
+                            conf->store[j].path);
     }
     return STATUS_OK;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +24,41 @@ struct file_stamp file_stamp_of(const char *path)
 bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified_ns == b->modified_ns;
+}
+
+/* Absolute, without ".", ".." and doubled slashes. */
+static void normalize(const char *path, struct strbuf *out)
+{
+    char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+    struct strbuf whole = {0};
+    strbuf_addf(&whole, "%s/%s", here == NULL ? "" : here, path);
+    free(here);
+    for (struct str part, rest = strbuf_str(&whole); rest.ptr != NULL;) {
+        part = str_split(rest, '/', &rest);
+        if (part.len == 0 || str_eq(part, STR(".")))
+            continue;
+        if (!str_eq(part, STR(".."))) {
+            strbuf_addf(out, "/%.*s", STR_ARG(part));
+            continue;
+        }
+        while (out->len > 0 && out->ptr[--out->len] != '/')
+            ;
+    }
+    strbuf_free(&whole);
+}
+
+bool file_same_place(const char *a, const char *b)
+{
+    struct stat left, right;
+    if (stat(a, &left) == 0 && stat(b, &right) == 0)
+        return left.st_dev == right.st_dev && left.st_ino == right.st_ino;
+    struct strbuf first = {0}, second = {0};
+    normalize(a, &first);
+    normalize(b, &second);
+    bool same = str_eq(strbuf_str(&first), strbuf_str(&second));
+    strbuf_free(&first);
+    strbuf_free(&second);
+    return same;
 }
 
 static enum status read_all(int fd, size_t max, struct strbuf *text)

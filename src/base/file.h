@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file.h: small files that somebody else replaces while we run: keys, tokens, certificates. These calls may wait for a
+ * file.h: files that somebody else replaces while we run (keys, tokens, certificates), and where paths lead. These calls may wait for a
  * disk: never on a loop. Any other thread.
  */
 #ifndef HEADPOND_BASE_FILE_H
@@ -24,6 +24,9 @@ struct file_stamp {
 
 struct file_stamp file_stamp_of(const char *path);
 bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b);
+
+/* Whether two paths lead to one place, however they are spelled. What is not there yet is judged by its text alone. */
+bool file_same_place(const char *a, const char *b);
 
 /* Appends the whole file to *text, in memory that was not moved (so that strbuf_wipe leaves no copy behind). NOT_FOUND,
  * IO (errno says why) or TOO_LARGE, and *text is empty. */

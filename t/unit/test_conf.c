@@ -80,7 +80,14 @@ static const struct {
     {"listen:\n  - { certificate: a, key: b }\n", 2, "listen[0].address", "is missing"},
     {"listen:\n  - address: \"127.0.0.1:1\"\n    certificate: a\n", 3, "listen[0].certificate", "has no key"},
     {"listen:\n  - address: \"127.0.0.1:1\"\n    key: a\n", 3, "listen[0].key", "has no certificate"},
-    {"listen:\n  - { address: \"127.0.0.1:1\" }\n  - { address: \"127.0.0.1:1\" }\n", 3, "listen[1].address", "twice"},
+    {"listen:\n  - { address: \"127.0.0.1:1\" }\n  - { address: \"127.0.0.1:1\" }\n", 3, "listen[1].address",
+     "taken by listen[0]"},
+    {"listen:\n  - { address: \"0.0.0.0:1\" }\n  - { address: \"127.0.0.1:1\" }\n", 3, "listen[1].address",
+     "taken by listen[0], 0.0.0.0:1"},
+    {"listen:\n  - { address: \"[::1]:1\" }\n  - { address: \"localhost:1\" }\n", 3, "listen[1].address",
+     "taken by listen[0], [::1]:1"},
+    {"admin: \"127.0.0.1:1\"\nlisten:\n  - { address: \"0.0.0.0:1\" }\n", 1, "admin", "taken by listen[0]"},
+    {"listen:\n  - { address: \"127.0.0.1:8081\" }\n", 1, "admin", "taken by listen[0]"},
     {"listen:\n  - { address: \"0.0.0.0:80\" }\n", 1, "accounts[0].name", "allow_any_account"},
     {"listen: [{ address: \":80\" }]\n", 1, "listen[0].address", "HOST:PORT"},
     {"listen: [{ address: \"0.0.0.0:80\" }]\naccounts:\n  - name: acct\n  - name: \"*\"\n", 4, "accounts[1].name",
@@ -124,7 +131,14 @@ static const struct {
     {ACCOUNT "containers: [{ name: a }, { name: a }]\n", 3, "accounts[0].containers[1].name", "twice"},
     {ACCOUNT "containers: [{ name: A/b }]\n", 3, "accounts[0].containers[0].name", NULL},
     {"store:\n  - { path: /x, size: 63MiB }\n", 2, "store[0].size", "64 blocks"},
-    {"store:\n  - { path: /x, size: 1GiB }\n  - { path: /x, size: 2GiB }\n", 3, "store[1].path", "twice"},
+    {"store:\n  - { path: /x, size: 1GiB }\n  - { path: /x, size: 2GiB }\n", 3, "store[1].path",
+     "directory of store[0]"},
+    {"store:\n  - { path: /x/y, size: 1GiB }\n  - { path: \"/x//z/../y/.\", size: 2GiB }\n", 3, "store[1].path",
+     "directory of store[0], /x/y"},
+    {"store:\n  - { path: x, size: 1GiB }\n  - { path: ./x/, size: 2GiB }\n", 3, "store[1].path",
+     "directory of store[0], x"},
+    {"store:\n  - { path: /proc/self/root/tmp, size: 1GiB }\n  - { path: /tmp, size: 2GiB }\n", 3, "store[1].path",
+     "directory of store[0]"},
     {"store:\n  - { path: /x }\n", 2, "store[0].size", "is missing"},
     {"pool: 1\n", 1, "pool", "not a mapping"},
     {"pool:\n  nane: x\n", 2, "pool.nane", "did you mean name?"},
@@ -276,6 +290,8 @@ static void full(void)
     round_trip(conf, "full");
     conf_free(conf);
 
+    conf_free(must_load("listen: [{ address: \"127.0.0.1:1\" }, { address: \"127.0.0.2:1\" }, { address: \"[::1]:1\" },"
+                        " { address: \"127.0.0.1:2\" }]\nadmin: \"127.0.0.1:3\"\n"));
     conf = must_load("accounts: []\n");
     ok(conf_find_account(conf, STR("acct")) == NULL, "an empty list serves nobody");
     round_trip(conf, "no account");
