@@ -261,7 +261,9 @@ static enum status fail_yaml(struct parser *parser, const yaml_parser_t *yaml)
 static enum status parse_document(struct parser *parser, yaml_parser_t *yaml)
 {
     yaml_node_t *root = yaml_document_get_root_node(parser->document);
-    if (root == NULL) { /* an empty file */
+    if (root == NULL && parser->reader->conf->file != NULL)
+        return fail(parser, 1, "configuration", "is empty; allowed: key: value, or {} for the built-in defaults");
+    if (root == NULL) {
         conf_section_defaults(&conf_top, parser->reader->conf);
         return STATUS_OK;
     }

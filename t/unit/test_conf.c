@@ -149,6 +149,8 @@ static const struct {
     {"pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c }\n", 1, "pool.members",
      "is missing"},
     {"pool: { name: x, node: n, region: r, members: [[a]] }\n", 1, "pool.members", "single value"},
+    {"", 1, "configuration", "is empty"},
+    {"# only a comment\n", 1, "configuration", "{} for the built-in defaults"},
     {"memory: {a: 1\n\n", 3, "syntax", NULL},
     {"memory: \"abc\n", 2, "syntax", NULL},
     {"\tmemory: 1GiB\n", 1, "syntax", NULL},
@@ -252,9 +254,7 @@ static void defaults(void)
     ok(!conf->allow_any_account && conf->pool == NULL, "the rest");
     round_trip(conf, "defaults");
     conf_free(conf);
-    conf_free(must_load(""));
     conf_free(must_load("{}\n"));
-    conf_free(must_load("# only a comment\n"));
 }
 
 static void full(void)
