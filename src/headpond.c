@@ -250,9 +250,7 @@ int main(int argc, char **argv)
         strbuf_free(&error);
         return 1;
     }
-    enum log_level level;
-    if (log_level_parse(str_from(conf->log_level), &level))
-        log_set_level(level);
+    log_set_level(conf->log_level);
     if (options.dump) {
         code = dump(conf);
     } else if (options.check) {

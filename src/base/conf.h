@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/log.h"
 #include "base/status.h"
 #include "base/str.h"
 
@@ -99,7 +100,7 @@ struct conf {
     bool allow_any_account;
     struct conf_pool *pool; /* NULL: none */
     char *access_log;       /* file, "-" for stdout, or "off" */
-    char *log_level;
+    enum log_level log_level;
     /* limits on clients and origins */
     int64_t max_connections;
     int64_t header_timeout;  /* a request's head must be whole by then */

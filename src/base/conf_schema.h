@@ -18,7 +18,6 @@ enum conf_type {
     CONF_ACCOUNT,
     CONF_CONTAINER,
     CONF_LABEL,
-    CONF_CHOICE,
     CONF_IDENTITY, /* up to here: char * */
     CONF_WORD,     /* an enum */
     CONF_BOOL,
@@ -42,7 +41,7 @@ struct conf_row {
     size_t counter;       /* LIST: of the counting field */
     const char *fallback; /* NULL: none; CONF_REQUIRED: must be given */
     int64_t min, max;     /* LIST: max is the most rows */
-    const char *words;    /* WORD, CHOICE: "a|b" */
+    const char *words;    /* WORD: "a|b" */
     const char *help;
     const struct conf_section *section; /* LIST, MAP */
 };

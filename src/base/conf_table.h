@@ -8,7 +8,7 @@
  *   M(key, section, help)                          one section, or none
  *
  * Types: PATH a file name or the like; ADDRESS "HOST:PORT"; URL http or https; ACCOUNT, CONTAINER, LABEL names; WORD an
- * enum by its words in order; CHOICE one of the words, kept as text; BOOL; INT; SIZE in bytes; DURATION in ms; FRESHNESS
+ * enum by its words in order; BOOL; INT; SIZE in bytes; DURATION in ms; FRESHNESS
  * a duration or "immutable"; IDENTITY; STRINGS one string or several. REQUIRED as default: it must be given.
  */
 #ifndef HEADPOND_BASE_CONF_TABLE_H
@@ -36,7 +36,7 @@
     X(allow_any_account, BOOL, "false", 0, 0, NULL, "Permits * on a listener that is not on loopback.") \
     M(pool, POOL, "Nodes that cache together. Read and checked, but without effect yet.") \
     X(access_log, PATH, "-", 0, 0, NULL, "A file, - for standard output, or off.") \
-    X(log_level, CHOICE, "info", 0, 0, "error|warn|info|debug", "What the log on standard error tells of.") \
+    X(log_level, WORD, "info", 0, 0, "error|warn|info|debug", "What the log on standard error tells of.") \
     X(max_connections, INT, "20000", 1, 10000000, NULL, "Client connections; the next ones wait to be accepted.") \
     X(header_timeout, DURATION, "10s", 1, CONF_HOUR, NULL, "By then the head of a request must be whole.") \
     X(idle_timeout, DURATION, "75s", 1, 24 * CONF_HOUR, NULL, "How long a connection may stay idle between requests.") \

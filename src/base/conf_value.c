@@ -204,14 +204,11 @@ bool conf_value_parse(const struct conf_row *row, struct str text, void *object,
     *problem = text.len == 0 ? "is empty" : "is not valid";
     if (memchr(text.len == 0 ? "" : text.ptr, '\0', text.len) != NULL)
         return false;
-    if (row->type == CONF_WORD || row->type == CONF_CHOICE) {
+    if (row->type == CONF_WORD) {
         int number = word_number(row->words, text);
         if (number < 0)
             return false;
-        if (row->type == CONF_WORD)
-            *(unsigned *) field = (unsigned) number; /* an enum; checked to be of that size below */
-        else
-            set_text(field, row->type, text);
+        *(unsigned *) field = (unsigned) number; /* an enum; checked to be of that size below */
         return true;
     }
     if (conf_is_text(row->type)) {
@@ -243,7 +240,8 @@ bool conf_value_parse(const struct conf_row *row, struct str text, void *object,
 }
 
 _Static_assert(sizeof(enum conf_authorize) == sizeof(unsigned) && sizeof(enum conf_grant_scope) == sizeof(unsigned) &&
-                   sizeof(enum conf_pinned_reads) == sizeof(unsigned) && sizeof(enum conf_role) == sizeof(unsigned),
+                   sizeof(enum conf_pinned_reads) == sizeof(unsigned) && sizeof(enum conf_role) == sizeof(unsigned) &&
+                   sizeof(enum log_level) == sizeof(unsigned),
                "WORD writes an enum as an unsigned");
 
 bool conf_value_format(const struct conf_row *row, const void *object, struct strbuf *out)
@@ -307,7 +305,6 @@ void conf_value_allowed(const struct conf_row *row, struct strbuf *out)
     struct str rest;
     switch (row->type) {
     case CONF_WORD:
-    case CONF_CHOICE:
         rest = str_from(row->words);
         for (bool first = true; rest.ptr != NULL; first = false) {
             strbuf_adds(out, first ? STR("") : STR(", "));

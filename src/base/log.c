@@ -48,17 +48,6 @@ void log_set_fd(int fd)
     atomic_store_explicit(&log_fd, fd, memory_order_relaxed);
 }
 
-bool log_level_parse(struct str text, enum log_level *level)
-{
-    for (unsigned i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
-        if (str_eq(text, str_from(level_names[i]))) {
-            *level = (enum log_level) i;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Counts the event and says whether it may be written; *left_out: how many of an earlier second were not. */
 static bool log_admit(enum log_event event, int64_t second, unsigned *left_out)
 {

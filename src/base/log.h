@@ -15,6 +15,7 @@
 #include "base/log_events.h"
 #include "base/str.h"
 
+/* In the order of the words of log_level in conf_table.h. */
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 
 enum log_event {
@@ -28,7 +29,6 @@ enum log_event {
 void log_set_level(enum log_level level);
 /* Where lines go; standard error until set. The descriptor stays the caller's. */
 void log_set_fd(int fd);
-bool log_level_parse(struct str text, enum log_level *level);
 
 /* Writes one line: the event's name, then the formatted text (key=value pairs, then prose). */
 void log_write(enum log_event event, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -250,7 +250,7 @@ static void defaults(void)
     is_int(conf->origin_retries, 3, "origin_retries");
     is_int(conf->max_connections, 20000, "max_connections");
     is_str(conf->access_log, "-", "access_log");
-    is_str(conf->log_level, "info", "log_level");
+    is_int(conf->log_level, LOG_INFO, "log_level");
     ok(!conf->allow_any_account && conf->pool == NULL, "the rest");
     round_trip(conf, "defaults");
     conf_free(conf);
@@ -262,7 +262,7 @@ static void full(void)
     struct conf *conf =
         must_load("{\"listen\": [{\"address\": \"[::1]:0\"}, {\"address\": \"localhost:0\", \"certificate\": \"c\","
                   " \"key\": \"k\"}], \"memory\": 100000000, \"block_size\": \"64KiB\",\n"
-                  "\"store\": [{\"path\": \"/a b\\\"c\\\\\\u00fc\", \"size\": \"4MiB\"}], \"workers\": 3,\n"
+                  "\"store\": [{\"path\": \"/a b\\\"c\\\\\\u00fc\", \"size\": \"4MiB\"}], \"workers\": 3, \"log_level\": \"debug\",\n"
                   "\"header_timeout\": \"1500ms\", \"idle_timeout\": \"2m\", \"drain_timeout\": \"0s\",\n"
                   "\"accounts\": [{\"name\": \"acct\", \"origin\": \"http://127.0.0.1:1/acct//\", \"key_file\": \"k\","
                   " \"authorize\": \"key\", \"identity\": \"key\", \"freshness\": \"0s\", \"cache_writes\": \"on\","
@@ -279,6 +279,7 @@ static void full(void)
     ok(acct->authorize == CONF_AUTHORIZE_KEY && acct->grant_scope == CONF_SCOPE_CONTAINER &&
            acct->pinned_reads == CONF_PINNED_TRUST && acct->cache_writes,
        "words");
+    is_int(conf->log_level, LOG_DEBUG, "a level");
     is_int(acct->max_rate, 10000000000, "decimal units");
     is_str(conf_find_account(conf, STR("other"))->origin, "https://[::1]:8443/{account}/x", "an IPv6 origin");
     ok(conf_freshness(acct, STR("$root")) == CONF_IMMUTABLE, "a container's freshness");
