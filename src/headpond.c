@@ -201,6 +201,8 @@ static int run(const struct conf *conf)
         metric_set(METRIC_PROCESS_START, clock_wall_s());
         log_event(START, "version=%s workers=%u ktls=%s", PACKAGE_VERSION, options.workers,
                   ktls_available() ? "on" : "off");
+        for (unsigned i = 0; i < conf->notes.count; i++)
+            log_event(CONFIG_NOTE, "%s", conf->notes.items[i]);
         tell_ready();
         serve(instance, &signals);
         drain(instance, conf, &signals);
@@ -227,6 +229,8 @@ static int dump(const struct conf *conf)
 static int check(const struct conf *conf, const char *file)
 {
     struct strbuf error = {0};
+    for (unsigned i = 0; i < conf->notes.count; i++)
+        fprintf(stderr, "headpond: %s\n", conf->notes.items[i]);
     enum status status = certificate_try_all(conf, &error);
     if (status == STATUS_OK)
         fprintf(stderr, "headpond: %s: the configuration is good\n", file == NULL ? "built-in" : file);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 
 #include "base/conf_schema.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #define FILE_MAX ((size_t) 4 * 1024 * 1024)
@@ -66,12 +65,6 @@ static void complete(struct conf_reader *reader)
     }
 }
 
-static void note_unused(const struct conf *conf)
-{
-    if (conf->pool != NULL)
-        log_event(CONFIG_NOTE, "file=%s key=pool: read and checked, but without effect in this version", conf->file);
-}
-
 enum status conf_load(const char *file, struct conf **conf, struct strbuf *error)
 {
     struct conf_reader reader = {.file = file == NULL ? "(defaults)" : file, .error = error};
@@ -90,12 +83,10 @@ enum status conf_load(const char *file, struct conf **conf, struct strbuf *error
             status = conf_check(&reader);
         }
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK)
         *conf = reader.conf;
-        note_unused(*conf);
-    } else {
+    else
         conf_free(reader.conf);
-    }
     for (unsigned i = 0; i < reader.place_count; i++)
         mem_free(reader.places[i].path);
     mem_free(reader.places);
@@ -108,6 +99,7 @@ void conf_free(struct conf *conf)
     if (conf == NULL)
         return;
     conf_section_fini(&conf_top, conf);
+    conf_strings_fini(&conf->notes);
     mem_free(conf->file);
     mem_free(conf);
 }

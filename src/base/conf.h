@@ -69,7 +69,6 @@ struct conf_region {
 
 enum conf_role { CONF_ROLE_MEMBER, CONF_ROLE_CLIENT };
 
-/* Read and kept, but nothing acts on it yet. */
 struct conf_pool {
     char *name;
     char *node;
@@ -85,7 +84,8 @@ struct conf_pool {
 };
 
 struct conf {
-    char *file; /* NULL: built-in defaults */
+    char *file;                /* NULL: built-in defaults */
+    struct conf_strings notes; /* lines on what was given and has no effect yet, for people */
     struct conf_listen *listen;
     unsigned listen_count;
     char *admin;

@@ -126,21 +126,23 @@ static const char *example_of(const struct conf_row *row)
 
 static void sample_section(struct strbuf *out, const struct conf_section *section, unsigned depth, bool in_list);
 
-/* Rows of lists and maps are shown commented out: a file that gives none of them has the built-in defaults. */
+/* Rows of lists and maps are shown commented out: a file that gives none of them has the built-in defaults. So is what
+ * has no effect yet, which -t would tell of. */
 static void sample_row(struct strbuf *out, const struct conf_row *row, unsigned depth, bool first_of_item)
 {
     bool top = depth == 0;
+    const char *pending = row->pending ? " Without effect yet." : "";
     if (top)
-        strbuf_addf(out, "\n# %s\n", row->help);
+        strbuf_addf(out, "\n# %s%s\n", row->help, pending);
     bool nested = row->type == CONF_LIST || row->type == CONF_MAP;
-    strbuf_adds(out, !top || nested ? STR("#") : STR(""));
+    strbuf_adds(out, !top || nested || row->pending ? STR("#") : STR(""));
     indent(out, first_of_item ? depth - 1 : depth);
     strbuf_adds(out, first_of_item ? STR("- ") : STR(""));
     if (nested) {
         if (top)
             strbuf_addf(out, "%s:\n", row->key);
         else
-            strbuf_addf(out, "%s:  # %s\n", row->key, row->help);
+            strbuf_addf(out, "%s:  # %s%s\n", row->key, row->help, pending);
         sample_section(out, row->section, depth + 1, row->type == CONF_LIST);
         return;
     }
@@ -154,7 +156,7 @@ static void sample_row(struct strbuf *out, const struct conf_row *row, unsigned 
     if (top)
         strbuf_addf(out, "  # %s\n", allowed.ptr);
     else
-        strbuf_addf(out, "  # %s%s\n", row->help,
+        strbuf_addf(out, "  # %s%s%s\n", row->help, pending,
                     conf_required(row)      ? " Required."
                     : row->fallback == NULL ? " Default: none."
                                             : "");

@@ -198,6 +198,14 @@ static const struct conf_row *find_row(const struct conf_section *section, struc
     return NULL;
 }
 
+static void note_pending(struct parser *parser, unsigned line, const char *path)
+{
+    struct strbuf note = {0};
+    strbuf_addf(&note, "%s:%u: %s: has no effect in this version", parser->reader->file, line, path);
+    conf_strings_add(&parser->reader->conf->notes, strbuf_str(&note));
+    strbuf_free(&note);
+}
+
 static enum status parse_pair(struct parser *parser, const struct conf_section *section, const yaml_node_pair_t *pair,
                               const char *path, void *object, uint64_t *seen)
 {
@@ -221,6 +229,8 @@ static enum status parse_pair(struct parser *parser, const struct conf_section *
         return fail(parser, line_of(key), sub, "is given twice; allowed: once");
     *seen |= bit;
     conf_remember(parser->reader, conf_field(row, object), false, line_of(value), sub);
+    if (row->pending)
+        note_pending(parser, line_of(key), sub);
     return parse_row(parser, row, value, sub, object);
 }
 

@@ -11,7 +11,8 @@ static const struct conf_section section_LISTEN, section_STORE, section_ACCOUNT,
     section_REGION;
 
 #define REQUIRED CONF_REQUIRED
-#define X(k, t, d, lo, hi, w, h)                                                                                       \
+#define PENDING .pending = true
+#define X(k, t, d, lo, hi, w, ...)                                                                                     \
     {.key = #k,                                                                                                        \
      .type = CONF_##t,                                                                                                 \
      .offset = offsetof(STRUCT, k),                                                                                    \
@@ -19,7 +20,7 @@ static const struct conf_section section_LISTEN, section_STORE, section_ACCOUNT,
      .min = lo,                                                                                                        \
      .max = hi,                                                                                                        \
      .words = w,                                                                                                       \
-     .help = h},
+     .help = __VA_ARGS__},
 #define L(k, s, c, most, h)                                                                                            \
     {.key = #k,                                                                                                        \
      .type = CONF_LIST,                                                                                                \
@@ -28,7 +29,8 @@ static const struct conf_section section_LISTEN, section_STORE, section_ACCOUNT,
      .max = most,                                                                                                      \
      .help = h,                                                                                                        \
      .section = &section_##s},
-#define M(k, s, h) {.key = #k, .type = CONF_MAP, .offset = offsetof(STRUCT, k), .help = h, .section = &section_##s},
+#define M(k, s, ...)                                                                                                   \
+    {.key = #k, .type = CONF_MAP, .offset = offsetof(STRUCT, k), .section = &section_##s, .help = __VA_ARGS__},
 #define SECTION(rows)                                                                                                  \
     {                                                                                                                  \
         sizeof(STRUCT), rows, sizeof rows / sizeof rows[0]                                                             \
@@ -89,7 +91,7 @@ static void list_fini(const struct conf_row *row, void *object)
     *count = 0;
 }
 
-static void strings_fini(struct conf_strings *strings)
+void conf_strings_fini(struct conf_strings *strings)
 {
     for (unsigned i = 0; i < strings->count; i++)
         mem_free(strings->items[i]);
@@ -105,7 +107,7 @@ void conf_section_fini(const struct conf_section *section, void *object)
         if (row->type == CONF_LIST) {
             list_fini(row, object);
         } else if (row->type == CONF_STRINGS) {
-            strings_fini(field);
+            conf_strings_fini(field);
         } else if (row->type == CONF_MAP) {
             if (*(void **) field != NULL)
                 conf_section_fini(row->section, *(void **) field);

@@ -43,6 +43,7 @@ struct conf_row {
     int64_t min, max;     /* LIST: max is the most rows */
     const char *words;    /* WORD: "a|b" */
     const char *help;
+    bool pending; /* nothing acts on it yet */
     const struct conf_section *section; /* LIST, MAP */
 };
 
@@ -78,6 +79,8 @@ void conf_section_fini(const struct conf_section *section, void *object);
 bool conf_value_parse(const struct conf_row *row, struct str text, void *object, const char **problem);
 /* The scalar in a form that conf_value_parse reads back to the same, unquoted; false when the field is unset. */
 bool conf_value_format(const struct conf_row *row, const void *object, struct strbuf *out);
+void conf_strings_add(struct conf_strings *strings, struct str text);
+void conf_strings_fini(struct conf_strings *strings);
 /* What may stand there, for people. */
 void conf_value_allowed(const struct conf_row *row, struct strbuf *out);
 

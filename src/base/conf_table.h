@@ -7,6 +7,8 @@
  *   L(key, section, counter, most, help)           a list of sections, and the field that counts it
  *   M(key, section, help)                          one section, or none
  *
+ * PENDING behind the help: read and checked, but nothing acts on it yet. The sample, -t and the log at start say so.
+ *
  * Types: PATH a file name or the like; ADDRESS "HOST:PORT"; URL http or https; ACCOUNT, CONTAINER, LABEL names; WORD an
  * enum by its words in order; BOOL; INT; SIZE in bytes; DURATION in ms; FRESHNESS
  * a duration or "immutable"; IDENTITY; STRINGS one string or several. REQUIRED as default: it must be given.
@@ -24,7 +26,7 @@
     X(admin, ADDRESS, "127.0.0.1:8081", 0, 0, NULL, \
       "Read-only, names no blob: /metrics /healthz /readyz.") \
     X(control, PATH, "/run/headpond/control.sock", 0, 0, NULL, \
-      "A socket for commands. Without effect yet.") \
+      "A socket for commands.", PENDING) \
     X(workers, INT, "0", 0, 1024, NULL, "Event loops; 0 means the cores of the cgroup's quota.") \
     X(memory, SIZE, "512MiB", 64 * CONF_MIB, 16 * CONF_TIB, NULL, \
       "Everything headpond allocates, libraries included.") \
@@ -34,7 +36,7 @@
     L(accounts, ACCOUNT, account_count, 10000, \
       "Storage accounts; * stands for any that has no row of its own; an empty list serves none.") \
     X(allow_any_account, BOOL, "false", 0, 0, NULL, "Permits * on a listener that is not on loopback.") \
-    M(pool, POOL, "Nodes that cache together. Read and checked, but without effect yet.") \
+    M(pool, POOL, "Nodes that cache together.", PENDING) \
     X(access_log, PATH, "-", 0, 0, NULL, "A file, - for standard output, or off.") \
     X(log_level, WORD, "info", 0, 0, "error|warn|info|debug", "What the log on standard error tells of.") \
     X(max_connections, INT, "20000", 1, 10000000, NULL, "Client connections; the next ones wait to be accepted.") \
@@ -72,10 +74,10 @@
       "How long a validated generation is served unasked; immutable: for ever.") \
     X(pinned_reads, WORD, "validate", 0, 0, "validate|trust", \
       "trust: a GET with the cached ETag in If-Match never validates.") \
-    X(cache_writes, BOOL, "off", 0, 0, NULL, "Keeps the body of a PUT that the origin accepted. Without effect yet.") \
+    X(cache_writes, BOOL, "off", 0, 0, NULL, "Keeps the body of a PUT that the origin accepted.", PENDING) \
     X(identity, IDENTITY, "none", 0, 0, NULL, "What our own requests are signed with: none, managed, workload, key or sas:FILE.") \
-    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second. Without effect yet.") \
-    X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited. Without effect yet.") \
+    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second.", PENDING) \
+    X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.", PENDING) \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \
     L(containers, CONTAINER, container_count, 10000, "Exceptions for single containers.")
 

@@ -174,7 +174,7 @@ static void set_text(char **field, enum conf_type type, struct str text)
     *field = mem_strndup(text.ptr, text.len);
 }
 
-static void add_string(struct conf_strings *strings, struct str text)
+void conf_strings_add(struct conf_strings *strings, struct str text)
 {
     strings->items = mem_realloc(strings->items, (strings->count + 1) * sizeof strings->items[0]);
     strings->items[strings->count++] = mem_strndup(text.ptr, text.len);
@@ -222,7 +222,7 @@ bool conf_value_parse(const struct conf_row *row, struct str text, void *object,
     if (row->type == CONF_STRINGS) {
         if (!valid_text(CONF_PATH, text, problem))
             return false;
-        add_string(field, text);
+        conf_strings_add(field, text);
         return true;
     }
     int64_t value;

@@ -2,7 +2,6 @@
 /* proxy.c: makes and unmakes what the proxy's rooms share. */
 #include "proxy/proxy.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "proxy/access_log.h"
 #include "proxy/forward.h"
@@ -21,24 +20,10 @@ static struct origin_limits origin_limits(const struct conf *conf)
     };
 }
 
-/* What the configuration may ask for already, and this version does not do: no reader gets more by it. */
-static void tell_unused(const struct conf *conf)
-{
-    for (unsigned i = 0; i < conf->account_count; i++) {
-        const struct conf_account *row = &conf->accounts[i];
-        if (row->cache_writes)
-            log_event(CONFIG_NOTE, "account=%s key=cache_writes: without effect in this version", row->name);
-        if (row->max_rate != 0)
-            log_event(CONFIG_NOTE, "account=%s key=max_rate: without effect in this version, nothing is limited",
-                      row->name);
-    }
-}
-
 enum status proxy_new(const struct conf *conf, struct access_log *access_log, struct proxy **proxy,
                       struct strbuf *error)
 {
     struct proxy *made = mem_calloc(1, sizeof *made);
-    tell_unused(conf);
     made->conf = conf;
     made->access_log = access_log;
     made->credentials = credentials_new();

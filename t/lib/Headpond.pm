@@ -44,7 +44,6 @@ sub configuration {
     return {
         listen => [{ address => '127.0.0.1:0' }, { address => '127.0.0.1:0', %tls }],
         admin => '127.0.0.1:0',
-        control => "$self->{dir}/control.sock",
         workers => 2,
         memory => '256MiB',
         store => [{ path => "$self->{dir}/store", size => '1GiB' }],

@@ -355,6 +355,29 @@ static void by_table(const struct conf_section *section, void *object)
     }
 }
 
+static void pending(void)
+{
+    struct conf *conf = must_load("control: /run/c\nworkers: 1\n" ACCOUNT
+                                  "max_requests: 2000\n    max_rate: 0\n    cache_writes: off\n"
+                                  "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c,"
+                                  " members: d }\n");
+    static const struct {
+        unsigned line;
+        const char *key;
+    } expected[] = {{1, "control"},
+                    {5, "accounts[0].max_requests"},
+                    {6, "accounts[0].max_rate"},
+                    {7, "accounts[0].cache_writes"},
+                    {8, "pool"}};
+    is_int(conf->notes.count, sizeof expected / sizeof expected[0], "what has no effect yet is noted where it is given");
+    for (unsigned i = 0; i < conf->notes.count && i < sizeof expected / sizeof expected[0]; i++) {
+        char note[200];
+        snprintf(note, sizeof note, "%s:%u: %s: has no effect in this version", path, expected[i].line, expected[i].key);
+        is_str(conf->notes.items[i], note, "%s", expected[i].key);
+    }
+    conf_free(conf);
+}
+
 static char *slurp(const char *name)
 {
     static char text[65536];
@@ -378,6 +401,7 @@ static void sample(void)
     is_int(conf_load(name, &conf, &error), STATUS_OK, "it loads");
     is_int(conf_load(NULL, &none, &error), STATUS_OK, "the defaults load");
     if (conf != NULL) {
+        is_int(conf->notes.count, 0, "it has nothing without effect");
         conf_dump(conf, &from_sample);
         conf_dump(none, &from_defaults);
         is_str(from_sample.ptr, from_defaults.ptr, "as it stands it means the defaults");
@@ -419,6 +443,7 @@ int main(void)
     defaults();
     full();
     pool();
+    pending();
     void *top = mem_calloc(1, conf_top.size);
     by_table(&conf_top, top);
     conf_section_fini(&conf_top, top);
