@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "net/ktls.h"
+#include "proxy/accounts.h"
 #include "proxy/certificate.h"
 #include "proxy/cores.h"
 #include "proxy/instance.h"
@@ -46,7 +47,7 @@ struct options {
 
 static const char usage_text[] = "usage: headpond [-c FILE] [-t] [--dump-config] [--version] [--help]\n"
                                  "  -c, --config FILE  the configuration; without it, the built-in defaults\n"
-                                 "  -t, --test         check the configuration, certificates included, and exit\n"
+                                 "  -t, --test         check the configuration, with the certificates, keys and identities it names\n"
                                  "      --dump-config  print the whole configuration, defaults filled in, and exit\n"
                                  "      --version      print the version and exit\n"
                                  "  -h, --help         print this and exit\n";
@@ -226,18 +227,30 @@ static int dump(const struct conf *conf)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int check(const struct conf *conf, const char *file)
+/* Each line of *text as one of ours. */
+static void complain(struct strbuf *text)
 {
-    struct strbuf error = {0};
+    for (struct str line, rest = strbuf_str(text); rest.ptr != NULL;) {
+        line = str_split(rest, '\n', &rest);
+        if (line.len > 0)
+            fprintf(stderr, "headpond: %.*s\n", STR_ARG(line));
+    }
+    strbuf_free(text);
+}
+
+/* Everything that can be tried without starting anything: what the start would refuse, all at once. */
+static int check(const struct conf *conf)
+{
+    struct strbuf certificates = {0}, accounts = {0};
     for (unsigned i = 0; i < conf->notes.count; i++)
         fprintf(stderr, "headpond: %s\n", conf->notes.items[i]);
-    enum status status = certificate_try_all(conf, &error);
-    if (status == STATUS_OK)
-        fprintf(stderr, "headpond: %s: the configuration is good\n", file == NULL ? "built-in" : file);
-    else
-        fprintf(stderr, "headpond: %s\n", error.ptr);
-    strbuf_free(&error);
-    return status == STATUS_OK ? 0 : 1;
+    bool good = certificate_try_all(conf, &certificates) == STATUS_OK;
+    good = accounts_try(conf, &accounts) == STATUS_OK && good;
+    complain(&certificates);
+    complain(&accounts);
+    if (good)
+        fprintf(stderr, "headpond: %s: the configuration is good\n", conf->file == NULL ? "built-in" : conf->file);
+    return good ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -258,7 +271,8 @@ int main(int argc, char **argv)
     if (options.dump) {
         code = dump(conf);
     } else if (options.check) {
-        code = check(conf, options.file);
+        protect_memory();
+        code = check(conf);
     } else {
         protect_memory();
         raise_descriptor_limit();

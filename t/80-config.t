@@ -157,6 +157,29 @@ subtest 'what cannot be started' => sub {
         refuses('no such CA file', qr{/nowhere/ca\.crt}, @how, accounts => [{ name => 'acct', origin => 'https://127.0.0.1:9/acct', origin_ca => '/nowhere/ca.crt' }]);
         refuses('a CA file that is none', qr/\Q$pair{key}\E.*PEM/, @how, accounts => [{ name => 'acct', origin => 'https://127.0.0.1:9/acct', origin_ca => $pair{key} }]);
     }
+    # A key file, a SAS file and an identity that are not good: a line each, naming file and account.
+    open my $keys, '>', "$dir/bad.key" or die;
+    print $keys "c2VjcmV0LXRleHQ\n";
+    close $keys;
+    my @accounts = (
+        { name => 'keys', key_file => "$dir/bad.key" },
+        { name => 'good' },
+        { name => 'sas', identity => "sas:/nowhere/token" },
+        { name => 'workload', identity => 'workload' },
+    );
+    local $ENV{AZURE_FEDERATED_TOKEN_FILE};
+    delete $ENV{AZURE_FEDERATED_TOKEN_FILE};
+    my $bad = Headpond->new(config => { accounts => \@accounts });
+    my ($not, $nothing, $told) = run("$bad->{dir}/headpond.yaml", '-t');
+    is($not, 1, '-t with credentials that are not good: exit 1');
+    my @told = grep { /^headpond: / } split /\n/, $told;
+    is(scalar @told, 3, 'a line each') or diag($told);
+    like($told[0], qr{^headpond: key file \Q$dir\E/bad\.key:1: .*\(account keys\)$}, 'a key file');
+    like($told[1], qr{^headpond: SAS file /nowhere/token .*\(account sas\)$}, 'a SAS file');
+    like($told[2], qr{^headpond: .*AZURE_.*\(account workload\)$}, 'an identity without its environment');
+    unlike($told, qr/c2VjcmV0/, 'and no key');
+    refuses('a key file that is none', qr{\Q$dir\E/bad\.key:1: .*account keys}, accounts => [$accounts[0]]);
+
     my $busy = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1:0') or die;
     my $port = $busy->sockport;
     refuses('a busy port', qr/127\.0\.0\.1:$port/, listen => [{ address => "127.0.0.1:$port" }]);

@@ -212,6 +212,20 @@ static enum status add_credentials(struct credentials *set, const struct conf_ac
     return status;
 }
 
+enum status accounts_try(const struct conf *conf, struct strbuf *errors)
+{
+    struct credentials *set = credentials_new();
+    enum status all = STATUS_OK;
+    for (unsigned i = 0; i < conf->account_count; i++) {
+        struct credential *keys, *identity;
+        strbuf_adds(errors, all == STATUS_OK || str_ends(strbuf_str(errors), STR("\n")) ? STR("") : STR("\n"));
+        enum status status = add_credentials(set, &conf->accounts[i], &keys, &identity, errors);
+        all = status == STATUS_OK ? all : status;
+    }
+    credentials_free(set);
+    return all;
+}
+
 enum status accounts_new(const struct conf *conf, struct credentials *credentials, struct accounts **accounts,
                          struct strbuf *error)
 {

@@ -40,6 +40,8 @@ struct accounts;
  * configuration and the credentials must outlive it. Before the loops start. */
 enum status accounts_new(const struct conf *conf, struct credentials *credentials, struct accounts **accounts,
                          struct strbuf *error) STATUS_CHECKED;
+/* Reads the same and keeps nothing: on failure INVALID and a line in *errors for each row that is not good. */
+enum status accounts_try(const struct conf *conf, struct strbuf *errors) STATUS_CHECKED;
 /* When nothing that holds an account's texts is left. Empties the pointer. */
 void accounts_free(struct accounts **accounts);
 
