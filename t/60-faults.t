@@ -100,8 +100,34 @@ subtest 'an error of ours' => sub {
     like($reply->{body}, qr{<Error><Code>\w+</Code><Message>}, 'XML');
     ok($reply->{headers}{'x-ms-error-code'}, 'x-ms-error-code');
     like($reply->{headers}{'proxy-status'}, qr/^headpond; error=\w+/, 'Proxy-Status');
-    ok($pond->wait_log(qr/ origin-failed /), 'a log line');
+    my $id = $reply->{headers}{'x-ms-request-id'};
+    ok($pond->wait_log(qr/ origin-retry account=acct host=\S+ request=\Q$id\E reason=/), 'a log line for a retry names the reply');
+    ok($pond->wait_log(qr/ origin-failed account=acct host=\S+ request=\Q$id\E status=/), 'and one for the failure');
     cmp_ok($pond->metric('headpond_origin_retries_total'), '>', 0, 'retries were counted');
+    $origin->clear_faults;
+};
+
+subtest 'the log calls a request as its client does' => sub {
+    my $name = faulty(100, close_before_reply => 1, times => 100);
+    my @mine = (headers => ['x-ms-client-request-id: my-own-name']);
+    $pond->get("/acct/data/$name", @mine);
+    ok($pond->wait_log(qr/ origin-failed .* request=my-own-name status=/), 'a read');
+    $pond->put("/acct/data/$name", body => 'x', headers => ['x-ms-client-request-id: my-own-write', 'x-ms-blob-type: BlockBlob']);
+    ok($pond->wait_log(qr/ origin-failed .* request=my-own-write status=/), 'a write');
+    $origin->clear_faults;
+    $origin->fault(path => "/acct/data/$name", close_before_reply => 1, times => 1);
+    is($pond->get("/acct/data/$name?mark=retried", headers => ['x-ms-lease-id: 1'])->{status}, 200, 'what passes through is tried again');
+    my ($entry) = $pond->access(1, sub { ($_[0]{target} // '') =~ /mark=retried/ });
+    is($entry->{retries}, 1, 'and the access log says how often');
+};
+
+subtest 'an internal error' => sub {
+    my $name = faulty($SIZE, garbage => 1, times => 100);
+    my $reply = $pond->get("/acct/data/$name");
+    is($reply->{headers}{'x-ms-error-code'}, 'InternalError', 'the code');
+    is($reply->{status}, 500, 'the status');
+    my $id = $reply->{headers}{'x-ms-request-id'};
+    ok($pond->wait_log(qr/ warn internal-error client=127\.0\.0\.1:\d+ account=acct request=\Q$id\E reason=bad-reply: \w/), 'has a log line with why');
     $origin->clear_faults;
 };
 

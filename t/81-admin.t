@@ -79,6 +79,20 @@ subtest 'access log' => sub {
         ok(defined $_->{cache}, "$proto: cache");
     }
     ok(!grep({ $_->{broken} } $pond->access), 'every line is JSON');
+
+    # What an SDK's error prints, and what it sent, find the line.
+    my @sent = ('x-ms-client-request-id: it-is-me', 'User-Agent: azsdk-test/1 "q"', 'x-ms-range: bytes=1-2');
+    my ($reply, $entry);
+    for my $case (['hit' => "/acct/data/x?n=1"], ['relayed' => "/acct/data/x?n=2&comp=metadata"], ['refused' => '/no!account/data/x?n=3']) {
+        my ($what, $target) = @$case;
+        $reply = $pond->get($target, sas => $sas, headers => \@sent);
+        my ($n) = $target =~ /(n=\d)/;
+        ($entry) = $pond->access(1, sub { ($_[0]{target} // '') =~ /\b$n\b/ });
+        is($entry->{request_id}, $reply->{headers}{'x-ms-request-id'}, "$what: the reply's x-ms-request-id");
+        is($entry->{client_request_id}, 'it-is-me', "$what: the client's");
+        is($entry->{agent}, 'azsdk-test/1 "q"', "$what: its agent");
+        is($entry->{range}, 'bytes=1-2', "$what: its range");
+    }
 };
 
 subtest 'what the log says at which level' => sub {

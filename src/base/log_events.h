@@ -24,6 +24,7 @@
     X(ORIGIN_BAD_REPLY, LOG_WARN, "origin-bad-reply") \
     X(CREDENTIAL_RENEWED, LOG_INFO, "credential-renewed") \
     X(CREDENTIAL_FAILED, LOG_ERROR, "credential-failed") \
+    X(INTERNAL_ERROR, LOG_WARN, "internal-error") \
     X(BYPASS, LOG_INFO, "bypass") \
     X(GENERATION_CHANGED, LOG_INFO, "generation-changed") \
     X(STORE_OPEN, LOG_INFO, "store-open") \

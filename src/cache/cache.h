@@ -56,6 +56,7 @@ struct cache_request {
     const char *account; /* for metrics and log; lives as long as the process */
     const char *origin;  /* base URL, lives as long as the process */
     const char *ca_file; /* or NULL; lives as long as the process */
+    struct str id;       /* what the log calls the client's request */
     struct str target;   /* what requests by the client's credential ask the origin for: "/container/blob?…" with the credential's query
                             parameters; secret */
     struct str authorization; /* the Authorization header's value or a NULL str; secret */

@@ -226,8 +226,8 @@ void fill_broken(struct fill *fill, enum status why)
         break;
     default:
         if (++fill->attempts < FILL_ATTEMPTS && fill->generation != NULL) {
-            log_event(ORIGIN_RETRY, "account=%s reason=%s attempt=%u: a fill goes on from where it broke",
-                      fill->asker->request.account, status_name(why), fill->attempts);
+            log_event(ORIGIN_RETRY, "account=%s request=%.*s reason=%s attempt=%u: a fill goes on from where it broke",
+                      fill->asker->request.account, STR_ARG(fill->asker->request.id), status_name(why), fill->attempts);
             timer_set(&fill->retry, FILL_BACKOFF_MS << fill->attempts);
             return;
         }

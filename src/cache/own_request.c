@@ -25,6 +25,7 @@ struct origin_fetch *own_request_start(struct cache *cache, struct loop *loop, c
 
     const struct origin_request request = {
         .account = asker->account,
+        .id = asker->id,
         .base = asker->origin,
         .ca_file = asker->ca_file,
         .method = what->head ? STR("HEAD") : STR("GET"),

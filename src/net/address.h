@@ -13,6 +13,7 @@
  * *error. May block on name resolution. */
 enum status address_parse(const char *address, struct sockaddr_storage *parsed, socklen_t *length,
                            struct strbuf *error) STATUS_CHECKED;
+#define ADDRESS_TEXT 64 /* room for any of these */
 /* The other way round: "127.0.0.1:80", "[::1]:80"; "unix" for a Unix socket. */
 void address_format(const struct sockaddr *address, char *text, size_t size);
 

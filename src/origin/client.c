@@ -39,8 +39,8 @@ static void try_again(struct origin_fetch *fetch, const char *reason)
     char labels[96];
     snprintf(labels, sizeof labels, "%s\t%s", fetch->account, reason);
     metric_cell_add(metric_cell(METRIC_ORIGIN_RETRIES, labels), 1);
-    log_event(ORIGIN_RETRY, "account=%s host=%s reason=%s attempt=%u delay_ms=%lld", fetch->account, fetch->host,
-              reason, fetch->attempt, (long long) delay);
+    log_event(ORIGIN_RETRY, "account=%s host=%s request=%s reason=%s attempt=%u delay_ms=%lld", fetch->account,
+              fetch->host, fetch->id, reason, fetch->attempt, (long long) delay);
     origin_patience_enter(fetch, ORIGIN_BACKOFF);
     timer_set(&fetch->timer, delay);
 }
@@ -60,8 +60,8 @@ static void log_failure(const struct origin_fetch *fetch, enum status why)
     }
     /* libcurl's words for a break that was ours say only that. */
     const bool ours = fetch->why != STATUS_OK || fetch->error[0] == '\0';
-    log_event(ORIGIN_FAILED, "account=%s host=%s status=%s attempts=%u: %s", fetch->account, fetch->host,
-              status_name(why), fetch->attempt + 1, ours ? status_text(why) : fetch->error);
+    log_event(ORIGIN_FAILED, "account=%s host=%s request=%s status=%s attempts=%u: %s", fetch->account, fetch->host,
+              fetch->id, status_name(why), fetch->attempt + 1, ours ? status_text(why) : fetch->error);
 }
 
 static void fail(struct origin_fetch *fetch, enum status why)
@@ -155,6 +155,7 @@ static void on_destroy(struct origin_transfer *transfer)
     curl_slist_free_all(fetch->headers);
     origin_signing_free(&fetch->signing);
     mem_free(fetch->account);
+    mem_free(fetch->id);
     mem_free(fetch->host);
     mem_free(fetch);
 }
@@ -205,6 +206,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     fetch->events = *events;
     const struct str host = origin_easy_host(request->base);
     fetch->account = mem_strdup(request->account);
+    fetch->id = request->id.len > 0 ? mem_strndup(request->id.ptr, request->id.len) : mem_strdup("-");
     fetch->host = mem_strndup(host.ptr, host.len);
     fetch->bytes = metric_cell(METRIC_ORIGIN_BYTES, request->account);
     fetch->retry = request->retry;
@@ -247,6 +249,11 @@ bool origin_fetch_sent_all(const struct origin_fetch *fetch)
 enum status origin_fetch_upload_error(const struct origin_fetch *fetch)
 {
     return fetch->upload.error;
+}
+
+unsigned origin_fetch_retries(const struct origin_fetch *fetch)
+{
+    return fetch->attempt;
 }
 
 struct source *origin_fetch_into_source(struct origin_fetch **fetch)

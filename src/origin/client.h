@@ -39,6 +39,7 @@ struct origin_limits {
 /* All of it is copied by origin_fetch_start. */
 struct origin_request {
     const char *account; /* for metrics and the log */
+    struct str id;       /* what the log calls the request that this one is made for, or a NULL str */
     const char *base;    /* "https://x.blob.core.windows.net", or with a path prefix; no trailing slash */
     const char *ca_file; /* instead of the system's CAs, or NULL */
     struct str method;
@@ -78,6 +79,8 @@ struct source *origin_fetch_body(struct origin_fetch *fetch);
 bool origin_fetch_sent_all(const struct origin_fetch *fetch);
 /* What was wrong with the request's body as far as it was read; OK if nothing. */
 enum status origin_fetch_upload_error(const struct origin_fetch *fetch);
+/* How many further attempts were made. */
+unsigned origin_fetch_retries(const struct origin_fetch *fetch);
 
 /* Turns a fetch whose head has come into a source of its own, whose close ends the fetch too. */
 struct source *origin_fetch_into_source(struct origin_fetch **fetch);

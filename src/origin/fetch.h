@@ -48,6 +48,7 @@ struct origin_fetch {
     struct origin_events events;
     struct timer timer;
     char *account;
+    char *id;   /* for the log */
     char *host; /* the base's authority, for the log */
     struct curl_slist *headers;
     struct origin_signing *signing; /* NULL: sent as it was given */

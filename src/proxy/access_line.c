@@ -16,6 +16,7 @@
 
 #define TARGET_MAX 1024 /* bytes of the target that are shown; escaping makes six of one at worst */
 #define SHORT_MAX 64    /* of the other texts a client chose */
+#define AGENT_MAX 128
 
 /* Milliseconds with three decimals. */
 static char *put_ms(char *at, int64_t us)
@@ -57,6 +58,22 @@ static char *put_text(char *at, struct str name, struct str value)
     if (value.len > SHORT_MAX)
         value.len = SHORT_MAX;
     at = put_escaped(at, value);
+    *at++ = '"';
+    return at;
+}
+
+/* The same for what may hold anything: nobody should have put a credential there. Nothing for a NULL str. */
+static char *put_foreign(char *at, struct str name, struct str value, size_t max)
+{
+    char copy[AGENT_MAX + 1];
+    if (value.ptr == NULL)
+        return at;
+    size_t len = value.len < max ? value.len : max;
+    *str_put(copy, (struct str){value.ptr, len}) = '\0';
+    log_redact(copy);
+    at = str_put(at, name);
+    *at++ = '"';
+    at = put_escaped(at, (struct str){copy, len});
     *at++ = '"';
     return at;
 }
@@ -203,6 +220,14 @@ size_t access_line(struct access_clock *clock, const struct access_entry *entry,
         at = put_text(at, STR(",\"detail\":"), str_from(entry->detail));
     if (entry->account.ptr != NULL)
         at = put_text(at, STR(",\"account\":"), entry->account);
+    at = put_foreign(at, STR(",\"request_id\":"), entry->request_id, SHORT_MAX);
+    at = put_foreign(at, STR(",\"client_request_id\":"), entry->client_request_id, SHORT_MAX);
+    at = put_foreign(at, STR(",\"range\":"), entry->range, SHORT_MAX);
+    at = put_foreign(at, STR(",\"agent\":"), entry->agent, AGENT_MAX);
+    if (entry->retries > 0) {
+        at = str_put(at, STR(",\"retries\":"));
+        at = str_put_number(at, entry->retries);
+    }
     if (entry->first_us >= 0) {
         at = str_put(at, STR(",\"first_ms\":"));
         at = put_ms(at, entry->first_us);

@@ -10,8 +10,8 @@
 
 #include "proxy/access_log.h"
 
-/* The most bytes a line takes, newline included; long targets are cut and end in "...". */
-#define ACCESS_LINE_MAX 8192
+/* The most bytes a line takes, newline included; long texts are cut, a target then ends in "...". */
+#define ACCESS_LINE_MAX 12288
 
 /* The current second as text, so that strftime runs once a second; zero-initialised is fine. */
 struct access_clock {

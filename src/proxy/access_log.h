@@ -40,7 +40,12 @@ struct access_entry {
     bool tls;
     struct str method;
     struct str target;  /* as sent */
-    struct str account; /* may be NULL */
+    struct str account; /* may be NULL, as the next four */
+    struct str request_id;        /* x-ms-request-id of the reply */
+    struct str client_request_id; /* x-ms-client-request-id */
+    struct str range;             /* as asked */
+    struct str agent;             /* User-Agent */
+    unsigned retries;             /* at the origin, of what passed through */
     int status;         /* 0: none was sent */
     uint64_t sent;      /* body bytes */
     uint64_t received;  /* body bytes */

@@ -3,6 +3,7 @@
  * bypass.c: the states of a request that goes to the origin as the client made it: reads that are not for the cache,
  * and every write, which is fenced first. Each waits for its turn.
  */
+#include "base/log.h"
 #include "proxy/proxy_status.h"
 #include "proxy/request.h"
 
@@ -42,6 +43,7 @@ enum request_state bypass_fence(struct request *request)
 static void on_head(void *arg, const struct http_response *head, enum status why)
 {
     struct request *request = arg;
+    request->retries = forward_retries(request->forward);
     if (head == NULL) {
         enum status bad = forward_body_error(request->forward);
         forward_leave(&request->forward);
@@ -74,6 +76,8 @@ enum request_state bypass_forward(struct request *request)
     read_forget(request);
     if (hops(&request->x->request.headers) >= HOPS_MAX) {
         invalidation_lift(&request->invalidation, true);
+        log_event(INTERNAL_ERROR, "account=%s request=%.*s reason=loop: the origin leads back here",
+                  request->route.account->name, STR_ARG(request->id));
         request->error = &BLOB_ERROR_LOOP;
         request->proxy_status = PROXY_STATUS_LOOP;
         return REQUEST_REFUSE;

@@ -92,6 +92,7 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
     bool safe = x->request.method == HTTP_GET || x->request.method == HTTP_HEAD;
     struct origin_request request = {
         .account = route->account->name,
+        .id = route->cache.id,
         .base = route->origin,
         .ca_file = route->account->row->origin_ca,
         .method = x->request.method_text,
@@ -105,6 +106,11 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
     struct origin_events events = {on_head, forward};
     forward->fetch = origin_fetch_start(home->loop, &home->proxy->limits, &request, &body, &events);
     return forward;
+}
+
+unsigned forward_retries(const struct forward *forward)
+{
+    return origin_fetch_retries(forward->fetch);
 }
 
 struct source *forward_body(struct forward *forward)

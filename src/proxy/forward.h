@@ -25,6 +25,8 @@ typedef void forward_head_f(void *arg, const struct http_response *head, enum st
 struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
                               struct invalidation **invalidation, struct line_ticket *turn, forward_head_f *head,
                               void *arg);
+/* How often the origin has been asked again; until its body is taken. */
+unsigned forward_retries(const struct forward *forward);
 /* After a head: the reply's body as a source of its own, to be closed before the forward is left. Once. */
 struct source *forward_body(struct forward *forward);
 /* When there was no head: what was wrong with the client's body, OK if nothing. */

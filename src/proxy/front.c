@@ -15,7 +15,6 @@
 #include "proxy/certificate.h"
 
 #define ADDRESSES_MAX 64
-#define ADDRESS_TEXT 80
 
 struct front_address {
     struct tls *tls; /* NULL: cleartext */

@@ -16,6 +16,7 @@
 
 #define OWN_FIELDS 16 /* at most what we add to a record's own fields */
 #define CLIENT_ID_MAX 1024
+#define RELAYED_ID_MAX 64 /* Azure's is a GUID */
 
 /* ---- Pieces ---- */
 
@@ -63,6 +64,7 @@ static bool looks_like_version(struct str text)
 void reply_facts_from_request(struct reply_facts *facts, const struct http_request *request)
 {
     facts->head = request->method == HTTP_HEAD;
+    facts->request_id = request_id(facts->arena);
     struct str id = http_headers_get(&request->headers, STR("x-ms-client-request-id"));
     facts->client_request_id = id.len > 0 && id.len <= CLIENT_ID_MAX && visible(id) ? id : STR_NULL;
     struct str version = http_headers_get(&request->headers, STR("x-ms-version"));
@@ -130,7 +132,7 @@ static void head_add_overridden(struct http_response *head, const struct http_he
 static void head_add_ids(struct http_response *head, const struct reply_facts *facts)
 {
     head_add(head, STR("Server"), STR("headpond"));
-    head_add(head, STR("x-ms-request-id"), request_id(facts->arena));
+    head_add(head, STR("x-ms-request-id"), facts->request_id);
     if (facts->client_request_id.ptr != NULL)
         head_add(head, STR("x-ms-client-request-id"), facts->client_request_id);
     head_add(head, STR("x-ms-version"), facts->version);
@@ -221,8 +223,7 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
     if (proxy_status != NULL)
         head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
     struct strbuf text = {0};
-    struct str id = http_headers_get(&head->headers, STR("x-ms-request-id"));
-    blob_error_render(error, facts->error_detail, facts->endpoint, id, facts->now_s, &text);
+    blob_error_render(error, facts->error_detail, facts->endpoint, facts->request_id, facts->now_s, &text);
     struct str body = arena_str(facts->arena, strbuf_str(&text));
     strbuf_free(&text);
     head->content_length = (int64_t) body.len;
@@ -237,8 +238,11 @@ struct str reply_range_error(struct http_response *head, const struct reply_fact
     return body;
 }
 
-void reply_copy_relayed(struct http_response *head, const struct reply_facts *facts, const struct http_headers *origin)
+void reply_copy_relayed(struct http_response *head, struct reply_facts *facts, const struct http_headers *origin)
 {
+    struct str id = http_headers_get(origin, STR("x-ms-request-id"));
+    if (id.len > 0 && id.len <= RELAYED_ID_MAX)
+        facts->request_id = arena_str(facts->arena, id);
     head->headers = (struct http_headers){.arena = facts->arena, .room = origin->count + 3};
     head->headers.items = arena_alloc(facts->arena, head->headers.room * sizeof *head->headers.items);
     head_add_list(head, origin);

@@ -20,6 +20,7 @@
 struct reply_facts {
     struct arena *arena;
     bool head;                    /* the request is a HEAD */
+    struct str request_id;        /* x-ms-request-id of the reply */
     struct str client_request_id; /* the request's x-ms-client-request-id if sane, else a NULL str */
     struct str version;           /* x-ms-version to answer with */
     enum blob_endpoint endpoint;  /* whose way of telling errors */
@@ -33,7 +34,7 @@ struct reply_facts {
     int64_t validated_s; /* when the origin last vouched for what is served; 0: just now */
 };
 
-/* Fills in what the request says of the facts: client_request_id, version, head. */
+/* Fills in a new request_id and what the request says of the facts: client_request_id, version, head. */
 void reply_facts_from_request(struct reply_facts *facts, const struct http_request *request);
 
 /* 200 with the whole blob, or HEAD's answer. */
@@ -52,7 +53,7 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
 struct str reply_range_error(struct http_response *head, const struct reply_facts *facts, uint64_t length);
 
 /* The fields of a reply that is taken over from the origin, and our Via and Cache-Status behind them. The texts are not
- * copied. */
-void reply_copy_relayed(struct http_response *head, const struct reply_facts *facts, const struct http_headers *origin);
+ * copied. The origin's x-ms-request-id becomes the facts'. */
+void reply_copy_relayed(struct http_response *head, struct reply_facts *facts, const struct http_headers *origin);
 
 #endif

@@ -5,12 +5,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/metric.h"
+#include "net/address.h"
 #include "proxy/access_log.h"
 #include "proxy/meter.h"
 #include "proxy/proxy_status.h"
 
 /* What a client that found no room is told to wait. */
 #define RETRY_AFTER_S 5
+#define ID_MAX 64 /* of a client's name for its request in our log: most are GUIDs */
 
 static enum request_state (*const request_functions[])(struct request *request) = {
 #define X(id, function) [REQUEST_##id] = function,
@@ -34,6 +36,8 @@ static struct request *request_new(struct http_exchange *x)
     request->facts.arena = x->arena;
     request->facts.now_s = clock_wall_s();
     reply_facts_from_request(&request->facts, &x->request);
+    struct str named = request->facts.client_request_id;
+    request->id = named.len > 0 && named.len <= ID_MAX ? named : request->facts.request_id;
     x->user = request;
     return request;
 }
@@ -68,6 +72,7 @@ enum request_state request_route(struct request *request)
     request->error =
         route_request(request->home->proxy->routes, x->arena, &x->request, x->peer, request->facts.now_s, route);
     request->facts.endpoint = route->url.endpoint;
+    route->cache.id = request->id;
     if (request->error != NULL) {
         bool malformed = request->error->status == 400;
         request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
@@ -156,6 +161,15 @@ enum request_state request_body_failed(struct request *request, enum status why)
     return REQUEST_SENT;
 }
 
+static void log_internal(const struct request *request, enum status why)
+{
+    char client[ADDRESS_TEXT];
+    const struct account *account = request->route.account;
+    address_format(request->x->peer, client, sizeof client);
+    log_event(INTERNAL_ERROR, "client=%s account=%s request=%.*s reason=%s: %s", client,
+              account == NULL ? "-" : account->name, STR_ARG(request->id), status_name(why), status_text(why));
+}
+
 enum request_state request_fail(struct request *request, enum status why)
 {
     request->error = blob_error_of(why);
@@ -165,6 +179,8 @@ enum request_state request_fail(struct request *request, enum status why)
     if (request->error->status < 500 && why != STATUS_DENIED)
         request->error =
             blob_error_of(STATUS_BAD_REPLY); /* what would be malformed from a client came from the origin */
+    if (str_eq(str_from(request->error->code), STR("InternalError")))
+        log_internal(request, why);
     return REQUEST_REFUSE;
 }
 
@@ -206,6 +222,7 @@ static void request_account(struct request *request, enum status how)
     meter_count(request->home->meter, x->request.method, request->facts.outcome, x->status, first, total);
     if (request->home->feed == NULL)
         return;
+    struct str range = http_headers_get(&x->request.headers, STR("x-ms-range"));
     struct access_entry entry = {
         .peer = x->peer,
         .version = x->request.version,
@@ -213,6 +230,11 @@ static void request_account(struct request *request, enum status how)
         .method = x->request.method_text,
         .target = x->request.target,
         .account = request->route.account == NULL ? STR_NULL : str_from(request->route.account->name),
+        .request_id = request->facts.request_id,
+        .client_request_id = request->facts.client_request_id,
+        .range = range.ptr != NULL ? range : http_headers_get(&x->request.headers, STR("Range")),
+        .agent = http_headers_get(&x->request.headers, STR("User-Agent")),
+        .retries = request->retries,
         .status = x->status,
         .sent = x->sent,
         .received = x->received,

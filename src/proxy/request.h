@@ -44,6 +44,8 @@ struct request {
     enum request_state state;
     struct route route;
     struct reply_facts facts; /* its outcome and detail are the request's */
+    struct str id;            /* how the log names it: the client's x-ms-client-request-id, else our x-ms-request-id */
+    unsigned retries;         /* of what passed through, at the origin */
 
     enum status aborted; /* OK, or why it was broken off by us */
 

@@ -24,6 +24,11 @@ static struct access_entry entry_for(const char *target)
         .method = STR("GET"),
         .target = str_from(target),
         .account = STR("acct"),
+        .request_id = STR("c0ffee00-0000"),
+        .client_request_id = STR("theirs"),
+        .range = STR("bytes=0-99"),
+        .agent = STR("azsdk/1.0 (\"x\")"),
+        .retries = 2,
         .status = 206,
         .sent = 1234567890123,
         .received = 7,
@@ -56,8 +61,20 @@ static void test_fields(void)
     is_int(json_integer_value(json_object_get(json, "sent")), 1234567890123, "sent");
     ok(json_real_value(json_object_get(json, "first_ms")) == 1.234, "first byte");
     ok(json_real_value(json_object_get(json, "total_ms")) == 5678.901, "total");
+    is_str(json_string_value(json_object_get(json, "request_id")), "c0ffee00-0000", "the reply's name");
+    is_str(json_string_value(json_object_get(json, "client_request_id")), "theirs", "the client's");
+    is_str(json_string_value(json_object_get(json, "range")), "bytes=0-99", "range");
+    is_str(json_string_value(json_object_get(json, "agent")), "azsdk/1.0 (\"x\")", "agent");
+    is_int(json_integer_value(json_object_get(json, "retries")), 2, "retries");
     is_str(json_string_value(json_object_get(json, "end")), "client-gone", "end");
     is_str(json_string_value(json_object_get(json, "protocol")), "h2", "protocol");
+    json_decref(json);
+    entry.client_request_id = entry.range = entry.agent = STR_NULL;
+    entry.retries = 0;
+    json = parse(&entry);
+    ok(json_object_get(json, "client_request_id") == NULL && json_object_get(json, "range") == NULL &&
+           json_object_get(json, "agent") == NULL && json_object_get(json, "retries") == NULL,
+       "what was not there is left out");
     json_decref(json);
 }
 
@@ -74,6 +91,12 @@ static void test_secrets(void)
         size_t len = access_line(&own_clock, &entry, line);
         ok(memmem(line, len, "SECRET", 6) == NULL, "no signature of %s", targets[i]);
     }
+    struct access_entry entry = entry_for("/a/c/b");
+    entry.agent = STR("x Bearer SECRET");
+    entry.client_request_id = STR("?sig=SECRET");
+    entry.range = STR("sig=SECRET");
+    size_t len = access_line(&own_clock, &entry, line);
+    ok(memmem(line, len, "SECRET", 6) == NULL, "nor one that strayed into a header");
 }
 
 static void test_hostile(void)
@@ -85,7 +108,8 @@ static void test_hostile(void)
     huge[100000] = '\0';
     entry = entry_for(huge);
     entry.method = str_from(huge);
-    entry.account = str_from(huge);
+    entry.account = entry.request_id = entry.client_request_id = entry.range = entry.agent = str_from(huge);
+    entry.cache = entry.detail = huge;
     json_decref(parse(&entry));
     memset(huge, '?', 100000);
     entry = entry_for(huge);
