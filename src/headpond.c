@@ -200,7 +200,8 @@ static int run(const struct conf *conf)
     if (instance_start(&options, &instance, &error) == STATUS_OK) {
         metric_cell_set(metric_cell(METRIC_BUILD_INFO, PACKAGE_VERSION), 1);
         metric_set(METRIC_PROCESS_START, clock_wall_s());
-        log_event(START, "version=%s workers=%u ktls=%s", PACKAGE_VERSION, options.workers,
+        log_event(START, "version=%s config=%s workers=%u ktls=%s", PACKAGE_VERSION,
+                  conf->file == NULL ? "built-in" : conf->file, options.workers,
                   ktls_available() ? "on" : "off");
         for (unsigned i = 0; i < conf->notes.count; i++)
             log_event(CONFIG_NOTE, "%s", conf->notes.items[i]);

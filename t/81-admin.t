@@ -95,12 +95,31 @@ subtest 'access log' => sub {
     }
 };
 
+subtest 'SIGHUP opens the access log anew' => sub {
+    my $turned = Headpond->start(origin => $origin);
+    my $file = "$turned->{dir}/access.log";
+    $turned->get('/acct/data/x?n=1', sas => $sas);
+    $turned->access(1);
+    rename $file, "$file.1" or die $!;
+    $turned->{process}->signal('HUP');
+    ok($turned->wait_log(qr/ info access-log file=\Q$file\E: opened anew$/m), 'the log tells of it, without a request');
+    ok($turned->wait_metric(1, 'headpond_access_log_reopens_total', result => 'opened'), 'a metric too');
+    $turned->get('/acct/data/x?n=2', sas => $sas);
+    is(scalar $turned->access(1), 1, 'the new file has the new line');
+    unlink $file;
+    mkdir $file or die $!;
+    $turned->{process}->signal('HUP');
+    ok($turned->wait_log(qr/ error access-log-failed file=\Q$file\E: cannot be opened anew: /), 'a failure is an error');
+    ok($turned->wait_metric(1, 'headpond_access_log_reopens_total', result => 'failed'), 'and counted');
+    $turned->stop;
+};
+
 subtest 'what the log says at which level' => sub {
     my $quiet = Headpond->new(origin => $origin, config => { log_level => 'debug', admin => '127.0.0.1:0' });
     $quiet->run;
     $quiet->get('/acct/data/x', sas => $sas, headers => ['Authorization: Bearer NoToKeNoFours']);
     push @Headpond::Origin::secrets, 'NoToKeNoFours';
-    like($quiet->log_text, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z info start\b/m, 'a line is time, level, event');
+    like($quiet->log_text, qr/^\d{4}-\d\d-\d\dT[\d:.]+Z info start version=\S+ config=\Q$quiet->{dir}\E\/headpond\.yaml /m, 'a line is time, level, event');
     $quiet->stop;
 };
 

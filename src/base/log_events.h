@@ -17,6 +17,8 @@
     X(CERTIFICATE, LOG_INFO, "certificate") \
     X(CERTIFICATE_ENDS, LOG_WARN, "certificate-ends") \
     X(CERTIFICATE_REFUSED, LOG_ERROR, "certificate-refused") \
+    X(ACCESS_LOG, LOG_INFO, "access-log") \
+    X(ACCESS_LOG_FAILED, LOG_ERROR, "access-log-failed") \
     X(BAD_REQUEST, LOG_INFO, "bad-request") \
     X(CLIENT_ABORT, LOG_DEBUG, "client-abort") \
     X(ORIGIN_RETRY, LOG_WARN, "origin-retry") \

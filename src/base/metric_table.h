@@ -42,7 +42,8 @@
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
     X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
     X(MEMORY_LIMIT, GAUGE, "headpond_memory_limit_bytes", "", "The bound set by memory; 0: none") \
-    X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "", "Access log lines dropped because the writer was too slow") \
+    X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "reason", "Access log lines lost: the queue was full, or the file or standard output unwritable") \
+    X(ACCESS_LOG_REOPENS, COUNTER, "headpond_access_log_reopens_total", "result", "Times the access log was to be opened anew: opened, or failed and the old file kept") \
     X(LOG_LINES, COUNTER, "headpond_log_lines_total", "level", "Log lines written") \
     X(REQUEST_SECONDS, HISTOGRAM, "headpond_request_seconds", "cache", "Time from request head to last byte") \
     X(FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_first_byte_seconds", "cache", "Time from request head to reply head") \

@@ -11,12 +11,12 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/list.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/thread.h"
@@ -45,7 +45,7 @@ struct access_log {
     struct chunk **last; /* under lock */
     size_t queued;       /* bytes, under lock */
     bool closing;        /* under lock */
-    atomic_bool reopen;
+    bool reopen;         /* under lock */
 };
 
 struct access_feed {
@@ -67,8 +67,13 @@ static void writer_reopen(struct access_log *log)
     if (log->path == NULL)
         return;
     int fd = log_file_open(log->path);
-    if (fd < 0)
-        return; /* the old file is better than none */
+    metric_cell_add(metric_cell(METRIC_ACCESS_LOG_REOPENS, fd < 0 ? "failed" : "opened"), 1);
+    if (fd < 0) {
+        log_event(ACCESS_LOG_FAILED, "file=%s: cannot be opened anew: %s; lines still go to the file opened before",
+                  log->path, strerror(errno));
+        return;
+    }
+    log_event(ACCESS_LOG, "file=%s: opened anew", log->path);
     close(log->fd);
     log->fd = fd;
 }
@@ -90,13 +95,17 @@ static bool write_all(int fd, const char *data, size_t len)
     return true;
 }
 
-/* The oldest chunk, or NULL when the log is closing and empty. */
-static struct chunk *writer_take(struct access_log *log)
+/* Waits for something to do; false when the log is closing and empty. *oldest is NULL when only
+ * the file is to be opened anew. */
+static bool writer_take(struct access_log *log, struct chunk **oldest, bool *reopen)
 {
     pthread_mutex_lock(&log->lock);
-    while (log->first == NULL && !log->closing)
+    while (log->first == NULL && !log->closing && !log->reopen)
         pthread_cond_wait(&log->wake, &log->lock);
     struct chunk *chunk = log->first;
+    *oldest = chunk;
+    *reopen = log->reopen;
+    log->reopen = false;
     if (chunk != NULL) {
         log->first = chunk->next;
         if (log->first == NULL)
@@ -104,18 +113,19 @@ static struct chunk *writer_take(struct access_log *log)
         log->queued -= chunk->len;
     }
     pthread_mutex_unlock(&log->lock);
-    return chunk;
+    return chunk != NULL || *reopen;
 }
 
 static void *writer_main(void *arg)
 {
     struct access_log *log = arg;
     pthread_setname_np(pthread_self(), "access-log");
-    for (struct chunk *chunk; (chunk = writer_take(log)) != NULL; mem_free(chunk)) {
-        if (atomic_exchange(&log->reopen, false))
+    struct chunk *chunk;
+    for (bool reopen; writer_take(log, &chunk, &reopen); mem_free(chunk)) {
+        if (reopen)
             writer_reopen(log);
-        if (!write_all(log->fd, chunk->data, chunk->len))
-            metric_add(METRIC_ACCESS_LOG_DROPPED, chunk->lines);
+        if (chunk != NULL && !write_all(log->fd, chunk->data, chunk->len))
+            metric_cell_add(metric_cell(METRIC_ACCESS_LOG_DROPPED, "unwritable"), chunk->lines);
     }
     return NULL;
 }
@@ -140,7 +150,6 @@ enum status access_log_open(const char *where, struct access_log **log, struct s
     made->last = &made->first;
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->wake, NULL);
-    atomic_init(&made->reopen, false);
 
     int failed = thread_start(&made->writer, NULL, writer_main, made);
     if (failed != 0) {
@@ -157,8 +166,12 @@ enum status access_log_open(const char *where, struct access_log **log, struct s
 
 void access_log_reopen(struct access_log *log)
 {
-    if (log != NULL)
-        atomic_store(&log->reopen, true);
+    if (log == NULL)
+        return;
+    pthread_mutex_lock(&log->lock);
+    log->reopen = true;
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
 }
 
 void access_log_close(struct access_log **log)
@@ -204,7 +217,7 @@ static void feed_hand_over(struct access_feed *feed)
     }
     pthread_mutex_unlock(&log->lock);
     if (!room) {
-        metric_add(METRIC_ACCESS_LOG_DROPPED, chunk->lines);
+        metric_cell_add(metric_cell(METRIC_ACCESS_LOG_DROPPED, "queue-full"), chunk->lines);
         mem_free(chunk);
     }
 }

@@ -24,7 +24,7 @@ struct access_feed;
 /* Starts the writer. `where` is a file, "-" for standard output, or "off" (then *log is NULL, which every function here
  * takes). IO: the file cannot be opened; *error holds one line. */
 enum status access_log_open(const char *where, struct access_log **log, struct strbuf *error) STATUS_CHECKED;
-/* Any thread: the writer opens its file anew before the next line (log rotation). */
+/* Any thread: the writer opens its file anew before the next line (log rotation), and the log tells how that went. */
 void access_log_reopen(struct access_log *log);
 /* After all feeds are gone. Writes what is queued, but waits two seconds at most for a reader that has stopped. */
 void access_log_close(struct access_log **log);

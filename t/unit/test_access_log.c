@@ -141,9 +141,12 @@ static void test_stuck_reader(void)
         loop_start(loop, flood, NULL, log);
         loop_join(loop);
         loop_free(loop);
-        ok(metric_cell_value(metric_cell(METRIC_ACCESS_LOG_DROPPED, "")) > 0, "lines were dropped, and counted");
+        ok(metric_cell_value(metric_cell(METRIC_ACCESS_LOG_DROPPED, "queue-full")) > 0,
+           "lines were dropped, and counted");
         close(ends[0]); /* the writer gets EPIPE and ends */
         access_log_close(&log);
+        ok(metric_cell_value(metric_cell(METRIC_ACCESS_LOG_DROPPED, "unwritable")) > 0,
+           "those that nobody could be given, by another name");
     }
     close(ends[1]);
     strbuf_free(&error);
