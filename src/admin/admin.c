@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "net/address.h"
 
 struct admin {
     struct admin_hooks hooks;
@@ -98,7 +99,10 @@ static void on_request(void *arg, struct http_exchange *x)
 static void on_refused(void *arg, struct http_exchange *x, enum status why)
 {
     (void) arg;
-    log_event(BAD_REQUEST, "listener=admin reason=%s", status_name(why));
+    char client[ADDRESS_TEXT];
+    address_format(x->peer, client, sizeof client);
+    log_event(BAD_REQUEST, "client=%s listener=%s reason=%s: %s", client, x->listener, status_name(why),
+              status_text(why));
     metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
     bool verb = why == STATUS_LENGTH_REQUIRED || why == STATUS_METHOD_NOT_ALLOWED; /* neither GET nor HEAD */
     answer_status(x, verb ? 405 : why == STATUS_BAD_VERSION ? 505 : why == STATUS_NOT_IMPLEMENTED ? 501 : 400);

@@ -24,6 +24,7 @@
     X(CLIENT_GONE, "client-gone", "the client closed the connection or reset the stream") \
     X(CLIENT_TIMEOUT, "client-timeout", "the client was too slow") \
     X(BAD_REQUEST, "bad-request", "the request is malformed") \
+    X(TLS_UNEXPECTED, "tls-on-cleartext-port", "TLS on a cleartext port") \
     X(BAD_TARGET, "bad-target", "the request target is malformed") \
     X(BAD_VERSION, "bad-version", "the HTTP version is not supported") \
     X(BAD_LENGTH, "bad-length", "the body's length is malformed or ambiguous") \

@@ -41,6 +41,7 @@ static const struct blob_error status_errors[STATUS_COUNT] = {
     [STATUS_SHUTDOWN] = {SERVER_BUSY, "The server is shutting down. Try again."},
     [STATUS_CLIENT_TIMEOUT] = {408, "RequestTimeout", "The request did not arrive in time."},
     [STATUS_BAD_REQUEST] = {400, "InvalidHeaderValue", "The request or one of its headers is malformed."},
+    [STATUS_TLS_UNEXPECTED] = {400, "InvalidInput", "TLS on a cleartext port: this port speaks plain HTTP."},
     [STATUS_BAD_TARGET] = {400, "InvalidUri", "The requested URI does not represent any resource on the server."},
     [STATUS_BAD_VERSION] = {505, "HttpVersionNotSupported", "The HTTP version is not supported."},
     [STATUS_BAD_LENGTH] = {400, "InvalidHeaderValue", "The length of the body is malformed or ambiguous."},

@@ -34,6 +34,7 @@ struct http_exchange {
     struct arena *arena; /* lives until `finished` returns */
     struct http_request request;
     struct source *body; /* the request's body, NULL when there is none; belongs to the transport until taken */
+    const char *listener; /* the address it came in by, as text; lives as long as the server */
     const struct sockaddr *peer;
     socklen_t peer_length;
     int64_t began_us;  /* clock_mono_us at the head's arrival */

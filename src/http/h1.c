@@ -159,6 +159,7 @@ static struct h1_exchange *new_exchange(struct h1 *h1)
     exchange->x.request.headers.arena = arena;
     exchange->x.request.version = HTTP_1_1;
     exchange->x.request.method = HTTP_OTHER;
+    exchange->x.listener = h1->session.listener;
     exchange->x.peer = &h1->session.peer.any;
     exchange->x.peer_length = h1->session.peer_length;
     exchange->x.began_us = clock_mono_us();
@@ -213,6 +214,12 @@ static void accept_head(struct h1 *h1, size_t end)
     h1->session.server->handler.request(h1->session.server->handler.arg, &exchange->x);
 }
 
+/* A handshake record (RFC 8446, 5.1) where nobody speaks TLS. */
+static bool is_tls(const struct h1 *h1)
+{
+    return h1->clear_start && h1->in[h1->in_start] == 0x16;
+}
+
 /* "PRI * HTTP/2.0": a method and a version no HTTP/1 client sends. */
 static bool is_h2_preface(const struct h1 *h1)
 {
@@ -248,6 +255,8 @@ static bool next_request(struct h1 *h1)
             h1_eat(h1, there);
             status = STATUS_NO_MEMORY;
         }
+        if (status == STATUS_BAD_REQUEST && is_tls(h1))
+            status = STATUS_TLS_UNEXPECTED;
         if (status != STATUS_AGAIN) {
             refuse(h1, new_exchange(h1), status);
             return true;

@@ -71,6 +71,7 @@ void session_take_over(struct session *session, const struct session_class *clas
     session_init(session, class, from->server);
     session->conn = from->conn;
     from->conn = NULL;
+    session->listener = from->listener;
     session->peer = from->peer;
     session->peer_length = from->peer_length;
 }
@@ -180,10 +181,11 @@ static void on_timeout(void *arg)
 static void on_broken(void *arg, enum status why)
 {
     struct session *session = arg;
-    char peer[64];
+    char peer[ADDRESS_TEXT];
     address_format(&session->peer.any, peer, sizeof peer);
     if (why == STATUS_TLS)
-        log_event(TLS_FAILED, "client=%s: %s", peer, conn_error_text(session->conn));
+        log_event(TLS_FAILED, "client=%s listener=%s: %s", peer, session->listener, conn_error_text(session->conn));
+    conn_close(&session->conn, CONN_GRACEFUL); /* there may be an answer under way to who did not speak TLS */
     greeting_kill(session);
 }
 
@@ -206,12 +208,13 @@ struct http_server *http_server_new(struct loop *loop, const struct http_limits 
 }
 
 void http_server_accept(struct http_server *server, int fd, const struct sockaddr *peer, socklen_t length,
-                        struct tls *tls)
+                        const char *listener, struct tls *tls)
 {
     struct session *session = mem_calloc(1, sizeof *session);
     session_init(session, &greeting_class, server);
     if (!server->limits.uncounted)
         metric_add(METRIC_CLIENT_CONNECTIONS, 1);
+    session->listener = listener;
     session->peer_length = length < sizeof session->peer ? length : sizeof session->peer;
     memcpy(&session->peer, peer, session->peer_length);
     const struct conn_options options = {.tls = tls, .send_timeout = server->limits.send_timeout};

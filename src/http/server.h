@@ -36,9 +36,10 @@ extern const struct http_limits http_limits_default;
 /* Copies limits and handler. `budget` counts connections and may be NULL. */
 struct http_server *http_server_new(struct loop *loop, const struct http_limits *limits,
                                     const struct http_handler *handler, struct listener_budget *budget);
-/* Takes a connected, non-blocking socket. `tls`: the listener's, NULL for clear text. */
+/* Takes a connected, non-blocking socket. `listener`: what people call the address it came in by, outlives the server;
+ * `tls`: the listener's, NULL for clear text. */
 void http_server_accept(struct http_server *server, int fd, const struct sockaddr *peer, socklen_t length,
-                        struct tls *tls);
+                        const char *listener, struct tls *tls);
 /* No new requests: idle connections end, the others after the replies that are owed (Connection: close, GOAWAY). */
 void http_server_drain(struct http_server *server);
 /* Cuts what is left: `finished` comes, with SHUTDOWN, for every exchange before this returns. Not from a callback of

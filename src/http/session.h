@@ -51,6 +51,7 @@ struct session {
     struct conn *conn;
     struct list link;
     struct list task;
+    const char *listener;
     union {
         struct sockaddr any;
         struct sockaddr_in in;
@@ -59,7 +60,7 @@ struct session {
     socklen_t peer_length;
 };
 
-/* Moves connection and peer of `from` into a session of another class; `from` holds nothing afterwards and is freed by
+/* Moves connection, listener and peer of `from` into a session of another class; `from` holds nothing afterwards and is freed by
  * its owner. */
 void session_take_over(struct session *session, const struct session_class *class, struct session *from);
 /* Leaves the server's lists; `gone` when no other session took over. The connection must be closed or moved. */

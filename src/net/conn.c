@@ -177,9 +177,20 @@ static void now_open(struct conn *conn)
     conn->events->opened(conn->arg);
 }
 
+/* Who sends a request to a TLS port is told so in the clear; the connection can end gracefully after it. */
+static void answer_http(struct conn *conn)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 22\r\n"
+                                 "Connection: close\r\n\r\nthis port speaks TLS\r\n";
+    outq_append(&conn->out, &conn->shared->pool, answer, sizeof answer - 1);
+    conn->state = CONN_OPEN;
+}
+
 static void step_handshake(struct conn *conn)
 {
     enum status status = tls_stream_handshake(conn->tls);
+    if (status == STATUS_TLS && tls_stream_met_http(conn->tls))
+        answer_http(conn);
     enum status sent = conn_flush(conn);
     if (status == STATUS_OK && sent == STATUS_OK)
         now_open(conn);

@@ -22,6 +22,7 @@ struct tls_stream {
     struct tls_bio ends;
     const char *reason; /* for tls_stream_error, when it is not OpenSSL's; static */
     bool offloaded;     /* the kernel makes the records that are sent */
+    bool met_http;      /* in place of a handshake */
     bool broken;        /* OpenSSL failed: no close_notify may follow */
 };
 
@@ -80,6 +81,9 @@ static enum status failure(struct tls_stream *stream, int result)
         /* An end without close_notify says nothing about TLS: somebody left, or only looked whether we listen. */
         if (stream->ends.reset || ERR_GET_REASON(ERR_peek_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING)
             return STATUS_RESET;
+        stream->met_http = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
+        if (stream->met_http)
+            stream->reason = "an HTTP request on a TLS port";
         return STATUS_TLS;
     }
 }
@@ -105,6 +109,11 @@ enum status tls_stream_handshake(struct tls_stream *stream)
     }
     enum status status = failure(stream, result);
     return status == STATUS_OK ? STATUS_RESET : status;
+}
+
+bool tls_stream_met_http(const struct tls_stream *stream)
+{
+    return stream->met_http;
 }
 
 bool tls_stream_offloaded(const struct tls_stream *stream)

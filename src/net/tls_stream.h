@@ -31,6 +31,8 @@ void tls_stream_free(struct tls_stream *stream);
 /* OK: done; AGAIN: when the socket is readable or writable again; TLS or RESET. What was queued must be sent in any
  * case. */
 enum status tls_stream_handshake(struct tls_stream *stream) STATUS_CHECKED;
+/* After a handshake that failed by TLS: whether the client has sent an HTTP request instead. */
+bool tls_stream_met_http(const struct tls_stream *stream);
 /* After the handshake: whether the kernel encrypts, so that data is written to the socket as it is. */
 bool tls_stream_offloaded(const struct tls_stream *stream);
 /* As sock_read. The peer's close_notify is an end; an end without it is RESET. TLS also when the peer asks for new keys

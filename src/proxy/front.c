@@ -28,6 +28,7 @@ struct front_address {
 struct front_door {
     struct http_server *server;
     struct tls *tls;
+    const char *address;
     struct listener *listener;
 };
 
@@ -126,7 +127,7 @@ void front_look_at_certificates(struct front *front, bool again)
 static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
 {
     struct front_door *door = arg;
-    http_server_accept(door->server, fd, peer, length, door->tls);
+    http_server_accept(door->server, fd, peer, length, door->address, door->tls);
 }
 
 void front_loop_open(struct front *front, struct loop *loop)
@@ -138,6 +139,7 @@ void front_loop_open(struct front *front, struct loop *loop)
         struct front_door *door = &own->doors[i];
         door->server = own->server;
         door->tls = front->addresses[i].tls;
+        door->address = front->addresses[i].text;
         int fd = front->addresses[i].fds[id];
         front->addresses[i].fds[id] = -1;
         door->listener = listener_open(loop, fd, &front->budget, on_accept, door);

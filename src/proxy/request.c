@@ -42,6 +42,13 @@ static struct request *request_new(struct http_exchange *x)
     return request;
 }
 
+/* The client's address, for the log. */
+static const char *client_of(const struct request *request, char text[ADDRESS_TEXT])
+{
+    address_format(request->x->peer, text, ADDRESS_TEXT);
+    return text;
+}
+
 /* ---- ROUTE ---- */
 
 static bool is_read(const struct http_request *request)
@@ -74,6 +81,7 @@ enum request_state request_route(struct request *request)
     request->facts.endpoint = route->url.endpoint;
     route->cache.id = request->id;
     if (request->error != NULL) {
+        char client[ADDRESS_TEXT];
         bool malformed = request->error->status == 400;
         request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
         metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
@@ -82,8 +90,8 @@ enum request_state request_route(struct request *request)
         if (request->error == &BLOB_ERROR_ACCOUNT_NOT_FOUND && route->account == NULL)
             why = "the configuration has no row for this account";
         struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
-        log_event(BAD_REQUEST, "reason=%s account=%.*s: %.*s", request->error->code, STR_ARG(route->url.account),
-                  STR_ARG(detail));
+        log_event(BAD_REQUEST, "client=%s listener=%s reason=%s account=%.*s: %.*s", client_of(request, client), x->listener,
+                  request->error->code, STR_ARG(route->url.account), STR_ARG(detail));
         return REQUEST_REFUSE;
     }
     if (route->overrides)
@@ -146,7 +154,9 @@ enum request_state request_reply_text(struct request *request, const struct http
 enum request_state request_refuse_client(struct request *request, enum status why)
 {
     metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
-    log_event(BAD_REQUEST, "reason=%s %s", status_name(why), status_text(why));
+    char client[ADDRESS_TEXT];
+    log_event(BAD_REQUEST, "client=%s listener=%s reason=%s: %s", client_of(request, client), request->x->listener,
+              status_name(why), status_text(why));
     request->error = blob_error_of(why);
     request->proxy_status = PROXY_STATUS_BAD_REQUEST;
     return REQUEST_REFUSE;
@@ -165,8 +175,7 @@ static void log_internal(const struct request *request, enum status why)
 {
     char client[ADDRESS_TEXT];
     const struct account *account = request->route.account;
-    address_format(request->x->peer, client, sizeof client);
-    log_event(INTERNAL_ERROR, "client=%s account=%s request=%.*s reason=%s: %s", client,
+    log_event(INTERNAL_ERROR, "client=%s account=%s request=%.*s reason=%s: %s", client_of(request, client),
               account == NULL ? "-" : account->name, STR_ARG(request->id), status_name(why), status_text(why));
 }
 

@@ -336,13 +336,13 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
 static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
 {
     struct side *side = arg;
-    http_server_accept(side->server, fd, peer, length, NULL);
+    http_server_accept(side->server, fd, peer, length, "rig", NULL);
 }
 
 static void on_accept_tls(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
 {
     struct side *side = arg;
-    http_server_accept(side->server, fd, peer, length, rig_state.tls);
+    http_server_accept(side->server, fd, peer, length, "rig", rig_state.tls);
 }
 
 static void side_init(struct loop *loop, void *arg)
