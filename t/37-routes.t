@@ -78,8 +78,14 @@ subtest 'names that are no account' => sub {
 subtest 'an account that is not served' => sub {
     my $narrow = Headpond->start(origin => $one);
     my $reply = $narrow->get('/stranger/data/x');
-    like($reply->{status}, qr/^40[0134]$/, 'refused');
-    like($reply->{body}, qr{<Error><Code>}, 'as XML');
+    is($reply->{status}, 403, 'refused, and not as if the blob were missing');
+    is($reply->{headers}{'x-ms-error-code'}, 'AuthorizationFailure', 'by this code');
+    like($reply->{body}, qr{<Message>headpond's configuration has no row for this account\.}, 'the body says what is wrong');
+    is($narrow->head('/stranger/data/x')->{status}, 403, 'HEAD');
+    ok($narrow->wait_log(qr/ bad-request .* reason=AuthorizationFailure account=stranger: .*no row for this account/), 'the log too');
+    my $dfs = $narrow->get('/data/x', headers => ['Host: acct.dfs.localhost']);
+    is($dfs->{status}, 403, 'nor an endpoint that is not configured');
+    like($dfs->{body}, qr/no dfs_origin for this account/, 'which is told apart');
     is($one->path_stats('/stranger/data/x')->{requests}, 0, 'the origin hears nothing of it');
     $narrow->stop;
 };

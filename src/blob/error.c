@@ -17,8 +17,11 @@ const struct blob_error BLOB_ERROR_CONDITION_NOT_MET = {
     412, "ConditionNotMet", "The condition specified using HTTP conditional header(s) is not met."};
 const struct blob_error BLOB_ERROR_INVALID_RANGE = {
     416, "InvalidRange", "The range specified is invalid for the current size of the resource."};
-const struct blob_error BLOB_ERROR_ACCOUNT_NOT_FOUND = {404, "ResourceNotFound",
-                                                        "The specified resource does not exist."};
+/* No 404: to an SDK's exists() that would mean that a blob is not there, when a name in a configuration is wrong. */
+const struct blob_error BLOB_ERROR_NO_ACCOUNT = {403, "AuthorizationFailure",
+                                                 "headpond's configuration has no row for this account."};
+const struct blob_error BLOB_ERROR_NO_ENDPOINT = {403, "AuthorizationFailure",
+                                                  "headpond's configuration has no dfs_origin for this account."};
 const struct blob_error BLOB_ERROR_AUTHENTICATION_FAILED = {
     403, "AuthenticationFailed",
     "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly "

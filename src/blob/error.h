@@ -21,7 +21,8 @@ struct blob_error {
 /* Errors that are answers to a well-formed request. */
 extern const struct blob_error BLOB_ERROR_CONDITION_NOT_MET;     /* 412; a 304 has no body and no code */
 extern const struct blob_error BLOB_ERROR_INVALID_RANGE;         /* 416 */
-extern const struct blob_error BLOB_ERROR_ACCOUNT_NOT_FOUND;     /* 404: no such account is configured */
+extern const struct blob_error BLOB_ERROR_NO_ACCOUNT;            /* 403: no such account is configured */
+extern const struct blob_error BLOB_ERROR_NO_ENDPOINT;           /* 403: its Data Lake endpoint is not */
 extern const struct blob_error BLOB_ERROR_AUTHENTICATION_FAILED; /* 403 */
 extern const struct blob_error BLOB_ERROR_LOOP;                  /* 508 */
 

@@ -87,8 +87,6 @@ enum request_state request_route(struct request *request)
         metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
         request->facts.error_detail = route->detail;
         const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
-        if (request->error == &BLOB_ERROR_ACCOUNT_NOT_FOUND && route->account == NULL)
-            why = "the configuration has no row for this account";
         struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
         log_event(BAD_REQUEST, "client=%s listener=%s reason=%s account=%.*s: %.*s", client_of(request, client), x->listener,
                   request->error->code, STR_ARG(route->url.account), STR_ARG(detail));

@@ -295,10 +295,10 @@ static const struct blob_error *route_account(struct routes *routes, struct aren
         route->bypass = "accounts";
     }
     if (route->account == NULL)
-        return &BLOB_ERROR_ACCOUNT_NOT_FOUND;
+        return &BLOB_ERROR_NO_ACCOUNT;
     bool dfs = route->url.endpoint == BLOB_ENDPOINT_DFS;
     route->origin = dfs ? route->account->dfs_origin : route->account->origin;
-    return route->origin == NULL ? &BLOB_ERROR_ACCOUNT_NOT_FOUND : NULL; /* this account has no such endpoint */
+    return route->origin == NULL ? &BLOB_ERROR_NO_ENDPOINT : NULL;
 }
 
 static void route_authorize(struct route *route, struct arena *arena, const struct http_request *request, uint32_t ipv4,

@@ -122,7 +122,7 @@ static void test_refusals(void)
     route((struct ask){.target = "/other/../b"});
     ok(refused != NULL && refused->status == 400, "'..' as a container");
     route((struct ask){.target = "/devstoreaccount1/c/b", .host = "devstoreaccount1.dfs.x.y"});
-    ok(refused != NULL && refused->status == 404, "an account without a Data Lake origin");
+    ok(refused != NULL && refused->status == 403, "an account without a Data Lake origin");
     route((struct ask){.target = "/other/c/b?" BLOB_TOKEN "&spr=https"});
     ok(refused != NULL && refused->status == 403, "a token for https over cleartext");
     is_str(refused == NULL ? NULL : refused->code, "AuthorizationProtocolMismatch", "in Azure's words");
