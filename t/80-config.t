@@ -198,6 +198,14 @@ subtest 'what cannot be started' => sub {
     like($err, qr{/nowhere/headpond\.yaml}, 'no such file: named');
 };
 
+subtest 'the unit comes back by itself' => sub {
+    my $unit = Headpond::Process::slurp("$Headpond::source/systemd/headpond.service.in");
+    my %in;
+    /^\[(\w+)\]\n(.*)/s and $in{$1} = $2 for split /^(?=\[)/m, $unit;
+    like($in{Unit}, qr/^StartLimitIntervalSec=0$/m, 'however often its start has failed');
+    like($in{Service}, qr/^Restart=on-failure\nRestartSec=[5-9]$/m, 'at a pace');
+};
+
 subtest 'one store, one process' => sub {
     my $pond = Headpond->start;
     my $second = Headpond->new(config => { store => [{ path => "$pond->{dir}/store", size => '1GiB' }] });
