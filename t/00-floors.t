@@ -50,4 +50,11 @@ subtest 'the checker itself' => sub {
     }
 };
 
+# contrib/check names a test that is not there before it builds anything.
+{
+    my $said = qx("$source/contrib/check" --quick t/nope.t 2>&1);
+    is($? >> 8, 2, 'contrib/check: a test that is not there');
+    is($said, "contrib/check: no such test: t/nope.t\n", 'is named');
+}
+
 done_testing();
