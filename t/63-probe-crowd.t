@@ -32,6 +32,11 @@ sub start {
     return $pond;
 }
 
+sub junk_fields {
+    my ($path, $n) = @_;
+    return Headpond::H2::get_fields($path, authorization => "Bearer $n" . 'p' x 12_000);
+}
+
 # A request on each stream, by a credential of its own; $path makes the path. Nobody reads the replies.
 sub crowd {
     my ($pond, $path) = @_;
@@ -40,8 +45,7 @@ sub crowd {
     for my $connection (@crowd) {
         for (1 .. $STREAMS) {
             $n++;
-            my $fields = Headpond::H2::get_fields($path->($n), authorization => "Bearer $n" . 'p' x 12_000);
-            $connection->request($fields);
+            $connection->request(junk_fields($path->($n), $n));
         }
     }
     return @crowd;
@@ -134,15 +138,24 @@ subtest 'names made up' => sub {
 
 subtest 'who leaves gives up the room' => sub {
     my $pond = start(first_byte_timeout => '60s');
-    my @crowd = crowd($pond, sub { '/acct/data/junk' });
-    $pond->wait_metric(1, 'headpond_probes_waiting');
-    @crowd = ();
-    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_probes_waiting'), 'who waited is gone at once');
-    my $left = $pond->metric('headpond_origin_inflight');
-    cmp_ok($left, '>', 10, "$left probes go on that nobody waits for");
+    my $count = 60;
+    my $connection = Headpond::H2->connect($pond->{http});
+    my @streams = map { $connection->request(junk_fields('/acct/data/junk', $_)) } 1 .. $count;
+    my ($asked, $waiting);
+    Headpond::Process::wait_until(sub {
+        ($asked, $waiting) = map { $pond->metric($_) } qw(headpond_origin_inflight headpond_probes_waiting);
+        return $asked + $waiting == $count;
+    }, 20);
+    cmp_ok($waiting, '>', 0, "$asked are asked about, $waiting wait");
+    $connection->send(Headpond::H2::frame(RST_STREAM => 0, $_, pack 'N', 8)) for @streams[$asked .. $count - 1];
+    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_probes_waiting'), 'who cancels waits no longer');
+    undef $connection;
+    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_client_connections'), 'the others leave, too');
+    is($pond->metric('headpond_origin_inflight'), $asked, 'what they asked about goes on');
     my $began = time;
-    is($pond->get("/acct/data/$_", headers => [$newcomer])->{status}, 200, "a newcomer has $_") for qw(hit stale new);
-    cmp_ok(time - $began, '<', 3 * Headpond::Process::slowness(), 'without delay');
+    is($pond->get("/acct/data/hit", headers => [$newcomer])->{status}, 200, 'until its room is wanted');
+    cmp_ok(time - $began, '<', 5 * Headpond::Process::slowness(), 'soon');
+    is($pond->metric('headpond_origin_inflight'), 0, 'then it ends');
     $pond->stop;
 };
 
