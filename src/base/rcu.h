@@ -14,6 +14,7 @@
 #define HEADPOND_BASE_RCU_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <urcu-qsbr.h>
 #include <urcu/rculfhash.h>
 
@@ -36,7 +37,7 @@ void __tsan_release(void *addr);
 void AnnotateIgnoreWritesBegin(const char *file, int line);
 void AnnotateIgnoreWritesEnd(const char *file, int line);
 #define RCU_PUBLISH(node) __tsan_release(node)
-#define RCU_SEEN(node) __tsan_acquire(node)
+#define RCU_SEEN(node) __tsan_acquire((void *) (uintptr_t) (node))
 #define RCU_RECLAIM(free_statement)                                                                                    \
     do {                                                                                                               \
         AnnotateIgnoreWritesBegin(__FILE__, __LINE__);                                                                 \
