@@ -63,14 +63,16 @@ static void give(struct line_share *share, const struct line_ticket *ticket)
     pthread_mutex_unlock(&share->lock);
 }
 
-/* Whether what it holds is not too much. Counted in any case, like all that is on a list. */
-static bool hold(struct line_share *share, const struct line_ticket *ticket)
+/* Whether what it holds is not too much. Of who is refused for it nothing counts: he is gone in a moment. */
+static bool hold(struct line_share *share, struct line_ticket *ticket)
 {
     bool kind = ticket->favoured;
     size_t all = mem_limit() == 0 ? SIZE_MAX : mem_limit() / share->terms.waiting_part;
     size_t most = all / LINE_EIGHTHS * share->terms.most[kind];
     pthread_mutex_lock(&share->lock);
     bool room = fits(ticket->held, share->held[0] + share->held[1], all) && fits(ticket->held, share->held[kind], most);
+    if (!room)
+        ticket->held = 0;
     share->held[kind] += ticket->held;
     pthread_mutex_unlock(&share->lock);
     return room;
