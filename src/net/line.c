@@ -80,6 +80,16 @@ static bool hold(struct line_share *share, struct line_ticket *ticket)
 
 /* ---- The line. ---- */
 
+/* At the latest: who comes does not put off who is there. */
+static void look_in(struct line *line, int64_t ms)
+{
+    int64_t at = loop_now_ms(line->loop) + ms;
+    if (line->look_ms >= 0 && line->look_ms <= at)
+        return;
+    line->look_ms = at;
+    timer_set(&line->timer, ms);
+}
+
 static void queue(struct line *line, struct line_ticket *ticket)
 {
     struct line_share *share = line->share;
@@ -88,7 +98,7 @@ static void queue(struct line *line, struct line_ticket *ticket)
     list_add_tail(room ? &line->queues[ticket->favoured] : &line->refused, &ticket->link);
     atomic_fetch_add(&share->contenders, 1);
     metric_add(share->terms.waiting, 1);
-    timer_set(&line->timer, room ? LOOK_MS : 0);
+    look_in(line, room ? LOOK_MS : 0);
 }
 
 static void unqueue(struct line_ticket *ticket)
@@ -133,7 +143,7 @@ static void serve(struct line *line, struct list *waiting)
         } else if (loop_now_ms(line->loop) - ticket->since > patience) {
             refuse(line, ticket, patience);
         } else {
-            timer_set(&line->timer, LOOK_MS);
+            look_in(line, LOOK_MS);
             return;
         }
     }
@@ -143,6 +153,7 @@ static void look(struct timer *timer)
 {
     struct line *line = CONTAINER_OF(timer, struct line, timer);
     struct list refused;
+    line->look_ms = -1;
     list_init(&refused);
     /* Only those of now: a refusal may bring the next. */
     while (!list_empty(&line->refused)) {
@@ -155,12 +166,12 @@ static void look(struct timer *timer)
     serve(line, &line->queues[true]);
     serve(line, &line->queues[false]);
     if (!list_empty(&line->refused))
-        timer_set(&line->timer, 0);
+        look_in(line, 0);
 }
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop)
 {
-    *line = (struct line){.share = share, .loop = loop};
+    *line = (struct line){.share = share, .loop = loop, .look_ms = -1};
     list_init(&line->queues[false]);
     list_init(&line->queues[true]);
     list_init(&line->refused);
@@ -194,7 +205,7 @@ void line_leave(struct line_ticket *ticket)
         give(line->share, ticket);
         /* Not from here: whoever leaves is in the middle of its end. */
         if (!list_empty(&line->queues[true]) || !list_empty(&line->queues[false]))
-            timer_set(&line->timer, 0);
+            look_in(line, 0);
     } else {
         unqueue(ticket);
     }

@@ -52,6 +52,7 @@ struct line {
     struct list queues[2];
     struct list refused; /* found the line full and are told from the loop */
     struct timer timer;
+    int64_t look_ms; /* when it fires; -1: not set */
     unsigned untold; /* refusals since the log was told */
     int64_t told_ms;
 };

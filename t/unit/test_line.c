@@ -86,17 +86,33 @@ static void come(void *arg, enum status why)
     pthread_mutex_unlock(&lock);
 }
 
-static bool wait_told(unsigned count)
+static bool wait_until(bool (*there)(unsigned n), unsigned n)
 {
     struct timespec until;
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += DEADLINE_MS / 1000;
     pthread_mutex_lock(&lock);
-    while (told < count && pthread_cond_timedwait(&changed, &lock, &until) == 0)
+    while (!there(n) && pthread_cond_timedwait(&changed, &lock, &until) == 0)
         ;
-    bool there = told >= count;
+    bool held = there(n);
     pthread_mutex_unlock(&lock);
-    return there;
+    return held;
+}
+
+static bool are_told(unsigned count)
+{
+    return told >= count;
+}
+
+static bool is_told(unsigned guest)
+{
+    return guests[guest].told;
+}
+
+/* Until so many have been called. */
+static bool wait_told(unsigned count)
+{
+    return wait_until(are_told, count);
 }
 
 static bool ask(unsigned loop, unsigned n, bool favoured, size_t bytes)
@@ -225,6 +241,47 @@ static void test_loops(void)
     on_loop(1, ask_in_vain);
     on_loop(0, give_all);
     ok(wait_told(1), "and see what was given up");
+    close_lines();
+}
+
+/* Others keep coming to the same line. */
+static struct timer comer;
+static unsigned comers;
+
+static void another_comes(struct timer *timer)
+{
+    unsigned loop = loop_id(loop_current());
+    if (guests[3].told || ++comers == GUESTS - 4) {
+        timer_fini(timer);
+        come(&guests[0], STATUS_OK);
+        return;
+    }
+    ask(loop, 3 + comers, true, UNIT);
+    timer_set(timer, 5);
+}
+
+static void let_others_come(unsigned loop)
+{
+    ok(ask(loop, 2, true, UNIT) && !ask(loop, 3, true, UNIT), "one waits, and others keep coming");
+    timer_init(&comer, loops[loop], another_comes);
+    timer_set(&comer, 5);
+}
+
+static void take_others(unsigned loop)
+{
+    ok(ask(loop, 0, true, SHARE - UNIT), "all but a little is taken");
+}
+
+static void test_comers(void)
+{
+    memset(guests, 0, sizeof guests);
+    comers = 0;
+    open_lines(&terms);
+    on_loop(0, take_others);
+    on_loop(1, let_others_come);
+    on_loop(0, give_all);
+    ok(wait_until(is_told, 0), "they come to an end");
+    ok(comers < GUESTS - 4, "that put off nobody: he was called after %u", comers);
     close_lines();
 }
 
@@ -357,6 +414,7 @@ int main(void)
     }
     test_order();
     test_loops();
+    test_comers();
     test_patience();
     test_full();
     test_unbounded();
