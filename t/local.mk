@@ -16,6 +16,7 @@ t_files = \
 	t/36-bypass.t \
 	t/37-routes.t \
 	t/40-store.t \
+	t/41-small-disk.t \
 	t/52-dfs.t \
 	t/60-faults.t \
 	t/61-crowd.t \

@@ -311,6 +311,8 @@ static void *commit_thread(void *arg)
         last = take_round(commit, &round, &waiters);
         rounds_run(commit->rounds, &round);
         intents_marked(commit, &round);
+        if (round.full)
+            store_measure(store);
         answer(commit, waiters);
         names_free(&round.objects);
         names_free(&round.extents);

@@ -39,6 +39,9 @@ static inline uint64_t store_next_id(struct store *store)
  * NULL without disks. */
 struct disk *store_disk_of(const struct store *store, uint64_t hash);
 
+/* Tells the metrics what there is room for: bytes of blocks, without what goes before each. May wait for disks. */
+void store_measure(struct store *store);
+
 /* Posts unless the loops are gone; letter may be NULL. */
 void store_post(struct store *store, struct loop *loop, struct letter *letter);
 

@@ -21,7 +21,7 @@ libheadpond_a_SOURCES += \
 	src/store/resident.c src/store/resident.h \
 	src/store/round.c src/store/round.h \
 	src/store/segment.c src/store/segment.h \
-	src/store/slot.c src/store/slot.h \
+	src/store/slot.c src/store/slot_files.c src/store/slot.h \
 	src/store/store.c src/store/store.h \
 	src/store/transfer.c src/store/transfer.h \
 	src/store/volume.c src/store/volume.h
@@ -41,6 +41,10 @@ t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture
 t_unit_test_store_crash_LDADD = $(UNIT_LDADD)
 t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_faults_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_space
+t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_space_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_gone
 t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.h t/unit/tap.h

@@ -1,20 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* slot.c: data files and the state of each slot in them. */
+/* slot.c: the state of each slot. */
 #include "store/slot.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/metric.h"
-#include "store/guard.h"
-#include "store/io.h"
 #include "store/segment.h"
 
 /* Free space that is kept ahead of puts: what they write while a grace period passes. */
@@ -39,81 +29,23 @@ static uint32_t slot_live(void *arg, uint32_t slot)
     return segment_live(arg, slot);
 }
 
-static void file_name(char name[16], uint32_t file)
-{
-    snprintf(name, 16, SLOT_FILE_PREFIX "%06x", file & 0xffffff);
-}
-
-static uint32_t file_slots(const struct slots *slots, uint32_t file)
-{
-    uint32_t left = slots->capacity - file * SLOT_PER_FILE;
-    return left < SLOT_PER_FILE ? left : SLOT_PER_FILE;
-}
-
-static enum status file_attach(struct slots *slots, uint32_t file, int fd)
-{
-    size_t size = (size_t) file_slots(slots, file) * slots->stride;
-    /* Read-ahead would bring in pages of other blocks, which nobody has checked. */
-    (void) posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-    void *map = file < SLOT_MAPPINGS_MAX ? mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
-    if (map != MAP_FAILED) {
-        (void) madvise(map, size, MADV_RANDOM);
-        (void) madvise(map, size, MADV_DONTDUMP);
-        atomic_store(&slots->files[file].map, map);
-    }
-    atomic_store(&slots->files[file].fd, fd);
-    return STATUS_OK;
-}
-
-/* Opens what is there, in order; the first missing file ends it. A file of another size is brought to the right one:
- * what the index says beyond it is dropped when it is loaded. */
-static enum status files_open(struct slots *slots)
-{
-    for (uint32_t file = 0; file < slots->file_count; file++) {
-        char name[16];
-        struct stat info;
-        file_name(name, file);
-        int fd = openat(slots->dir, name, O_RDWR | GUARD_OPEN);
-        if (fd < 0)
-            return errno == ENOENT ? STATUS_OK : STATUS_IO;
-        off_t size = (off_t) file_slots(slots, file) * slots->stride;
-        if (fstat(fd, &info) != 0 || (info.st_size > size && ftruncate(fd, size) != 0) ||
-            (info.st_size < size && io()->allocate(fd, 0, size) != 0 && ftruncate(fd, size) != 0)) {
-            close(fd);
-            return STATUS_IO;
-        }
-        if (file_attach(slots, file, fd) != STATUS_OK)
-            return STATUS_IO;
-        slots->high += file_slots(slots, file);
-    }
-    return STATUS_OK;
-}
-
-/* Files beyond the share, left from a larger one. */
-static void files_trim(struct slots *slots)
-{
-    for (uint32_t file = slots->file_count; file <= 0xffffff; file++) {
-        char name[16];
-        file_name(name, file);
-        if (unlinkat(slots->dir, name, 0) != 0)
-            return;
-    }
-}
-
-static void reserve_set(struct slots *slots)
+void slots_reserve(struct slots *slots)
 {
     slots->reserve = RESERVE_BYTES / slots->stride;
-    if (slots->reserve > slots->capacity / 8)
-        slots->reserve = slots->capacity / 8;
+    if (slots->reserve > slots->high / 8)
+        slots->reserve = slots->high / 8;
     if (slots->reserve < SLOT_SPARE + 1)
         slots->reserve = SLOT_SPARE + 1;
 }
 
-enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity, struct metric_cell *errors)
+enum status slots_init(struct slots *slots, const struct slots_config *config)
 {
-    *slots = (struct slots){.dir = dir,
-                            .errors = errors,
-                            .stride = ENTRY_PAGE + block_size,
+    uint32_t capacity = config->capacity;
+    *slots = (struct slots){.path = config->path,
+                            .dir = config->dir,
+                            .index_max = config->index_max,
+                            .errors = config->errors,
+                            .stride = ENTRY_PAGE + config->block_size,
                             .capacity = capacity,
                             .free_head = SLOT_NONE,
                             .limbo_head = SLOT_NONE,
@@ -132,22 +64,15 @@ enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32
     slots->files = mem_calloc(slots->file_count, sizeof *slots->files);
     for (uint32_t i = 0; i < slots->file_count; i++)
         atomic_init(&slots->files[i].fd, -1);
-    reserve_set(slots);
-    files_trim(slots);
-    return files_open(slots);
+    slot_files_trim(slots);
+    enum status status = slot_files_open(slots);
+    slots_reserve(slots);
+    return status;
 }
 
 void slots_fini(struct slots *slots)
 {
-    for (uint32_t i = 0; i < slots->file_count; i++) {
-        uint8_t *map = atomic_load(&slots->files[i].map);
-        if (map != NULL)
-            munmap(map, (size_t) file_slots(slots, i) * slots->stride);
-        int fd = atomic_load(&slots->files[i].fd);
-        if (fd >= 0)
-            close(fd);
-    }
-    close(slots->dir);
+    slot_files_close(slots);
     evict_free(slots->evict);
     mem_free(slots->files);
     mem_free(slots->owner);
@@ -171,60 +96,10 @@ const uint8_t *slots_mapped(struct slots *slots, uint32_t slot)
     return map == NULL ? NULL : map + slots_offset(slots, slot);
 }
 
-void slots_written(struct slots *slots, uint32_t slot)
-{
-    atomic_store(&slots->files[slot / SLOT_PER_FILE].unsynced, true);
-}
-
-enum status slots_sync(struct slots *slots)
-{
-    int error = 0;
-    for (uint32_t i = 0; i < slots->file_count; i++) {
-        struct slot_file *file = &slots->files[i];
-        int fd = atomic_load(&file->fd);
-        if (fd < 0)
-            break;
-        if (atomic_exchange(&file->unsynced, false) && io()->datasync(fd) != 0) {
-            error = errno;
-            atomic_store(&file->unsynced, true);
-        }
-    }
-    errno = error;
-    return error == 0 ? STATUS_OK : STATUS_IO;
-}
-
-/* Makes the next data file. When the file system is full first, or the directory has gone, the share ends where it is.
- */
-static void slots_extend(struct slots *slots)
-{
-    uint32_t file = slots->high / SLOT_PER_FILE;
-    uint32_t count = file_slots(slots, file);
-    off_t size = (off_t) count * slots->stride;
-    char name[16];
-    file_name(name, file);
-    int fd = openat(slots->dir, name, O_RDWR | O_CREAT | GUARD_OPEN, 0600);
-    if (fd < 0 || (io()->allocate(fd, 0, size) != 0 && (errno != EOPNOTSUPP || ftruncate(fd, size) != 0)) ||
-        fsync(fd) != 0 || fsync(slots->dir) != 0 || file_attach(slots, file, fd) != STATUS_OK) {
-        log_event(STORE_FULL, "file=%s errno=%d: a data file of %lld bytes cannot be made; the store stays at %u slots",
-                  name, errno, (long long) size, slots->high);
-        if (fd >= 0) {
-            close(fd);
-            (void) unlinkat(slots->dir, name, 0);
-        }
-        metric_cell_add(slots->errors, 1);
-        slots->capacity = slots->high;
-        reserve_set(slots);
-        return;
-    }
-    slots->high += count;
-    for (uint32_t i = slots->high; i-- > slots->high - count;)
-        slots_free_unseen(slots, i);
-}
-
 uint32_t slots_alloc(struct slots *slots, bool spare)
 {
-    if (slots->free_count <= SLOT_SPARE && slots->high < slots->capacity)
-        slots_extend(slots);
+    if (slots->free_count <= SLOT_SPARE && slots_may_grow(slots))
+        slots_grow(slots);
     if (slots->free_count <= (spare ? 0 : SLOT_SPARE))
         return SLOT_NONE;
     uint32_t slot = slots->free_head;
@@ -312,5 +187,5 @@ void slots_free_chain(struct slots *slots, uint32_t chain)
 
 bool slots_short(const struct slots *slots)
 {
-    return slots->high >= slots->capacity && slots->free_count < slots->reserve;
+    return slots->free_count < slots->reserve && !slots_may_grow(slots);
 }

@@ -2,8 +2,8 @@
 /*
  * slot.h: a disk's data files, cut into slots of one header page and one block, and who may use each slot.
  *
- * Files hold SLOT_PER_FILE slots and are preallocated one by one as they are needed, never beyond the disk's share. A
- * slot holds one full block, or a segment of packed entries (segment.h), so both draw on the same space and age in the
+ * Files hold SLOT_PER_FILE slots and are preallocated as they are needed, never beyond the disk's share and no further
+ * than there is room (slot_files.c). A slot holds one full block, or a segment of packed entries (segment.h), so both draw on the same space and age in the
  * same queue.
  *
  *   FREE → WRITING → BLOCK | OPEN → SEGMENT; BLOCK and SEGMENT → VICTIM (chosen by eviction) or LIMBO (dropped) → FREE
@@ -33,6 +33,7 @@ struct metric_cell;
 #define SLOT_NONE UINT32_MAX
 #define SLOT_PER_FILE 1024
 #define SLOT_FILE_PREFIX "data-"
+#define SLOT_INDEX_FILE "index/data.mdb"
 /* Kept back from puts, so that eviction can always copy what it wants to keep. */
 #define SLOT_SPARE 2
 /* Long-lived mappings of data files; blocks in further files are read instead, by I/O threads where only a mapping
@@ -50,11 +51,14 @@ struct slot_file {
 struct slots {
     pthread_mutex_t lock;
     pthread_cond_t freed; /* slots became free, or none will */
-    int dir;              /* of the data files */
+    const char *path;     /* for the log; the caller's */
+    int dir;              /* of the data files; the caller's */
+    int64_t index_max;    /* bytes the index beside them may take */
     struct metric_cell *errors;
     uint32_t stride;      /* bytes of a slot */
     uint32_t capacity;    /* slots the disk's share allows */
     uint32_t high;        /* slots that exist in files */
+    int64_t grow_at_ms;   /* when to try again to make more, after there was no room; 0: at once */
     uint32_t reserve;     /* free slots that eviction keeps ahead */
     uint32_t free_head, free_count;
     uint32_t limbo_head, limbo_count;
@@ -68,10 +72,17 @@ struct slots {
     uint32_t file_count;
 };
 
-/* `dir` is taken over and closed by slots_fini. Finds what files there are; slots in them are not free before
- * slots_loaded. IO with errno set. */
-enum status slots_init(struct slots *slots, int dir, uint32_t block_size, uint32_t capacity,
-                       struct metric_cell *errors) STATUS_CHECKED;
+struct slots_config {
+    const char *path;
+    int dir; /* lent until slots_fini, as is the path */
+    uint32_t block_size;
+    uint32_t capacity; /* slots */
+    int64_t index_max; /* bytes that SLOT_INDEX_FILE may take: left free beside the data */
+    struct metric_cell *errors;
+};
+
+/* Finds what files there are; slots in them are not free before slots_loaded. IO with errno set. */
+enum status slots_init(struct slots *slots, const struct slots_config *config) STATUS_CHECKED;
 void slots_fini(struct slots *slots);
 /* After the index was read: every slot that nobody claimed is free. */
 void slots_loaded(struct slots *slots);
@@ -113,5 +124,21 @@ uint32_t slots_chain(struct slots *slots, uint32_t chain, uint32_t slot);
 void slots_free_chain(struct slots *slots, uint32_t chain);
 /* Whether eviction should run. */
 bool slots_short(const struct slots *slots);
+/* Sets how much of what there is eviction keeps free. */
+void slots_reserve(struct slots *slots);
+
+/* ---- The files, slot_files.c; with the lock held once there are threads. ---- */
+
+/* Opens what is there, in order; the first that is missing or short ends it. IO with errno set. */
+enum status slot_files_open(struct slots *slots) STATUS_CHECKED;
+/* Removes files beyond the share, left from a larger one. */
+void slot_files_trim(struct slots *slots);
+void slot_files_close(struct slots *slots);
+/* How many slots more the file system has room for, within the share. Asks it: may wait. */
+uint32_t slot_files_fit(const struct slots *slots);
+/* Whether more slots may be made now. */
+bool slots_may_grow(const struct slots *slots);
+/* Makes some, free. When there is no room, not again for a while. May wait. */
+void slots_grow(struct slots *slots);
 
 #endif

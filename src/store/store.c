@@ -126,13 +126,16 @@ static enum status volumes_open(struct store *store, const struct store_disk *di
     return STATUS_OK;
 }
 
-/* Bytes of blocks, without what goes before each. */
-static int64_t capacity(const struct store *store)
+void store_measure(struct store *store)
 {
-    int64_t slots = 0;
-    for (unsigned i = 0; i < store->disk_count; i++)
-        slots += store->disks[i]->weight / (ENTRY_PAGE + (int64_t) store->block_size);
-    return slots * store->block_size;
+    int64_t count = 0;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        struct slots *slots = &store->disks[i]->slots;
+        pthread_mutex_lock(&slots->lock);
+        count += slots->high + slot_files_fit(slots);
+        pthread_mutex_unlock(&slots->lock);
+    }
+    metric_set(METRIC_STORE_CAPACITY, count * store->block_size);
 }
 
 enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size,
@@ -156,7 +159,7 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
         disk_start(made->disks[i]);
     commit_start(made->commit);
     commit_wait_loaded(made->commit, LOAD_WAIT_MS);
-    metric_set(METRIC_STORE_CAPACITY, capacity(made));
+    store_measure(made);
     *store = made;
     return STATUS_OK;
 }

@@ -17,6 +17,7 @@
 
 /* How long a put waits for eviction before it is given up. */
 #define SPACE_WAIT_MS 2000
+#define SPACE_WAIT_CLOSING_MS 100
 
 static struct entry entry_of(const struct disk *disk, enum entry_kind kind)
 {
@@ -55,8 +56,10 @@ static uint32_t wait_for_slot(struct disk *disk)
     for (;;) {
         pthread_mutex_lock(&slots->lock);
         uint32_t slot = slots_alloc(slots, false);
-        bool never = slots->capacity <= SLOT_SPARE; /* no data file could be made */
+        bool never = slots->high <= SLOT_SPARE && !slots_may_grow(slots); /* there is nothing to evict */
         pthread_mutex_unlock(&slots->lock);
+        if (atomic_load(&disk->store->closing) && deadline > clock_mono_ms() + SPACE_WAIT_CLOSING_MS)
+            deadline = clock_mono_ms() + SPACE_WAIT_CLOSING_MS;
         if (slot != SLOT_NONE || never || clock_mono_ms() >= deadline)
             return slot;
         if (reclaim_run(disk))

@@ -354,12 +354,21 @@ static enum status open_slots(struct volume *volume, const struct store_disk *co
     int64_t count = slots_for(conf->size, (int64_t) volume->label.map_size, block_size);
     if (count < SLOTS_MIN)
         return refuse_size(error, conf, block_size);
-    int dir = openat(volume->dir, ".", O_RDONLY | O_DIRECTORY | GUARD_OPEN);
-    if (dir < 0)
-        return refuse(error, STATUS_IO, conf->path, "the directory cannot be opened", errno);
     volume->disk.weight = count * (ENTRY_PAGE + (int64_t) block_size);
-    enum status status = slots_init(&volume->disk.slots, dir, block_size, (uint32_t) count, volume->disk.errors);
-    return status == STATUS_OK ? status : refuse(error, status, conf->path, "a data file cannot be opened", errno);
+    const struct slots_config slots = {.path = volume->disk.path,
+                                       .dir = volume->dir,
+                                       .block_size = block_size,
+                                       .capacity = (uint32_t) count,
+                                       .index_max = (int64_t) volume->label.map_size,
+                                       .errors = volume->disk.errors};
+    enum status status = slots_init(&volume->disk.slots, &slots);
+    if (status != STATUS_OK)
+        return refuse(error, status, conf->path, "a data file cannot be opened", errno);
+    int64_t stride = volume->disk.slots.stride, there = volume->disk.slots.high + slot_files_fit(&volume->disk.slots);
+    if (there < count)
+        log_event(STORE_FULL, "path=%s size=%lld: the file system has room for %lld of %lld MiB of data", conf->path,
+                  (long long) conf->size, (long long) (there * stride / MIB), (long long) (count * stride / MIB));
+    return STATUS_OK;
 }
 
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,

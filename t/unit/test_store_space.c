@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_store_space.c: a file system with less room than the store's size. On file systems of its own, in memory: what
+ * there is is used and no more, the index keeps its share, nothing waits for what cannot come, and growth is tried
+ * again.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include "base/clock.h"
+#include "store/io.h"
+#include "store/slot.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+#define BLOCK (256 * KIB)
+
+static void write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text)) {
+        perror(path);
+        abort();
+    }
+    close(fd);
+}
+
+/* Mounts of our own, as root or as root of a name space of users; they go with the process. */
+static void own_mounts(void)
+{
+    char map[64];
+    snprintf(map, sizeof map, "0 %u 1", (unsigned) geteuid());
+    bool root = geteuid() == 0 && unshare(CLONE_NEWNS) == 0;
+    if (!root) {
+        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
+            perror("unshare");
+            abort();
+        }
+        write_text("/proc/self/uid_map", map);
+    }
+    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
+        perror("mount");
+        abort();
+    }
+}
+
+static char *small_disk(const char *size)
+{
+    char *path = fixture_directory(), option[64];
+    snprintf(option, sizeof option, "mode=0700,size=%s", size);
+    if (mount("tmpfs", path, "tmpfs", 0, option) != 0) {
+        perror("mount");
+        abort();
+    }
+    return path;
+}
+
+static void small_disk_end(char *path)
+{
+    umount(path);
+    fixture_remove(path);
+}
+
+static void ballast(const char *path, off_t bytes)
+{
+    char name[4300];
+    snprintf(name, sizeof name, "%s/../ballast", path);
+    int fd = open(name, O_WRONLY | O_CREAT, 0600);
+    if (fd < 0 || ftruncate(fd, 0) != 0 || (bytes > 0 && posix_fallocate(fd, 0, bytes) != 0))
+        abort();
+    close(fd);
+}
+
+/* Puts them all; how many are there. Every one that is must be right. */
+static unsigned put_all(struct store *store, uint64_t object, unsigned blocks)
+{
+    struct store_generation *generation = fixture_object(store, object, (uint64_t) blocks * BLOCK, 1);
+    unsigned kept = 0, wrong = 0;
+    bool right;
+    for (uint64_t block = 0; block < blocks; block++)
+        fixture_put(store, generation, object, block);
+    for (uint64_t block = 0; block < blocks; block++) {
+        enum status status = fixture_load(store, generation, object, block, &right);
+        kept += status == STATUS_OK;
+        wrong += status == STATUS_OK ? !right : status != STATUS_NOT_FOUND;
+    }
+    is_int(wrong, 0, "of %u blocks %u are kept, none wrong", blocks, kept);
+    store_generation_unref(&generation);
+    return kept;
+}
+
+static void test_smaller_than_size(void)
+{
+    char *path = small_disk("80m");
+    struct metric_cell *errors = metric_cell(METRIC_STORE_ERRORS, path);
+    struct store *store = fixture_open_loaded(path, 1024 * (int64_t) MIB, BLOCK);
+    int64_t capacity = fixture_metric(METRIC_STORE_CAPACITY);
+    ok(capacity > 20 * MIB && capacity < 80 * MIB, "the capacity is what there is room for: %lld",
+       (long long) capacity);
+    int64_t start = clock_mono_ms(), evicted = fixture_metric(METRIC_STORE_EVICTIONS);
+    unsigned kept = put_all(store, 1, 800);
+    ok(kept > 100, "a store larger than its disk uses what there is");
+    ok(fixture_metric(METRIC_STORE_EVICTIONS) > evicted, "and evicts");
+    ok(clock_mono_ms() - start < 20000, "without waiting (%lld ms)", (long long) (clock_mono_ms() - start));
+    struct arrival arrival;
+    arrival_init(&arrival);
+    store_tombstone(store, fixture_hash(1), fixture_loop, &arrival.letter);
+    arrival_wait(&arrival, 1);
+    fixture_flush(store);
+    struct statvfs system;
+    ok(statvfs(path, &system) == 0 && system.f_bavail > 0, "the index has room left");
+    is_int(metric_cell_value(errors), 0, "and nothing failed");
+    start = clock_mono_ms();
+    fixture_close(store);
+    ok(clock_mono_ms() - start < 5000, "it closes at once");
+    store = fixture_open_loaded(path, 1024 * (int64_t) MIB, BLOCK);
+    struct store_view view;
+    ok(store_object_find(store, fixture_hash(1), &view), "and opens again");
+    unsigned again = 0;
+    for (uint64_t block = 0; block < 800; block++)
+        again += store_has_block(store, view.generation->id, block);
+    ok(again >= kept - 10, "with what it had: %u blocks", again);
+    store_generation_unref(&view.generation);
+    fixture_close(store);
+    small_disk_end(path);
+}
+
+/* Not one slot fits. */
+static void test_no_room(void)
+{
+    char *disk = small_disk("40m"), path[4200];
+    snprintf(path, sizeof path, "%s/store", disk);
+    if (mkdir(path, 0700) != 0)
+        abort();
+    struct store *store = fixture_open_loaded(path, 1024 * (int64_t) MIB, BLOCK);
+    ballast(path, 36 * MIB);
+    int64_t start = clock_mono_ms();
+    is_int(put_all(store, 2, 300), 0, "with no room at all nothing is kept");
+    ok(clock_mono_ms() - start < 2000, "and nothing waits");
+    fixture_flush(store);
+    is_int(fixture_metric(METRIC_STORE_CAPACITY), 0, "the capacity says so");
+    start = clock_mono_ms();
+    fixture_close(store);
+    ok(clock_mono_ms() - start < 2000, "it closes at once");
+    small_disk_end(disk);
+}
+
+/* ---- Growth, slot by slot. ---- */
+
+static atomic_llong room; /* bytes that may be allocated in one call */
+
+static int limited_allocate(int fd, off_t offset, off_t length)
+{
+    if (length <= atomic_load(&room))
+        return io_system()->allocate(fd, offset, length);
+    errno = ENOSPC;
+    return -1;
+}
+
+static unsigned alloc_all(struct slots *slots)
+{
+    unsigned count = 0;
+    pthread_mutex_lock(&slots->lock);
+    while (slots_alloc(slots, true) != SLOT_NONE)
+        count++;
+    pthread_mutex_unlock(&slots->lock);
+    return count;
+}
+
+static void open_slots(struct slots *slots, int dir, unsigned capacity)
+{
+    const struct slots_config config = {.path = "slots",
+                                        .dir = dir,
+                                        .block_size = 16 * KIB,
+                                        .capacity = capacity,
+                                        .errors = metric_cell(METRIC_STORE_ERRORS, "slots")};
+    if (slots_init(slots, &config) != STATUS_OK)
+        abort();
+    slots_loaded(slots);
+}
+
+static void test_growth(void)
+{
+    enum { CAPACITY = SLOT_PER_FILE + 100, STRIDE = 20 * KIB };
+    char *path = fixture_directory();
+    int dir = open(path, O_RDONLY | O_DIRECTORY);
+    struct io_ops limited = *io_system();
+    struct slots slots;
+    limited.allocate = limited_allocate;
+    io_set(&limited);
+    open_slots(&slots, dir, CAPACITY);
+    is_int(alloc_all(&slots), 0, "a file that cannot be made gives no slots");
+    ok(slots.grow_at_ms > clock_mono_ms(), "it is not tried again at once");
+    atomic_store(&room, 300LL * STRIDE);
+    is_int(alloc_all(&slots), 0, "nor when there is room");
+    slots.grow_at_ms = 1;
+    unsigned got = alloc_all(&slots);
+    is_int(got, CAPACITY, "but after a while, in pieces of what there is");
+    slots_fini(&slots);
+    open_slots(&slots, dir, CAPACITY);
+    is_int(slots.high, CAPACITY, "they are there at the next start");
+    slots_fini(&slots);
+
+    fixture_take_away(path);
+    if (mkdir(path, 0700) != 0)
+        abort();
+    close(dir);
+    dir = open(path, O_RDONLY | O_DIRECTORY);
+    open_slots(&slots, dir, CAPACITY);
+    pthread_mutex_lock(&slots.lock);
+    (void) slots_alloc(&slots, true);
+    unsigned part = slots.high;
+    pthread_mutex_unlock(&slots.lock);
+    ok(part > 0 && part < SLOT_PER_FILE, "a file may hold fewer slots for now: %u", part);
+    slots_fini(&slots);
+    open_slots(&slots, dir, CAPACITY);
+    is_int(slots.high, part, "also at the next start");
+    is_int(alloc_all(&slots), CAPACITY, "which makes it whole");
+    slots_fini(&slots);
+    io_set(NULL);
+    close(dir);
+    fixture_remove(path);
+}
+
+int main(void)
+{
+    own_mounts();
+    fixture_start();
+    test_smaller_than_size();
+    test_no_room();
+    test_growth();
+    fixture_stop();
+    return done_testing();
+}
