@@ -56,4 +56,82 @@ subtest 'a disk smaller than the size' => sub {
     unmount($dir);
 };
 
+sub fill {
+    my ($dir) = @_;
+    open my $file, '>', "$dir/store/data-ballast" or die;
+    my $block = 'x' x 4096;
+    1 while defined syswrite $file, $block;
+    close $file;
+}
+
+# A start with a disk that fails: headpond runs, says so, and does not believe that disk about what it has missed.
+sub runs_without {
+    my ($pond, $errno) = @_;
+    $pond->run;
+    like($pond->log_text, qr/ error store-refused [^\n]*store: \Q$pond->{dir}\E\/store: [^\n]*$errno[^\n]*headpond runs without this disk/, 'the log says so');
+    is($pond->metric('headpond_store_disks', state => 'failed'), 1, 'so do the metrics');
+    is($pond->metric('headpond_store_disks', state => 'used'), 0, 'none is used');
+    answers($pond, 'without its disk');
+}
+
+my %immutable = (origin => $origin, account => { freshness => 'immutable', authorize_ttl => '3600s' });
+my $sas = $origin->sas('/acct/data', sp => 'rcwd');
+
+sub written {
+    my ($pond, $text) = @_;
+    my $reply = $pond->put('/acct/data/written', sas => $sas, body => $text, headers => ['x-ms-blob-type: BlockBlob']);
+    is($reply->{status}, 201, 'a blob is written');
+}
+
+subtest 'a full disk at a start' => sub {
+    my $dir = mounted('100m');
+    my $pond = Headpond->start(dir => $dir, %immutable);
+    answers($pond, 'before');
+    written($pond, 'old');
+    is($pond->get('/acct/data/written', sas => $sas)->{body}, 'old', 'and read');
+    $pond->settle;
+    $pond->stop;
+    fill($dir);
+    runs_without($pond, 'No space left');
+    written($pond, 'new');
+    $pond->stop;
+    unlink "$dir/store/data-ballast" or die;
+    $pond->run;
+    is($pond->metric('headpond_store_disks', state => 'used'), 1, 'with room again it is used');
+    is($pond->get('/acct/data/written', sas => $sas)->{body}, 'new', 'what was written meanwhile is read, immutable or not');
+    $origin->reset_stats;
+    answers($pond, 'then');
+    is($origin->data_requests, 0, 'and its bytes are still good');
+    $pond->stop;
+    unmount($dir);
+};
+
+subtest 'a read-only disk at a start' => sub {
+    my $dir = mounted('100m');
+    my $pond = Headpond->start(dir => $dir, %immutable);
+    answers($pond, 'before');
+    $pond->stop;
+    system('mount', '-o', 'remount,ro', "$dir/store") == 0 or die;
+    runs_without($pond, 'Read-only');
+    like($pond->log_text, qr/ store-refused [^\n]*Read-only/, 'why is told');
+    $pond->stop;
+    unmount($dir);
+};
+
+subtest 'a damaged label' => sub {
+    my $dir = mounted('100m');
+    my $pond = Headpond->start(dir => $dir, %immutable);
+    answers($pond, 'before');
+    $pond->stop;
+    open my $file, '+<', "$dir/store/headpond.store" or die;
+    print $file 'damaged!';
+    close $file;
+    $pond->run;
+    like($pond->log_text, qr/ store-reset path=\S+ the store is emptied: its headpond\.store is damaged/, 'the store is emptied');
+    answers($pond, 'after');
+    ok($pond->wait_metric(1, 'headpond_store_blocks'), 'and used');
+    $pond->stop;
+    unmount($dir);
+};
+
 done_testing();

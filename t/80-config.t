@@ -192,6 +192,12 @@ subtest 'what cannot be started' => sub {
     chmod 01777, "$dir/shared" or die $!;
     refuses('a store that others may write to', qr{^[^\n]*\Q$dir\E/shared: may be written to by other users \(mode 1777\); chmod go-w}m,
         store => [{ path => "$dir/shared", size => '1GiB' }]);
+    mkdir "$dir/home" or die $!;
+    chmod 0700, "$dir/home" or die $!;
+    open my $letter, '>', "$dir/home/letter.txt" or die;
+    close $letter;
+    refuses('a store among others\' files', qr{\Q$dir\E/home: holds files that are not headpond's \(letter\.txt\); give an empty directory},
+        store => [{ path => "$dir/home", size => '1GiB' }]);
     refuses('a store that cannot be made', qr{/proc/headpond}, store => [{ path => '/proc/headpond', size => '1GiB' }]);
     my ($code, $out, $err) = run('/nowhere/headpond.yaml');
     is($code, 1, 'no such file: exit 1');

@@ -33,6 +33,7 @@
     X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "", "Blocks evicted") \
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks dropped because a check failed") \
+    X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \
     X(STORE_ERRORS, COUNTER, "headpond_store_errors_total", "path", "Errors reported by a disk") \
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
     X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \

@@ -35,6 +35,14 @@ void disk_error(struct disk *disk, const char *what, int error)
     log_event(STORE_IO, "path=%s op=%s errno=%d: %s", disk->path, what, error, strerror_r(error, text, sizeof text));
 }
 
+void disk_broken(struct disk *disk)
+{
+    if (atomic_exchange(&disk->broken, true))
+        return;
+    metric_cell_add(metric_cell(METRIC_STORE_DISKS, "used"), -1);
+    metric_cell_add(metric_cell(METRIC_STORE_DISKS, "failed"), 1);
+}
+
 static void rejected(const char *reason)
 {
     metric_cell_add(metric_cell(METRIC_STORE_REJECTED, reason), 1);

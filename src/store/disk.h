@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/metric.h"
 #include "store/inside.h"
+#include "store/label.h"
 #include "store/slot.h"
 
 #define DISK_THREADS 4
@@ -35,9 +36,9 @@ struct disk {
     struct store *store;
     unsigned number;
     char *path;
+    int dir;
     int lock; /* descriptor that holds the directory's lock */
-    struct hash128 id;
-    uint32_t incarnation;
+    struct label label;
     int64_t weight; /* bytes of data it may hold */
     uint64_t mark;  /* what was begun after it is younger than the index that was loaded */
     bool doubted;   /* an intent stood when the last process ended: no validation of then is believed */
@@ -81,6 +82,8 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
                      uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
 /* Waits until every put queued so far has been written or has failed. Index thread only, offline. */
 void disk_drain(struct disk *disk);
+/* Nothing is put any more, and its index is left alone. Index thread. */
+void disk_broken(struct disk *disk);
 /* Counts and logs an error that the disk reported. */
 void disk_error(struct disk *disk, const char *what, int error);
 

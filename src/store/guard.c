@@ -2,8 +2,8 @@
 /* guard.c: owners, modes and kinds of files. */
 #include "store/guard.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,10 +51,49 @@ enum status guard_files(int dir, const char *const *names, unsigned count, char 
     return status;
 }
 
-enum status guard_prefix(int dir, const char *prefix, char why[GUARD_TEXT])
+DIR *guard_list(int dir)
 {
     int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | GUARD_OPEN);
     DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    if (list == NULL && copy >= 0) {
+        int error = errno;
+        close(copy);
+        errno = error;
+    }
+    return list;
+}
+
+static bool is_one_of(const char *name, const char *const *names, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+enum status guard_foreign(int dir, const char *const *names, unsigned count, const char *prefix, char why[GUARD_TEXT])
+{
+    static const char *const always[] = {".", "..", "lost+found"};
+    enum status status = STATUS_OK;
+    DIR *list = guard_list(dir);
+    if (list == NULL)
+        return STATUS_IO;
+    for (struct dirent *item; status == STATUS_OK && (item = readdir(list)) != NULL;)
+        if (!is_one_of(item->d_name, names, count) && !is_one_of(item->d_name, always, 3) &&
+            strncmp(item->d_name, prefix, strlen(prefix)) != 0) {
+            snprintf(why, GUARD_TEXT,
+                     "holds files that are not headpond's (%.100s); give an empty directory, or a new one in it, which "
+                     "headpond makes",
+                     item->d_name);
+            status = STATUS_INVALID;
+        }
+    closedir(list);
+    return status;
+}
+
+enum status guard_prefix(int dir, const char *prefix, char why[GUARD_TEXT])
+{
+    DIR *list = guard_list(dir);
     if (list == NULL)
         return STATUS_IO;
     enum status status = STATUS_OK;

@@ -9,6 +9,7 @@
 #ifndef HEADPOND_STORE_GUARD_H
 #define HEADPOND_STORE_GUARD_H
 
+#include <dirent.h>
 #include <fcntl.h>
 
 #include "base/status.h"
@@ -22,6 +23,11 @@
 /* A directory in `dir`; "": `dir` itself. */
 enum status guard_directory(int dir, const char *name, char why[GUARD_TEXT]) STATUS_CHECKED;
 enum status guard_files(int dir, const char *const *names, unsigned count, char why[GUARD_TEXT]) STATUS_CHECKED;
+/* Nothing else lies in the directory: these names, files that begin with the prefix, lost+found. */
+enum status guard_foreign(int dir, const char *const *names, unsigned count, const char *prefix,
+                          char why[GUARD_TEXT]) STATUS_CHECKED;
+/* A list of the directory, the caller's to close. NULL with errno set. */
+DIR *guard_list(int dir);
 /* Every file whose name begins so. */
 enum status guard_prefix(int dir, const char *prefix, char why[GUARD_TEXT]) STATUS_CHECKED;
 

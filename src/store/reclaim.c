@@ -48,9 +48,9 @@ static void entry_seen(void *arg, const struct entry *entry, uint32_t offset, co
 {
     struct emptying *emptying = arg;
     struct disk *disk = emptying->disk;
-    if (!hash128_eq(entry->store, disk->id) || entry->incarnation != disk->incarnation)
+    if (!hash128_eq(entry->store, disk->label.id) || entry->incarnation != disk->label.incarnation)
         return;
-    uint64_t from = location_packed(disk->number, disk->incarnation, emptying->slot, offset);
+    uint64_t from = location_packed(disk->number, disk->label.incarnation, emptying->slot, offset);
     if (entry->kind == ENTRY_BLOCK)
         entry_out(emptying, entry, from, body);
     else if (entry->kind == ENTRY_RECORD)
@@ -122,7 +122,7 @@ static uint32_t take_victim(struct disk *disk, uint8_t **space)
         leaf = slots_owner(slots, slot, &number);
     pthread_mutex_unlock(&slots->lock);
     if (leaf != NULL) {
-        uint64_t seen = location_make(disk->number, disk->incarnation, slot);
+        uint64_t seen = location_make(disk->number, disk->label.incarnation, slot);
         if (block_drop(disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number, seen))
             metric_add(METRIC_STORE_EVICTIONS, 1);
     } else if (live > 0) {

@@ -42,8 +42,8 @@ bool record_log(struct store *store, struct hash128 object)
                           .length = length};
     uint64_t location;
     if (may_write(disk, length)) {
-        entry.store = disk->id;
-        entry.incarnation = disk->incarnation;
+        entry.store = disk->label.id;
+        entry.incarnation = disk->label.incarnation;
         entry.checksum = entry_checksum(generation->record.ptr, length);
         logged = transfer_pack(disk, &entry, (const uint8_t *) generation->record.ptr, false, &location) == STATUS_OK;
     }
@@ -103,7 +103,7 @@ void record_lost(struct disk *disk, uint32_t slot)
 
 bool record_claim(struct disk *disk, uint64_t location, uint32_t length)
 {
-    if (location == 0 || !(location & LOCATION_PACKED) || location_incarnation(location) != (disk->incarnation & 255))
+    if (location == 0 || !(location & LOCATION_PACKED) || location_incarnation(location) != (disk->label.incarnation & 255))
         return false;
     pthread_mutex_lock(&disk->slots.lock);
     bool good =

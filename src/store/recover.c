@@ -120,7 +120,7 @@ static void extent_each(void *arg, const struct index_extent *extent)
         if (location == 0)
             continue;
         location |= (uint64_t) disk->number << 56;
-        bool good = location_incarnation(location) == (disk->incarnation & 255) &&
+        bool good = location_incarnation(location) == (disk->label.incarnation & 255) &&
                     block_claim(disk, extent->generation, extent->extent, i, extent->object, extent->length, location);
         recover->blocks += good;
         recover->dropped += !good;
@@ -171,7 +171,7 @@ bool recover_step(struct recover *recover)
         disk_error(recover->disk, "index", 0);
         if (volume_condemn(recover->disk) != STATUS_OK)
             disk_error(recover->disk, "marker", 0);
-        atomic_store(&recover->disk->broken, true);
+        disk_broken(recover->disk);
         recover->phase = RECOVER_DONE;
         finish(recover, false);
         return false;

@@ -95,7 +95,7 @@ static void disk_condemn(struct disk *disk, enum status why)
               "path=%s reason=%s: the index cannot be written; nothing more is put on this disk, and the next "
               "start empties it",
               disk->path, status_name(why));
-    atomic_store(&disk->broken, true);
+    disk_broken(disk);
     if (volume_condemn(disk) != STATUS_OK)
         disk_error(disk, "marker", errno);
 }
@@ -163,7 +163,7 @@ static void measure_room(struct rounds *rounds)
 {
     for (unsigned d = 0; d < rounds->store->disk_count; d++) {
         struct disk *disk = rounds->store->disks[d];
-        size_t part = volume_map_size(disk) / INDEX_PART, used = index_used(disk->index);
+        size_t part = disk->label.map_size / INDEX_PART, used = index_used(disk->index);
         rounds->room[d] = used < part ? part : used < 2 * part ? 2 * part - used : 0;
     }
 }
@@ -312,7 +312,7 @@ static void write_intent(struct rounds *rounds, const struct round *round)
 /* How full the index is, in 1/1024 of what it should hold at most. */
 static size_t index_load(struct disk *disk)
 {
-    size_t load = index_used(disk->index) / (volume_map_size(disk) / INDEX_PART / 1024 + 1);
+    size_t load = index_used(disk->index) / (disk->label.map_size / INDEX_PART / 1024 + 1);
     if (load > 1024 && clock_mono_ms() >= disk->full_logged_ms + FULL_LOG_MS) {
         disk->full_logged_ms = clock_mono_ms();
         log_event(STORE_FULL, "path=%s: the index is full; the longest unused objects are forgotten", disk->path);

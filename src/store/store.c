@@ -3,6 +3,8 @@
 #include "store/store.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,7 +46,7 @@ struct disk *store_disk_of(const struct store *store, uint64_t hash)
     double best_score = 0;
     for (unsigned i = 0; i < store->disk_count; i++) {
         struct disk *disk = store->disks[i];
-        double score = minus_log2(hash_mix(hash, disk->id.lo)) / (double) disk->weight;
+        double score = minus_log2(hash_mix(hash, disk->label.id.lo)) / (double) disk->weight;
         if (best == NULL || score < best_score) {
             best = disk;
             best_score = score;
@@ -61,42 +63,74 @@ void store_post(struct store *store, struct loop *loop, struct letter *letter)
 
 /* ---- Opening and closing. ---- */
 
-static enum status number_openings(struct store *store, struct strbuf *error)
+/* A disk that failed while it was being opened; the others move up. `lost`: the next start empties it. */
+static void leave_out(struct store *store, unsigned number, const char *what, bool lost)
 {
-    uint64_t opening = (uint64_t) ((clock_wall_s() - OPENING_EPOCH_S) / 60);
+    struct disk *disk = store->disks[number];
+    struct strbuf why = {0};
+    strbuf_addf(&why, "store: %s: %s", disk->path, what);
+    volume_forsake(disk, strbuf_str(&why).ptr);
+    if (lost && volume_condemn(disk) != STATUS_OK)
+        disk_error(disk, "marker", errno);
+    strbuf_free(&why);
+    volume_close(disk);
+    store->disk_count--;
+    for (unsigned i = number; i < store->disk_count; i++) {
+        store->disks[i] = store->disks[i + 1];
+        store->disks[i]->number = i;
+    }
+}
+
+/* What the index remembers of earlier openings; false: it cannot be read. */
+static bool recall(struct disk *disk, uint64_t *opening)
+{
+    uint64_t intent = 0;
+    *opening = 0;
+    disk->mark = 1;
+    enum status statuses[] = {index_get_meta(disk->index, "opening", opening),
+                              index_get_meta(disk->index, "mark", &disk->mark),
+                              index_get_meta(disk->index, "intent", &intent)};
+    disk->doubted = disk->doubted || intent != 0;
+    for (unsigned i = 0; i < sizeof statuses / sizeof *statuses; i++)
+        if (statuses[i] != STATUS_OK && statuses[i] != STATUS_NOT_FOUND)
+            return false;
+    return true;
+}
+
+static bool record_opening(struct disk *disk, uint64_t opening)
+{
+    index_begin(disk->index);
+    index_put_meta(disk->index, "opening", opening);
+    if (disk->doubted)
+        index_put_meta(disk->index, "intent", 1); /* until all that is doubted has been written so */
+    return index_commit(disk->index) == STATUS_OK && index_sync(disk->index) == STATUS_OK;
+}
+
+static void number_openings(struct store *store)
+{
+    uint64_t opening = (uint64_t) ((clock_wall_s() - OPENING_EPOCH_S) / 60), before[STORE_DISKS_MAX], last = 0;
     if (clock_wall_s() < OPENING_EPOCH_S)
         opening = 1;
-    for (unsigned i = 0; i < store->disk_count; i++) {
-        uint64_t before = 0;
-        enum status status = index_get_meta(store->disks[i]->index, "opening", &before);
-        if (status != STATUS_OK && status != STATUS_NOT_FOUND) {
-            strbuf_addf(error, "store: %s: the index cannot be read", store->disks[i]->path);
-            return status;
+    for (unsigned i = store->disk_count; i-- > 0;)
+        if (!recall(store->disks[i], &before[i])) {
+            leave_out(store, i, "the index cannot be read", true);
+            memmove(&before[i], &before[i + 1], (store->disk_count - i) * sizeof *before);
         }
-        if (before >= opening)
-            opening = before + 1;
-        if (index_get_meta(store->disks[i]->index, "mark", &store->disks[i]->mark) != STATUS_OK)
-            store->disks[i]->mark = 1;
-        uint64_t intent = 0;
-        status = index_get_meta(store->disks[i]->index, "intent", &intent);
-        store->disks[i]->doubted = status != STATUS_NOT_FOUND && (status != STATUS_OK || intent != 0);
-    }
-    for (unsigned i = 0; i < store->disk_count; i++) {
+    for (unsigned i = 0; i < store->disk_count; i++)
+        last = before[i] > last ? before[i] : last;
+    if (last >= opening)
+        opening = last + 1;
+    for (unsigned i = store->disk_count; i-- > 0;) {
         struct disk *disk = store->disks[i];
-        index_begin(disk->index);
-        index_put_meta(disk->index, "opening", opening);
-        enum status status = index_commit(disk->index);
-        if (status == STATUS_OK)
-            status = index_sync(disk->index);
-        if (status != STATUS_OK) {
-            strbuf_addf(error, "store: %s: the index cannot be written: %s", disk->path, status_text(status));
-            return status;
-        }
-        volume_opened(disk);
+        /* One that was away while others were used has missed what was written then. */
+        disk->doubted = disk->doubted || before[i] < last;
+        if (record_opening(disk, opening))
+            volume_opened(disk);
+        else
+            leave_out(store, i, "the index cannot be written", false);
     }
     store->first_id = opening << GENERATION_OPENING_SHIFT | 1;
     atomic_store(&store->next_id, store->first_id);
-    return STATUS_OK;
 }
 
 static void volumes_close(struct store *store)
@@ -118,10 +152,16 @@ static enum status volumes_open(struct store *store, const struct store_disk *di
         return STATUS_INVALID;
     }
     for (unsigned i = 0; i < count; i++) {
-        enum status status = volume_open(store, i, &disks[i], &store->disks[i], error);
-        if (status != STATUS_OK)
+        struct strbuf why = {0};
+        struct disk **disk = &store->disks[store->disk_count];
+        enum status status = volume_open(store, store->disk_count, &disks[i], disk, &why);
+        if (status == STATUS_OK)
+            store->disk_count++;
+        else if (status != STATUS_IO)
+            strbuf_addf(error, "%s", strbuf_str(&why).ptr);
+        strbuf_free(&why);
+        if (status != STATUS_OK && status != STATUS_IO)
             return status;
-        store->disk_count = i + 1;
     }
     return STATUS_OK;
 }
@@ -144,13 +184,14 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
     struct store *made = mem_calloc(1, sizeof *made);
     made->block_size = block_size;
     enum status status = volumes_open(made, disks, count, error);
-    if (status == STATUS_OK)
-        status = number_openings(made, error);
     if (status != STATUS_OK) {
         volumes_close(made);
         mem_free(made);
         return status;
     }
+    number_openings(made);
+    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "used"), made->disk_count);
+    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "failed"), count - made->disk_count);
     made->generations = generations_new(codec);
     made->directory = directory_new();
     made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4);

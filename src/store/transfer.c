@@ -21,7 +21,7 @@
 
 static struct entry entry_of(const struct disk *disk, enum entry_kind kind)
 {
-    return (struct entry){.kind = kind, .store = disk->id, .incarnation = disk->incarnation};
+    return (struct entry){.kind = kind, .store = disk->label.id, .incarnation = disk->label.incarnation};
 }
 
 static const uint8_t zeros[ENTRY_PAGE];
@@ -91,7 +91,7 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     enum status status = write_paged(disk, slot, entry, body);
     rcu_thread_online();
     write_result(disk, status);
-    uint64_t location = location_make(disk->number, disk->incarnation, slot) | LOCATION_VERIFIED;
+    uint64_t location = location_make(disk->number, disk->label.incarnation, slot) | LOCATION_VERIFIED;
     if (status == STATUS_OK && block_publish(disk, generation, block, location))
         return STATUS_OK;
     pthread_mutex_lock(&disk->slots.lock);
@@ -142,7 +142,7 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
         status = write_packed(disk, &room, entry, body);
     rcu_thread_online();
     write_result(disk, status);
-    *location = location_packed(disk->number, disk->incarnation, room.slot, room.offset) | LOCATION_VERIFIED;
+    *location = location_packed(disk->number, disk->label.incarnation, room.slot, room.offset) | LOCATION_VERIFIED;
     if (status != STATUS_OK)
         transfer_packed_done(disk, *location, entry->length, false);
     return status;
@@ -203,7 +203,7 @@ enum status transfer_check(const struct disk *disk, const uint8_t *header, const
     enum status status = entry_decode(header, &entry);
     if (status != STATUS_OK)
         return status;
-    if (entry.kind != ENTRY_BLOCK || !hash128_eq(entry.store, disk->id) || entry.incarnation != disk->incarnation ||
+    if (entry.kind != ENTRY_BLOCK || !hash128_eq(entry.store, disk->label.id) || entry.incarnation != disk->label.incarnation ||
         (object != NULL && !hash128_eq(entry.object, *object)) || entry.generation != generation ||
         entry.block != block || entry.length != length)
         return STATUS_NOT_FOUND;
@@ -214,8 +214,8 @@ bool transfer_superseded(const struct disk *disk, const uint8_t *first)
 {
     struct entry entry;
     return entry_decode(first, &entry) == STATUS_OK &&
-           (entry.kind != ENTRY_SEGMENT || !hash128_eq(entry.store, disk->id) ||
-            entry.incarnation != disk->incarnation ||
+           (entry.kind != ENTRY_SEGMENT || !hash128_eq(entry.store, disk->label.id) ||
+            entry.incarnation != disk->label.incarnation ||
             (entry.sequence >= disk->mark && entry.sequence < disk->store->first_id));
 }
 

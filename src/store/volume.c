@@ -2,8 +2,6 @@
 /* volume.c: the directory of a disk. */
 #include "store/volume.h"
 
-#include <dirent.h>
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,48 +10,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "store/guard.h"
 #include "store/index.h"
 
-#define LABEL "headpond.store"
-#define LABEL_NEW "headpond.store.new"
 #define TAG "CACHEDIR.TAG"
 /* What goes with the data files when a store is emptied. */
-#define OTHERS "index/data.mdb", "index/lock.mdb", "opening", "loading"
-#define LABEL_MAGIC UINT64_C(0x31425364506f7048) /* "HpoPdSB1" */
-#define LABEL_SIZE 64
+#define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "believed"
 #define LOADING_MAX 3
 #define SLOTS_MIN 16
 #define MIB (INT64_C(1) << 20)
-
-/* headpond.store: 0 magic   8 format   12 block size   16 id   32 incarnation   40 map size   56 XXH3-64 of bytes 0–55
- */
-struct label {
-    uint32_t format;
-    uint32_t block_size;
-    struct hash128 id;
-    uint32_t incarnation;
-    uint64_t map_size;
-};
-
-struct volume {
-    struct disk disk;
-    int dir;
-    struct label label;
-};
-
-static struct volume *volume_of(struct disk *disk)
-{
-    return CONTAINER_OF(disk, struct volume, disk);
-}
-
-size_t volume_map_size(const struct disk *disk)
-{
-    return volume_of((struct disk *) (uintptr_t) disk)->label.map_size;
-}
 
 /* ---- How the size is divided. ---- */
 
@@ -73,52 +40,16 @@ static int64_t slots_for(int64_t size, int64_t map, uint32_t block_size)
     return count < LOCATION_SLOT_MAX ? count : LOCATION_SLOT_MAX - 1;
 }
 
-/* ---- The label. ---- */
-
-static enum status label_write(int dir, const struct label *label)
+static enum status label_new(struct disk *disk, const struct store_disk *conf, uint32_t block_size)
 {
-    uint64_t words[LABEL_SIZE / 8] = {
-        htole64(LABEL_MAGIC),        htole64(label->format | (uint64_t) label->block_size << 32),
-        htole64(label->id.lo),       htole64(label->id.hi),
-        htole64(label->incarnation), htole64(label->map_size)};
-    words[7] = htole64(hash64(words, 56, 0));
-    int fd = openat(dir, LABEL_NEW, O_WRONLY | O_CREAT | O_TRUNC | GUARD_OPEN, 0600);
-    if (fd < 0)
-        return STATUS_IO;
-    bool good = write(fd, words, sizeof words) == (ssize_t) sizeof words && fsync(fd) == 0;
-    close(fd);
-    return good && renameat(dir, LABEL_NEW, dir, LABEL) == 0 && fsync(dir) == 0 ? STATUS_OK : STATUS_IO;
-}
-
-/* NOT_FOUND: there is none. */
-static enum status label_read(int dir, struct label *label)
-{
-    uint64_t words[LABEL_SIZE / 8];
-    int fd = openat(dir, LABEL, O_RDONLY | GUARD_OPEN);
-    if (fd < 0)
-        return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
-    ssize_t got = read(fd, words, sizeof words);
-    close(fd);
-    if (got < 0)
-        return STATUS_IO;
-    if (got != (ssize_t) sizeof words || le64toh(words[0]) != LABEL_MAGIC || le64toh(words[7]) != hash64(words, 56, 0))
-        return STATUS_CORRUPT;
-    *label = (struct label){.format = (uint32_t) le64toh(words[1]),
-                            .block_size = (uint32_t) (le64toh(words[1]) >> 32),
-                            .id = {le64toh(words[2]), le64toh(words[3])},
-                            .incarnation = (uint32_t) le64toh(words[4]),
-                            .map_size = le64toh(words[5])};
-    return STATUS_OK;
-}
-
-static enum status label_new(int dir, struct label *label, uint32_t block_size, int64_t size)
-{
-    uint32_t incarnation = label->incarnation;
-    *label = (struct label){.format = VOLUME_FORMAT, .block_size = block_size, .incarnation = incarnation + 1};
-    label->map_size = (uint64_t) map_for(size);
+    struct label *label = &disk->label;
+    *label = (struct label){.format = VOLUME_FORMAT,
+                            .block_size = block_size,
+                            .incarnation = label->incarnation + 1,
+                            .map_size = (uint64_t) map_for(conf->size)};
     if (getrandom(&label->id, sizeof label->id, 0) != (ssize_t) sizeof label->id)
         return STATUS_IO;
-    return label_write(dir, label);
+    return label_write(disk->dir, label);
 }
 
 /* ---- Markers. ---- */
@@ -141,19 +72,30 @@ static off_t marker_size(int dir, const char *name)
 
 void volume_opened(struct disk *disk)
 {
-    int dir = volume_of(disk)->dir;
-    if (marker_set(dir, "loading", false) != STATUS_OK || unlinkat(dir, "opening", 0) != 0)
+    bool believed = marker_size(disk->dir, "believed") > 0 || marker_set(disk->dir, "believed", true) == STATUS_OK;
+    if (!believed || marker_set(disk->dir, "loading", false) != STATUS_OK || unlinkat(disk->dir, "opening", 0) != 0)
         disk_error(disk, "marker", errno);
 }
 
 void volume_loaded(struct disk *disk)
 {
-    (void) unlinkat(volume_of(disk)->dir, "loading", 0);
+    (void) unlinkat(disk->dir, "loading", 0);
+}
+
+/* Removing is possible where the disk is full, too. */
+static bool disbelieve(struct disk *disk)
+{
+    return (unlinkat(disk->dir, "believed", 0) == 0 || errno == ENOENT) && fsync(disk->dir) == 0;
 }
 
 enum status volume_condemn(struct disk *disk)
 {
-    return marker_set(volume_of(disk)->dir, "opening", true);
+    if (marker_set(disk->dir, "opening", true) == STATUS_OK)
+        return STATUS_OK;
+    int error = errno;
+    bool sure = disbelieve(disk);
+    errno = error;
+    return sure ? STATUS_OK : STATUS_IO;
 }
 
 /* What cannot be written is no loss: the label was. */
@@ -171,13 +113,34 @@ static void tag_set(int dir)
 
 /* ---- Opening. ---- */
 
-static enum status refuse(struct strbuf *error, enum status status, const char *path, const char *what, int code)
+/* Whether that is the disk's doing, and not the operator's. */
+static bool disk_fault(int code)
+{
+    switch (code) {
+    case ENOSPC:
+    case EDQUOT:
+    case EROFS:
+    case EIO:
+    case EUCLEAN: /* how ext4 and XFS say that they are damaged */
+    case EBADMSG:
+    case ENXIO:
+    case ENODEV:
+    case ESTALE:
+    case ETIMEDOUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* `code`: an errno, 0 when none belongs to it. INVALID, or IO when it is the disk's doing. */
+static enum status refuse(struct strbuf *error, const char *path, const char *what, int code)
 {
     char text[64];
     strbuf_addf(error, "store: %s: %s", path, what);
     if (code != 0)
         strbuf_addf(error, ": %s", strerror_r(code, text, sizeof text));
-    return status;
+    return disk_fault(code) ? STATUS_IO : STATUS_INVALID;
 }
 
 static enum status refuse_size(struct strbuf *error, const struct store_disk *conf, uint32_t block_size)
@@ -188,12 +151,12 @@ static enum status refuse_size(struct strbuf *error, const struct store_disk *co
         needed += MIB;
     snprintf(text, sizeof text, "size is too small: with this block_size it takes %lld MiB",
              (long long) ((needed + MIB - 1) / MIB));
-    return refuse(error, STATUS_INVALID, conf->path, text, 0);
+    return refuse(error, conf->path, text, 0);
 }
 
 static enum status guard(int dir, char why[GUARD_TEXT])
 {
-    static const char *const names[] = {LABEL, LABEL_NEW, TAG, "lock", OTHERS};
+    static const char *const names[] = {LABEL_FILE, LABEL_FILE_NEW, TAG, "lock", OTHERS};
     enum status status = guard_directory(dir, "", why);
     if (status == STATUS_OK)
         status = guard_directory(dir, "index", why);
@@ -202,217 +165,249 @@ static enum status guard(int dir, char why[GUARD_TEXT])
     return status == STATUS_OK ? guard_prefix(dir, SLOT_FILE_PREFIX, why) : status;
 }
 
-static enum status open_directory(struct volume *volume, const char *path, struct strbuf *error)
+/* Where no label says that it is ours. */
+static enum status guard_unlabelled(int dir, char why[GUARD_TEXT])
+{
+    static const char *const names[] = {LABEL_FILE, LABEL_FILE_NEW, TAG, "lock", "index", OTHERS};
+    return guard_foreign(dir, names, sizeof names / sizeof *names, SLOT_FILE_PREFIX, why);
+}
+
+static enum status open_directory(struct disk *disk, const char *path, struct strbuf *error)
 {
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return refuse(error, STATUS_IO, path, "the directory cannot be made", errno);
+        return refuse(error, path, "the directory cannot be made", errno);
     /* A link to it is fine: systemd makes one. */
-    volume->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (volume->dir < 0)
-        return refuse(error, STATUS_IO, path, "the directory cannot be opened", errno);
+    disk->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (disk->dir < 0)
+        return refuse(error, path, "the directory cannot be opened", errno);
     char why[GUARD_TEXT];
-    enum status status = guard(volume->dir, why);
+    enum status status = guard(disk->dir, why);
+    if (status == STATUS_OK && faccessat(disk->dir, LABEL_FILE, F_OK, 0) != 0 && errno == ENOENT)
+        status = guard_unlabelled(disk->dir, why);
     if (status == STATUS_INVALID)
-        return refuse(error, status, path, why, 0);
+        return refuse(error, path, why, 0);
     if (status != STATUS_OK)
-        return refuse(error, status, path, "the directory cannot be read", errno);
-    volume->disk.lock = openat(volume->dir, "lock", O_RDWR | O_CREAT | GUARD_OPEN, 0600);
-    if (volume->disk.lock < 0)
-        return refuse(error, STATUS_IO, path, "the directory cannot be written to", errno);
-    if (flock(volume->disk.lock, LOCK_EX | LOCK_NB) != 0)
-        return refuse(error, STATUS_BUSY, path,
-                      errno == EWOULDBLOCK ? "is in use by another process; stop it or give another path"
-                                           : "cannot be locked",
-                      errno == EWOULDBLOCK ? 0 : errno);
-    return STATUS_OK;
+        return refuse(error, path, "the directory cannot be read", errno);
+    disk->lock = openat(disk->dir, "lock", O_RDWR | O_CREAT | GUARD_OPEN, 0600);
+    if (disk->lock < 0)
+        return refuse(error, path, "the directory cannot be written to", errno);
+    if (flock(disk->lock, LOCK_EX | LOCK_NB) == 0)
+        return STATUS_OK;
+    int code = errno;
+    close(disk->lock);
+    disk->lock = -1;
+    if (code == EWOULDBLOCK)
+        return refuse(error, path, "is in use by another process; stop it or give another path", 0);
+    return refuse(error, path, "cannot be locked", code);
 }
 
 /* Everything but the label and the lock. */
 static enum status empty_directory(int dir)
 {
-    int copy = openat(dir, ".", O_RDONLY | O_DIRECTORY | GUARD_OPEN);
-    DIR *list = copy < 0 ? NULL : fdopendir(copy);
+    DIR *list = guard_list(dir);
     if (list == NULL)
         return STATUS_IO;
-    enum status status = STATUS_OK;
+    int error = 0;
     for (struct dirent *item; (item = readdir(list)) != NULL;)
         if (strncmp(item->d_name, SLOT_FILE_PREFIX, strlen(SLOT_FILE_PREFIX)) == 0 &&
             unlinkat(dir, item->d_name, 0) != 0)
-            status = STATUS_IO;
+            error = errno;
     closedir(list);
     static const char *const others[] = {OTHERS};
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
         if (unlinkat(dir, others[i], 0) != 0 && errno != ENOENT)
-            status = STATUS_IO;
-    return status;
+            error = errno;
+    errno = error;
+    return error == 0 ? STATUS_OK : STATUS_IO;
 }
 
-static enum status reset(struct volume *volume, const struct store_disk *conf, uint32_t block_size, const char *why,
+static enum status reset(struct disk *disk, const struct store_disk *conf, uint32_t block_size, const char *why,
                          struct strbuf *error)
 {
     log_event(STORE_RESET, "path=%s: the store is emptied: %s", conf->path, why);
     /* A new id first: should emptying be cut short, what is left is not believed. */
-    if (label_new(volume->dir, &volume->label, block_size, conf->size) != STATUS_OK ||
-        empty_directory(volume->dir) != STATUS_OK)
-        return refuse(error, STATUS_IO, conf->path, "the store cannot be emptied", errno);
+    if (label_new(disk, conf, block_size) != STATUS_OK || empty_directory(disk->dir) != STATUS_OK)
+        return refuse(error, conf->path, "the store cannot be emptied", errno);
     return STATUS_OK;
 }
 
-static enum status check_label(struct volume *volume, const struct store_disk *conf, uint32_t block_size,
+/* None, or a damaged one in a directory of ours. */
+static enum status check_unlabelled(struct disk *disk, const struct store_disk *conf, uint32_t block_size, bool damaged,
+                                    struct strbuf *error)
+{
+    char why[GUARD_TEXT];
+    enum status status = damaged ? guard_unlabelled(disk->dir, why) : STATUS_OK;
+    if (status == STATUS_INVALID)
+        return refuse(error, conf->path, why, 0);
+    if (status != STATUS_OK)
+        return refuse(error, conf->path, "the directory cannot be read", errno);
+    if (slots_for(conf->size, map_for(conf->size), block_size) < SLOTS_MIN)
+        return refuse_size(error, conf, block_size);
+    if (damaged)
+        return reset(disk, conf, block_size, "its " LABEL_FILE " is damaged", error);
+    if (label_new(disk, conf, block_size) != STATUS_OK)
+        return refuse(error, conf->path, "the directory cannot be written to", errno);
+    return STATUS_OK;
+}
+
+static enum status check_label(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
                                struct strbuf *error)
 {
-    const struct label *label = &volume->label;
-    enum status status = label_read(volume->dir, &volume->label);
-    if (status == STATUS_NOT_FOUND) {
-        if (slots_for(conf->size, map_for(conf->size), block_size) < SLOTS_MIN)
-            return refuse_size(error, conf, block_size);
-        if (label_new(volume->dir, &volume->label, block_size, conf->size) != STATUS_OK)
-            return refuse(error, STATUS_IO, conf->path, "the directory cannot be written to", errno);
-        return STATUS_OK;
-    }
-    if (status == STATUS_CORRUPT)
-        return refuse(error, status, conf->path,
-                      "its headpond.store is damaged or not one of ours; empty the directory or give another path", 0);
+    const struct label *label = &disk->label;
+    enum status status = label_read(disk->dir, &disk->label);
+    if (status == STATUS_NOT_FOUND || status == STATUS_CORRUPT)
+        return check_unlabelled(disk, conf, block_size, status == STATUS_CORRUPT, error);
     if (status != STATUS_OK)
-        return refuse(error, status, conf->path, "headpond.store cannot be read", errno);
+        return refuse(error, conf->path, LABEL_FILE " cannot be read", errno);
     char text[160];
     if (label->format != VOLUME_FORMAT) {
         snprintf(text, sizeof text,
                  "was written in format %u, this program reads %u; empty the directory or give another path",
                  label->format, VOLUME_FORMAT);
-        return refuse(error, STATUS_INVALID, conf->path, text, 0);
+        return refuse(error, conf->path, text, 0);
     }
     if (label->block_size != block_size) {
         snprintf(text, sizeof text,
                  "was made with block_size %u, the configuration says %u; keep it, or empty the directory",
                  label->block_size, block_size);
-        return refuse(error, STATUS_INVALID, conf->path, text, 0);
+        return refuse(error, conf->path, text, 0);
     }
-    if (marker_size(volume->dir, "opening") > 0)
-        return reset(volume, conf, block_size, "opening it did not come to an end the last time", error);
-    if (marker_size(volume->dir, "loading") >= LOADING_MAX)
-        return reset(volume, conf, block_size, "reading its index did not come to an end three times", error);
+    if (marker_size(disk->dir, "opening") > 0)
+        return reset(disk, conf, block_size, "opening it did not come to an end the last time", error);
+    if (marker_size(disk->dir, "loading") >= LOADING_MAX)
+        return reset(disk, conf, block_size, "reading its index did not come to an end three times", error);
+    disk->doubted = marker_size(disk->dir, "believed") == 0;
     return STATUS_OK;
 }
 
-static enum status try_index(struct volume *volume, const char **why)
+static enum status try_index(struct disk *disk, const char **why)
 {
     char path[4096 + 16];
     uint64_t id = 0;
-    snprintf(path, sizeof path, "%s/index", volume->disk.path);
-    if (mkdirat(volume->dir, "index", 0700) != 0 && errno != EEXIST) {
+    snprintf(path, sizeof path, "%s/index", disk->path);
+    if (mkdirat(disk->dir, "index", 0700) != 0 && errno != EEXIST) {
         *why = "the index directory cannot be made";
         return STATUS_IO;
     }
-    enum status status = index_open(path, volume->label.map_size, &volume->disk.index, why);
+    enum status status = index_open(path, disk->label.map_size, &disk->index, why);
     if (status != STATUS_OK)
         return status;
-    status = index_get_meta(volume->disk.index, "store", &id);
-    if (status == STATUS_OK && id != volume->label.id.lo) {
+    status = index_get_meta(disk->index, "store", &id);
+    if (status == STATUS_OK && id != disk->label.id.lo) {
         *why = "the index is another store's";
         status = STATUS_CORRUPT;
     } else if (status == STATUS_NOT_FOUND) {
-        index_begin(volume->disk.index);
-        index_put_meta(volume->disk.index, "store", volume->label.id.lo);
-        index_put_meta(volume->disk.index, "format", VOLUME_FORMAT);
-        index_put_meta(volume->disk.index, "mark", 1);
-        index_put_meta(volume->disk.index, "block_size", volume->label.block_size);
-        status = index_commit(volume->disk.index);
+        index_begin(disk->index);
+        index_put_meta(disk->index, "store", disk->label.id.lo);
+        index_put_meta(disk->index, "format", VOLUME_FORMAT);
+        index_put_meta(disk->index, "mark", 1);
+        index_put_meta(disk->index, "block_size", disk->label.block_size);
+        status = index_commit(disk->index);
         *why = "the index cannot be written";
     }
     if (status != STATUS_OK) {
-        index_close(volume->disk.index);
-        volume->disk.index = NULL;
+        index_close(disk->index);
+        disk->index = NULL;
     }
     return status;
 }
 
-static enum status open_index(struct volume *volume, const struct store_disk *conf, uint32_t block_size,
+static enum status open_index(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
                               struct strbuf *error)
 {
     const char *why = "";
-    if (marker_set(volume->dir, "opening", true) != STATUS_OK)
-        return refuse(error, STATUS_IO, conf->path, "the directory cannot be written to", errno);
-    enum status status = try_index(volume, &why);
+    if (marker_set(disk->dir, "opening", true) != STATUS_OK)
+        return refuse(error, conf->path, "the directory cannot be written to", errno);
+    enum status status = try_index(disk, &why);
     if (status == STATUS_CORRUPT) {
-        status = reset(volume, conf, block_size, why, error);
-        if (status == STATUS_OK && marker_set(volume->dir, "opening", true) == STATUS_OK)
-            status = try_index(volume, &why);
-        if (status != STATUS_OK && error->len > 0)
+        status = reset(disk, conf, block_size, why, error);
+        if (status != STATUS_OK)
             return status;
+        if (marker_set(disk->dir, "opening", true) != STATUS_OK)
+            return refuse(error, conf->path, "the directory cannot be written to", errno);
+        status = try_index(disk, &why);
     }
     if (status == STATUS_OK)
         return STATUS_OK;
-    /* An error that was reported is not a crash: the marker must not cost the store. */
-    (void) unlinkat(volume->dir, "opening", 0);
-    return refuse(error, status, conf->path, why, 0);
+    (void) refuse(error, conf->path, why, 0);
+    return STATUS_IO;
 }
 
-static enum status open_slots(struct volume *volume, const struct store_disk *conf, uint32_t block_size,
+static enum status open_slots(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
                               struct strbuf *error)
 {
-    int64_t count = slots_for(conf->size, (int64_t) volume->label.map_size, block_size);
+    int64_t count = slots_for(conf->size, (int64_t) disk->label.map_size, block_size);
     if (count < SLOTS_MIN)
         return refuse_size(error, conf, block_size);
-    volume->disk.weight = count * (ENTRY_PAGE + (int64_t) block_size);
-    const struct slots_config slots = {.path = volume->disk.path,
-                                       .dir = volume->dir,
+    disk->weight = count * (ENTRY_PAGE + (int64_t) block_size);
+    const struct slots_config slots = {.path = disk->path,
+                                       .dir = disk->dir,
                                        .block_size = block_size,
                                        .capacity = (uint32_t) count,
-                                       .index_max = (int64_t) volume->label.map_size,
-                                       .errors = volume->disk.errors};
-    enum status status = slots_init(&volume->disk.slots, &slots);
+                                       .index_max = (int64_t) disk->label.map_size,
+                                       .errors = disk->errors};
+    enum status status = slots_init(&disk->slots, &slots);
     if (status != STATUS_OK)
-        return refuse(error, status, conf->path, "a data file cannot be opened", errno);
-    int64_t stride = volume->disk.slots.stride, there = volume->disk.slots.high + slot_files_fit(&volume->disk.slots);
+        return refuse(error, conf->path, "a data file cannot be opened", errno);
+    int64_t stride = disk->slots.stride, there = disk->slots.high + slot_files_fit(&disk->slots);
     if (there < count)
         log_event(STORE_FULL, "path=%s size=%lld: the file system has room for %lld of %lld MiB of data", conf->path,
                   (long long) conf->size, (long long) (there * stride / MIB), (long long) (count * stride / MIB));
     return STATUS_OK;
 }
 
+void volume_forsake(struct disk *disk, const char *why)
+{
+    bool sure = disk->lock < 0 || disbelieve(disk);
+    if (disk->lock >= 0) /* an error that is reported is not a crash: the marker must not cost the store */
+        (void) unlinkat(disk->dir, "opening", 0);
+    log_event(STORE_REFUSED, "%s; headpond runs without this disk%s", why,
+              sure ? "" : ", which must be emptied before it is used again: it will not know of writes from now on");
+    metric_cell_add(disk->errors, 1);
+}
+
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,
                         struct strbuf *error)
 {
-    struct volume *volume = mem_calloc(1, sizeof *volume);
-    volume->dir = volume->disk.lock = -1;
-    volume->disk.store = store;
-    volume->disk.full_logged_ms = INT64_MIN / 2;
-    volume->disk.number = number;
-    volume->disk.path = mem_strdup(conf->path);
-    volume->disk.errors = metric_cell(METRIC_STORE_ERRORS, conf->path);
-    enum status status = open_directory(volume, conf->path, error);
+    struct disk *made = mem_calloc(1, sizeof *made);
+    made->dir = made->lock = -1;
+    made->store = store;
+    made->full_logged_ms = INT64_MIN / 2;
+    made->number = number;
+    made->path = mem_strdup(conf->path);
+    made->errors = metric_cell(METRIC_STORE_ERRORS, conf->path);
+    enum status status = open_directory(made, conf->path, error);
     if (status == STATUS_OK)
-        status = check_label(volume, conf, store->block_size, error);
+        status = check_label(made, conf, store->block_size, error);
     if (status == STATUS_OK) {
-        tag_set(volume->dir);
-        status = open_index(volume, conf, store->block_size, error);
+        tag_set(made->dir);
+        status = open_index(made, conf, store->block_size, error);
     }
     if (status == STATUS_OK) {
-        volume->disk.id = volume->label.id;
-        volume->disk.incarnation = volume->label.incarnation;
-        status = open_slots(volume, conf, store->block_size, error);
-        if (status != STATUS_OK)
-            (void) unlinkat(volume->dir, "opening", 0);
+        status = open_slots(made, conf, store->block_size, error);
+        if (status == STATUS_INVALID)
+            (void) unlinkat(made->dir, "opening", 0);
     }
-    if (status == STATUS_OK)
-        *disk = &volume->disk;
-    else
-        volume_close(&volume->disk);
+    if (status == STATUS_OK) {
+        *disk = made;
+        return STATUS_OK;
+    }
+    if (status == STATUS_IO)
+        volume_forsake(made, strbuf_str(error).ptr);
+    volume_close(made);
     return status;
 }
 
 void volume_close(struct disk *disk)
 {
-    struct volume *volume = volume_of(disk);
     if (disk->index != NULL)
         index_close(disk->index);
     if (disk->slots.files != NULL)
         slots_fini(&disk->slots);
     if (disk->lock >= 0)
         close(disk->lock);
-    if (volume->dir >= 0)
-        close(volume->dir);
+    if (disk->dir >= 0)
+        close(disk->dir);
     mem_free(disk->path);
-    mem_free(volume);
+    mem_free(disk);
 }

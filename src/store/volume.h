@@ -8,12 +8,15 @@
  *   index/          LMDB
  *   data-NNNNNN     slots
  *   opening         there while the index is being opened: found at a start, it says that opening it crashed the
- * process, and the store is emptied. Also left on purpose when the index could not be written any more loading a byte
- * for each start that did not come to the end of reading the index; three empty the store
+ *                   process, and the store is emptied; also left on purpose when the index could not be written any more
+ *   loading         a byte for each start that did not come to the end of reading the index; three empty the store
+ *   believed        there as long as every write since was told to this disk; a start that finds it missing believes no
+ *                   validation of before. Removed, which a full disk allows too, when headpond goes on without the disk
  *
- * A directory of another format or block size, one that is in use, or one that cannot be written, is refused and left
- * as it is; so is one that others may write to (guard.h). Opening thread only,
- * but for volume_condemn and volume_loaded (index thread).
+ * What the operator did wrong is refused, and the directory left as it is: no directory, another format or block size,
+ * in use, others may write to it (guard.h), foreign files in it and no label of ours. What the disk does wrong is not:
+ * a damaged label or index empties the directory; one that is full, read-only or broken is left out, with a line in the
+ * log, and headpond runs without it. Opening thread only, but for volume_condemn and volume_loaded (index thread).
  */
 #ifndef HEADPOND_STORE_VOLUME_H
 #define HEADPOND_STORE_VOLUME_H
@@ -26,9 +29,13 @@
 
 #define VOLUME_FORMAT 2
 
-/* Opens or creates it; the disk is not started. On failure one line in *error says what to do. */
+/* Opens or creates it; the disk is not started. Else one line in *error says what is wrong and what to do: INVALID, it
+ * is to be refused; IO, it was forsaken. */
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,
                         struct strbuf *error) STATUS_CHECKED;
+/* The disk is not used although it may hold something, `why` says so: it is logged, and a later start that uses it
+ * believes no validation. To be closed. */
+void volume_forsake(struct disk *disk, const char *why);
 /* The index was opened, read and written to without a crash. */
 void volume_opened(struct disk *disk);
 /* The index was read to its end, or reading it was given up in an orderly way. */
@@ -37,7 +44,5 @@ void volume_loaded(struct disk *disk);
 enum status volume_condemn(struct disk *disk) STATUS_CHECKED;
 /* Closes everything and frees the disk. */
 void volume_close(struct disk *disk);
-/* Bytes the index may grow to. */
-size_t volume_map_size(const struct disk *disk);
 
 #endif

@@ -249,6 +249,16 @@ static void refused(const char *path, int64_t size, uint32_t block_size, const c
         fixture_close(store);
 }
 
+static void leave_marker(const char *path, const char *name, const char *text)
+{
+    char file[4200];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
+        abort();
+    close(fd);
+}
+
 static void test_refused(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
@@ -276,13 +286,24 @@ static void test_refused(const char *path)
     other[20] ^= 1;
     if (pwrite(fd, other, sizeof other, 0) != (ssize_t) sizeof other)
         abort();
-    refused(path, SIZE, BLOCK, "damaged");
+    /* A damaged one among foreign files is not ours to empty. */
+    char foreign[4200];
+    snprintf(foreign, sizeof foreign, "%s/letter.txt", path);
+    leave_marker(path, "letter.txt", "x");
+    refused(path, SIZE, BLOCK, "letter.txt");
+    unlink(foreign);
     if (pwrite(fd, kept, sizeof kept, 0) != (ssize_t) sizeof kept)
         abort();
     close(fd);
     store = fixture_open(path, SIZE, BLOCK, NULL);
     ok(store != NULL, "none of that hurt the store");
     fixture_close(store);
+    char *home = fixture_directory();
+    leave_marker(home, "letter.txt", "x");
+    refused(home, SIZE, BLOCK, "letter.txt");
+    snprintf(foreign, sizeof foreign, "%s/lock", home);
+    ok(access(foreign, F_OK) != 0, "where others keep their files nothing is left behind");
+    fixture_remove(home);
 }
 
 /* Files below the directory that a program started by headpond would inherit. */
@@ -309,7 +330,7 @@ static unsigned inherited(const char *path, unsigned *open_files)
 /* Links, pipes and others' rights. */
 static void test_guarded(const char *path)
 {
-    static const char *const names[] = {"headpond.store",     "lock",           "opening",       "CACHEDIR.TAG",
+    static const char *const names[] = {"headpond.store",     "lock",           "opening",        "CACHEDIR.TAG",
                                         "headpond.store.new", "index/data.mdb", "index/lock.mdb", "data-000000"};
     static const mode_t shared[] = {0777, 01777, 0770, 0702}, own[] = {0700, 0750, 0755};
     char name[4200], aside[4200], index[4200];
@@ -373,16 +394,6 @@ static void test_guarded(const char *path)
         abort();
 }
 
-static void leave_marker(const char *path, const char *name, const char *text)
-{
-    char file[4200];
-    snprintf(file, sizeof file, "%s/%s", path, name);
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
-        abort();
-    close(fd);
-}
-
 /* Whether object 5 and its block are there; puts them if not. */
 static bool kept(const char *path)
 {
@@ -420,6 +431,51 @@ static void test_markers(const char *path)
     close(fd);
     ok(!kept(path), "an index that is none empties the store as well");
     ok(kept(path), "once");
+    leave_marker(path, "headpond.store", "no label");
+    ok(!kept(path), "and so does a damaged label");
+    ok(kept(path), "once");
+}
+
+static int64_t time_of(struct store *store, uint64_t object)
+{
+    struct store_view view;
+    if (!store_object_find(store, fixture_hash(object), &view))
+        return -1;
+    store_generation_unref(&view.generation);
+    return view.validated_s;
+}
+
+/* Two disks of which one is away for a start: it has missed what was written then. */
+static void test_away(void)
+{
+    char *paths[2] = {fixture_directory(), fixture_directory()};
+    struct store_disk disks[2] = {{paths[0], SIZE}, {paths[1], SIZE}};
+    static const unsigned counts[] = {2, 2, 1, 2};
+    struct strbuf error = {0};
+    unsigned times[4];
+    for (unsigned i = 0; i < 4; i++) {
+        struct store *store;
+        rcu_thread_offline();
+        if (store_open(disks, counts[i], BLOCK, NULL, &store, &error) != STATUS_OK)
+            abort();
+        rcu_thread_online();
+        fixture_flush(store);
+        times[i] = 0;
+        for (uint64_t object = 1000; object < 1100; object++) {
+            if (i == 0) {
+                struct store_generation *generation = fixture_object(store, object, 10, 5);
+                store_generation_unref(&generation);
+            }
+            times[i] += time_of(store, object) == 5;
+        }
+        fixture_close(store);
+    }
+    is_int(times[1], 100, "two disks: all is believed at the next start");
+    ok(times[2] > 0 && times[2] < 100, "one is away: what the other holds is (%u)", times[2]);
+    is_int(times[3], times[2], "it comes back: what it holds is not, the other's is");
+    for (unsigned i = 0; i < 2; i++)
+        fixture_remove(paths[i]);
+    strbuf_free(&error);
 }
 
 /* The size may change from one start to the next. */
@@ -510,6 +566,7 @@ int main(void)
     with_directory(test_markers);
     with_directory(test_resized);
     test_disks();
+    test_away();
     fixture_stop();
     return done_testing();
 }

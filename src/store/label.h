@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * label.h: the file headpond.store, which says what made a disk's directory. Written once, by rename. Opening thread.
+ */
+#ifndef HEADPOND_STORE_LABEL_H
+#define HEADPOND_STORE_LABEL_H
+
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "base/status.h"
+
+#define LABEL_FILE "headpond.store"
+#define LABEL_FILE_NEW "headpond.store.new"
+
+struct label {
+    uint32_t format;
+    uint32_t block_size;
+    struct hash128 id;    /* of what is in the directory now */
+    uint32_t incarnation; /* how often it was emptied */
+    uint64_t map_size;    /* bytes the index may grow to */
+};
+
+/* NOT_FOUND: there is none. CORRUPT: it is none of ours. IO with errno set. */
+enum status label_read(int dir, struct label *label) STATUS_CHECKED;
+/* Durable when it returns. IO with errno set. */
+enum status label_write(int dir, const struct label *label) STATUS_CHECKED;
+
+#endif
