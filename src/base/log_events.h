@@ -8,10 +8,8 @@
     X(STOP, LOG_INFO, "stop") \
     X(DRAIN, LOG_INFO, "drain") \
     X(DRAIN_CUT, LOG_WARN, "drain-cut") \
-    X(CONFIG, LOG_ERROR, "config") \
     X(CONFIG_NOTE, LOG_WARN, "config-note") \
     X(LISTEN, LOG_INFO, "listen") \
-    X(LISTEN_FAILED, LOG_ERROR, "listen-failed") \
     X(ACCEPT_FAILED, LOG_WARN, "accept-failed") \
     X(TLS_FAILED, LOG_INFO, "tls-failed") \
     X(CERTIFICATE, LOG_INFO, "certificate") \
@@ -30,12 +28,10 @@
     X(BYPASS, LOG_INFO, "bypass") \
     X(GENERATION_CHANGED, LOG_INFO, "generation-changed") \
     X(STORE_OPEN, LOG_INFO, "store-open") \
-    X(STORE_REFUSED, LOG_ERROR, "store-refused") \
     X(STORE_RESET, LOG_WARN, "store-reset") \
     X(STORE_IO, LOG_ERROR, "store-io") \
     X(STORE_FULL, LOG_WARN, "store-full") \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt") \
-    X(MEMORY, LOG_WARN, "memory") \
-    X(DEBUG, LOG_DEBUG, "debug")
+    X(MEMORY, LOG_WARN, "memory")
 
 #endif

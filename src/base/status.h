@@ -31,7 +31,6 @@
     X(BAD_CHUNK, "bad-chunk", "the chunked body is malformed") \
     X(URI_TOO_LONG, "uri-too-long", "the request target is too long") \
     X(HEADERS_TOO_LARGE, "headers-too-large", "the header section is too large") \
-    X(BODY_TOO_LARGE, "body-too-large", "the body is too large") \
     X(BODY_UNWANTED, "body-unwanted", "the method takes no body") \
     X(NOT_IMPLEMENTED, "not-implemented", "the transfer coding or method is not implemented") \
     X(METHOD_NOT_ALLOWED, "method-not-allowed", "the method is not allowed here") \

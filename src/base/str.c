@@ -95,21 +95,6 @@ int str_hex_digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-bool str_to_hex(struct str text, uint64_t *value)
-{
-    uint64_t sum = 0;
-    if (text.len == 0 || text.len > 16)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        int digit = str_hex_digit(text.ptr[i]);
-        if (digit < 0)
-            return false;
-        sum = sum << 4 | (unsigned) digit;
-    }
-    *value = sum;
-    return true;
-}
-
 char *str_put(char *at, struct str text)
 {
     if (text.len > 0)

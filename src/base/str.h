@@ -50,8 +50,6 @@ struct str str_split(struct str text, char sep, struct str *rest);
 ptrdiff_t str_find(struct str text, char c);
 /* Decimal digits only, the whole text, no sign; false on empty, other bytes or overflow of int64_t. */
 bool str_to_int(struct str text, int64_t *value);
-/* Hexadecimal digits only, at most 16. */
-bool str_to_hex(struct str text, uint64_t *value);
 /* The value of a hexadecimal digit, or -1. */
 int str_hex_digit(char c);
 

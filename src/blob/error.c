@@ -51,7 +51,6 @@ static const struct blob_error status_errors[STATUS_COUNT] = {
     [STATUS_BAD_CHUNK] = {400, "InvalidInput", "The chunked body is malformed."},
     [STATUS_URI_TOO_LONG] = {414, "InvalidUri", "The requested URI is too long."},
     [STATUS_HEADERS_TOO_LARGE] = {431, "InvalidHeaderValue", "The request's headers are too large."},
-    [STATUS_BODY_TOO_LARGE] = {413, "RequestBodyTooLarge", "The request body is too large."},
     [STATUS_BODY_UNWANTED] = {400, "InvalidInput", "A GET or HEAD request has no body."},
     [STATUS_NOT_IMPLEMENTED] = {501, "NotImplemented",
                                 "The requested operation is not implemented on the specified resource."},

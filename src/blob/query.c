@@ -87,14 +87,3 @@ enum status blob_query_parse(struct arena *arena, struct str text, struct blob_q
     }
     return STATUS_OK;
 }
-
-struct str blob_query_get(const struct blob_query *query, struct str name)
-{
-    enum blob_param_id id = blob_param_id(name);
-    if (id != BLOB_PARAM_OTHER)
-        return blob_query_value(query, id);
-    for (unsigned i = 0; i < query->count; i++)
-        if (str_ieq(query->items[i].name, name))
-            return query->items[i].value;
-    return STR_NULL;
-}

@@ -85,9 +85,7 @@ struct blob_query {
 
 /* `text` is what follows '?', and must live as long as the query. BAD_TARGET: a malformed %XX, a NUL, too many. */
 enum status blob_query_parse(struct arena *arena, struct str text, struct blob_query *query) STATUS_CHECKED;
-/* The decoded value of the first of that name, or a NULL str. */
-struct str blob_query_get(const struct blob_query *query, struct str name);
-/* The same by id. */
+/* The decoded value of the first with that id, or a NULL str. */
 static inline struct str blob_query_value(const struct blob_query *query, enum blob_param_id id)
 {
     unsigned at = query->first[id];

@@ -4,11 +4,6 @@
 
 #include "base/civil.h"
 
-bool sas_parameter(struct str name)
-{
-    return blob_param_id(name) <= BLOB_PARAM_LAST_SAS;
-}
-
 /* ---- Times ---- */
 
 bool sas_time_parse(struct str text, int64_t *seconds)

@@ -34,8 +34,6 @@ struct sas {
 
 /* Whether the query has a SAS; fills *sas. */
 bool sas_parse(struct arena *arena, const struct blob_query *query, struct sas *sas);
-/* Whether that parameter belongs to a SAS. */
-bool sas_parameter(struct str name);
 
 /* How wide a yes to this token may be trusted (decision 7): an account-key token as wide as it says; a user-delegation
  * token for the one blob, because path rules may divide what it covers, unless the operator vouches that none do

@@ -35,11 +35,6 @@ bool etag_eq_strong(struct str a, struct str b)
     return etag_eq(a, b, true);
 }
 
-bool etag_eq_weak(struct str a, struct str b)
-{
-    return etag_eq(a, b, false);
-}
-
 /* Takes one tag off a list: up to a comma that is not between quotes. */
 static struct str take_tag(struct str *list)
 {
@@ -107,16 +102,6 @@ enum precondition precondition_evaluate(const struct http_headers *headers, stru
         return PRECONDITION_PASS;
     /* One of the two that holds is enough. */
     return none_match == FIELD_FALSE || modified == FIELD_TRUE ? PRECONDITION_PASS : PRECONDITION_NOT_MODIFIED;
-}
-
-bool precondition_present(const struct http_headers *headers)
-{
-    static const struct str names[] = {
-        {"If-Match", 8}, {"If-None-Match", 13}, {"If-Modified-Since", 17}, {"If-Unmodified-Since", 19}};
-    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (http_headers_find(headers, names[i]) != NULL)
-            return true;
-    return false;
 }
 
 struct str precondition_single_match(const struct http_headers *headers)

@@ -29,13 +29,10 @@ enum precondition {
 
 /* `headers`: the request's. `etag`: as the origin wrote it. `last_modified_s`: or PRECONDITION_NO_DATE. */
 enum precondition precondition_evaluate(const struct http_headers *headers, struct str etag, int64_t last_modified_s);
-/* Whether any of the four fields is there. */
-bool precondition_present(const struct http_headers *headers);
 
-/* Whether two entity tags are the same, each with quotes or without (Java strips them). Strong: W/ matches nothing.
- * Weak: W/ is looked past (RFC 9110, 8.8.3.2). An empty tag matches nothing. */
+/* Whether two entity tags are the same, each with quotes or without (Java strips them). W/ matches nothing (RFC 9110,
+ * 8.8.3.2), nor does an empty tag. */
 bool etag_eq_strong(struct str a, struct str b);
-bool etag_eq_weak(struct str a, struct str b);
 /* The one tag of an If-Match that has exactly one and is not "*"; else a NULL str. Points into the header. */
 struct str precondition_single_match(const struct http_headers *headers);
 

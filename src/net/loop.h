@@ -41,8 +41,6 @@ int64_t loop_now_ms(const struct loop *loop);
 /* A per-loop place for what a higher floor keeps once a loop (its curl multi, its buffers). Own thread. */
 enum loop_slot {
     LOOP_SLOT_NET,
-    LOOP_SLOT_HTTP,
-    LOOP_SLOT_STORE,
     LOOP_SLOT_ORIGIN,
     LOOP_SLOT_CACHE,
     LOOP_SLOT_PROXY,

@@ -28,8 +28,6 @@ const char *proxy_status_of(enum status status)
     case STATUS_BUSY:
     case STATUS_NO_MEMORY:
         return "connection_limit_reached";
-    case STATUS_SHUTDOWN:
-        return "proxy_configuration_error";
     default:
         return "proxy_internal_error";
     }

@@ -69,13 +69,13 @@ static void writing(void)
        (int) strcspn(line, "\n"), line);
     ok(line[4] == '-' && line[10] == 'T' && line[19] == '.' && line[23] == 'Z', "time first");
 
-    log_event(DEBUG, "not shown");
-    log_event(LISTEN_FAILED, "shown");
+    log_event(CLIENT_ABORT, "not shown");
+    log_event(STORE_CORRUPT, "shown");
     line = written(fds[0]);
-    ok(strstr(line, "error listen-failed shown") != NULL && lines(line) == 1, "below the threshold nothing is written");
+    ok(strstr(line, "error store-corrupt shown") != NULL && lines(line) == 1, "below the threshold nothing is written");
     log_set_level(LOG_DEBUG);
-    log_event(DEBUG, "now shown");
-    ok(strstr(written(fds[0]), "debug debug now shown") != NULL, "the threshold can be lowered");
+    log_event(CLIENT_ABORT, "now shown");
+    ok(strstr(written(fds[0]), "debug client-abort now shown") != NULL, "the threshold can be lowered");
 
     char *huge = malloc(20000);
     memset(huge, 'y', 19999);
@@ -88,7 +88,7 @@ static void writing(void)
     free(huge);
 
     for (int i = 0; i < 1000; i++)
-        log_event(CLIENT_ABORT, "n=%d", i);
+        log_event(BAD_REQUEST, "n=%d", i);
     unsigned count = lines(written(fds[0]));
     ok(count >= 10 && count <= 22, "a flood is cut to 10 a second (%u lines)",
        count); /* 22: a second may have passed */

@@ -41,13 +41,13 @@ static void init(struct loop *loop, void *arg)
     (void) arg;
     init_ran[loop_id(loop)] = true;
     own[loop_id(loop)] = loop_current() == loop;
-    loop_set(loop, LOOP_SLOT_HTTP, &init_ran[loop_id(loop)]);
+    loop_set(loop, LOOP_SLOT_PROXY, &init_ran[loop_id(loop)]);
 }
 
 static void fini(struct loop *loop, void *arg)
 {
     (void) arg;
-    fini_ran[loop_id(loop)] = loop_get(loop, LOOP_SLOT_HTTP) == &init_ran[loop_id(loop)];
+    fini_ran[loop_id(loop)] = loop_get(loop, LOOP_SLOT_PROXY) == &init_ran[loop_id(loop)];
 }
 
 /* A letter that goes to and fro. */

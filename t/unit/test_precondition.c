@@ -83,7 +83,6 @@ static void table(struct arena *arena)
                rows[i].match == NULL ? "-" : rows[i].match, rows[i].none_match == NULL ? "-" : rows[i].none_match,
                rows[i].modified == NULL ? "-" : rows[i].modified,
                rows[i].unmodified == NULL ? "-" : rows[i].unmodified);
-        is_int(precondition_present(&headers), headers.count > 0, "present or not");
     }
 }
 
@@ -115,9 +114,8 @@ static void tags(void)
 {
     ok(etag_eq_strong(STR("\"a\""), STR("a")), "quotes or not");
     ok(!etag_eq_strong(STR("W/\"a\""), STR("W/\"a\"")), "weak tags are never strongly equal");
-    ok(etag_eq_weak(STR("W/\"a\""), STR("\"a\"")), "but weakly");
-    ok(!etag_eq_weak(STR(""), STR("")) && !etag_eq_weak(STR("\"\""), STR("\"\"")), "nothing is equal to no tag");
-    ok(!etag_eq_weak(STR("\""), STR("a")), "half a quote is no quote");
+    ok(!etag_eq_strong(STR(""), STR("")) && !etag_eq_strong(STR("\"\""), STR("\"\"")), "nothing is equal to no tag");
+    ok(!etag_eq_strong(STR("\""), STR("a")), "half a quote is no quote");
 }
 
 int main(void)

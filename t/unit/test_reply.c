@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_reply.c: heads from a record, and errors in Azure's words. */
+#include "proxy/proxy_status.h"
 #include "proxy/reply.h"
 
 #include "base/arena.h"
@@ -116,8 +117,15 @@ static void test_errors(const struct object *object)
     ok(text.len > 0 && text.ptr[0] == '{', "Data Lake speaks JSON");
 }
 
+static void causes(void)
+{
+    is_str(proxy_status_of(STATUS_RESOLVE), "dns_error", "an origin's name");
+    is_str(proxy_status_of(STATUS_SHUTDOWN), "proxy_internal_error", "an end of ours is nobody's configuration");
+}
+
 int main(void)
 {
+    causes();
     arena = arena_new();
     struct object *object = make_object();
     if (object != NULL) {

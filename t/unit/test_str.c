@@ -41,10 +41,6 @@ static void numbers(void)
                                "1e3"};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++)
         ok(!str_to_int(str_from(bad[i]), &value), "'%s' is no number", bad[i]);
-    uint64_t hex;
-    ok(str_to_hex(STR("ffffFFFFffffFFFF"), &hex) && hex == UINT64_MAX, "16 hexadecimal digits");
-    ok(!str_to_hex(STR("00000000000000001"), &hex), "17 are too many");
-    ok(!str_to_hex(STR("g"), &hex) && !str_to_hex(STR(""), &hex), "no hexadecimal number");
 }
 
 static void put(struct str text, uint64_t number, const char *expected)
