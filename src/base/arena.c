@@ -131,6 +131,13 @@ struct str arena_str(struct arena *arena, struct str text)
     return (struct str){copy, text.len};
 }
 
+struct str arena_lower(struct arena *arena, struct str text)
+{
+    char *copy = arena_alloc(arena, text.len + 1);
+    *str_put_lower(copy, text) = '\0';
+    return (struct str){copy, text.len};
+}
+
 struct str arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args, again;

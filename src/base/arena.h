@@ -25,6 +25,8 @@ void *arena_alloc(struct arena *arena, size_t size) __attribute__((returns_nonnu
 void *arena_calloc(struct arena *arena, size_t size) __attribute__((returns_nonnull));
 /* A copy with a NUL behind it that is not counted in its length. */
 struct str arena_str(struct arena *arena, struct str text);
+/* The same in lower case (ASCII). */
+struct str arena_lower(struct arena *arena, struct str text);
 struct str arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 
 #endif

@@ -51,28 +51,3 @@ struct civil civil_of(int64_t seconds)
     c.second = (int) (of_day % 60);
     return c;
 }
-
-bool civil_take_digits(struct str *text, unsigned count, int *value)
-{
-    *value = 0;
-    if (count > 9 || text->len < count)
-        return false;
-    for (unsigned i = 0; i < count; i++) {
-        char c = text->ptr[i];
-        if (c < '0' || c > '9')
-            return false;
-        *value = *value * 10 + (c - '0');
-    }
-    text->ptr += count;
-    text->len -= count;
-    return true;
-}
-
-bool civil_take(struct str *text, struct str expected)
-{
-    if (!str_starts(*text, expected))
-        return false;
-    text->ptr += expected.len;
-    text->len -= expected.len;
-    return true;
-}

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * civil.h: days and times of the Gregorian calendar, in UTC, without the C library's locale and time zone; and the
- * small steps that parsers of dates are made of. Pure; any thread.
+ * civil.h: days and times of the Gregorian calendar, in UTC, without the C library's locale and time zone. Pure;
+ * any thread.
  */
 #ifndef HEADPOND_BASE_CIVIL_H
 #define HEADPOND_BASE_CIVIL_H
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#include "base/str.h"
 
 struct civil {
     int year, month, day; /* month and day from 1 */
@@ -20,10 +18,5 @@ struct civil {
 bool civil_seconds(const struct civil *civil, int64_t *seconds);
 /* The reverse; clamped to the years 1 to 9999. */
 struct civil civil_of(int64_t seconds);
-
-/* Takes exactly `count` (at most 9) digits off the front of *text. */
-bool civil_take_digits(struct str *text, unsigned count, int *value);
-/* Takes `expected` off the front of *text. */
-bool civil_take(struct str *text, struct str expected);
 
 #endif

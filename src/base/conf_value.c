@@ -108,11 +108,7 @@ static bool valid_authority(struct str authority, const char **problem)
 static bool valid_url(struct str text, const char **problem)
 {
     struct str rest = text, path;
-    if (str_starts(text, STR("https://")))
-        rest = (struct str){text.ptr + 8, text.len - 8};
-    else if (str_starts(text, STR("http://")))
-        rest = (struct str){text.ptr + 7, text.len - 7};
-    else
+    if (!str_take(&rest, STR("https://")) && !str_take(&rest, STR("http://")))
         return false;
     struct strbuf filled = {0};
     bool good = fill_in(rest, &filled);

@@ -15,7 +15,7 @@ static const char day_names[] = "ThuFriSatSunMonTueWed"; /* 1970-01-01 was a Thu
 static int take_name(struct str *text, const char *names)
 {
     for (int i = 0; names[i * 3] != '\0'; i++)
-        if (civil_take(text, (struct str){names + i * 3, 3}))
+        if (str_take(text, (struct str){names + i * 3, 3}))
             return i + 1;
     return 0;
 }
@@ -28,17 +28,17 @@ static bool take_month(struct str *text, struct civil *c)
 
 static bool take_time(struct str *text, struct civil *c)
 {
-    return civil_take_digits(text, 2, &c->hour) && civil_take(text, STR(":")) &&
-           civil_take_digits(text, 2, &c->minute) && civil_take(text, STR(":")) &&
-           civil_take_digits(text, 2, &c->second);
+    return str_take_digits(text, 2, &c->hour) && str_take(text, STR(":")) &&
+           str_take_digits(text, 2, &c->minute) && str_take(text, STR(":")) &&
+           str_take_digits(text, 2, &c->second);
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", what follows the day's name. */
 static bool parse_fixdate(struct str text, struct civil *c)
 {
-    return civil_take(&text, STR(", ")) && civil_take_digits(&text, 2, &c->day) && civil_take(&text, STR(" ")) &&
-           take_month(&text, c) && civil_take(&text, STR(" ")) && civil_take_digits(&text, 4, &c->year) &&
-           civil_take(&text, STR(" ")) && take_time(&text, c) && str_eq(text, STR(" GMT"));
+    return str_take(&text, STR(", ")) && str_take_digits(&text, 2, &c->day) && str_take(&text, STR(" ")) &&
+           take_month(&text, c) && str_take(&text, STR(" ")) && str_take_digits(&text, 4, &c->year) &&
+           str_take(&text, STR(" ")) && take_time(&text, c) && str_eq(text, STR(" GMT"));
 }
 
 /* "Sunday, 06-Nov-94 08:49:37 GMT", what follows "Sun". */
@@ -47,10 +47,10 @@ static bool parse_rfc850(struct str text, struct civil *c)
     static const struct str tails[] = {{"day", 3}, {"sday", 4}, {"nesday", 6}, {"rsday", 5}, {"urday", 5}};
     bool named = false;
     for (unsigned i = 0; i < sizeof tails / sizeof tails[0] && !named; i++)
-        named = civil_take(&text, tails[i]);
-    if (!named || !civil_take(&text, STR(", ")) || !civil_take_digits(&text, 2, &c->day) ||
-        !civil_take(&text, STR("-")) || !take_month(&text, c) || !civil_take(&text, STR("-")) ||
-        !civil_take_digits(&text, 2, &c->year) || !civil_take(&text, STR(" ")) || !take_time(&text, c) ||
+        named = str_take(&text, tails[i]);
+    if (!named || !str_take(&text, STR(", ")) || !str_take_digits(&text, 2, &c->day) ||
+        !str_take(&text, STR("-")) || !take_month(&text, c) || !str_take(&text, STR("-")) ||
+        !str_take_digits(&text, 2, &c->year) || !str_take(&text, STR(" ")) || !take_time(&text, c) ||
         !str_eq(text, STR(" GMT")))
         return false;
     /* Two digits that seem more than 50 years ahead mean the past century. */
@@ -64,12 +64,12 @@ static bool parse_rfc850(struct str text, struct civil *c)
 /* "Sun Nov  6 08:49:37 1994", what follows the day's name. */
 static bool parse_asctime(struct str text, struct civil *c)
 {
-    if (!civil_take(&text, STR(" ")) || !take_month(&text, c) || !civil_take(&text, STR(" ")))
+    if (!str_take(&text, STR(" ")) || !take_month(&text, c) || !str_take(&text, STR(" ")))
         return false;
     bool day =
-        civil_take(&text, STR(" ")) ? civil_take_digits(&text, 1, &c->day) : civil_take_digits(&text, 2, &c->day);
-    return day && civil_take(&text, STR(" ")) && take_time(&text, c) && civil_take(&text, STR(" ")) &&
-           civil_take_digits(&text, 4, &c->year) && text.len == 0;
+        str_take(&text, STR(" ")) ? str_take_digits(&text, 1, &c->day) : str_take_digits(&text, 2, &c->day);
+    return day && str_take(&text, STR(" ")) && take_time(&text, c) && str_take(&text, STR(" ")) &&
+           str_take_digits(&text, 4, &c->year) && text.len == 0;
 }
 
 bool date_http_parse(struct str text, int64_t *seconds)
@@ -82,31 +82,18 @@ bool date_http_parse(struct str text, int64_t *seconds)
     return civil_seconds(&c, seconds);
 }
 
-static char *put_text(char *at, const char *text, size_t len)
-{
-    memcpy(at, text, len);
-    return at + len;
-}
-
-static char *put_two(char *at, int number)
-{
-    *at++ = (char) ('0' + number / 10 % 10);
-    *at++ = (char) ('0' + number % 10);
-    return at;
-}
-
 void date_http_format(int64_t seconds, char out[DATE_HTTP_LENGTH + 1])
 {
     struct civil c = civil_of(seconds);
     int64_t clamped = 0;
     (void) civil_seconds(&c, &clamped);
     int64_t day = (clamped - (clamped % 86400 + 86400) % 86400) / 86400;
-    char *at = put_text(out, day_names + (day % 7 + 7) % 7 * 3, 3);
-    at = put_two(put_text(at, ", ", 2), c.day);
-    at = put_text(put_text(at, " ", 1), month_names + (c.month - 1) * 3, 3);
-    at = put_two(put_two(put_text(at, " ", 1), c.year / 100), c.year % 100);
-    at = put_two(put_text(at, " ", 1), c.hour);
-    at = put_two(put_text(at, ":", 1), c.minute);
-    at = put_two(put_text(at, ":", 1), c.second);
-    put_text(at, " GMT", 5);
+    char *at = str_put(out, (struct str){day_names + (day % 7 + 7) % 7 * 3, 3});
+    at = str_put_digits(str_put(at, STR(", ")), (uint64_t) c.day, 2);
+    at = str_put(str_put(at, STR(" ")), (struct str){month_names + (c.month - 1) * 3, 3});
+    at = str_put_digits(str_put(at, STR(" ")), (uint64_t) c.year, 4);
+    at = str_put_digits(str_put(at, STR(" ")), (uint64_t) c.hour, 2);
+    at = str_put_digits(str_put(at, STR(":")), (uint64_t) c.minute, 2);
+    at = str_put_digits(str_put(at, STR(":")), (uint64_t) c.second, 2);
+    *str_put(at, STR(" GMT")) = '\0';
 }

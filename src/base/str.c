@@ -8,11 +8,6 @@
 
 #include "base/mem.h"
 
-static unsigned char lower(char c)
-{
-    return (unsigned char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-}
-
 bool str_starts(struct str text, struct str prefix)
 {
     return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
@@ -23,7 +18,7 @@ bool str_istarts(struct str text, struct str prefix)
     if (text.len < prefix.len)
         return false;
     for (size_t i = 0; i < prefix.len; i++)
-        if (lower(text.ptr[i]) != lower(prefix.ptr[i]))
+        if (str_lower(text.ptr[i]) != str_lower(prefix.ptr[i]))
             return false;
     return true;
 }
@@ -87,11 +82,36 @@ bool str_to_int(struct str text, int64_t *value)
     return true;
 }
 
+bool str_take(struct str *text, struct str front)
+{
+    if (!str_starts(*text, front))
+        return false;
+    text->ptr += front.len;
+    text->len -= front.len;
+    return true;
+}
+
+bool str_take_digits(struct str *text, unsigned count, int *value)
+{
+    *value = 0;
+    if (count > 9 || text->len < count)
+        return false;
+    for (unsigned i = 0; i < count; i++) {
+        char c = text->ptr[i];
+        if (c < '0' || c > '9')
+            return false;
+        *value = *value * 10 + (c - '0');
+    }
+    text->ptr += count;
+    text->len -= count;
+    return true;
+}
+
 int str_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
-    c = (char) lower(c);
+    c = str_lower(c);
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
@@ -111,6 +131,20 @@ char *str_put_number(char *at, uint64_t value)
     while ((value /= 10) > 0);
     while (count > 0)
         *at++ = digits[--count];
+    return at;
+}
+
+char *str_put_digits(char *at, uint64_t value, unsigned count)
+{
+    for (unsigned i = count; i-- > 0; value /= 10)
+        at[i] = (char) ('0' + value % 10);
+    return at + count;
+}
+
+char *str_put_lower(char *at, struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        *at++ = str_lower(text.ptr[i]);
     return at;
 }
 

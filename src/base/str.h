@@ -32,6 +32,10 @@ static inline bool str_eq(struct str a, struct str b)
 }
 
 /* str_i…: ASCII case folded, no locale. */
+static inline char str_lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char) (c | 0x20) : c;
+}
 bool str_starts(struct str text, struct str prefix);
 bool str_istarts(struct str text, struct str prefix);
 /* Inline, since headers are found by it and most of them differ in length. */
@@ -50,6 +54,9 @@ struct str str_split(struct str text, char sep, struct str *rest);
 ptrdiff_t str_find(struct str text, char c);
 /* Decimal digits only, the whole text, no sign; false on empty, other bytes or overflow of int64_t. */
 bool str_to_int(struct str text, int64_t *value);
+/* Take off the front of *text, or leave it as it is: that text; exactly `count` (at most 9) decimal digits. */
+bool str_take(struct str *text, struct str front);
+bool str_take_digits(struct str *text, unsigned count, int *value);
 /* The value of a hexadecimal digit, or -1. */
 int str_hex_digit(char c);
 
@@ -59,6 +66,10 @@ char *str_put(char *at, struct str text);
 #define STR_NUMBER_MAX 20
 /* Decimal, at most STR_NUMBER_MAX digits. */
 char *str_put_number(char *at, uint64_t value);
+/* The last `count` decimal digits, zeros in front. */
+char *str_put_digits(char *at, uint64_t value, unsigned count);
+/* In lower case. */
+char *str_put_lower(char *at, struct str text);
 
 /* A growing buffer; zero-initialised is empty. NUL-terminated whenever it holds something. */
 struct strbuf {

@@ -116,8 +116,7 @@ static bool has_empty_component(struct str blob)
 static struct blob_class classify_rename(const struct blob_url *url, struct str source)
 {
     struct str rest;
-    if (source.len > 0 && source.ptr[0] == '/')
-        source = (struct str){source.ptr + 1, source.len - 1};
+    str_take(&source, STR("/"));
     source = str_split(source, '/', &rest);
     bool same = rest.ptr != NULL && str_eq(source, url->container); /* encoded in another way: taken for another one */
     return touches(same ? BLOB_TOUCH_CONTAINER : BLOB_TOUCH_ACCOUNT, true);

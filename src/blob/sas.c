@@ -9,33 +9,33 @@
 bool sas_time_parse(struct str text, int64_t *seconds)
 {
     struct civil c = {0};
-    if (!civil_take_digits(&text, 4, &c.year) || !civil_take(&text, STR("-")) ||
-        !civil_take_digits(&text, 2, &c.month) || !civil_take(&text, STR("-")) || !civil_take_digits(&text, 2, &c.day))
+    if (!str_take_digits(&text, 4, &c.year) || !str_take(&text, STR("-")) ||
+        !str_take_digits(&text, 2, &c.month) || !str_take(&text, STR("-")) || !str_take_digits(&text, 2, &c.day))
         return false;
     if (text.len == 0)
         return civil_seconds(&c, seconds);
-    if (!civil_take(&text, STR("T")) || !civil_take_digits(&text, 2, &c.hour) || !civil_take(&text, STR(":")) ||
-        !civil_take_digits(&text, 2, &c.minute))
+    if (!str_take(&text, STR("T")) || !str_take_digits(&text, 2, &c.hour) || !str_take(&text, STR(":")) ||
+        !str_take_digits(&text, 2, &c.minute))
         return false;
-    if (civil_take(&text, STR(":"))) {
-        if (!civil_take_digits(&text, 2, &c.second))
+    if (str_take(&text, STR(":"))) {
+        if (!str_take_digits(&text, 2, &c.second))
             return false;
         int digit;
         unsigned digits = 0;
-        if (civil_take(&text, STR(".")))
-            while (civil_take_digits(&text, 1, &digit))
+        if (str_take(&text, STR(".")))
+            while (str_take_digits(&text, 1, &digit))
                 digits++;
         if (digits > 9)
             return false;
     }
     int hours = 0, minutes = 0, sign = 0;
-    if (civil_take(&text, STR("+")) || civil_take(&text, STR(" "))) /* a '+' that somebody took for a blank */
+    if (str_take(&text, STR("+")) || str_take(&text, STR(" "))) /* a '+' that somebody took for a blank */
         sign = 1;
-    else if (civil_take(&text, STR("-")))
+    else if (str_take(&text, STR("-")))
         sign = -1;
-    if (sign == 0 ? !civil_take(&text, STR("Z"))
-                  : !civil_take_digits(&text, 2, &hours) || !civil_take(&text, STR(":")) ||
-                        !civil_take_digits(&text, 2, &minutes) || hours > 23 || minutes > 59)
+    if (sign == 0 ? !str_take(&text, STR("Z"))
+                  : !str_take_digits(&text, 2, &hours) || !str_take(&text, STR(":")) ||
+                        !str_take_digits(&text, 2, &minutes) || hours > 23 || minutes > 59)
         return false;
     if (text.len > 0 || !civil_seconds(&c, seconds))
         return false;

@@ -142,14 +142,6 @@ static int compare_parameters(const void *left, const void *right)
     return order != 0 ? order : by_place(a, b);
 }
 
-static struct str lower(struct arena *arena, struct str text)
-{
-    char *out = arena_alloc(arena, text.len + 1);
-    for (size_t i = 0; i < text.len; i++)
-        out[i] = (char) (text.ptr[i] >= 'A' && text.ptr[i] <= 'Z' ? text.ptr[i] + ('a' - 'A') : text.ptr[i]);
-    return (struct str){out, text.len};
-}
-
 /* name:value for each pair, those of one name joined by commas; `before` and `after` each line. */
 static void add_pairs(struct strbuf *text, const struct pair *pairs, unsigned count, struct str before,
                       struct str after)
@@ -178,7 +170,7 @@ static unsigned ms_headers(struct arena *arena, const struct blob_headers *heade
     *pairs = arena_alloc(arena, (total + 1) * sizeof **pairs);
     for (unsigned i = 0; i < total && headers->at(headers->from, i, &name, &value); i++)
         if (str_istarts(name, STR("x-ms-")))
-            (*pairs)[count++] = (struct pair){lower(arena, name), str_trim(value), i};
+            (*pairs)[count++] = (struct pair){arena_lower(arena, name), str_trim(value), i};
     return count;
 }
 
@@ -209,7 +201,7 @@ static void add_resource(struct arena *arena, struct strbuf *text, const struct 
     const struct blob_query *query = request->query;
     struct pair *pairs = arena_alloc(arena, (query->count + 1) * sizeof *pairs);
     for (unsigned i = 0; i < query->count; i++)
-        pairs[i] = (struct pair){lower(arena, query->items[i].name), query->items[i].value, i};
+        pairs[i] = (struct pair){arena_lower(arena, query->items[i].name), query->items[i].value, i};
     qsort(pairs, query->count, sizeof *pairs, compare_parameters);
     strbuf_adds(text, STR("/"));
     strbuf_adds(text, request->account);

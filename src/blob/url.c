@@ -34,12 +34,7 @@ static struct str host_of(struct arena *arena, struct str authority)
     host = str_split(authority, ':', &port);
     if (host.len > 0 && host.ptr[host.len - 1] == '.')
         host.len--;
-    char *lower = arena_alloc(arena, host.len + 1);
-    for (size_t i = 0; i < host.len; i++) {
-        char c = host.ptr[i];
-        lower[i] = (char) (c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
-    }
-    return (struct str){lower, host.len};
+    return arena_lower(arena, host);
 }
 
 /* An IPv4 address is a dotted host whose last label is a number; no top-level domain is one. */

@@ -164,15 +164,6 @@ static nghttp2_nv field(struct str name, struct str value)
                         NGHTTP2_NV_FLAG_NONE};
 }
 
-/* RFC 9113, 8.2: names are lower case. */
-static struct str lower(struct arena *arena, struct str name)
-{
-    char *copy = arena_alloc(arena, name.len + 1);
-    for (size_t i = 0; i < name.len; i++)
-        copy[i] = name.ptr[i] >= 'A' && name.ptr[i] <= 'Z' ? (char) (name.ptr[i] | 0x20) : name.ptr[i];
-    return (struct str){copy, name.len};
-}
-
 static void submit(struct h2_stream *stream, const struct http_response *head, bool length)
 {
     struct arena *arena = stream->x.arena;
@@ -182,7 +173,8 @@ static void submit(struct h2_stream *stream, const struct http_response *head, b
     if (http_headers_find(&head->headers, STR("Date")) == NULL)
         fields[count++] = field(STR("date"), session_date(stream->h2->session.server));
     for (unsigned i = 0; i < head->headers.count; i++)
-        fields[count++] = field(lower(arena, head->headers.items[i].name), head->headers.items[i].value);
+        /* RFC 9113, 8.2: names are lower case. */
+        fields[count++] = field(arena_lower(arena, head->headers.items[i].name), head->headers.items[i].value);
     if (length)
         fields[count++] = field(STR("content-length"), arena_printf(arena, "%lld", (long long) head->content_length));
     const nghttp2_data_provider provider = {.source = {.ptr = stream}, .read_callback = h2_stream_read};

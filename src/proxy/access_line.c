@@ -24,12 +24,8 @@ static char *put_ms(char *at, int64_t us)
     if (us < 0)
         us = 0;
     at = str_put_number(at, (uint64_t) us / 1000);
-    unsigned rest = (unsigned) (us % 1000);
     *at++ = '.';
-    *at++ = (char) ('0' + rest / 100);
-    *at++ = (char) ('0' + rest / 10 % 10);
-    *at++ = (char) ('0' + rest % 10);
-    return at;
+    return str_put_digits(at, (uint64_t) us % 1000, 3);
 }
 
 static char *put_escaped(char *at, struct str text)
@@ -166,11 +162,8 @@ static char *put_time(char *at, struct access_clock *clock)
         clock->second = now.tv_sec;
     }
     at = str_put(at, str_from(clock->text));
-    unsigned ms = (unsigned) (now.tv_nsec / 1000000);
     *at++ = '.';
-    *at++ = (char) ('0' + ms / 100);
-    *at++ = (char) ('0' + ms / 10 % 10);
-    *at++ = (char) ('0' + ms % 10);
+    at = str_put_digits(at, (uint64_t) now.tv_nsec / 1000000, 3);
     *at++ = 'Z';
     return at;
 }

@@ -43,6 +43,28 @@ static void numbers(void)
         ok(!str_to_int(str_from(bad[i]), &value), "'%s' is no number", bad[i]);
 }
 
+static void taking(void)
+{
+    struct str text = STR("12-345");
+    int value;
+    ok(!str_take(&text, STR("13")) && text.len == 6, "what is not in front stays");
+    ok(!str_take_digits(&text, 3, &value) && text.len == 6, "nor are there three digits");
+    ok(str_take_digits(&text, 2, &value) && value == 12, "but two");
+    ok(str_take(&text, STR("-")) && str_eq(text, STR("345")), "and a text");
+    ok(!str_take_digits(&text, 4, &value) && str_take_digits(&text, 3, &value) && text.len == 0, "to the end");
+}
+
+static void putting(void)
+{
+    char out[64];
+    *str_put_digits(out, 7, 3) = '\0';
+    is_str(out, "007", "a fixed number of digits");
+    *str_put_digits(out, 12345, 2) = '\0';
+    is_str(out, "45", "the last ones");
+    *str_put_lower(out, STR("AZaz@[09\xc4")) = '\0';
+    is_str(out, "azaz@[09\xc4", "lower case, of ASCII alone");
+}
+
 static void put(struct str text, uint64_t number, const char *expected)
 {
     char out[64];
@@ -85,6 +107,8 @@ int main(void)
     compares();
     splits();
     numbers();
+    taking();
+    putting();
     puts_bytes();
     grows();
     return done_testing();
