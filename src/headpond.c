@@ -17,15 +17,15 @@
 #include "admin/admin.h"
 #include "base/clock.h"
 #include "base/conf.h"
+#include "base/cores.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/notify.h"
 #include "net/ktls.h"
 #include "proxy/accounts.h"
 #include "proxy/certificate.h"
-#include "proxy/cores.h"
 #include "proxy/instance.h"
-#include "proxy/notify.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"

@@ -9,6 +9,7 @@ libheadpond_a_SOURCES += \
 	src/base/container.h \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
+	src/base/cores.c src/base/cores.h \
 	src/base/date.c src/base/date.h \
 	src/base/file.c src/base/file.h \
 	src/base/hash.c src/base/hash.h \
@@ -17,6 +18,7 @@ libheadpond_a_SOURCES += \
 	src/base/log.c src/base/log.h src/base/log_events.h \
 	src/base/mem.c src/base/mem.h src/base/mem_nghttp2.h \
 	src/base/metric.c src/base/metric.h src/base/metric_table.h \
+	src/base/notify.c src/base/notify.h \
 	src/base/process.c src/base/process.h \
 	src/base/rcu.h \
 	src/base/status.c src/base/status.h \
@@ -25,7 +27,7 @@ libheadpond_a_SOURCES += \
 	src/base/worker.c src/base/worker.h
 EXTRA_DIST += conf/headpond.yaml
 
-check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_conf t/unit/test_date t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
+check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_conf t/unit/test_cores t/unit/test_date t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
 	t/unit/test_metric t/unit/test_str t/unit/test_worker
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
@@ -35,6 +37,8 @@ t_unit_test_buf_SOURCES = t/unit/test_buf.c t/unit/tap.h
 t_unit_test_buf_LDADD = $(UNIT_LDADD)
 t_unit_test_conf_SOURCES = t/unit/test_conf.c t/unit/tap.h
 t_unit_test_conf_LDADD = $(UNIT_LDADD)
+t_unit_test_cores_SOURCES = t/unit/test_cores.c t/unit/tap.h
+t_unit_test_cores_LDADD = $(UNIT_LDADD)
 t_unit_test_date_SOURCES = t/unit/test_date.c t/unit/tap.h
 t_unit_test_date_LDADD = $(UNIT_LDADD)
 t_unit_test_hash_SOURCES = t/unit/test_hash.c t/unit/tap.h

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_cores.c: quotas of control groups, version 2 and 1, ours and those above. */
-#include "proxy/cores.h"
+#include "base/cores.h"
 
 #include <stdio.h>
 #include <stdlib.h>

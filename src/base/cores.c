@@ -3,7 +3,7 @@
  * cores.c: reads /proc/self/cgroup and the quotas of our cgroup and of all above it. In a container with a cgroup
  * namespace our own is "/"; without one the path may not exist inside, and the mount's root is what counts.
  */
-#include "proxy/cores.h"
+#include "base/cores.h"
 
 #include <inttypes.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* notify.c: one datagram; a leading '@' names an abstract socket (unix(7)). */
-#include "proxy/notify.h"
+#include "base/notify.h"
 
 #include <stddef.h>
 #include <stdlib.h>
