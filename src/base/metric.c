@@ -13,6 +13,7 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "base/hash.h"
 #include "base/mem.h"
@@ -186,6 +187,13 @@ struct metric_cell *metric_cell(enum metric metric, const char *labels)
     }
     pthread_mutex_unlock(&metric_lock);
     return cell;
+}
+
+struct metric_cell *metric_cell2(enum metric metric, const char *first, const char *second)
+{
+    char labels[LABELS_BYTES + 2]; /* what is cut is too long all the same */
+    snprintf(labels, sizeof labels, "%s\t%s", first, second);
+    return metric_cell(metric, labels);
 }
 
 void metric_cell_add(struct metric_cell *cell, int64_t value)

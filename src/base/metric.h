@@ -26,6 +26,8 @@ struct metric_cell;
 /* The cell for these label values, in the table's order, separated by '\t' ("" when the metric has none). Takes a lock
  * and hashes: keep the pointer on a hot path. Never NULL. */
 struct metric_cell *metric_cell(enum metric metric, const char *labels);
+/* The same for a metric with two labels. */
+struct metric_cell *metric_cell2(enum metric metric, const char *first, const char *second);
 
 void metric_cell_add(struct metric_cell *cell, int64_t value);
 /* Gauges only: replaces the sum over all threads. */

@@ -5,8 +5,6 @@
  * The callbacks run inside libcurl. They may reach the owner (events.head, the body's ready), who may close the fetch
  * there: so each of them looks at `closed` after that, and nothing here touches libcurl but by its return value.
  */
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/metric.h"
 #include "origin/easy.h"
@@ -43,9 +41,9 @@ const char *origin_attempt_again(const struct origin_fetch *fetch, int status, e
 
 static void count_reply(const struct origin_fetch *fetch)
 {
-    char labels[96];
-    snprintf(labels, sizeof labels, "%s\t%03d", fetch->account, fetch->reply.head.status);
-    metric_cell_add(metric_cell(METRIC_ORIGIN_REQUESTS, labels), 1);
+    char code[4] = "";
+    str_put_digits(code, (uint64_t) fetch->reply.head.status, 3);
+    metric_cell_add(metric_cell2(METRIC_ORIGIN_REQUESTS, fetch->account, code), 1);
     metric_cell_observe(metric_cell(METRIC_ORIGIN_FIRST_BYTE_SECONDS, ""), clock_mono_us() - fetch->began_us);
 }
 
@@ -157,9 +155,7 @@ static int on_connected(void *arg, char *remote, char *local, int remote_port, i
             fetch->why = STATUS_RESET;
             return CURL_PREREQFUNC_ABORT;
         }
-        char labels[96];
-        snprintf(labels, sizeof labels, "%s\t%s", fetch->account, reason);
-        metric_cell_add(metric_cell(METRIC_ORIGIN_RETRIES, labels), 1);
+        metric_cell_add(metric_cell2(METRIC_ORIGIN_RETRIES, fetch->account, reason), 1);
     }
     fetch->sent = true;
     fetch->transfer.paused = 0;

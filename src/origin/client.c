@@ -8,7 +8,6 @@
 #include "origin/client.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -36,9 +35,7 @@ static void try_again(struct origin_fetch *fetch, const char *reason)
     if (strcmp(reason, "reused") == 0)
         delay = 0; /* the origin is not to blame */
 
-    char labels[96];
-    snprintf(labels, sizeof labels, "%s\t%s", fetch->account, reason);
-    metric_cell_add(metric_cell(METRIC_ORIGIN_RETRIES, labels), 1);
+    metric_cell_add(metric_cell2(METRIC_ORIGIN_RETRIES, fetch->account, reason), 1);
     log_event(ORIGIN_RETRY, "account=%s host=%s request=%s reason=%s attempt=%u delay_ms=%lld", fetch->account,
               fetch->host, fetch->id, reason, fetch->attempt, (long long) delay);
     origin_patience_enter(fetch, ORIGIN_BACKOFF);
@@ -67,11 +64,8 @@ static void log_failure(const struct origin_fetch *fetch, enum status why)
 static void fail(struct origin_fetch *fetch, enum status why)
 {
     bool reached = why != STATUS_CONNECT && why != STATUS_RESOLVE && why != STATUS_TLS;
-    if (!fetch->delivered && (fetch->sent || !reached)) {
-        char labels[96];
-        snprintf(labels, sizeof labels, "%s\t000", fetch->account);
-        metric_cell_add(metric_cell(METRIC_ORIGIN_REQUESTS, labels), 1);
-    }
+    if (!fetch->delivered && (fetch->sent || !reached))
+        metric_cell_add(metric_cell2(METRIC_ORIGIN_REQUESTS, fetch->account, "000"), 1);
     log_failure(fetch, why);
     if (fetch->delivered) {
         origin_body_end(&fetch->body, why);

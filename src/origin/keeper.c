@@ -7,8 +7,6 @@
  */
 #include "origin/keeper.h"
 
-#include <stdio.h>
-
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -27,9 +25,7 @@
 
 static void count(const struct credential *credential, const char *result)
 {
-    char labels[96];
-    snprintf(labels, sizeof labels, "%s\t%s", credential->account, result);
-    metric_cell_add(metric_cell(METRIC_CREDENTIALS, labels), 1);
+    metric_cell_add(metric_cell2(METRIC_CREDENTIALS, credential->account, result), 1);
 }
 
 static void tell_end(const struct credential *credential, const struct credential_value *value)

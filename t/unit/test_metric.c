@@ -32,6 +32,8 @@ static void sums(void)
     is_int(metric_cell_value(metric_cell(METRIC_REFUSED, "odd")), 200000,
            "and to cells that they make at the same time");
     ok(metric_cell(METRIC_REFUSED, "odd") == metric_cell(METRIC_REFUSED, "odd"), "a cell is made once");
+    ok(metric_cell2(METRIC_ORIGIN_RETRIES, "acct", "reset") == metric_cell(METRIC_ORIGIN_RETRIES, "acct\treset"),
+       "two labels are joined");
     metric_add(METRIC_CLIENT_BYTES, 5);
     is_int(metric_cell_value(cell), 400005, "metric_add finds the same cell");
     metric_add(METRIC_GRANTS, 3);
@@ -50,6 +52,8 @@ static void bound(void)
     }
     memset(labels, 'x', sizeof labels - 1);
     labels[sizeof labels - 1] = '\0';
+    ok(metric_cell2(METRIC_ORIGIN_RETRIES, "acct", labels) == metric_cell(METRIC_ORIGIN_RETRIES, "other\tother"),
+       "what is too long is other");
     metric_cell_add(metric_cell(METRIC_REQUESTS, labels), 1);
     is_int(metric_cell_value(metric_cell(METRIC_REQUESTS, "other\tother\tother")), 2001,
            "past 1000 cells all is other");
