@@ -82,6 +82,15 @@ subtest 'good files' => sub {
     }
 };
 
+subtest 'README\'s examples load' => sub {
+    my @examples = Headpond::Process::slurp("$Headpond::source/README.md") =~ /^```yaml\n(.*?)^```$/msg;
+    cmp_ok(scalar @examples, '>=', 5, 'there are some');
+    for my $text (@examples) {
+        my ($code, $out, $err) = run($text, '--dump-config'); # the files they name are not here
+        is($code, 0, $text =~ s/\n/\\n/gr) or diag($err);
+    }
+};
+
 subtest 'the sample passes' => sub {
     my ($code, $out, $err) = run("$Headpond::source/conf/headpond.yaml", '-t');
     is($code, 0, 'conf/headpond.yaml') or diag($err);
