@@ -17,9 +17,12 @@
 
 static struct rig rig;
 
-static int dial(void)
+/* `room`: of the receive buffer; 0: as the system has it. */
+static int dial_with(int room)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (room > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig.clear_port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     const struct timeval limit = {20, 0};
@@ -29,6 +32,11 @@ static int dial(void)
         exit(1);
     }
     return fd;
+}
+
+static int dial(void)
+{
+    return dial_with(0);
 }
 
 static void say(int fd, const char *text)
@@ -416,6 +424,24 @@ static void test_slow_reader(void)
     reset(fd);
 }
 
+/* Far less room than one write, and told before the connection is made: a window that shrinks later, below what the
+ * client has promised, makes the kernel of a loopback drop what it is sent, whoever sends it. */
+static void test_tiny_reader(void)
+{
+    static const int tiny = 2304;
+    int fd = dial_with(tiny);
+    struct strbuf got = {0};
+    say(fd, "GET /mem/3000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    enum end end = hear(fd, &got, NULL);
+    const char *body = body_of(&got);
+    bool right = body != NULL && got.ptr + got.len - body == 3000000;
+    for (size_t i = 0; right && i < 3000000; i++)
+        right = (uint8_t) body[i] == rig_byte(i);
+    ok(right && end == END_FIN, "a client with a receive buffer of %d bytes gets all of a long reply", tiny);
+    close(fd);
+    strbuf_free(&got);
+}
+
 static void test_timeouts(void)
 {
     enum end end;
@@ -551,6 +577,7 @@ int main(void)
     test_leaving_unread();
     test_hit_and_run();
     test_slow_reader();
+    test_tiny_reader();
     rig_stop(&rig);
 
     options.limits.header_timeout = 300;
