@@ -109,3 +109,8 @@ bool digest_eq(const struct digest *a, const struct digest *b)
 {
     return CRYPTO_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
+
+bool hash_md5(const void *data, size_t size, uint8_t out[16])
+{
+    return EVP_Digest(data, size, out, NULL, EVP_md5(), NULL) == 1;
+}

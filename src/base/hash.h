@@ -40,4 +40,7 @@ uint64_t hash_mix(uint64_t a, uint64_t b);
 struct digest digest_of(struct str secret_text);
 bool digest_eq(const struct digest *a, const struct digest *b);
 
+/* MD5, for who asks for it by name. False where OpenSSL does not have it (FIPS). */
+bool hash_md5(const void *data, size_t size, uint8_t out[16]);
+
 #endif

@@ -10,6 +10,7 @@ libheadpond_a_SOURCES += \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
 	src/base/cores.c src/base/cores.h \
+	src/base/crc64.c src/base/crc64.h \
 	src/base/date.c src/base/date.h \
 	src/base/file.c src/base/file.h \
 	src/base/hash.c src/base/hash.h \
@@ -27,7 +28,7 @@ libheadpond_a_SOURCES += \
 	src/base/worker.c src/base/worker.h
 EXTRA_DIST += conf/headpond.yaml
 
-check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_conf t/unit/test_cores t/unit/test_date t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
+check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_conf t/unit/test_cores t/unit/test_crc64 t/unit/test_date t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
 	t/unit/test_metric t/unit/test_str t/unit/test_worker
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
@@ -39,6 +40,8 @@ t_unit_test_conf_SOURCES = t/unit/test_conf.c t/unit/tap.h
 t_unit_test_conf_LDADD = $(UNIT_LDADD)
 t_unit_test_cores_SOURCES = t/unit/test_cores.c t/unit/tap.h
 t_unit_test_cores_LDADD = $(UNIT_LDADD)
+t_unit_test_crc64_SOURCES = t/unit/test_crc64.c t/unit/tap.h
+t_unit_test_crc64_LDADD = $(UNIT_LDADD)
 t_unit_test_date_SOURCES = t/unit/test_date.c t/unit/tap.h
 t_unit_test_date_LDADD = $(UNIT_LDADD)
 t_unit_test_hash_SOURCES = t/unit/test_hash.c t/unit/tap.h

@@ -40,5 +40,10 @@ int main(void)
     ok(memcmp(a.bytes, bare, 4) != 0, "it is not the bare SHA-256");
     struct digest empty = digest_of(STR_NULL);
     ok(!digest_eq(&a, &empty), "nothing has a digest too");
+
+    uint8_t md5[16];
+    static const uint8_t known[16] = {0x90, 0x01, 0x50, 0x98, 0x3c, 0xd2, 0x4f, 0xb0,
+                                      0xd6, 0x96, 0x3f, 0x7d, 0x28, 0xe1, 0x7f, 0x72};
+    ok(hash_md5("abc", 3, md5) && memcmp(md5, known, sizeof md5) == 0, "MD5 (RFC 1321, A.5)");
     return done_testing();
 }
