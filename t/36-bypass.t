@@ -150,7 +150,9 @@ subtest 'what else is not for a cache' => sub {
     my @cases = (
         ['a lease id', ['x-ms-lease-id: 1'], ''], ['a customer key', ['x-ms-encryption-key: QQ=='], ''], ['tags', ['x-ms-if-tags: "a"=\'b\''], ''],
         ['CORS', ['Origin: http://x'], ''], ['a structured body', ['x-ms-structured-body: XSM/1.0; properties=crc64'], ''],
-        ['a range MD5', ['x-ms-range: bytes=0-9', 'x-ms-range-get-content-md5: true'], ''],
+        ['a range MD5 that is not', ['x-ms-range: bytes=0-9', 'x-ms-range-get-content-md5: false'], ''],
+        ['a checksum of several ranges', ['x-ms-range: bytes=0-9,20-29', 'x-ms-range-get-content-md5: true'], ''],
+        ['a checksum of more than there is', ['x-ms-range: bytes=0-4194304', 'x-ms-range-get-content-md5: true'], ''],
         ['a part of the service', [], '?comp=tags'],
     );
     $pond->get('/acct/data/plain');

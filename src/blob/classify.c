@@ -5,6 +5,8 @@
  */
 #include "blob/classify.h"
 
+#include <string.h>
+
 static struct blob_class bypass(const char *reason)
 {
     return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = reason};
@@ -37,8 +39,6 @@ static const struct {
     {{"x-ms-if-tags", 12}, "if-tags"},
     {{"Origin", 6}, "cors"},
     {{"x-ms-structured-body", 20}, "structured-body"},
-    {{"x-ms-range-get-content-md5", 26}, "range-md5"},
-    {{"x-ms-range-get-content-crc64", 28}, "range-crc64"},
     {{"If-Range", 8}, "if-range"},
 };
 
@@ -75,6 +75,40 @@ static const char *query_bypass(const struct blob_query *query, bool dfs_status)
     return NULL;
 }
 
+/* The version that brought x-ms-range-get-content-crc64. A request without a version is answered by rules of its own.
+ */
+static bool knows_crc64(const struct blob_headers *headers)
+{
+    struct str version = blob_header(headers, STR("x-ms-version"));
+    return version.len == 10 && memcmp(version.ptr, "2019-02-02", 10) >= 0;
+}
+
+/* Once and in so many words. What else might be meant by such a header is the origin's to say. */
+static bool says_true(const struct blob_headers *headers, struct str name)
+{
+    return str_ieq(blob_header(headers, name), STR("true")) && headers->get(headers->from, name, 1).ptr == NULL;
+}
+
+/* The checksums that are asked for; or why that is not for the cache. */
+static const char *range_checksum(const struct blob_url *url, const struct blob_headers *headers, bool head,
+                                  enum blob_checksum *checksum)
+{
+    static const struct str md5 = {"x-ms-range-get-content-md5", 26};
+    static const struct str crc64 = {"x-ms-range-get-content-crc64", 28};
+    bool wants_md5 = blob_header(headers, md5).ptr != NULL, wants_crc64 = blob_header(headers, crc64).ptr != NULL;
+    /* Data Lake calls the blob's own MD5 by another name. */
+    bool ours = !head && url->endpoint == BLOB_ENDPOINT_BLOB;
+    if (wants_md5 && !(ours && says_true(headers, md5)))
+        return "range-md5";
+    if (wants_crc64 && !(ours && says_true(headers, crc64) && knows_crc64(headers)))
+        return "range-crc64";
+    if (wants_md5)
+        *checksum = wants_crc64 ? BLOB_CHECKSUM_BOTH : BLOB_CHECKSUM_MD5;
+    else
+        *checksum = wants_crc64 ? BLOB_CHECKSUM_CRC64 : BLOB_CHECKSUM_NONE;
+    return NULL;
+}
+
 static struct blob_class classify_read(const struct blob_url *url, const struct blob_headers *headers, bool head)
 {
     if (url->level == BLOB_LEVEL_ACCOUNT)
@@ -90,7 +124,9 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
     for (unsigned i = 0; i < sizeof bypass_headers / sizeof bypass_headers[0]; i++)
         if (blob_header(headers, bypass_headers[i].name).ptr != NULL)
             return bypass(bypass_headers[i].reason);
-    return (struct blob_class){.action = BLOB_ACTION_READ, .head = head};
+    struct blob_class class = {.action = BLOB_ACTION_READ, .head = head};
+    reason = range_checksum(url, headers, head, &class.checksum);
+    return reason == NULL ? class : bypass(reason);
 }
 
 /* ---- Writes ---- */

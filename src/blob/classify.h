@@ -15,6 +15,14 @@
 
 enum blob_action { BLOB_ACTION_READ, BLOB_ACTION_BYPASS, BLOB_ACTION_WRITE };
 
+/* What Azure is to send ahead of a range, besides the range. */
+enum blob_checksum {
+    BLOB_CHECKSUM_NONE,
+    BLOB_CHECKSUM_MD5,   /* x-ms-range-get-content-md5 */
+    BLOB_CHECKSUM_CRC64, /* x-ms-range-get-content-crc64 */
+    BLOB_CHECKSUM_BOTH,  /* which Azure refuses */
+};
+
 enum blob_touch {
     BLOB_TOUCH_NOTHING,
     BLOB_TOUCH_OBJECT,    /* the blob that the URL names */
@@ -25,6 +33,7 @@ enum blob_touch {
 struct blob_class {
     enum blob_action action;
     bool head;             /* READ: only the head is wanted */
+    enum blob_checksum checksum; /* READ */
     const char *reason;    /* BYPASS: a short constant word for Cache-Status detail and the metric; else NULL */
     enum blob_touch touch; /* WRITE */
     bool touch_base;       /* WRITE: the URL names a snapshot or version, and the base blob may change with it */

@@ -30,6 +30,9 @@ const struct blob_error BLOB_ERROR_AUTHENTICATION_FAILED = {
 const struct blob_error BLOB_ERROR_LOOP = {508, "InternalError",
                                            "The request has come back to a node it passed before."};
 
+const struct blob_error BLOB_ERROR_INVALID_HEADER = {
+    400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format."};
+
 #define SERVER_BUSY 503, "ServerBusy"
 #define TIMED_OUT 500, "OperationTimedOut"
 #define INTERNAL 500, "InternalError"
@@ -121,8 +124,18 @@ static void add_escaped(struct strbuf *out, struct str text, bool json)
     }
 }
 
-void blob_error_render(const struct blob_error *error, struct str detail, enum blob_endpoint endpoint,
-                       struct str request_id, int64_t now_s, struct strbuf *out)
+static void add_field(struct strbuf *out, const char *name, struct str text, bool json)
+{
+    strbuf_addf(out, json ? ",\"%s\":\"" : "<%s>", name);
+    add_escaped(out, text, json);
+    if (json)
+        strbuf_adds(out, STR("\""));
+    else
+        strbuf_addf(out, "</%s>", name);
+}
+
+void blob_error_render(const struct blob_error *error, const struct blob_error_detail *detail,
+                       enum blob_endpoint endpoint, struct str request_id, int64_t now_s, struct strbuf *out)
 {
     bool json = endpoint == BLOB_ENDPOINT_DFS;
     struct civil now = civil_of(now_s);
@@ -137,10 +150,11 @@ void blob_error_render(const struct blob_error *error, struct str detail, enum b
     strbuf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.0000000Z", now.year, now.month, now.day, now.hour, now.minute,
                 now.second);
     strbuf_adds(out, json ? STR("\"") : STR("</Message>"));
-    if (detail.len > 0) {
-        strbuf_adds(out, json ? STR(",\"AuthenticationErrorDetail\":\"") : STR("<AuthenticationErrorDetail>"));
-        add_escaped(out, detail, json);
-        strbuf_adds(out, json ? STR("\"") : STR("</AuthenticationErrorDetail>"));
+    if (detail->refusal.len > 0)
+        add_field(out, "AuthenticationErrorDetail", detail->refusal, json);
+    if (detail->header.len > 0) {
+        add_field(out, "HeaderName", detail->header, json);
+        add_field(out, "HeaderValue", detail->value, json);
     }
     strbuf_adds(out, json ? STR("}}") : STR("</Error>"));
 }

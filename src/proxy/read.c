@@ -120,6 +120,8 @@ static enum request_state decide_range(struct request *request)
         struct str text = reply_range_error(&head, &request->facts, object->length);
         return request_reply_text(request, &head, text);
     }
+    if (request->route.class.checksum != BLOB_CHECKSUM_NONE)
+        return read_decide_checksum(request);
     if (request->facts.head || request->span.bytes == 0)
         return REQUEST_REPLY;
     return REQUEST_PRIME;
@@ -196,10 +198,11 @@ static void on_primed(void *arg)
     request_run(arg, REQUEST_PRIME);
 }
 
-static enum request_state prime_failed(struct request *request)
+enum request_state read_failed(struct request *request, enum status why)
 {
-    enum status why = request->body->error;
     source_close(&request->body);
+    checksum_close(&request->checksum);
+    turn_leave(&request->turn);
     /* What was believed is believed no more (the epoch has moved, the grant is gone): the same question gets a new
      * answer. */
     if ((why == STATUS_GENERATION_CHANGED || why == STATUS_DENIED) && request->resolves < RESOLVES_MAX) {
@@ -213,9 +216,10 @@ static enum request_state prime_failed(struct request *request)
 enum request_state read_prime(struct request *request)
 {
     const struct http_request *head = &request->x->request;
+    const bool summed = request->route.class.checksum != BLOB_CHECKSUM_NONE;
     if (request->body == NULL) {
         look_at_blocks(request);
-        bool plain = !head->tls && head->version != HTTP_2;
+        bool plain = !head->tls && head->version != HTTP_2 && !summed;
         request->body = cache_read(request->home->proxy->cache, request->home->loop, &request->route.cache,
                                    request->result.generation, request->span.first, request->span.last, plain);
         source_listen(request->body, on_primed, request);
@@ -224,7 +228,7 @@ enum request_state read_prime(struct request *request)
     case SOURCE_WAIT:
         return REQUEST_WAIT;
     case SOURCE_FAILED:
-        return prime_failed(request);
+        return read_failed(request, request->body->error);
     case SOURCE_DATA:
     case SOURCE_END:
         break;
@@ -232,7 +236,7 @@ enum request_state read_prime(struct request *request)
     /* The record was known, the bytes are on their way because of somebody else. */
     if (request->result.how == CACHE_HIT && request->facts.outcome != OUTCOME_HIT && cache_read_joined(request->body))
         request->facts.outcome = OUTCOME_COLLAPSED;
-    return REQUEST_REPLY;
+    return summed ? REQUEST_SUM : REQUEST_REPLY;
 }
 
 /* ---- REPLY ---- */

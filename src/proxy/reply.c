@@ -14,7 +14,7 @@
 #include "http/range.h"
 #include "proxy/reply_dfs.h"
 
-#define OWN_FIELDS 16 /* at most what we add to a record's own fields */
+#define OWN_FIELDS 20 /* at most what we add to a record's own fields */
 #define CLIENT_ID_MAX 1024
 #define RELAYED_ID_MAX 64 /* Azure's is a GUID */
 
@@ -189,6 +189,10 @@ void reply_range(struct http_response *head, const struct reply_facts *facts, co
     object_head(head, facts, object, 206);
     head->content_length = (int64_t) (last - first + 1);
     head_add(head, STR("Content-Range"), content_range(facts->arena, &range));
+    if (facts->range_md5.ptr != NULL)
+        head_add(head, STR("Content-MD5"), facts->range_md5);
+    if (facts->range_crc64.ptr != NULL)
+        head_add(head, STR("x-ms-content-crc64"), facts->range_crc64);
 }
 
 void reply_not_modified(struct http_response *head, const struct reply_facts *facts, const struct object *object)
@@ -223,7 +227,7 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
     if (proxy_status != NULL)
         head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
     struct strbuf text = {0};
-    blob_error_render(error, facts->error_detail, facts->endpoint, facts->request_id, facts->now_s, &text);
+    blob_error_render(error, &facts->error_detail, facts->endpoint, facts->request_id, facts->now_s, &text);
     struct str body = arena_str(facts->arena, strbuf_str(&text));
     strbuf_free(&text);
     head->content_length = (int64_t) body.len;

@@ -85,7 +85,7 @@ enum request_state request_route(struct request *request)
         bool malformed = request->error->status == 400;
         request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
         metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
-        request->facts.error_detail = route->detail;
+        request->facts.error_detail.refusal = route->detail;
         const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
         struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
         log_event(BAD_REQUEST, "client=%s listener=%s reason=%s account=%.*s: %.*s", client_of(request, client), x->listener,
@@ -266,6 +266,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
         log_event(CLIENT_ABORT, "method=%.*s before the reply", STR_ARG(x->request.method_text));
     cache_resolve_cancel(&request->resolve);
     source_close(&request->body);
+    checksum_close(&request->checksum);
     forward_leave(&request->forward);
     invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
     line_leave(&request->turn);

@@ -9,6 +9,7 @@
 
 #include "http/exchange.h"
 #include "http/range.h"
+#include "proxy/checksum.h"
 #include "proxy/forward.h"
 #include "proxy/outcome.h"
 #include "proxy/proxy.h"
@@ -21,7 +22,9 @@
     X(UNBODY, request_unbody)  /* a GET or HEAD whose body may turn out to be none */                                  \
     X(RESOLVE, read_resolve)   /* may it, and what is the blob now? */                                                 \
     X(DECIDE, read_decide)     /* preconditions and range */                                                           \
+    X(ROOM, read_room)         /* a range to be summed: until there is room to hold it */                              \
     X(PRIME, read_prime)       /* until the first byte is there */                                                     \
+    X(SUM, read_sum)           /* until all of the range is there, and its checksum */                                 \
     X(REPLY, read_reply)       /* the head from the record, the body behind it */                                      \
     X(ANSWER, read_answer)     /* the origin's own answer to this reader */                                            \
     X(TURN, bypass_turn)       /* to pass through: until there is room for it */                                       \
@@ -63,9 +66,11 @@ struct request {
     enum range_fit fit;
     struct range_span span;
     struct source *body;
+    struct checksum *checksum;
+
+    struct line_ticket turn; /* of a bypass, or of a range that is summed */
 
     /* a bypass */
-    struct line_ticket turn;
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */
@@ -91,5 +96,9 @@ REQUEST_STATES(X)
 
 /* read.c: forgets what the cache said. */
 void read_forget(struct request *request);
+/* The bytes cannot be had, and nothing has been sent: asks again where that may help, or refuses. */
+enum request_state read_failed(struct request *request, enum status why);
+/* read_checksum.c: DECIDE's last word on a range whose checksum is asked for. */
+enum request_state read_decide_checksum(struct request *request);
 
 #endif

@@ -17,15 +17,20 @@ static struct str get(const void *from, struct str name, unsigned nth)
     return STR_NULL;
 }
 
-static struct blob_class classify(const char *method, const char *target, const char *host, const char *header)
+static struct blob_class classify_lines(const char *method, const char *target, const char *host,
+                                        const char *const *lines)
 {
     static const struct blob_accounts any = {NULL, NULL, true};
-    const char *lines[] = {"Host: x", header, NULL};
     struct blob_headers headers = {.get = get, .from = lines};
     struct blob_url url;
     if (blob_url_parse(arena, str_from(target), str_from(host), &any, &url) != STATUS_OK)
         return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = "not even a URL"};
     return blob_classify(str_from(method), &url, &headers);
+}
+
+static struct blob_class classify(const char *method, const char *target, const char *host, const char *header)
+{
+    return classify_lines(method, target, host, (const char *const[]){"Host: x", header, NULL});
 }
 
 static const struct {
@@ -67,13 +72,12 @@ static const struct {
     {"/acct/c/b", "h", "origin: http://x", "cors"},
     {"/acct/c/b", "h", "Origin:", "cors"},
     {"/acct/c/b", "h", "x-ms-structured-body: XSM/1.0", "structured-body"},
-    {"/acct/c/b", "h", "x-ms-range-get-content-md5: true", "range-md5"},
-    {"/acct/c/b", "h", "x-ms-range-get-content-crc64: true", "range-crc64"},
     {"/acct/c/b", "h", "If-Range: x", "if-range"},
     {"/fs/p", "acct.dfs.x", NULL, NULL},
     {"/fs/p?action=getAccessControl", "acct.dfs.x", NULL, "dfs-action"},
     {"/fs/p?upn=true", "acct.dfs.x", NULL, "dfs-action"},
     {"/acct/c/p?action=getStatus", "h", NULL, "dfs-action"},
+    {"/fs/p", "acct.dfs.x", "x-ms-range-get-content-md5: true", "range-md5"},
     {"/fs?resource=filesystem", "acct.dfs.x", NULL, "container"},
 };
 
@@ -96,6 +100,40 @@ static void reading(void)
         is_str(classify("GET", statuses[i], "acct.dfs.x", NULL).reason, "dfs-action", "but no GET");
     }
     is_str(classify("OPTIONS", "/acct/c/b", "h", NULL).reason, "options", "a preflight");
+}
+
+static void checksums(void)
+{
+    enum { NONE = BLOB_CHECKSUM_NONE, MD5 = BLOB_CHECKSUM_MD5, CRC64 = BLOB_CHECKSUM_CRC64, BOTH = BLOB_CHECKSUM_BOTH };
+    static const char md5[] = "x-ms-range-get-content-md5: true", crc64[] = "x-ms-range-get-content-crc64: true";
+    static const char new[] = "x-ms-version: 2019-02-02", old[] = "x-ms-version: 2018-11-09";
+    static const struct {
+        const char *method, *lines[4];
+        int checksum;
+        const char *reason;
+    } rows[] = {
+        {"GET", {new}, NONE, NULL},
+        {"GET", {md5}, MD5, NULL},
+        {"GET", {old, "X-MS-Range-Get-Content-MD5: True"}, MD5, NULL},
+        {"GET", {new, crc64}, CRC64, NULL},
+        {"GET", {"x-ms-version: 2023-11-03", crc64}, CRC64, NULL},
+        {"GET", {md5, crc64, new}, BOTH, NULL},
+        {"GET", {crc64}, NONE, "range-crc64"},
+        {"GET", {crc64, old}, NONE, "range-crc64"},
+        {"GET", {crc64, "x-ms-version: 2019-02-02x"}, NONE, "range-crc64"},
+        {"GET", {"x-ms-range-get-content-md5: false"}, NONE, "range-md5"},
+        {"GET", {"x-ms-range-get-content-md5:"}, NONE, "range-md5"},
+        {"GET", {md5, md5}, NONE, "range-md5"},
+        {"HEAD", {md5}, NONE, "range-md5"},
+        {"HEAD", {new, crc64}, NONE, "range-crc64"},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct blob_class class = classify_lines(rows[i].method, "/acct/c/b", "h", rows[i].lines);
+        ok(class.action == (rows[i].reason == NULL ? BLOB_ACTION_READ : BLOB_ACTION_BYPASS) &&
+               (int) class.checksum == rows[i].checksum,
+           "checksum %u: %s", i, rows[i].lines[0]);
+        is_str(class.reason, rows[i].reason, "its reason");
+    }
 }
 
 enum {
@@ -193,6 +231,7 @@ int main(void)
 {
     arena = arena_new();
     reading();
+    checksums();
     writing();
     const char *lines[] = {"Range: bytes=0-1", "x-ms-range: bytes=2-3", NULL};
     is_text(blob_range_header(&(struct blob_headers){.get = get, .from = lines}), "bytes=2-3", "x-ms-range wins");

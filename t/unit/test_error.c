@@ -7,27 +7,39 @@
 #include "base/status.h"
 #include "blob/error.h"
 
+static const struct blob_error_detail none;
 static const struct blob_error odd = {400, "Odd", "a<b & \"c\" \\ d"};
 
 static void bodies(void)
 {
     struct strbuf out = {0};
-    blob_error_render(&BLOB_ERROR_INVALID_RANGE, STR_NULL, BLOB_ENDPOINT_BLOB, STR("id-1"), 784111777, &out);
+    blob_error_render(&BLOB_ERROR_INVALID_RANGE, &none, BLOB_ENDPOINT_BLOB, STR("id-1"), 784111777, &out);
     is_str(out.ptr,
            "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>InvalidRange</Code><Message>The range specified is "
            "invalid for "
            "the current size of the resource.\nRequestId:id-1\nTime:1994-11-06T08:49:37.0000000Z</Message></Error>",
            "XML");
     out.len = 0;
-    blob_error_render(&odd, STR_NULL, BLOB_ENDPOINT_BLOB, STR("<x>\n\xff"), 0, &out);
+    blob_error_render(&odd, &none, BLOB_ENDPOINT_BLOB, STR("<x>\n\xff"), 0, &out);
     ok(strstr(out.ptr, "a&#60;b &#38; \"c\" \\ d\nRequestId:&#60;x&#62;??\nTime:1970") != NULL, "XML is escaped");
     out.len = 0;
-    blob_error_render(&odd, STR_NULL, BLOB_ENDPOINT_DFS, STR("\"},{\n"), 0, &out);
+    blob_error_render(&odd, &none, BLOB_ENDPOINT_DFS, STR("\"},{\n"), 0, &out);
     json_t *json = json_loads(out.ptr, JSON_REJECT_DUPLICATES, NULL), *error = json_object_get(json, "error");
     is_str(json_string_value(json_object_get(error, "code")), "Odd", "JSON's code");
     is_str(json_string_value(json_object_get(error, "message")),
            "a<b & \"c\" \\ d\nRequestId:\"},{?\nTime:1970-01-01T00:00:00.0000000Z", "JSON's message");
     json_decref(json);
+    out.len = 0;
+    struct blob_error_detail detail = {.header = STR("x-ms-odd"), .value = STR("<true>")};
+    blob_error_render(&odd, &detail, BLOB_ENDPOINT_BLOB, STR("id"), 0, &out);
+    ok(strstr(out.ptr,
+              "</Message><HeaderName>x-ms-odd</HeaderName><HeaderValue>&#60;true&#62;</HeaderValue></Error>") != NULL,
+       "the header at fault");
+    out.len = 0;
+    detail = (struct blob_error_detail){.refusal = STR("not \"yet\"")};
+    blob_error_render(&odd, &detail, BLOB_ENDPOINT_DFS, STR("id"), 0, &out);
+    ok(strstr(out.ptr, "\",\"AuthenticationErrorDetail\":\"not \\\"yet\\\"\"}}") != NULL,
+       "why a credential is refused");
     strbuf_free(&out);
     is_text(blob_error_content_type(BLOB_ENDPOINT_BLOB), "application/xml", "type of XML");
     ok(str_starts(blob_error_content_type(BLOB_ENDPOINT_DFS), STR("application/json")), "type of JSON");

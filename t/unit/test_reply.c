@@ -85,6 +85,16 @@ static void test_range(const struct object *object)
     is_text(get(&head, "Content-MD5"), NULL, "a range has no MD5 of its own");
     is_text(get(&head, "x-ms-blob-content-md5"), "bWQ1", "the blob's moves");
     is_text(get(&head, "x-ms-client-request-id"), NULL, "no id where none was given");
+    facts.range_md5 = STR("cmFuZ2U=");
+    reply_range(&head, &facts, object, 10, 19);
+    is_text(get(&head, "Content-MD5"), "cmFuZ2U=", "unless it was asked for");
+    is_text(get(&head, "x-ms-blob-content-md5"), "bWQ1", "beside the blob's");
+    is_text(get(&head, "x-ms-content-crc64"), NULL, "and alone");
+    facts.range_md5 = STR_NULL;
+    facts.range_crc64 = STR("Y3JjNjQ=");
+    reply_range(&head, &facts, object, 10, 19);
+    is_text(get(&head, "x-ms-content-crc64"), "Y3JjNjQ=", "so has its CRC64 a name");
+    is_text(get(&head, "Content-MD5"), NULL, "of its own");
     struct str text = reply_range_error(&head, &facts, 0);
     is_int(head.status, 416, "416");
     is_text(get(&head, "Content-Range"), "bytes */0", "an empty blob has no range");
