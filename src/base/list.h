@@ -36,6 +36,11 @@ static inline void list_add_tail(struct list *list, struct list *node)
     list->prev = node;
 }
 
+static inline void list_add_head(struct list *list, struct list *node)
+{
+    list_add_tail(list->next, node);
+}
+
 /* Also fine on a node that is on no list. */
 static inline void list_remove(struct list *node)
 {

@@ -28,6 +28,7 @@
     X(BYPASS, LOG_INFO, "bypass") \
     X(GENERATION_CHANGED, LOG_INFO, "generation-changed") \
     X(STORE_OPEN, LOG_INFO, "store-open") \
+    X(STORE_REFUSED, LOG_ERROR, "store-refused") \
     X(STORE_RESET, LOG_WARN, "store-reset") \
     X(STORE_IO, LOG_ERROR, "store-io") \
     X(STORE_FULL, LOG_WARN, "store-full") \

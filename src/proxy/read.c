@@ -202,7 +202,7 @@ enum request_state read_failed(struct request *request, enum status why)
 {
     source_close(&request->body);
     checksum_close(&request->checksum);
-    turn_leave(&request->turn);
+    line_leave(&request->turn);
     /* What was believed is believed no more (the epoch has moved, the grant is gone): the same question gets a new
      * answer. */
     if ((why == STATUS_GENERATION_CHANGED || why == STATUS_DENIED) && request->resolves < RESOLVES_MAX) {

@@ -125,7 +125,7 @@ static void on_ready(void *arg)
 static void begin(struct reader *reader)
 {
     struct source *from = &reader->feed.source;
-    struct turn turn = {0};
+    struct line_ticket turn = {0};
     reader->checksum = checksum_new(loop, reader->kind, &from, reader->size, &turn, on_ready, reader);
     step(reader);
 }
