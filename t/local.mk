@@ -19,6 +19,7 @@ t_files = \
 	t/41-small-disk.t \
 	t/51-range-checksums.t \
 	t/52-dfs.t \
+	t/53-cache-writes.t \
 	t/60-faults.t \
 	t/61-crowd.t \
 	t/62-bypass-crowd.t \

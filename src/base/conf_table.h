@@ -74,7 +74,8 @@
       "How long a validated generation is served unasked; immutable: for ever.") \
     X(pinned_reads, WORD, "validate", 0, 0, "validate|trust", \
       "trust: a GET with the cached ETag in If-Match never validates.") \
-    X(cache_writes, BOOL, "off", 0, 0, NULL, "Keeps the body of a PUT that the origin accepted.", PENDING) \
+    X(cache_writes, BOOL, "off", 0, 0, NULL, \
+      "Keeps the body of a Put Blob that the origin accepted, to be read from here.") \
     X(identity, IDENTITY, "none", 0, 0, NULL, "What our own requests are signed with: none, managed, workload, key or sas:FILE.") \
     X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second.", PENDING) \
     X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.", PENDING) \

@@ -38,6 +38,7 @@
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
     X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \
     X(FILLS, COUNTER, "headpond_fills_total", "result", "Fills ended, by result") \
+    X(WRITES_KEPT, COUNTER, "headpond_writes_kept_total", "result", "Bodies of writes kept as blocks, or dropped again") \
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
     X(PROBES_WAITING, GAUGE, "headpond_probes_waiting", "", "Questions about a record or a grant that wait for room in memory") \
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \

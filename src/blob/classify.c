@@ -187,6 +187,29 @@ static struct blob_class container_write(struct str method, const struct blob_ur
     return touches(BLOB_TOUCH_CONTAINER, true); /* DELETE, undelete, rename, and what is not known */
 }
 
+/* Put Blob (Azure): no comp, a block blob, and nothing that makes the body another than the blob, or the blob one that
+ * is not for a cache. */
+static bool is_whole(struct str method, const struct blob_url *url, const struct blob_headers *headers)
+{
+    static const struct str not_with[] = {{"x-ms-copy-source", 16},
+                                          {"x-ms-structured-body", 20},
+                                          {"x-ms-encryption-key", 19},
+                                          {"x-ms-encryption-key-sha256", 26},
+                                          {"x-ms-encryption-algorithm", 25}};
+    const struct blob_query *query = &url->query;
+    if (!str_eq(method, STR("PUT")) || url->endpoint != BLOB_ENDPOINT_BLOB || url->odd_path || url->secondary ||
+        query->others > 0 || query->repeated || query->odd_case ||
+        !str_ieq(blob_header(headers, STR("x-ms-blob-type")), STR("BlockBlob")))
+        return false;
+    for (unsigned i = 0; i < query->count; i++)
+        if (query->items[i].id > BLOB_PARAM_LAST_SAS && query->items[i].id != BLOB_PARAM_TIMEOUT)
+            return false;
+    for (unsigned i = 0; i < sizeof not_with / sizeof not_with[0]; i++)
+        if (blob_header(headers, not_with[i]).ptr != NULL)
+            return false;
+    return true;
+}
+
 static struct blob_class blob_write(struct str method, const struct blob_url *url, const struct blob_headers *headers)
 {
     const struct blob_query *query = &url->query;
@@ -211,6 +234,7 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     struct blob_class class = touches(BLOB_TOUCH_OBJECT, false);
     class.touch_base = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
                        blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
+    class.whole = is_whole(method, url, headers);
     if (has_empty_component(url->blob) || url->odd_path) /* the origin may take it for another blob */
         class.touch = BLOB_TOUCH_CONTAINER;
     return class;

@@ -37,6 +37,7 @@ struct blob_class {
     const char *reason;    /* BYPASS: a short constant word for Cache-Status detail and the metric; else NULL */
     enum blob_touch touch; /* WRITE */
     bool touch_base;       /* WRITE: the URL names a snapshot or version, and the base blob may change with it */
+    bool whole;        /* WRITE: the body is what the blob will be, byte for byte (Put Blob of a block blob) */
     bool touch_grants; /* WRITE: who may read may change for the whole container, or, on account level, the account */
 };
 

@@ -12,6 +12,7 @@ libheadpond_a_SOURCES += \
 	src/cache/grant.c src/cache/grant.h \
 	src/cache/inquiry.c src/cache/inquiry.h \
 	src/cache/joins.c src/cache/joins.h \
+	src/cache/keep.c src/cache/keep.h \
 	src/cache/object.c src/cache/object.h \
 	src/cache/own_request.c src/cache/own_request.h \
 	src/cache/place.c src/cache/place.h \

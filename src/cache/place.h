@@ -16,13 +16,18 @@
 #include <stdbool.h>
 
 struct cache;
+struct cache_loop;
 struct fill;
+struct line_ticket;
 
 /* Before the loops start. */
 void places_init(struct cache *cache);
 
 /* Starts the fill's request, now or when there is a place. */
 void place_ask(struct fill *fill);
+/* A place for something that can be done without: what a fill holds but its connection. line_leave gives it up. The
+ * loop's own. */
+bool place_try(struct cache_loop *home, struct line_ticket *ticket);
 /* The fill has ended: its place, or its turn, is another's. */
 void place_leave(struct fill *fill);
 

@@ -196,6 +196,17 @@ bool line_ask(struct line *line, struct line_ticket *ticket, const struct line_t
     return false;
 }
 
+bool line_try(struct line *line, struct line_ticket *ticket, const struct line_ticket *wish)
+{
+    *ticket = *wish;
+    ticket->line = line;
+    list_init(&ticket->link);
+    if (!line_contended(line->share) && take(line->share, ticket))
+        return true;
+    ticket->line = NULL;
+    return false;
+}
+
 void line_leave(struct line_ticket *ticket)
 {
     struct line *line = ticket->line;

@@ -82,6 +82,8 @@ void line_fini(struct line *line);
 /* Fills a ticket that holds nothing. True: there is room now. False: `come` will be called once, from the loop: OK, or
  * NO_MEMORY. The first of each kind finds room in any case, whatever it takes. */
 bool line_ask(struct line *line, struct line_ticket *ticket, const struct line_ticket *wish);
+/* Fills the ticket only if there is room now and nobody waits for it; for what can be done without. */
+bool line_try(struct line *line, struct line_ticket *ticket, const struct line_ticket *wish);
 /* Gives up the room, or the waiting for it. A zero ticket has nothing to give up. */
 void line_leave(struct line_ticket *ticket);
 /* Hands room to another owner, whose ticket holds nothing. */

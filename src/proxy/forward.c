@@ -8,11 +8,13 @@
 #include "proxy/forward.h"
 
 #include "base/mem.h"
+#include "cache/keep.h"
 
 struct forward {
     struct list link; /* home->forwards */
     struct origin_fetch *fetch;
     struct invalidation *invalidation;
+    struct cache_keep *keep; /* the body becomes blocks; or NULL */
     struct line_ticket turn; /* until all of it is over */
     forward_head_f *head;    /* NULL: the client has left */
     void *arg;
@@ -29,6 +31,7 @@ static void forward_free(struct forward *forward)
 {
     list_remove(&forward->link);
     invalidation_lift(&forward->invalidation, !forward_sent(forward));
+    cache_keep_end(&forward->keep, NULL);
     origin_fetch_close(&forward->fetch);
     line_leave(&forward->turn);
     mem_free(forward);
@@ -40,6 +43,7 @@ static void on_head(void *arg, const struct http_response *head, enum status why
     bool refused = head == NULL ? !forward_sent(forward) : head->status >= 400 && head->status < 500;
     forward->answered = true;
     invalidation_lift(&forward->invalidation, refused);
+    cache_keep_end(&forward->keep, head != NULL && head->status == 201 ? head : NULL);
     if (forward->head == NULL)
         forward_free(forward);
     else
@@ -89,6 +93,10 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
     struct http_headers headers;
     forwarded_headers(&headers, x);
     struct source *body = http_take_body(x);
+    if (body != NULL && route->class.whole && route->bypass == NULL && x->request.content_length > 0 &&
+        route->account->row->cache_writes && home->proxy->stored)
+        forward->keep = cache_keep_start(home->proxy->cache, home->loop, &route->cache,
+                                         (uint64_t) x->request.content_length, &body);
     bool safe = x->request.method == HTTP_GET || x->request.method == HTTP_HEAD;
     struct origin_request request = {
         .account = route->account->name,

@@ -115,6 +115,12 @@ bool generation_take_dead(struct generations *generations, struct generation_dea
     return found;
 }
 
+void store_generation_discard(struct store_generation **generation)
+{
+    generation_doom(*generation);
+    store_generation_unref(generation);
+}
+
 void store_generation_unref(struct store_generation **generation)
 {
     struct store_generation *gone = *generation;

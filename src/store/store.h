@@ -79,6 +79,10 @@ struct store_generation *store_generation_new(struct store *store, struct hash12
 struct store_generation *store_generation_ref(struct store_generation *generation);
 void store_generation_unref(struct store_generation **generation);
 
+/* Drops a reference to one that will never be its object's current generation: what was put under its id is dropped
+ * when the last reference has gone. Empties the pointer. Any thread. */
+void store_generation_discard(struct store_generation **generation);
+
 /* ---- Objects. ---- */
 
 /* Looks an object up: a counted reference to its current generation, or NULL, and when it was last validated. Any loop.

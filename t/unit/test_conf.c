@@ -367,7 +367,6 @@ static void pending(void)
     } expected[] = {{1, "control"},
                     {5, "accounts[0].max_requests"},
                     {6, "accounts[0].max_rate"},
-                    {7, "accounts[0].cache_writes"},
                     {8, "pool"}};
     is_int(conf->notes.count, sizeof expected / sizeof expected[0], "what has no effect yet is noted where it is given");
     for (unsigned i = 0; i < conf->notes.count && i < sizeof expected / sizeof expected[0]; i++) {
