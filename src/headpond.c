@@ -45,12 +45,13 @@ struct options {
     bool dump;
 };
 
-static const char usage_text[] = "usage: headpond [-c FILE] [-t] [--dump-config] [--version] [--help]\n"
-                                 "  -c, --config FILE  the configuration; without it, the built-in defaults\n"
-                                 "  -t, --test         check the configuration, with the certificates, keys and identities it names\n"
-                                 "      --dump-config  print the whole configuration, defaults filled in, and exit\n"
-                                 "      --version      print the version and exit\n"
-                                 "  -h, --help         print this and exit\n";
+static const char usage_text[] =
+    "usage: headpond [-c FILE] [-t] [--dump-config] [--version] [--help]\n"
+    "  -c, --config FILE  the configuration; without it, the built-in defaults\n"
+    "  -t, --test         check the configuration, with the certificates, keys and identities it names\n"
+    "      --dump-config  print the whole configuration, defaults filled in, and exit\n"
+    "      --version      print the version and exit\n"
+    "  -h, --help         print this and exit\n";
 
 /* The exit code, or -1 to go on. */
 static int parse_options(int argc, char **argv, struct options *options)
@@ -201,8 +202,7 @@ static int run(const struct conf *conf)
         metric_cell_set(metric_cell(METRIC_BUILD_INFO, PACKAGE_VERSION), 1);
         metric_set(METRIC_PROCESS_START, clock_wall_s());
         log_event(START, "version=%s config=%s workers=%u ktls=%s", PACKAGE_VERSION,
-                  conf->file == NULL ? "built-in" : conf->file, options.workers,
-                  ktls_available() ? "on" : "off");
+                  conf->file == NULL ? "built-in" : conf->file, options.workers, ktls_available() ? "on" : "off");
         for (unsigned i = 0; i < conf->notes.count; i++)
             log_event(CONFIG_NOTE, "%s", conf->notes.items[i]);
         tell_ready();

@@ -43,7 +43,7 @@ struct conf_row {
     int64_t min, max;     /* LIST: max is the most rows */
     const char *words;    /* WORD: "a|b" */
     const char *help;
-    bool pending; /* nothing acts on it yet */
+    bool pending;                       /* nothing acts on it yet */
     const struct conf_section *section; /* LIST, MAP */
 };
 

@@ -288,7 +288,8 @@ void conf_value_allowed(const struct conf_row *row, struct strbuf *out)
     static const char *const texts[] = {
         [CONF_PATH] = "text",
         [CONF_ADDRESS] = "HOST:PORT or [IPv6]:PORT",
-        [CONF_URL] = "http://HOST[:PORT][/PATH] or https://..., with {account} for the name; no user, query or fragment",
+        [CONF_URL] =
+            "http://HOST[:PORT][/PATH] or https://..., with {account} for the name; no user, query or fragment",
         [CONF_ACCOUNT] = "3 to 24 of a-z and 0-9, or *",
         [CONF_CONTAINER] = "1 to 63 of a-z, 0-9, - and $",
         [CONF_LABEL] = "1 to 63 of a-z, 0-9, -, . and _",

@@ -28,9 +28,8 @@ static bool take_month(struct str *text, struct civil *c)
 
 static bool take_time(struct str *text, struct civil *c)
 {
-    return str_take_digits(text, 2, &c->hour) && str_take(text, STR(":")) &&
-           str_take_digits(text, 2, &c->minute) && str_take(text, STR(":")) &&
-           str_take_digits(text, 2, &c->second);
+    return str_take_digits(text, 2, &c->hour) && str_take(text, STR(":")) && str_take_digits(text, 2, &c->minute) &&
+           str_take(text, STR(":")) && str_take_digits(text, 2, &c->second);
 }
 
 /* "Sun, 06 Nov 1994 08:49:37 GMT", what follows the day's name. */
@@ -48,10 +47,9 @@ static bool parse_rfc850(struct str text, struct civil *c)
     bool named = false;
     for (unsigned i = 0; i < sizeof tails / sizeof tails[0] && !named; i++)
         named = str_take(&text, tails[i]);
-    if (!named || !str_take(&text, STR(", ")) || !str_take_digits(&text, 2, &c->day) ||
-        !str_take(&text, STR("-")) || !take_month(&text, c) || !str_take(&text, STR("-")) ||
-        !str_take_digits(&text, 2, &c->year) || !str_take(&text, STR(" ")) || !take_time(&text, c) ||
-        !str_eq(text, STR(" GMT")))
+    if (!named || !str_take(&text, STR(", ")) || !str_take_digits(&text, 2, &c->day) || !str_take(&text, STR("-")) ||
+        !take_month(&text, c) || !str_take(&text, STR("-")) || !str_take_digits(&text, 2, &c->year) ||
+        !str_take(&text, STR(" ")) || !take_time(&text, c) || !str_eq(text, STR(" GMT")))
         return false;
     /* Two digits that seem more than 50 years ahead mean the past century. */
     int this_year = civil_of(clock_wall_s()).year;
@@ -66,8 +64,7 @@ static bool parse_asctime(struct str text, struct civil *c)
 {
     if (!str_take(&text, STR(" ")) || !take_month(&text, c) || !str_take(&text, STR(" ")))
         return false;
-    bool day =
-        str_take(&text, STR(" ")) ? str_take_digits(&text, 1, &c->day) : str_take_digits(&text, 2, &c->day);
+    bool day = str_take(&text, STR(" ")) ? str_take_digits(&text, 1, &c->day) : str_take_digits(&text, 2, &c->day);
     return day && str_take(&text, STR(" ")) && take_time(&text, c) && str_take(&text, STR(" ")) &&
            str_take_digits(&text, 4, &c->year) && text.len == 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * file.h: files that somebody else replaces while we run (keys, tokens, certificates), and where paths lead. These calls may wait for a
- * disk: never on a loop. Any other thread.
+ * file.h: files that somebody else replaces while we run (keys, tokens, certificates), and where paths lead. These
+ * calls may wait for a disk: never on a loop. Any other thread.
  */
 #ifndef HEADPOND_BASE_FILE_H
 #define HEADPOND_BASE_FILE_H

@@ -9,8 +9,8 @@
 bool sas_time_parse(struct str text, int64_t *seconds)
 {
     struct civil c = {0};
-    if (!str_take_digits(&text, 4, &c.year) || !str_take(&text, STR("-")) ||
-        !str_take_digits(&text, 2, &c.month) || !str_take(&text, STR("-")) || !str_take_digits(&text, 2, &c.day))
+    if (!str_take_digits(&text, 4, &c.year) || !str_take(&text, STR("-")) || !str_take_digits(&text, 2, &c.month) ||
+        !str_take(&text, STR("-")) || !str_take_digits(&text, 2, &c.day))
         return false;
     if (text.len == 0)
         return civil_seconds(&c, seconds);

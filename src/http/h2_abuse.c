@@ -36,8 +36,8 @@ void h2_expel(struct h2 *h2, enum h2_offence why)
     h2->expelled = h2->leaving = true;
     char peer[ADDRESS_TEXT];
     address_format(&h2->session.peer.any, peer, sizeof peer);
-    log_event(BAD_REQUEST, "client=%s listener=%s reason=%s: HTTP/2 connection ended: %s", peer,
-              h2->session.listener, offences[why].label, offences[why].text);
+    log_event(BAD_REQUEST, "client=%s listener=%s reason=%s: HTTP/2 connection ended: %s", peer, h2->session.listener,
+              offences[why].label, offences[why].text);
     metric_cell_add(metric_cell(METRIC_EXPELLED, offences[why].label), 1);
     nghttp2_session_terminate_session(h2->ng, NGHTTP2_ENHANCE_YOUR_CALM);
 }

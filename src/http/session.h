@@ -60,8 +60,8 @@ struct session {
     socklen_t peer_length;
 };
 
-/* Moves connection, listener and peer of `from` into a session of another class; `from` holds nothing afterwards and is freed by
- * its owner. */
+/* Moves connection, listener and peer of `from` into a session of another class; `from` holds nothing afterwards and is
+ * freed by its owner. */
 void session_take_over(struct session *session, const struct session_class *class, struct session *from);
 /* Leaves the server's lists; `gone` when no other session took over. The connection must be closed or moved. */
 void session_fini(struct session *session, bool gone);

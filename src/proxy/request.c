@@ -88,8 +88,8 @@ enum request_state request_route(struct request *request)
         request->facts.error_detail.refusal = route->detail;
         const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
         struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
-        log_event(BAD_REQUEST, "client=%s listener=%s reason=%s account=%.*s: %.*s", client_of(request, client), x->listener,
-                  request->error->code, STR_ARG(route->url.account), STR_ARG(detail));
+        log_event(BAD_REQUEST, "client=%s listener=%s reason=%s account=%.*s: %.*s", client_of(request, client),
+                  x->listener, request->error->code, STR_ARG(route->url.account), STR_ARG(detail));
         return REQUEST_REFUSE;
     }
     if (route->overrides)

@@ -262,13 +262,15 @@ static void full(void)
     struct conf *conf =
         must_load("{\"listen\": [{\"address\": \"[::1]:0\"}, {\"address\": \"localhost:0\", \"certificate\": \"c\","
                   " \"key\": \"k\"}], \"memory\": 100000000, \"block_size\": \"64KiB\",\n"
-                  "\"store\": [{\"path\": \"/a b\\\"c\\\\\\u00fc\", \"size\": \"4MiB\"}], \"workers\": 3, \"log_level\": \"debug\",\n"
+                  "\"store\": [{\"path\": \"/a b\\\"c\\\\\\u00fc\", \"size\": \"4MiB\"}], \"workers\": 3, "
+                  "\"log_level\": \"debug\",\n"
                   "\"header_timeout\": \"1500ms\", \"idle_timeout\": \"2m\", \"drain_timeout\": \"0s\",\n"
                   "\"accounts\": [{\"name\": \"acct\", \"origin\": \"http://127.0.0.1:1/acct//\", \"key_file\": \"k\","
                   " \"authorize\": \"key\", \"identity\": \"key\", \"freshness\": \"0s\", \"cache_writes\": \"on\","
                   " \"grant_scope\": \"container\", \"pinned_reads\": \"trust\", \"max_rate\": \"10GB\","
                   " \"containers\": [{\"name\": \"$root\", \"freshness\": \"immutable\"}, {\"name\": \"plain\"}]},\n"
-                  "{\"name\": \"other\", \"origin\": \"https://[::1]:8443/{account}/x\", \"identity\": \"sas:f\", \"authorize\": \"none\"}]}\n");
+                  "{\"name\": \"other\", \"origin\": \"https://[::1]:8443/{account}/x\", \"identity\": \"sas:f\", "
+                  "\"authorize\": \"none\"}]}\n");
     is_int(conf->memory, 100000000, "plain bytes");
     is_int(conf->idle_timeout, 120000, "minutes");
     is_int(conf->drain_timeout, 0, "no time");
@@ -357,10 +359,10 @@ static void by_table(const struct conf_section *section, void *object)
 
 static void pending(void)
 {
-    struct conf *conf = must_load("control: /run/c\nworkers: 1\n" ACCOUNT
-                                  "max_requests: 2000\n    max_rate: 0\n    cache_writes: off\n"
-                                  "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c,"
-                                  " members: d }\n");
+    struct conf *conf =
+        must_load("control: /run/c\nworkers: 1\n" ACCOUNT "max_requests: 2000\n    max_rate: 0\n    cache_writes: off\n"
+                  "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c,"
+                  " members: d }\n");
     static const struct {
         unsigned line;
         const char *key;
@@ -368,10 +370,12 @@ static void pending(void)
                     {5, "accounts[0].max_requests"},
                     {6, "accounts[0].max_rate"},
                     {8, "pool"}};
-    is_int(conf->notes.count, sizeof expected / sizeof expected[0], "what has no effect yet is noted where it is given");
+    is_int(conf->notes.count, sizeof expected / sizeof expected[0],
+           "what has no effect yet is noted where it is given");
     for (unsigned i = 0; i < conf->notes.count && i < sizeof expected / sizeof expected[0]; i++) {
         char note[200];
-        snprintf(note, sizeof note, "%s:%u: %s: has no effect in this version", path, expected[i].line, expected[i].key);
+        snprintf(note, sizeof note, "%s:%u: %s: has no effect in this version", path, expected[i].line,
+                 expected[i].key);
         is_str(conf->notes.items[i], note, "%s", expected[i].key);
     }
     conf_free(conf);
