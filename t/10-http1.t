@@ -128,14 +128,15 @@ subtest 'the other kind of port' => sub {
     my $fresh = Headpond->start(origin => $origin);
     my $from = qr/client=127\.0\.0\.1:\d+/;
     my ($text) = $fresh->raw("GET  /x HTTP/1.1\r\n\r\n", 5, \&whole_reply);
-    is(Headpond::Http::parse($text)->{status}, 400, 'malformed: 400');
-    ok($fresh->wait_log(qr/ bad-request $from listener=\Q$fresh->{http}\E reason=bad-request: /), 'the log names client and listener');
+    my $reply = Headpond::Http::parse($text);
+    is($reply->{status}, 400, 'malformed: 400');
+    ok($fresh->wait_log(qr/ bad-request $from listener=\Q$fresh->{http}\E request=\Q$reply->{headers}{'x-ms-request-id'}\E reason=bad-request: /), 'the log names client, listener and reply');
 
     my ($hello) = $fresh->raw("\x16\x03\x01\x00\xc8\x01\x00\x00\xc4\x03\x03" . 'r' x 194, 5, \&whole_reply);
-    my $reply = Headpond::Http::parse($hello);
+    $reply = Headpond::Http::parse($hello);
     is($reply->{status}, 400, 'TLS on a cleartext port: 400');
     like($reply->{body}, qr/TLS on a cleartext port/, 'which says so');
-    ok($fresh->wait_log(qr/ bad-request $from listener=\Q$fresh->{http}\E reason=tls-on-cleartext-port: TLS on a cleartext port$/m), 'as the log does');
+    ok($fresh->wait_log(qr/ bad-request $from listener=\Q$fresh->{http}\E request=\S+ reason=tls-on-cleartext-port: TLS on a cleartext port$/m), 'as the log does');
     is($fresh->metric('headpond_refused_total', reason => 'tls-on-cleartext-port'), 1, 'and the metric');
 
     for my $bytes ("GET /acct/data/x HTTP/1.1\r\nHost: x\r\n\r\n", "PUT /acct/data/x HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n" . 'x' x 200_000) {

@@ -88,8 +88,9 @@ enum request_state request_route(struct request *request)
         request->facts.error_detail.refusal = route->detail;
         const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
         struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
-        log_event(BAD_REQUEST, "client=%s listener=%s reason=%s account=%.*s: %.*s", client_of(request, client),
-                  x->listener, request->error->code, STR_ARG(route->url.account), STR_ARG(detail));
+        log_event(BAD_REQUEST, "client=%s listener=%s request=%.*s reason=%s account=%.*s: %.*s",
+                  client_of(request, client), x->listener, STR_ARG(request->id), request->error->code,
+                  STR_ARG(route->url.account), STR_ARG(detail));
         return REQUEST_REFUSE;
     }
     if (route->overrides)
@@ -153,8 +154,8 @@ enum request_state request_refuse_client(struct request *request, enum status wh
 {
     metric_cell_add(metric_cell(METRIC_REFUSED, status_name(why)), 1);
     char client[ADDRESS_TEXT];
-    log_event(BAD_REQUEST, "client=%s listener=%s reason=%s: %s", client_of(request, client), request->x->listener,
-              status_name(why), status_text(why));
+    log_event(BAD_REQUEST, "client=%s listener=%s request=%.*s reason=%s: %s", client_of(request, client),
+              request->x->listener, STR_ARG(request->id), status_name(why), status_text(why));
     request->error = blob_error_of(why);
     request->proxy_status = PROXY_STATUS_BAD_REQUEST;
     return REQUEST_REFUSE;
