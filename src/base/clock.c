@@ -2,6 +2,7 @@
 /* clock.c: the two clocks. */
 #include "base/clock.h"
 
+#include <errno.h>
 #include <time.h>
 
 int64_t clock_mono_us(void)
@@ -21,4 +22,19 @@ int64_t clock_wall_s(void)
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     return now.tv_sec;
+}
+
+void clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t until_ms)
+{
+    const struct timespec until = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
+    return pthread_cond_timedwait(cond, mutex, &until) != ETIMEDOUT;
 }

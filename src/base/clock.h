@@ -3,6 +3,8 @@
 #ifndef HEADPOND_BASE_CLOCK_H
 #define HEADPOND_BASE_CLOCK_H
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Milliseconds that never go back (CLOCK_MONOTONIC); for time-outs and durations. */
@@ -11,5 +13,10 @@ int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 /* Seconds since 1970 (CLOCK_REALTIME); for what leaves the process or outlives it. */
 int64_t clock_wall_s(void);
+
+/* A condition variable for clock_cond_wait. */
+void clock_cond_init(pthread_cond_t *cond);
+/* Waits, also in vain, but not past clock_mono_ms() == until_ms; false: it is past that. The mutex is held. */
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex, int64_t until_ms);
 
 #endif

@@ -126,9 +126,8 @@ struct buf *fill_room(struct fill *fill, unsigned block)
         atomic_store(&fill->paused, false);
     }
     timer_clear(&fill->linger); /* it runs only while a fill stands between two blocks */
-    uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
-    uint64_t length = fill->generation->length - start;
-    struct buf *buf = buf_new(length < fill->cache->block_size ? (size_t) length : fill->cache->block_size);
+    uint64_t number = fill->extent * STORE_EXTENT_BLOCKS + block;
+    struct buf *buf = buf_new(store_block_length(fill->generation->length, fill->cache->block_size, number));
     fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
     return buf;
 }

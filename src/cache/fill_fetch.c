@@ -194,12 +194,7 @@ static bool fill_change_credential(struct fill *fill)
 /* Whether its generation is what the object is believed to be: a laggard of an old one tells nothing new. */
 static bool fill_is_current(const struct fill *fill)
 {
-    struct store_view view;
-    if (!store_object_find(fill->cache->config.store, fill->generation->object, &view))
-        return false;
-    bool current = view.generation->id == fill->generation->id;
-    store_generation_unref(&view.generation);
-    return current;
+    return store_object_current(fill->cache->config.store, fill->generation->object) == fill->generation->id;
 }
 
 void fill_broken(struct fill *fill, enum status why)

@@ -59,8 +59,7 @@ static uint32_t reader_offset(const struct reader *reader)
 
 static uint32_t reader_block_length(const struct reader *reader, uint64_t block)
 {
-    uint64_t left = reader->generation->length - block * reader->cache->block_size;
-    return left < reader->cache->block_size ? (uint32_t) left : reader->cache->block_size;
+    return store_block_length(reader->generation->length, reader->cache->block_size, block);
 }
 
 static void reader_news(void *arg)

@@ -8,8 +8,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/worker.h"
@@ -281,15 +281,12 @@ static void flush_store(struct instance *instance)
     struct flush *flush = mem_calloc(1, sizeof *flush);
     flush->letter.deliver = on_flushed;
     pthread_mutex_init(&flush->lock, NULL);
-    pthread_cond_init(&flush->done, NULL);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += FLUSH_WAIT_S;
+    clock_cond_init(&flush->done);
+    const int64_t until = clock_mono_ms() + FLUSH_WAIT_S * 1000;
     store_flush(instance->store, instance->loops[0], &flush->letter);
     pthread_mutex_lock(&flush->lock);
-    int waited = 0;
-    while (!flush->over && waited == 0)
-        waited = pthread_cond_timedwait(&flush->done, &flush->lock, &until);
+    while (!flush->over && clock_cond_wait(&flush->done, &flush->lock, until))
+        continue;
     bool over = flush->over;
     pthread_mutex_unlock(&flush->lock);
     if (!over)

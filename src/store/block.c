@@ -17,7 +17,7 @@ static void leaf_changed(struct store *store, struct leaf *leaf)
 static uint32_t leaf_block_length(const struct store *store, const struct leaf *leaf, unsigned number)
 {
     uint64_t block = (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number;
-    return directory_block_length(leaf->length, store->block_size, block);
+    return store_block_length(leaf->length, store->block_size, block);
 }
 
 uint64_t block_location(struct store *store, uint64_t generation, uint64_t block)

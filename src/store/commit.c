@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -141,10 +140,9 @@ bool commit_loaded(struct commit *commit)
 void commit_wait_loaded(struct commit *commit, int64_t ms)
 {
     int64_t deadline = clock_mono_ms() + ms;
-    struct timespec until = {.tv_sec = deadline / 1000, .tv_nsec = deadline % 1000 * 1000000};
     pthread_mutex_lock(&commit->mutex);
-    while (!commit_loaded(commit) && clock_mono_ms() < deadline)
-        pthread_cond_timedwait(&commit->all_loaded, &commit->mutex, &until);
+    while (!commit_loaded(commit) && clock_cond_wait(&commit->all_loaded, &commit->mutex, deadline))
+        continue;
     pthread_mutex_unlock(&commit->mutex);
 }
 
@@ -242,9 +240,8 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
     *round = (struct round){.loaded = !loading};
     rcu_thread_offline();
     pthread_mutex_lock(&commit->mutex);
-    struct timespec until = {.tv_sec = commit->next_ms / 1000, .tv_nsec = commit->next_ms % 1000 * 1000000};
     while (!commit->urgent && !commit->flush && !commit->stopping && !loading && clock_mono_ms() < commit->next_ms)
-        pthread_cond_timedwait(&commit->wake, &commit->mutex, &until);
+        (void) clock_cond_wait(&commit->wake, &commit->mutex, commit->next_ms);
     bool flush = commit->flush && !loading;
     last = commit->stopping;
     *waiters = take_waiters(commit, loading);
@@ -332,15 +329,11 @@ static void *commit_thread(void *arg)
 struct commit *commit_new(struct store *store)
 {
     struct commit *commit = mem_calloc(1, sizeof *commit);
-    pthread_condattr_t attr;
     commit->store = store;
     commit->waiters_end = &commit->waiters;
     pthread_mutex_init(&commit->mutex, NULL);
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&commit->wake, &attr);
-    pthread_cond_init(&commit->all_loaded, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&commit->wake);
+    clock_cond_init(&commit->all_loaded);
     atomic_init(&commit->loaded, false);
     return commit;
 }

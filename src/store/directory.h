@@ -60,13 +60,4 @@ void directory_each(struct directory *directory, void (*each)(void *arg, struct 
 /* Leaves held now. Any thread. */
 size_t directory_count(const struct directory *directory);
 
-/* Bytes the block has: block_size, or what is left for the last one; 0 past the end. */
-static inline uint32_t directory_block_length(uint64_t total, uint32_t block_size, uint64_t block)
-{
-    if (block > total / block_size)
-        return 0;
-    uint64_t left = total - block * block_size;
-    return left < block_size ? (uint32_t) left : block_size;
-}
-
 #endif

@@ -225,7 +225,7 @@ static void *disk_thread(void *arg)
         if (load != NULL && atomic_load(&disk->store->closing)) {
             load_finish(disk, load, STATUS_SHUTDOWN, NULL);
         } else if (load != NULL) {
-            enum status status = transfer_load(disk, load->object, load->generation, load->block, load->length, &buf);
+            enum status status = transfer_load(disk, load, &buf);
             load_finish(disk, load, status, buf);
         } else {
             put_run(disk, job);

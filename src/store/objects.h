@@ -41,7 +41,8 @@ enum objects_known { OBJECTS_UNKNOWN, OBJECTS_KNOWN };
 enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty);
 
 typedef void (*objects_dirty_f)(void *arg, struct hash128 object);
-/* Forgets the validation of every object of the group (or the family) not set after `sequence`; returns how many. Index thread. */
+/* Forgets the validation of every object of the group (or the family) not set after `sequence`; returns how many. Index
+ * thread. */
 unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence, objects_dirty_f dirty,
                               void *arg);
 /* Forgets the longest unused until the budget is kept, at least `least` of them. Index thread. */
@@ -81,7 +82,7 @@ uint64_t objects_current(struct objects *objects, struct hash128 object);
 
 /* ---- Where records lie on the disks: record.h. ---- */
 
-/* The current generation, counted, if its record lies nowhere yet; else NULL. */
+/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. */
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group);
 /* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
  * or the new place when the object has gone. */

@@ -110,8 +110,9 @@ static bool peek_read(const struct peek *peek, uint32_t from, uint32_t size)
 static bool peek_checked(const struct peek *peek, uint64_t generation, uint64_t block, uint32_t length)
 {
     const uint8_t *header = peek->buffer;
+    const struct store_load wanted = {.generation = generation, .block = block, .length = length};
     return peek_read(peek, location_offset(peek->location), ENTRY_HEADER_SIZE + length) &&
-           transfer_check(peek->disk, header, header + ENTRY_HEADER_SIZE, NULL, generation, block, length) == STATUS_OK;
+           transfer_check(peek->disk, header, header + ENTRY_HEADER_SIZE, &wanted) == STATUS_OK;
 }
 
 enum status store_peek_block(struct store *store, uint64_t generation, uint64_t block, uint32_t offset, uint32_t max,
@@ -124,7 +125,7 @@ enum status store_peek_block(struct store *store, uint64_t generation, uint64_t 
     peek.location = atomic_load_explicit(peek.at, memory_order_acquire);
     if (peek.location == 0)
         return STATUS_NOT_FOUND;
-    uint32_t length = directory_block_length(leaf->length, store->block_size, block);
+    uint32_t length = store_block_length(leaf->length, store->block_size, block);
     assert(offset < length && max > 0); /* the caller knows the generation's length */
     if (!(peek.location & LOCATION_USED))
         directory_flag(peek.at, peek.location, LOCATION_USED, 0);

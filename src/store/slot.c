@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "store/segment.h"
 
@@ -52,11 +53,7 @@ enum status slots_init(struct slots *slots, const struct slots_config *config)
                             .segment = SLOT_NONE};
     atomic_init(&slots->emptying, SLOT_NONE);
     pthread_mutex_init(&slots->lock, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&slots->freed, &attr);
-    pthread_condattr_destroy(&attr);
+    clock_cond_init(&slots->freed);
     slots->owner = mem_calloc(capacity, sizeof *slots->owner);
     slots->state = mem_calloc(capacity, sizeof *slots->state);
     slots->evict = evict_new(capacity, &(struct evict_events){slot_used, slot_live, slots});

@@ -241,6 +241,11 @@ bool store_object_find(struct store *store, struct hash128 object, struct store_
     return objects_find(store->objects, object, view);
 }
 
+uint64_t store_object_current(struct store *store, struct hash128 object)
+{
+    return objects_current(store->objects, object);
+}
+
 void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group,
                       int64_t validated_s, uint64_t stamp)
 {
@@ -301,7 +306,7 @@ void store_load_block(struct store *store, struct store_load *load)
 enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,
                             struct buf *buf, uint32_t length, struct loop *loop, struct letter *done)
 {
-    assert(length == directory_block_length(generation->length, store->block_size, block));
+    assert(length == store_block_length(generation->length, store->block_size, block));
     assert(length <= buf_filled(buf));
     if (length == 0 || store_has_block(store, generation->id, block)) {
         store_post(store, loop, done);

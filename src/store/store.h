@@ -34,6 +34,15 @@ struct store_object;
 #define STORE_EXTENT_BLOCKS 16
 #define STORE_RECORD_MAX 65536
 
+/* Bytes that block has of a blob of `total`: block_size, or what is left for the last one; 0 past the end. */
+static inline uint32_t store_block_length(uint64_t total, uint32_t block_size, uint64_t block)
+{
+    if (block > total / block_size)
+        return 0;
+    uint64_t left = total - block * block_size;
+    return left < block_size ? (uint32_t) left : block_size;
+}
+
 struct store_disk {
     const char *path;
     int64_t size; /* bytes on the file system, everything included */
@@ -93,6 +102,8 @@ struct store_view {
     uint64_t stamp;                      /* the epoch it was validated under, as given to store_object_set */
 };
 bool store_object_find(struct store *store, struct hash128 object, struct store_view *view);
+/* The id of the object's current generation, or 0: it is not known. Any loop. */
+uint64_t store_object_current(struct store *store, struct hash128 object);
 
 /* Makes `generation` the object's current one, validated at that time under that stamp, or only renews time and stamp
  * when it is current already; the same id with another record replaces the record and keeps the blocks. Visible at

@@ -3,7 +3,6 @@
 #include "store/transfer.h"
 
 #include <errno.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,6 +16,7 @@
 
 /* How long a put waits for eviction before it is given up. */
 #define SPACE_WAIT_MS 2000
+#define SPACE_LOOK_MS 20
 #define SPACE_WAIT_CLOSING_MS 100
 
 static struct entry entry_of(const struct disk *disk, enum entry_kind kind)
@@ -65,17 +65,10 @@ static uint32_t wait_for_slot(struct disk *disk)
         if (reclaim_run(disk))
             continue;
         /* Another thread is at it. */
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += 20 * 1000 * 1000;
-        if (until.tv_nsec >= 1000 * 1000 * 1000) {
-            until.tv_nsec -= 1000 * 1000 * 1000;
-            until.tv_sec++;
-        }
         rcu_thread_offline();
         pthread_mutex_lock(&slots->lock);
         if (slots->free_count <= SLOT_SPARE)
-            pthread_cond_timedwait(&slots->freed, &slots->lock, &until);
+            (void) clock_cond_wait(&slots->freed, &slots->lock, clock_mono_ms() + SPACE_LOOK_MS);
         pthread_mutex_unlock(&slots->lock);
         rcu_thread_online();
     }
@@ -197,17 +190,18 @@ enum status transfer_put(struct disk *disk, const struct store_generation *gener
 }
 
 enum status transfer_check(const struct disk *disk, const uint8_t *header, const uint8_t *body,
-                           const struct hash128 *object, uint64_t generation, uint64_t block, uint32_t length)
+                           const struct store_load *wanted)
 {
+    const bool named = !hash128_eq(wanted->object, (struct hash128){0, 0});
     struct entry entry;
     enum status status = entry_decode(header, &entry);
     if (status != STATUS_OK)
         return status;
-    if (entry.kind != ENTRY_BLOCK || !hash128_eq(entry.store, disk->label.id) || entry.incarnation != disk->label.incarnation ||
-        (object != NULL && !hash128_eq(entry.object, *object)) || entry.generation != generation ||
-        entry.block != block || entry.length != length)
+    if (entry.kind != ENTRY_BLOCK || !hash128_eq(entry.store, disk->label.id) ||
+        entry.incarnation != disk->label.incarnation || (named && !hash128_eq(entry.object, wanted->object)) ||
+        entry.generation != wanted->generation || entry.block != wanted->block || entry.length != wanted->length)
         return STATUS_NOT_FOUND;
-    return entry.checksum == entry_checksum(body, length) ? STATUS_OK : STATUS_CORRUPT;
+    return entry.checksum == entry_checksum(body, wanted->length) ? STATUS_OK : STATUS_CORRUPT;
 }
 
 bool transfer_superseded(const struct disk *disk, const uint8_t *first)
@@ -230,42 +224,42 @@ static enum status read_superseded(struct disk *disk, uint64_t location)
     return transfer_superseded(disk, page) ? STATUS_NOT_FOUND : STATUS_CORRUPT;
 }
 
-static enum status read_checked(struct disk *disk, uint64_t location, struct hash128 object, uint64_t generation,
-                                uint64_t block, struct buf *buf, uint32_t length)
+static enum status read_checked(struct disk *disk, uint64_t location, const struct store_load *load, struct buf *buf)
 {
     uint32_t slot = location_slot(location);
     uint8_t page[ENTRY_PAGE];
     uint32_t header = location_body(location) - location_offset(location);
-    struct iovec iov[2] = {{page, header}, {buf->data, length}};
+    struct iovec iov[2] = {{page, header}, {buf->data, load->length}};
     rcu_thread_offline();
     enum status status =
         io_read_all(slots_fd(&disk->slots, slot), iov, 2, slots_offset(&disk->slots, slot) + location_offset(location));
     if (status == STATUS_IO)
         disk_error(disk, "read", errno);
     if (status == STATUS_OK)
-        status = transfer_check(disk, page, buf->data, &object, generation, block, length);
+        status = transfer_check(disk, page, buf->data, load);
     if (status == STATUS_CORRUPT && (location & LOCATION_PACKED))
         status = read_superseded(disk, location);
     rcu_thread_online();
     return status;
 }
 
-enum status transfer_load(struct disk *disk, struct hash128 object, uint64_t generation, uint64_t block,
-                          uint32_t length, struct buf **buf)
+enum status transfer_load(struct disk *disk, const struct store_load *load, struct buf **buf)
 {
     struct store *store = disk->store;
+    const uint64_t generation = load->generation, block = load->block;
+    const uint32_t length = load->length;
     *buf = NULL;
     struct leaf *leaf = directory_find(store->directory, generation, block / STORE_EXTENT_BLOCKS);
     uint64_t location =
         leaf == NULL ? 0 : atomic_load_explicit(&leaf->location[block % STORE_EXTENT_BLOCKS], memory_order_acquire);
     if (location == 0 || location_disk(location) != disk->number || length == 0 ||
-        length != directory_block_length(leaf->length, store->block_size, block))
+        length != store_block_length(leaf->length, store->block_size, block))
         return STATUS_NOT_FOUND;
     /* Pages that this read brings in must not be shown before they were checked, verified though the block was. */
     if ((location & LOCATION_VERIFIED) && !resident(disk, location_slot(location), location_body(location), length))
         directory_flag(&leaf->location[block % STORE_EXTENT_BLOCKS], location, 0, LOCATION_VERIFIED);
     struct buf *read = buf_new(length);
-    enum status status = read_checked(disk, location, object, generation, block, read, length);
+    enum status status = read_checked(disk, location, load, read);
     if (status == STATUS_OK) {
         buf_publish(read, length);
         *buf = read;

@@ -19,14 +19,12 @@ enum status transfer_put(struct disk *disk, const struct store_generation *gener
 
 /* Reads the block, checks header and body. OK with a counted buffer; NOT_FOUND when another block lies there by now;
  * IO, CORRUPT: it was dropped. */
-enum status transfer_load(struct disk *disk, struct hash128 object, uint64_t generation, uint64_t block,
-                          uint32_t length, struct buf **buf) STATUS_CHECKED;
+enum status transfer_load(struct disk *disk, const struct store_load *load, struct buf **buf) STATUS_CHECKED;
 
-/* Whether header and body are those of that block. NOT_FOUND: a good header of something else. `object` NULL: the
- * generation names it well enough, somebody has compared it before. Pure; any thread. */
+/* Whether header and body are those of the block that is wanted. NOT_FOUND: a good header of something else. An object
+ * that is left out: the generation names it well enough, somebody has compared it before. Pure; any thread. */
 enum status transfer_check(const struct disk *disk, const uint8_t *header, const uint8_t *body,
-                           const struct hash128 *object, uint64_t generation, uint64_t block,
-                           uint32_t length) STATUS_CHECKED;
+                           const struct store_load *wanted) STATUS_CHECKED;
 
 /* Appends an entry to the open segment: *location is where it lies, live and, until transfer_packed_done, being
  * written. `spare`: for eviction's own copies. NO_SPACE: no slot is free now. On an error nothing is held. */

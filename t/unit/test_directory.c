@@ -109,12 +109,12 @@ static void test_flags(void)
 
 static void test_lengths(void)
 {
-    is_int(directory_block_length(0, 1024, 0), 0, "an empty blob has no block");
-    is_int(directory_block_length(1, 1024, 0), 1, "a short one");
-    is_int(directory_block_length(1024, 1024, 0), 1024, "a full one");
-    is_int(directory_block_length(1024, 1024, 1), 0, "nothing follows it");
-    is_int(directory_block_length(1025, 1024, 1), 1, "the tail");
-    is_int(directory_block_length(1025, 1024, UINT64_MAX), 0, "far past the end");
+    is_int(store_block_length(0, 1024, 0), 0, "an empty blob has no block");
+    is_int(store_block_length(1, 1024, 0), 1, "a short one");
+    is_int(store_block_length(1024, 1024, 0), 1024, "a full one");
+    is_int(store_block_length(1024, 1024, 1), 0, "nothing follows it");
+    is_int(store_block_length(1025, 1024, 1), 1, "the tail");
+    is_int(store_block_length(1025, 1024, UINT64_MAX), 0, "far past the end");
 }
 
 static void test_memory(void)
