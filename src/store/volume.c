@@ -72,8 +72,12 @@ static off_t marker_size(int dir, const char *name)
 
 void volume_opened(struct disk *disk)
 {
-    bool believed = marker_size(disk->dir, "believed") > 0 || marker_set(disk->dir, "believed", true) == STATUS_OK;
-    if (!believed || marker_set(disk->dir, "loading", false) != STATUS_OK || unlinkat(disk->dir, "opening", 0) != 0)
+    /* Without it the next start asks for all; with the last one left it would empty the store. */
+    if (marker_size(disk->dir, "believed") == 0 && marker_set(disk->dir, "believed", true) != STATUS_OK)
+        disk_error(disk, "marker", errno);
+    if (marker_set(disk->dir, "loading", false) != STATUS_OK)
+        disk_error(disk, "marker", errno);
+    if (unlinkat(disk->dir, "opening", 0) != 0)
         disk_error(disk, "marker", errno);
 }
 
