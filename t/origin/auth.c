@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth_key.h"
 #include "blob.h"
 
 #define MAX_GRANTS 100000
@@ -20,6 +21,7 @@ struct grant {
 struct account {
     char *name;
     bool sharedkey, challenge;
+    struct account_keys keys;
 };
 
 static struct grant *grants[GRANT_BUCKETS];
@@ -85,6 +87,20 @@ bool auth_account(const char *name, bool sharedkey, bool challenge) {
     return true;
 }
 
+bool auth_account_key(const char *name, const char *key) {
+    struct account *a = account_find(name, strlen(name));
+    return a && auth_key_add(&a->keys, key);
+}
+
+static struct account *account_of(const char *path) {
+    return account_find(path + 1, strcspn(path + 1, "/"));
+}
+
+bool auth_strict(const char *path) {
+    const struct account *a = account_of(path);
+    return a && a->keys.count > 0;
+}
+
 static bool covers(const char *scope, const char *path) {
     char container[1200];
     size_t n = strlen(scope);
@@ -141,13 +157,32 @@ static const char *check_bearer(const char *token, const char *path) {
     }
 }
 
-static const char *check_shared_key(const char *value, const char *path) {
+static const char *check_shared_key(const struct request *req, const char *value, const char *path) {
     const char *name = value + strspn(value, " "), *account = path + 1;
     size_t n = strcspn(account, "/");
-    struct account *a = account_find(account, n);
+    struct account *a = account_of(path);
     bool allowed = !a || a->sharedkey;
+    if (a && a->keys.count > 0)
+        return auth_key_shared(req, &a->keys, a->name, name);
     return allowed && strncmp(name, account, n) == 0 && name[n] == ':' ? NULL
                                                                        : "AuthenticationFailed";
+}
+
+static bool open_to_all(enum operation op, const char *path) {
+    char container[1200];
+    bool blob = path_split(path, container, sizeof container) == 3;
+    const struct container *c = container_find(container);
+    if (!c || c->access == ACCESS_PRIVATE)
+        return false;
+    return op == OP_READ ? blob || c->access == ACCESS_CONTAINER
+                         : op == OP_LIST && c->access == ACCESS_CONTAINER;
+}
+
+/* Azure has told the anonymous where to get a token since 2019-12-12. */
+static bool challenges(const struct account *a, const struct request *req) {
+    const char *version = request_header(req, "x-ms-version");
+    bool recent = version && strcmp(version, "2019-12-12") >= 0;
+    return a->keys.count > 0 ? recent : a->challenge;
 }
 
 const char *auth_check(const struct request *req, enum operation op, const char *path) {
@@ -157,19 +192,17 @@ const char *auth_check(const struct request *req, enum operation op, const char 
         if (starts_with(authorization, "Bearer"))
             return check_bearer(authorization + 6 + strspn(authorization + 6, " "), path);
         if (starts_with(authorization, "SharedKeyLite "))
-            return check_shared_key(authorization + 14, path);
+            return check_shared_key(req, authorization + 14, path);
         if (starts_with(authorization, "SharedKey "))
-            return check_shared_key(authorization + 10, path);
+            return check_shared_key(req, authorization + 10, path);
         return "InvalidAuthenticationInfo";
     }
+    const struct account *a = account_of(path);
+    if (sig && a && a->keys.count > 0 && find_grant(GRANT_SAS, sig, path) == MATCH_NONE)
+        return auth_key_sas(req, &a->keys, a->name, op, path);
     if (sig)
         return check_sas(req, op, path, sig);
-
-    char container[1200];
-    path_split(path, container, sizeof container);
-    struct container *c = container_find(container);
-    if (c && c->is_public && (op == OP_READ || op == OP_LIST))
+    if (open_to_all(op, path))
         return NULL;
-    struct account *a = account_find(path + 1, strcspn(path + 1, "/"));
-    return a && a->challenge ? "NoAuthenticationInformation" : "ResourceNotFound";
+    return a && challenges(a, req) ? "NoAuthenticationInformation" : "ResourceNotFound";
 }

@@ -19,6 +19,11 @@ struct staged {
     struct blob_data *data;
 };
 
+struct snapshot {
+    char name[SNAPSHOT_SIZE];
+    struct generation *generation;
+};
+
 struct entry {
     struct entry *next;
     char *path;
@@ -26,6 +31,8 @@ struct entry {
     time_t last_modified;
     struct staged *staged;
     size_t staged_count;
+    struct snapshot *snapshots;
+    size_t snapshot_count;
 };
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -133,16 +140,24 @@ struct container *container_find(const char *path) {
     return NULL;
 }
 
-bool container_put(const char *path, bool is_public) {
+bool container_put(const char *path, enum container_access access) {
     struct container *c = container_find(path);
     if (!c) {
         if (container_count == MAX_CONTAINERS)
             return false;
         c = &containers[container_count++];
+        memset(c, 0, sizeof *c);
         c->path = xstrdup(path);
     }
-    c->is_public = is_public;
+    c->access = access;
     return true;
+}
+
+const struct policy *container_policy(const struct container *c, const char *id) {
+    for (int i = 0; i < c->policy_count; i++)
+        if (strcmp(c->policies[i].id, id) == 0)
+            return &c->policies[i];
+    return NULL;
 }
 
 static void entry_clear(struct entry *e) {
@@ -157,6 +172,19 @@ static void entry_clear(struct entry *e) {
     e->staged_count = 0;
 }
 
+static void snapshots_clear(struct entry *e, const char *only, int *removed) {
+    size_t kept = 0;
+    for (size_t i = 0; i < e->snapshot_count; i++) {
+        if (only && strcmp(e->snapshots[i].name, only) != 0) {
+            e->snapshots[kept++] = e->snapshots[i];
+            continue;
+        }
+        generation_unref(e->snapshots[i].generation);
+        ++*removed;
+    }
+    e->snapshot_count = kept;
+}
+
 bool container_remove(const char *path) {
     struct container *c = container_find(path);
     if (!c)
@@ -166,8 +194,10 @@ bool container_remove(const char *path) {
     size_t n = strlen(path);
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct entry *e = buckets[i]; e; e = e->next)
-            if (strncmp(e->path, path, n) == 0 && e->path[n] == '/')
+            if (strncmp(e->path, path, n) == 0 && e->path[n] == '/') {
                 entry_clear(e);
+                snapshots_clear(e, NULL, &(int){0});
+            }
     return true;
 }
 
@@ -189,6 +219,45 @@ static struct entry *entry_find(const char *path, bool create) {
 struct generation *blob_find(const char *path) {
     struct entry *e = entry_find(path, false);
     return e && e->current ? generation_ref(e->current) : NULL;
+}
+
+bool blob_snapshot(const char *path, char out[SNAPSHOT_SIZE]) {
+    static unsigned counter;
+    struct entry *e = entry_find(path, false);
+    if (!e || !e->current)
+        return false;
+    time_t now = time(NULL);
+    struct tm tm;
+    char date[24];
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out, SNAPSHOT_SIZE, "%s.%07uZ", date, ++counter % 10000000);
+    e->snapshots = xrealloc(e->snapshots, (e->snapshot_count + 1) * sizeof e->snapshots[0]);
+    struct snapshot *s = &e->snapshots[e->snapshot_count++];
+    memcpy(s->name, out, sizeof s->name);
+    s->generation = generation_ref(e->current);
+    return true;
+}
+
+struct generation *blob_find_snapshot(const char *path, const char *snapshot) {
+    struct entry *e = entry_find(path, false);
+    for (size_t i = 0; e && i < e->snapshot_count; i++)
+        if (strcmp(e->snapshots[i].name, snapshot) == 0)
+            return generation_ref(e->snapshots[i].generation);
+    return NULL;
+}
+
+int blob_remove_snapshots(const char *path, const char *snapshot) {
+    int removed = 0;
+    struct entry *e = entry_find(path, false);
+    if (e)
+        snapshots_clear(e, snapshot, &removed);
+    return removed;
+}
+
+bool blob_has_snapshots(const char *path) {
+    struct entry *e = entry_find(path, false);
+    return e && e->snapshot_count > 0;
 }
 
 /* Azure's are the time in hexadecimal; ours start there and count, which keeps them unique. */

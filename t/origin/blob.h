@@ -42,9 +42,19 @@ struct generation {
     size_t block_count;
 };
 
+enum container_access { ACCESS_PRIVATE, ACCESS_BLOB, ACCESS_CONTAINER };
+
+/* A stored access policy; what it leaves open is "". */
+struct policy {
+    char id[68], start[40], expiry[40], permission[16];
+};
+#define MAX_POLICIES 5
+
 struct container {
     char *path;
-    bool is_public;
+    enum container_access access;
+    struct policy policies[MAX_POLICIES];
+    int policy_count;
 };
 
 void state_lock(void);
@@ -62,11 +72,22 @@ void generation_unref(struct generation *g); /* NULL is fine */
 /* "/a/c/name" -> "/a/c" in `out`. The depth counts components: 1 account, 2 container, 3 blob. */
 int path_split(const char *path, char *out, size_t size);
 
-struct container *container_find(const char *path);   /* [locked] */
-bool container_put(const char *path, bool is_public); /* [locked] false: table full */
-bool container_remove(const char *path);              /* [locked] with its blobs */
+struct container *container_find(const char *path); /* [locked] */
+/* [locked] false: table full. Policies stay. */
+bool container_put(const char *path, enum container_access access);
+bool container_remove(const char *path); /* [locked] with its blobs */
+const struct policy *container_policy(const struct container *c, const char *id); /* [locked] */
 
 struct generation *blob_find(const char *path); /* [locked] a new reference, or NULL */
+
+/* [locked] Keeps what the blob is now as a snapshot and writes its name, the time, unique. false:
+   there is no such blob. */
+#define SNAPSHOT_SIZE 48
+bool blob_snapshot(const char *path, char out[SNAPSHOT_SIZE]);
+struct generation *blob_find_snapshot(const char *path, const char *snapshot); /* as blob_find() */
+/* [locked] Removes one snapshot, or with NULL all; returns how many. */
+int blob_remove_snapshots(const char *path, const char *snapshot);
+bool blob_has_snapshots(const char *path); /* [locked] */
 
 /* [locked] Consumes `g`; gives it an ETag unless it has one, and a Last-Modified at least a second
    after the blob's former one, so that second-granular validators tell them apart. */

@@ -64,6 +64,7 @@ struct watch *conn_new(struct worker *worker, int fd, SSL_CTX *tls) {
     struct conn *c = xcalloc(1, sizeof *c);
     c->watch.worker = worker;
     c->watch.fd = c->io.fd = fd;
+    c->io.ipv4 = io_peer(fd);
     c->state = HEAD;
     if (tls) {
         c->state = HANDSHAKE;
@@ -221,7 +222,11 @@ static enum step step_head(struct conn *c) {
     if (c->in.len > 0)
         result = request_parse(&c->req, c->in.data, c->in.len, &used);
     switch (result) {
-    case HTTP_DONE: consume(c, used); return start_request(c);
+    case HTTP_DONE:
+        consume(c, used);
+        c->req.tls = c->io.ssl != NULL;
+        c->req.ipv4 = c->io.ipv4;
+        return start_request(c);
     case HTTP_BAD: return refuse(c, "400 Bad Request");
     case HTTP_TOO_LARGE: return refuse(c, "431 Request Header Fields Too Large");
     case HTTP_MORE: break;

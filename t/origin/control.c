@@ -47,7 +47,10 @@ static void put_account(struct reply *r) {
     if (!name || !number_param(r, "sharedkey", &sharedkey) ||
         !number_param(r, "challenge", &challenge) ||
         !auth_account(name, sharedkey != 0, challenge != 0))
-        fail(r, 400, "name=ACCOUNT[&sharedkey=0|1][&challenge=0|1]");
+        fail(r, 400, "name=ACCOUNT[&sharedkey=0|1][&challenge=0|1][&key=BASE64[&key2=BASE64]]");
+    else if ((param(r, "key") && !auth_account_key(name, param(r, "key"))) ||
+             (param(r, "key2") && !auth_account_key(name, param(r, "key2"))))
+        fail(r, 400, "key, key2: at most two, in base64");
 }
 
 static void put_container(struct reply *r) {
@@ -57,7 +60,7 @@ static void put_container(struct reply *r) {
     snprintf(path, sizeof path, "/%s", name && *name == '/' ? name + 1 : name ? name : "");
     if (path_split(path, own, sizeof own) != 2 || !number_param(r, "public", &is_public))
         fail(r, 400, "name=ACCOUNT/CONTAINER[&public=0|1]");
-    else if (!container_put(own, is_public != 0))
+    else if (!container_put(own, is_public != 0 ? ACCESS_CONTAINER : ACCESS_PRIVATE))
         fail(r, 500, "too many containers");
 }
 
@@ -116,7 +119,7 @@ static void put_blob(struct reply *r) {
     g->seed = seed;
     take_blob_params(r, g);
     if (!container_find(container))
-        container_put(container, false);
+        container_put(container, ACCESS_PRIVATE);
     if (blob_publish(path, g))
         describe(r, path);
     else

@@ -43,12 +43,7 @@ static bool parse_request_line(struct request *req, char *line) {
     req->target = target;
     req->keep_alive = version[7] == '1';
 
-    const char *path = target;
-    if (starts_with(path, "http://") || starts_with(path, "https://")) {
-        path = strchr(strstr(path, "://") + 3, '/');
-        if (!path)
-            path = "/";
-    }
+    const char *path = request_raw_path(req);
     if (*path != '/')
         return false;
     size_t path_len = strcspn(path, "?");
@@ -56,6 +51,40 @@ static bool parse_request_line(struct request *req, char *line) {
     if (path[path_len] == '?')
         query_parse(&req->query, path + path_len + 1);
     return true;
+}
+
+const char *request_raw_path(const struct request *req) {
+    const char *path = req->target;
+    if (starts_with(path, "http://") || starts_with(path, "https://")) {
+        path = strchr(strstr(path, "://") + 3, '/');
+        if (!path)
+            path = "/";
+    }
+    return path;
+}
+
+/* "/acct/name" is a blob of the root container, unless the query says that it is a container. */
+static void add_root(struct request *req) {
+    char *slash = req->path ? strchr(req->path + 1, '/') : NULL;
+    if (!slash || !slash[1] || strchr(slash + 1, '/') || request_query(req, "restype") ||
+        starts_with(req->path, "/.control/"))
+        return;
+    struct buf whole = {0};
+    buf_printf(&whole, "%.*s/$root%s", (int)(slash - req->path), req->path, slash);
+    free(req->path);
+    req->path = whole.data;
+}
+
+/* "Host: acct.blob.localhost:80" puts "/acct" before the path. */
+static void add_account(struct request *req) {
+    const char *host = request_header(req, "Host");
+    size_t n = host ? strcspn(host, ".") : 0;
+    if (!req->path || n == 0 || !starts_with(host + n, ".blob."))
+        return;
+    struct buf whole = {0};
+    buf_printf(&whole, "/%.*s%s", (int)n, host, req->path);
+    free(req->path);
+    req->path = whole.data;
 }
 
 /* Two framings that disagree are how requests are smuggled: refuse them. */
@@ -106,6 +135,8 @@ static bool parse_lines(struct request *req) {
         if (!next || !parse_header(req, line))
             return false;
     }
+    add_account(req);
+    add_root(req);
     return !(req->chunked && req->content_length >= 0);
 }
 
@@ -139,6 +170,13 @@ const char *request_header(const struct request *req, const char *name) {
         if (strcasecmp(req->headers[i].name, name) == 0)
             return req->headers[i].value;
     return NULL;
+}
+
+int request_header_count(const struct request *req, const char *name) {
+    int n = 0;
+    for (int i = 0; i < req->header_count; i++)
+        n += strcasecmp(req->headers[i].name, name) == 0;
+    return n;
 }
 
 const char *request_query(const struct request *req, const char *name) {

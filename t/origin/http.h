@@ -19,12 +19,15 @@ struct http_header {
 struct request {
     char *head; /* owned; method, target and headers point into it */
     const char *method, *target;
-    char *path;         /* percent-decoded, without the query; NULL when an escape is broken */
+    char *path; /* percent-decoded, without the query; NULL when an escape is broken. Begins with the
+                   account, in host-style (ACCOUNT.blob.NAME) that of the host */
     struct pairs query; /* decoded */
     struct http_header headers[HTTP_MAX_HEADERS];
     int header_count;
     int64_t content_length; /* -1: not given */
     bool chunked, keep_alive, expect_continue;
+    bool tls;      /* the connection's */
+    uint32_t ipv4; /* the peer's, in host order; 0: it has none */
 };
 
 enum http_result { HTTP_DONE, HTTP_MORE, HTTP_BAD, HTTP_TOO_LARGE };
@@ -35,6 +38,10 @@ enum http_result request_parse(struct request *req, const char *buf, size_t len,
 void request_free(struct request *req);
 const char *request_header(const struct request *req, const char *name); /* NULL: absent */
 const char *request_query(const struct request *req, const char *name);
+/* How many headers of that name there are. */
+int request_header_count(const struct request *req, const char *name);
+/* The target's path as it was sent, up to the end of the target. */
+const char *request_raw_path(const struct request *req);
 
 /* Parses a=b&c=d; broken escapes are dropped with their parameter. */
 void query_parse(struct pairs *out, const char *query);

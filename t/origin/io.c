@@ -3,6 +3,7 @@
 #include "io.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,13 @@ static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_l
         }
     }
     return SSL_TLSEXT_ERR_NOACK;
+}
+
+uint32_t io_peer(int fd) {
+    struct sockaddr_in sa = {0};
+    socklen_t len = sizeof sa;
+    bool known = getpeername(fd, (struct sockaddr *)&sa, &len) == 0 && sa.sin_family == AF_INET;
+    return known ? ntohl(sa.sin_addr.s_addr) : 0;
 }
 
 SSL_CTX *io_tls_context(const char *certificate, const char *key) {

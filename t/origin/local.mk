@@ -5,8 +5,11 @@ check_PROGRAMS += t/origin/blob-origin
 
 t_origin_blob_origin_SOURCES = \
 	t/origin/auth.c t/origin/auth.h \
+	t/origin/auth_key.c t/origin/auth_key.h \
+	t/origin/auth_sas.c \
 	t/origin/blob.c t/origin/blob.h \
 	t/origin/conn.c t/origin/conn.h \
+	t/origin/container.c \
 	t/origin/content.c t/origin/content.h \
 	t/origin/control.c t/origin/control.h \
 	t/origin/fault.c t/origin/fault.h \
@@ -18,6 +21,7 @@ t_origin_blob_origin_SOURCES = \
 	t/origin/reply.c t/origin/reply.h \
 	t/origin/serve.c t/origin/serve.h \
 	t/origin/service.c t/origin/service.h \
+	t/origin/strict.c t/origin/strict.h \
 	t/origin/util.c t/origin/util.h \
 	t/origin/write.c
 t_origin_blob_origin_CFLAGS = $(AM_CFLAGS) $(OPENSSL_CFLAGS)

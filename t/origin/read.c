@@ -10,6 +10,7 @@
 
 #include "content.h"
 #include "service.h"
+#include "strict.h"
 
 #define MAX_RANGE_CHECKSUM (4 << 20)
 
@@ -50,8 +51,9 @@ static const char *unquoted(const char *s, size_t *n) {
     return s;
 }
 
-/* ETags count as equal with and without their quotes: Java's SDK strips them. */
-static bool etag_listed(const char *list, const char *etag) {
+/* ETags count as equal with and without their quotes: Java's SDK strips them. Weak ones are none for
+   If-Match (RFC 9110, 13.1.1). */
+static bool etag_listed(const char *list, const char *etag, bool strong) {
     size_t want_len = strlen(etag);
     const char *want = unquoted(etag, &want_len);
     while (*list) {
@@ -59,27 +61,37 @@ static bool etag_listed(const char *list, const char *etag) {
         size_t n = strcspn(list, ","), len = n;
         while (len > 0 && (list[len - 1] == ' ' || list[len - 1] == '\t'))
             len--;
+        bool weak = len >= 2 && list[0] == 'W' && list[1] == '/';
         const char *one = unquoted(list, &len);
-        if ((len == 1 && *one == '*') || (len == want_len && memcmp(one, want, len) == 0))
+        if (!(strong && weak) &&
+            ((len == 1 && *one == '*') || (len == want_len && memcmp(one, want, len) == 0)))
             return true;
         list += n;
     }
     return false;
 }
 
+/* Several headers of one name are one list. */
+static bool etag_in(const struct request *req, const char *name, const char *etag, bool strong) {
+    for (int i = 0; i < req->header_count; i++)
+        if (strcasecmp(req->headers[i].name, name) == 0 &&
+            etag_listed(req->headers[i].value, etag, strong))
+            return true;
+    return false;
+}
+
 /* If-Match && If-Unmodified-Since && (If-None-Match || If-Modified-Since), as Azure combines them.
    `g` NULL: there is no such blob. */
 enum precondition precondition_check(const struct request *req, const struct generation *g) {
-    const char *match = request_header(req, "If-Match");
     const char *none = request_header(req, "If-None-Match");
     const char *unmodified = request_header(req, "If-Unmodified-Since");
     const char *modified = request_header(req, "If-Modified-Since");
     time_t t;
-    if (match && (!g || !etag_listed(match, g->etag)))
+    if (request_header(req, "If-Match") && (!g || !etag_in(req, "If-Match", g->etag, true)))
         return PRECONDITION_FAILED;
     if (unmodified && http_date_parse(unmodified, &t) && (!g || g->modified > t))
         return PRECONDITION_FAILED;
-    bool none_holds = none && (!g || !etag_listed(none, g->etag));
+    bool none_holds = none && (!g || !etag_in(req, "If-None-Match", g->etag, false));
     bool modified_valid = modified && http_date_parse(modified, &t);
     bool modified_holds = modified_valid && (!g || g->modified > t);
     if ((none || modified_valid) && !none_holds && !modified_holds)
@@ -102,10 +114,10 @@ static struct range parse_range(const struct request *req) {
         return r;
     s += 6;
     size_t n = strcspn(s, "-");
-    if (!parse_int64(s, n, &r.from) || s[n] != '-')
+    if (!parse_position(s, n, &r.from) || s[n] != '-')
         return r;
     s += n + 1;
-    if (*s && (!parse_int64(s, strlen(s), &r.to) || r.to < r.from))
+    if (*s && (!parse_position(s, strlen(s), &r.to) || r.to < r.from))
         return r;
     r.given = true;
     return r;
@@ -120,12 +132,15 @@ static void not_modified(struct reply *r, const struct generation *g) {
     reply_header(r, "Last-Modified", date);
     reply_etag(r, g->etag);
     reply_azure_headers(r);
-    reply_header(r, "x-ms-error-code", "ConditionNotMet");
+    if (!r->strict || strict_knows(r->req, "x-ms-error-code"))
+        reply_header(r, "x-ms-error-code", "ConditionNotMet");
 }
 
 /* A header that the blob itself sets (header-NAME of the control interface) replaces the standard
  * one. */
 static void put(struct reply *r, const struct generation *g, const char *name, const char *value) {
+    if (r->strict && !strict_knows(r->req, name))
+        return;
     if (!pairs_get(&g->headers, name))
         reply_header(r, name, value);
 }
@@ -154,7 +169,7 @@ static void stored_headers(struct reply *r, const struct generation *g) {
             value = pairs_get(&g->headers, content[i]);
         if (!value && i == 0)
             value = "application/octet-stream";
-        if (value)
+        if (value && (!r->strict || strict_knows(r->req, content[i])))
             reply_header(r, content[i], value);
     }
     for (size_t i = 0; i < g->headers.count; i++) {
@@ -240,12 +255,17 @@ static bool range_checksum(struct reply *r, const struct generation *g, bool ran
         generation_md5(g, r->offset, r->length, md5);
         reply_header(r, "Content-MD5", md5);
     }
-    if (g->md5[0])
+    if (g->md5[0] && !(r->strict && ranged && !strict_knows(r->req, "x-ms-blob-content-md5")))
         reply_header(r, ranged ? "x-ms-blob-content-md5" : "Content-MD5", g->md5);
     return true;
 }
 
 static void answer(struct reply *r, struct generation *g, bool head) {
+    const char *refusal = r->strict ? strict_read_refusal(r->req) : NULL;
+    if (refusal) {
+        reply_error(r, refusal);
+        return;
+    }
     enum precondition p = precondition_check(r->req, g);
     if (p == PRECONDITION_NOT_MODIFIED) {
         not_modified(r, g);
@@ -278,6 +298,10 @@ static void answer(struct reply *r, struct generation *g, bool head) {
     if (r->fault.wrong_length && r->length > 0)
         r->length--;
     blob_headers(r, g, head);
+    if (r->strict && request_header(r->req, "Origin"))
+        reply_header(r, "Vary", "Origin");
+    if (r->strict && request_header(r->req, "x-ms-structured-body"))
+        reply_header(r, "x-ms-structured-body", "XSM/1.0; properties=crc64");
     r->gen = generation_ref(g);
 }
 

@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "strict.h"
+
 static const struct azure_error {
-    const char *code;
+    const char *code; /* "/" and what follows tells two rows of one code apart */
     int status;
     const char *message;
 } azure_errors[] = {
@@ -30,6 +32,27 @@ static const struct azure_error {
     {"InvalidAuthenticationInfo", 401,
      "Server failed to authenticate the request. Please refer to the information in the "
      "www-authenticate header."},
+    {"InvalidAuthenticationInfo/format", 400,
+     "Authentication information is not given in the correct format. Check the value of "
+     "Authorization header."},
+    {"AuthorizationProtocolMismatch", 403,
+     "This request is not authorized to perform this operation using this protocol."},
+    {"AuthorizationSourceIPMismatch", 403,
+     "This request is not authorized to perform this operation using this source IP."},
+    {"AuthorizationServiceMismatch", 403,
+     "This request is not authorized to perform this operation using this service."},
+    {"AuthorizationResourceTypeMismatch", 403,
+     "This request is not authorized to perform this operation using this resource type."},
+    {"UnsatisfiableCondition", 400,
+     "The request includes an unsatisfiable condition for this operation."},
+    {"SnapshotsPresent", 409, "This operation is not permitted while the blob has snapshots."},
+    {"LeaseNotPresentWithBlobOperation", 412, "There is currently no lease on the blob."},
+    {"BlobDoesNotUseCustomerSpecifiedEncryption", 409,
+     "The blob is not encrypted with customer specified encryption."},
+    {"CorsPreflightFailure", 403,
+     "CORS not enabled or no matching rule found for this request."},
+    {"MissingRequiredHeader", 400,
+     "An HTTP header that's mandatory for this request is not specified."},
     {"InvalidUri", 400, "The requested URI does not represent any resource on the server."},
     {"InvalidInput", 400, "One of the request inputs is not valid."},
     {"InvalidHeaderValue", 400,
@@ -107,6 +130,8 @@ void reply_etag(struct reply *r, const char *etag) {
         return;
     if (r->fault.wrong_etag)
         reply_header(r, "ETag", "\"0x8DFFFFFFFFFFFFF\"");
+    else if (r->strict && strcmp(strict_version(r->req), "2011-08-18") < 0)
+        reply_headerf(r, "ETag", "%.*s", (int)strlen(etag) - 2, etag + 1); /* no quotes yet */
     else
         reply_header(r, "ETag", etag);
 }
@@ -119,9 +144,23 @@ void reply_azure_headers(struct reply *r) {
     reply_header(r, "x-ms-request-id", r->id);
     if (client_id)
         reply_header(r, "x-ms-client-request-id", client_id);
+    if (r->strict)
+        version = strict_version(r->req);
     reply_header(r, "x-ms-version", version ? version : "2021-12-02");
     http_date(text, time(NULL));
     reply_header(r, "Date", text);
+}
+
+void reply_written(struct reply *r, int status, const struct generation *g) {
+    r->status = status;
+    if (g) {
+        char date[HTTP_DATE_SIZE];
+        reply_etag(r, g->etag);
+        http_date(date, g->modified);
+        reply_header(r, "Last-Modified", date);
+    }
+    reply_azure_headers(r);
+    reply_header(r, "x-ms-request-server-encrypted", "true");
 }
 
 static const struct azure_error *error_find(const char *code) {
@@ -141,8 +180,11 @@ static void error_text(struct reply *r, const char *code, const char *message) {
     r->text.len = 0;
     buf_printf(&r->text,
                "<?xml version=\"1.0\" encoding=\"utf-8\"?><Error><Code>%s</Code>"
-               "<Message>%s\nRequestId:%s\nTime:%s</Message></Error>",
-               code, message, r->id, stamp);
+               "<Message>%s\nRequestId:%s\nTime:%s</Message>%s</Error>",
+               code, message, r->id, stamp,
+               r->strict && strcmp(code, "AuthenticationFailed") == 0
+                   ? "<AuthenticationErrorDetail>It did not.</AuthenticationErrorDetail>"
+                   : "");
 }
 
 void reply_error(struct reply *r, const char *code) {
@@ -153,11 +195,14 @@ void reply_error(struct reply *r, const char *code) {
     r->no_length = false;
     r->status = e->status;
     r->reason = e->message;
-    error_text(r, code, e->message);
+    char plain[64];
+    snprintf(plain, sizeof plain, "%.*s", (int)strcspn(e->code, "/"), e->code);
+    error_text(r, plain, e->message);
     r->length = (int64_t)r->text.len;
     reply_azure_headers(r);
     reply_header(r, "Content-Type", "application/xml");
-    reply_header(r, "x-ms-error-code", code);
+    if (!r->strict || strict_knows(r->req, "x-ms-error-code"))
+        reply_header(r, "x-ms-error-code", plain);
     if (e->status == 401)
         reply_header(r, "WWW-Authenticate",
                      "Bearer authorization_uri=https://login.microsoftonline.com/"

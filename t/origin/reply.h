@@ -25,6 +25,7 @@ struct reply {
     int64_t body_left; /* after sealing: what is to be sent */
     bool no_length;    /* neither length nor body: 304, 204 */
     bool chunked, close;
+    bool strict; /* the account has keys: as Azure does it, see strict.h */
 };
 
 void reply_init(struct reply *r, const struct request *req);
@@ -37,6 +38,9 @@ void reply_etag(struct reply *r, const char *etag);
 
 /* What every Blob reply carries: Server, ids, version, Date. */
 void reply_azure_headers(struct reply *r);
+
+/* What a write is answered with, the ETag and date of `g` unless it is NULL among it. */
+void reply_written(struct reply *r, int status, const struct generation *g);
 
 /* An Azure error: status, x-ms-error-code and the XML body, from the table in reply.c. Replaces
    whatever was there. */

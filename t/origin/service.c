@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "auth.h"
+#include "strict.h"
 
 static bool is_read(const struct request *req) {
     return strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
@@ -25,6 +26,9 @@ static const char *admit_locked(const struct request *req) {
     if (!req->path || strlen(req->path) > 1100 ||
         path_split(req->path, container, sizeof container) == 0)
         return "InvalidUri";
+    const char *refusal = auth_strict(req->path) ? strict_refusal(req) : NULL;
+    if (refusal)
+        return refusal;
     return auth_check(req, operation_of(req), req->path);
 }
 
@@ -38,6 +42,21 @@ const char *service_admit(const struct request *req) {
 static bool query_is(const struct request *req, const char *name, const char *value) {
     const char *given = request_query(req, name);
     return given && strcmp(given, value) == 0;
+}
+
+/* [locked] No account here keeps versions. */
+static struct generation *find_generation(const struct request *req) {
+    const char *snapshot = request_query(req, "snapshot");
+    if (request_query(req, "versionid"))
+        return NULL;
+    return snapshot ? blob_find_snapshot(req->path, snapshot) : blob_find(req->path);
+}
+
+static bool bad_generation(const struct request *req) {
+    const char *snapshot = request_query(req, "snapshot");
+    const char *version = request_query(req, "versionid");
+    return (snapshot && !strict_is_snapshot_time(snapshot)) ||
+           (version && !strict_is_snapshot_time(version));
 }
 
 /* [locked] Sets *g for a read that is to be answered outside the lock. */
@@ -57,7 +76,7 @@ static const char *route(const struct body *body, struct reply *r, struct genera
         if (is_read(req))
             read_container_list(r, container);
         else
-            write_container(r, container);
+            write_container(r, body, container);
         return NULL;
     }
     if (!container_find(container))
@@ -71,8 +90,8 @@ static const char *route(const struct body *body, struct reply *r, struct genera
     if (is_read(req)) {
         if (request_query(req, "comp"))
             return "InvalidQueryParameterValue";
-        *g = blob_find(req->path);
-        return *g ? NULL : "BlobNotFound";
+        *g = find_generation(req);
+        return *g ? NULL : bad_generation(req) ? "InvalidQueryParameterValue" : "BlobNotFound";
     }
     if (strcmp(req->method, "DELETE") == 0)
         write_delete(r);
@@ -89,6 +108,7 @@ void service_handle(const struct body *body, struct reply *r) {
     char container[1200];
     state_lock();
     const char *error = admit_locked(req);
+    r->strict = req->path && auth_strict(req->path);
     if (req->path) {
         bool blob_read = is_read(req) && !request_query(req, "comp") &&
                          path_split(req->path, container, sizeof container) == 3;

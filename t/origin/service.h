@@ -38,7 +38,7 @@ void read_blob(struct reply *r, struct generation *g);
 /* [locked] The rest. */
 void write_blob(struct reply *r, const struct body *body);
 void write_delete(struct reply *r);
-void write_container(struct reply *r, const char *container);
+void write_container(struct reply *r, const struct body *body, const char *container);
 void read_container_list(struct reply *r, const char *container);
 
 #endif

@@ -191,6 +191,16 @@ char *percent_decode(const char *s, size_t n) {
     return out;
 }
 
+bool parse_position(const char *s, size_t n, int64_t *value) {
+    size_t zeros = 0;
+    while (zeros + 1 < n && s[zeros] == '0')
+        zeros++;
+    if (parse_int64(s + zeros, n - zeros, value))
+        return true;
+    *value = INT64_MAX;
+    return n > 0 && strspn(s, "0123456789") >= n;
+}
+
 bool parse_int64(const char *s, size_t n, int64_t *value) {
     if (n == 0 || n > 18)
         return false;

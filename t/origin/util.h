@@ -55,6 +55,9 @@ char *percent_decode(const char *s, size_t n);
 /* Decimal, no sign, no spaces, at most 18 digits; false otherwise. */
 bool parse_int64(const char *s, size_t n, int64_t *value);
 
+/* The same for any number of digits: what is too large is INT64_MAX. */
+bool parse_position(const char *s, size_t n, int64_t *value);
+
 #define HTTP_DATE_SIZE 32
 void http_date(char out[HTTP_DATE_SIZE], time_t t); /* "Sun, 06 Nov 1994 08:49:37 GMT" */
 bool http_date_parse(const char *s, time_t *t);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Put Blob, Put Block (List), Copy Blob, setting metadata, properties, tier and tags, Delete, and
- * containers: simple, but with the effects on ETag and Last-Modified that Azure's have. All of it
+ * Put Blob, Put Block (List), Copy Blob, Snapshot Blob, setting metadata, properties, tier and tags,
+ * Delete: simple, but with the effects on ETag and Last-Modified that Azure's have. All of it
  * runs under the state lock.
  */
 #include <inttypes.h>
@@ -16,22 +16,10 @@ static const char *const content_properties[] = {
     "content-type", "content-encoding", "content-language", "content-disposition", "cache-control"};
 #define PROPERTY_COUNT (sizeof content_properties / sizeof content_properties[0])
 
-static void written(struct reply *r, int status, const struct generation *g) {
-    r->status = status;
-    if (g) {
-        char date[HTTP_DATE_SIZE];
-        reply_etag(r, g->etag);
-        http_date(date, g->modified);
-        reply_header(r, "Last-Modified", date);
-    }
-    reply_azure_headers(r);
-    reply_header(r, "x-ms-request-server-encrypted", "true");
-}
-
 static void publish(struct reply *r, int status, struct generation *g) {
     generation_ref(g);
     if (blob_publish(r->req->path, g))
-        written(r, status, g);
+        reply_written(r, status, g);
     else
         reply_error(r, "InternalError");
     generation_unref(g);
@@ -111,7 +99,7 @@ static void put_block(struct reply *r, const struct body *body) {
         reply_error(r, "RequestBodyTooLarge");
         return;
     }
-    written(r, 201, NULL);
+    reply_written(r, 201, NULL);
 }
 
 /* One block of the list, from the staged ones or the blob's present ones. */
@@ -263,7 +251,7 @@ static void set_something(struct reply *r, const struct body *body, const char *
         if (!tier)
             pairs_set(&g->headers, "x-ms-tag-count", count);
         blob_amend(req->path, g);
-        written(r, tier ? 200 : 204, NULL);
+        reply_written(r, tier ? 200 : 204, NULL);
         r->no_length = !tier;
         return;
     }
@@ -281,6 +269,16 @@ static void set_something(struct reply *r, const struct body *body, const char *
         generation_unref(g);
         reply_error(r, "InvalidQueryParameterValue");
     }
+}
+
+static void snapshot(struct reply *r, const struct generation *g) {
+    char name[SNAPSHOT_SIZE];
+    if (!blob_snapshot(r->req->path, name)) {
+        reply_error(r, "InternalError");
+        return;
+    }
+    reply_header(r, "x-ms-snapshot", name);
+    reply_written(r, 201, g);
 }
 
 void write_blob(struct reply *r, const struct body *body) {
@@ -303,6 +301,8 @@ void write_blob(struct reply *r, const struct body *body) {
         put_block_list(r, body);
     } else if (comp && !exists) {
         reply_error(r, "BlobNotFound");
+    } else if (comp && strcmp(comp, "snapshot") == 0) {
+        snapshot(r, g);
     } else if (comp) {
         set_something(r, body, comp, g);
         g = NULL;
@@ -314,37 +314,40 @@ void write_blob(struct reply *r, const struct body *body) {
     generation_unref(g);
 }
 
-void write_delete(struct reply *r) {
-    struct generation *g = blob_find(r->req->path);
-    bool holds = precondition_check(r->req, g) == PRECONDITION_HOLDS;
-    bool exists = g != NULL;
-    generation_unref(g);
-    if (!exists || !holds) {
-        reply_error(r, exists ? "ConditionNotMet" : "BlobNotFound");
-        return;
-    }
-    blob_remove(r->req->path);
-    written(r, 202, NULL);
-    reply_header(r, "x-ms-delete-type-permanent", "true");
+/* A blob that has snapshots goes with them or not at all. */
+static const char *delete_error(const struct request *req) {
+    const char *snapshots = request_header(req, "x-ms-delete-snapshots");
+    if (!blob_has_snapshots(req->path))
+        return NULL;
+    if (!snapshots)
+        return "SnapshotsPresent";
+    blob_remove_snapshots(req->path, NULL);
+    return NULL;
 }
 
-void write_container(struct reply *r, const char *container) {
+static bool deletes_blob(const struct request *req) {
+    const char *snapshots = request_header(req, "x-ms-delete-snapshots");
+    return !snapshots || strcmp(snapshots, "only") != 0;
+}
+
+void write_delete(struct reply *r) {
     const struct request *req = r->req;
-    const char *access = request_header(req, "x-ms-blob-public-access");
-    bool acl = request_query(req, "comp") && strcmp(request_query(req, "comp"), "acl") == 0;
-    bool exists = container_find(container) != NULL;
-    if (strcmp(req->method, "DELETE") == 0) {
-        if (container_remove(container))
-            written(r, 202, NULL);
-        else
-            reply_error(r, "ContainerNotFound");
-    } else if (strcmp(req->method, "PUT") != 0) {
-        reply_error(r, "UnsupportedHttpVerb");
-    } else if (exists != acl) {
-        reply_error(r, exists ? "ContainerAlreadyExists" : "ContainerNotFound");
-    } else if (!container_put(container, access != NULL)) {
-        reply_error(r, "InternalError");
-    } else {
-        written(r, acl ? 200 : 201, NULL);
+    const char *snapshot_name = request_query(req, "snapshot");
+    struct generation *g = snapshot_name ? blob_find_snapshot(req->path, snapshot_name)
+                                         : blob_find(req->path);
+    bool holds = precondition_check(req, g) == PRECONDITION_HOLDS, exists = g != NULL;
+    generation_unref(g);
+    const char *error = !exists ? "BlobNotFound" : !holds ? "ConditionNotMet" : NULL;
+    if (!error && snapshot_name)
+        blob_remove_snapshots(req->path, snapshot_name);
+    else if (!error)
+        error = delete_error(req);
+    if (!error && !snapshot_name && deletes_blob(req))
+        blob_remove(req->path);
+    if (error) {
+        reply_error(r, error);
+        return;
     }
+    reply_written(r, 202, NULL);
+    reply_header(r, "x-ms-delete-type-permanent", "true");
 }
