@@ -126,7 +126,7 @@ subtest 'conditions' => sub {
     my $then = 'Sun, 06 Nov 1994 08:49:37 GMT';
     my $late = 'Sat, 06 Nov 2094 08:49:37 GMT';
     my @cases = (
-        [["If-None-Match: $etag"], 304], [["If-None-Match: $bare"], 304], [["If-None-Match: \"x\", $etag"], 304], [['If-None-Match: *'], 304],
+        [["If-None-Match: $etag"], 304], [["If-None-Match: $bare"], 304], [["If-None-Match: \"x\", $etag"], 304],
         [["If-Match: $etag"], 200], [["If-Match: $bare"], 200], [['If-Match: *'], 200],
         [["If-Modified-Since: $late"], 304], [["If-Modified-Since: $then"], 200],
         [["If-Unmodified-Since: $then"], 412], [["If-Unmodified-Since: $late"], 200], [["If-Unmodified-Since: $blob->{last_modified}"], 200],

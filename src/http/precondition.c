@@ -68,11 +68,23 @@ static enum field match_field(const struct http_headers *headers, struct str nam
                 continue;
             if (found == FIELD_UNKNOWN)
                 found = FIELD_FALSE;
+            if (str_eq(tag, STR("*")) && !strong)
+                return FIELD_UNKNOWN; /* "only if there is none" is no condition for a read: Azure refuses it */
             if (str_eq(tag, STR("*")) || etag_eq(tag, etag, strong))
                 found = FIELD_TRUE;
         }
     }
     return found;
+}
+
+/* Azure knows the first of HTTP's three forms of a date only, and the other two are nobody's. */
+static bool date_parse(struct str text, int64_t *seconds)
+{
+    char again[DATE_HTTP_LENGTH + 1];
+    if (!date_http_parse(text, seconds))
+        return false;
+    date_http_format(*seconds, again);
+    return str_eq(text, str_from(again));
 }
 
 /* Whether the blob was modified after the date in that field. */
@@ -82,7 +94,7 @@ static enum field modified_field(const struct http_headers *headers, struct str 
         return FIELD_ABSENT;
     int64_t date;
     if (http_headers_lookup(headers, name, 1).ptr != NULL || last_modified_s == PRECONDITION_NO_DATE ||
-        !date_http_parse(str_trim(http_headers_get(headers, name)), &date))
+        !date_parse(str_trim(http_headers_get(headers, name)), &date))
         return FIELD_UNKNOWN;
     return last_modified_s > date ? FIELD_TRUE : FIELD_FALSE;
 }
