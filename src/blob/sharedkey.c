@@ -190,8 +190,10 @@ static void add_standard(struct strbuf *text, const struct sharedkey_request *re
     if (request->content_length > 0)
         strbuf_addf(text, "%lld", (long long) request->content_length);
     strbuf_adds(text, STR("\n"));
+    bool other_date = blob_header(request->headers, STR("x-ms-date")).ptr != NULL; /* then Date counts as empty */
     for (unsigned i = 0; i < sizeof after_length / sizeof after_length[0]; i++) {
-        strbuf_adds(text, str_trim(blob_header(request->headers, after_length[i])));
+        if (!other_date || !str_eq(after_length[i], STR("Date")))
+            strbuf_adds(text, str_trim(blob_header(request->headers, after_length[i])));
         strbuf_adds(text, STR("\n"));
     }
 }
