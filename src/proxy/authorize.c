@@ -159,6 +159,8 @@ void authorize(struct arena *arena, const struct authorize_facts *facts, struct 
 {
     enum http_method method = facts->request->method;
     *permission = (struct permission){0};
+    if (str_eq(facts->request->method_text, STR("OPTIONS")))
+        return; /* a preflight is nobody's (Azure: CORS support) */
     switch (facts->account->row->authorize) {
     case CONF_AUTHORIZE_ORIGIN:
         break;

@@ -163,6 +163,8 @@ static void by_key_refused(void)
     is_refused(ask, "AuthenticationFailed", NULL, "a signature for another blob");
     is_refused((struct ask){.method = "PUT", .target = TARGET, .authorization = ask.authorization},
                "AuthenticationFailed", NULL, "or for another method");
+    route((struct ask){.method = "OPTIONS", .target = TARGET, .authorization = ask.authorization});
+    ok(refused == NULL && routed.signer == NULL, "a preflight's is not judged");
     route((struct ask){.target = TARGET, .authorization = "SharedKeyLite devstoreaccount1:AAAA"});
     is_str(routed.bypass, "shared-key-lite", "what is not known here is the origin's to judge");
     ok(routed.signer == NULL && !routed.cache.vouched, "as the client sent it");
