@@ -53,6 +53,16 @@ subtest 'changes while the origin sends' => sub {
     $origin->clear_faults;
 };
 
+subtest 'what only a HEAD tells is as the last write left it' => sub {
+    $origin->blob('/acct/data/tiered', size => 100, seed => 1);
+    my $tier = sub { $pond->head('/acct/data/tiered')->{headers}{'x-ms-access-tier'} };
+    is($tier->(), 'Hot', 'before');
+    my $set = $pond->put('/acct/data/tiered?comp=tier', sas => $write, body => '', headers => ['x-ms-access-tier: Cool']);
+    is($set->{status}, 200, 'a write that leaves the ETag');
+    is($pond->get('/acct/data/tiered')->{status}, 200, 'a GET, which does not tell of tiers, validates the blob');
+    is($tier->(), 'Cool', 'after');
+};
+
 subtest 'readers while the blob changes again and again' => sub {
     my ($name, $size) = ('restless', 6 * $MIB);
     my @seeds = 1 .. 12;
