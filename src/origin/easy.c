@@ -18,7 +18,9 @@
 /* `prefix`: the base's own path, to which a query alone may be added. */
 static bool target_ok(const char *prefix, struct str target)
 {
-    bool begins = target.len > 0 && (target.ptr[0] == '/' || (target.ptr[0] == '?' && prefix[0] == '/'));
+    /* Behind a path of the base nothing, or a query, is a path's end too. */
+    bool begins =
+        target.len == 0 ? prefix[0] == '/' : target.ptr[0] == '/' || (target.ptr[0] == '?' && prefix[0] == '/');
     if (!begins)
         return false;
     for (size_t i = 0; i < target.len; i++) {

@@ -109,6 +109,7 @@ static void requests(void)
 static void targets(void)
 {
     static const char *const rows[] = {
+        "",
         "/",
         "//",
         "/c//b",
