@@ -42,6 +42,18 @@ static const struct {
     {{"If-Range", 8}, "if-range"},
 };
 
+/* Azure refuses what is none. */
+static bool is_timeout(struct str text)
+{
+    int64_t seconds;
+    return str_to_int(text, &seconds) && seconds > 0;
+}
+
+static bool is_empty(const struct blob_query *query, enum blob_param_id id)
+{
+    return query->first[id] != 0 && blob_query_value(query, id).len == 0;
+}
+
 /* Data Lake's Get Properties in the two forms that ask for what a blob's record knows: all properties, or those of the
  * system; owners as they are stored, not by their names. */
 static bool is_dfs_status(const struct blob_query *query)
@@ -72,7 +84,16 @@ static const char *query_bypass(const struct blob_query *query, bool dfs_status)
         return "query-repeated"; /* which one counts is the origin's to say */
     if (query->odd_case)
         return "query-case"; /* so is whether "Snapshot" names a snapshot or means nothing */
+    if (is_empty(query, BLOB_PARAM_SNAPSHOT) || is_empty(query, BLOB_PARAM_VERSIONID))
+        return "query"; /* and whether the name of nothing is one of the blob itself */
+    if (query->first[BLOB_PARAM_TIMEOUT] != 0 && !is_timeout(blob_query_value(query, BLOB_PARAM_TIMEOUT)))
+        return "timeout";
     return NULL;
+}
+
+static bool is_twice(const struct blob_headers *headers, struct str name)
+{
+    return headers->get(headers->from, name, 1).ptr != NULL;
 }
 
 /* The version that brought x-ms-range-get-content-crc64. A request without a version is answered by rules of its own.
@@ -86,7 +107,7 @@ static bool knows_crc64(const struct blob_headers *headers)
 /* Once and in so many words. What else might be meant by such a header is the origin's to say. */
 static bool says_true(const struct blob_headers *headers, struct str name)
 {
-    return str_ieq(blob_header(headers, name), STR("true")) && headers->get(headers->from, name, 1).ptr == NULL;
+    return str_ieq(blob_header(headers, name), STR("true")) && !is_twice(headers, name);
 }
 
 /* The checksums that are asked for; or why that is not for the cache. */
@@ -109,6 +130,13 @@ static const char *range_checksum(const struct blob_url *url, const struct blob_
     return NULL;
 }
 
+/* Azure refuses what is no version, and of two of them either may count. */
+static bool odd_version(const struct blob_headers *headers)
+{
+    struct str version = blob_header(headers, STR("x-ms-version"));
+    return version.ptr != NULL && (!blob_version_valid(version) || is_twice(headers, STR("x-ms-version")));
+}
+
 static struct blob_class classify_read(const struct blob_url *url, const struct blob_headers *headers, bool head)
 {
     if (url->level == BLOB_LEVEL_ACCOUNT)
@@ -126,7 +154,13 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
             return bypass(bypass_headers[i].reason);
     struct blob_class class = {.action = BLOB_ACTION_READ, .head = head};
     reason = range_checksum(url, headers, head, &class.checksum);
-    return reason == NULL ? class : bypass(reason);
+    if (reason != NULL)
+        return bypass(reason);
+    if (odd_version(headers))
+        return bypass("version");
+    if (is_twice(headers, STR("Range")) || is_twice(headers, STR("x-ms-range")))
+        return bypass("odd-range"); /* which one counts is the origin's to say */
+    return class;
 }
 
 /* ---- Writes ---- */

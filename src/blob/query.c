@@ -87,3 +87,14 @@ enum status blob_query_parse(struct arena *arena, struct str text, struct blob_q
     }
     return STATUS_OK;
 }
+
+bool blob_version_valid(struct str version)
+{
+    static const char shape[] = "0000-00-00";
+    if (version.len != sizeof shape - 1)
+        return false;
+    for (size_t i = 0; i < version.len; i++)
+        if (shape[i] == '-' ? version.ptr[i] != '-' : version.ptr[i] < '0' || version.ptr[i] > '9')
+            return false;
+    return true;
+}

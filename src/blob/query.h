@@ -99,4 +99,7 @@ struct str blob_param_name(enum blob_param_id id);
 /* Decodes %XX strictly into the arena; BAD_TARGET on a malformed one or a NUL. */
 enum status blob_percent_decode(struct arena *arena, struct str text, struct str *decoded) STATUS_CHECKED;
 
+/* Whether it looks like a version of the service, "2023-11-03". */
+bool blob_version_valid(struct str version);
+
 #endif

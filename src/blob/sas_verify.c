@@ -18,16 +18,6 @@ static bool since(struct str version, const char *first)
     return str_cmp(version, str_from(first)) >= 0; /* YYYY-MM-DD */
 }
 
-static bool is_version(struct str version)
-{
-    if (version.len != 10)
-        return false;
-    for (unsigned i = 0; i < 10; i++)
-        if (i == 4 || i == 7 ? version.ptr[i] != '-' : version.ptr[i] < '0' || version.ptr[i] > '9')
-            return false;
-    return true;
-}
-
 static void add_line(struct strbuf *text, const struct blob_query *query, enum blob_param_id id)
 {
     strbuf_adds(text, blob_query_value(query, id));
@@ -103,7 +93,8 @@ static bool judged(const struct sas *sas, const struct blob_query *query, struct
 {
     if (sas->kind == SAS_USER_DELEGATION || sas->bypass != NULL || query->repeated)
         return false;
-    if (blob_query_value(query, BLOB_PARAM_SI).ptr != NULL || !is_version(version) || !since(version, "2015-04-05"))
+    if (blob_query_value(query, BLOB_PARAM_SI).ptr != NULL || !blob_version_valid(version) ||
+        !since(version, "2015-04-05"))
         return false;
     if (sas->kind == SAS_ACCOUNT && sas->overrides)
         return false; /* which it does not sign */

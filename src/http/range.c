@@ -30,7 +30,6 @@ static bool take_char(struct str *text, char c)
 static struct range parse_one(struct str text)
 {
     struct range range = {RANGE_BYTES, 0, RANGE_TO_END};
-    text = str_trim(text);
     if (take_char(&text, '-')) {
         uint64_t count;
         bool suffix = take_number(&text, &count) && text.len == 0;
@@ -56,7 +55,7 @@ struct range range_parse(struct str value)
         return parse_one(value);
     /* Several: every one of them must be well formed for the whole to be. */
     while (value.ptr != NULL) {
-        struct str one = str_split(value, ',', &value);
+        struct str one = str_trim(str_split(value, ',', &value));
         if (parse_one(one).kind == RANGE_MALFORMED)
             return (struct range){RANGE_MALFORMED, 0, 0};
     }

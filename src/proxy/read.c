@@ -263,6 +263,8 @@ enum request_state read_answer(struct request *request)
     reply_copy_relayed(&head, facts, &answer->head.headers);
     /* What was asked with is not what this client asked with. */
     http_headers_remove(&head.headers, STR("x-ms-client-request-id"));
+    http_headers_remove(&head.headers, STR("x-ms-version"));
+    http_headers_add(&head.headers, STR("x-ms-version"), facts->version);
     if (facts->client_request_id.ptr != NULL)
         http_headers_add(&head.headers, STR("x-ms-client-request-id"), facts->client_request_id);
     if (facts->head)

@@ -48,19 +48,6 @@ static bool visible(struct str text)
     return true;
 }
 
-/* "2023-11-03" and the like: what may be echoed without thought. */
-static bool looks_like_version(struct str text)
-{
-    if (text.len != 10)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        bool dash = i == 4 || i == 7;
-        if (dash ? text.ptr[i] != '-' : text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    }
-    return true;
-}
-
 void reply_facts_from_request(struct reply_facts *facts, const struct http_request *request)
 {
     facts->head = request->method == HTTP_HEAD;
@@ -68,7 +55,7 @@ void reply_facts_from_request(struct reply_facts *facts, const struct http_reque
     struct str id = http_headers_get(&request->headers, STR("x-ms-client-request-id"));
     facts->client_request_id = id.len > 0 && id.len <= CLIENT_ID_MAX && visible(id) ? id : STR_NULL;
     struct str version = http_headers_get(&request->headers, STR("x-ms-version"));
-    facts->version = looks_like_version(version) ? version : STR(CACHE_MS_VERSION);
+    facts->version = blob_version_valid(version) ? version : STR(CACHE_MS_VERSION);
 }
 
 /* ---- Heads ---- */

@@ -104,6 +104,8 @@ enum request_state request_route(struct request *request)
     request->range = range_parse(x->request.method == HTTP_HEAD ? STR_NULL : blob_range_header(&route->headers));
     if (route->bypass == NULL && request->range.kind == RANGE_SUFFIX)
         route->bypass = "suffix-range";
+    if (route->bypass == NULL && request->range.kind == RANGE_MALFORMED)
+        route->bypass = "odd-range"; /* whether it is refused or ignored is the origin's to say */
     return is_read(&x->request) && x->body != NULL ? REQUEST_UNBODY : route_read(request);
 }
 

@@ -59,6 +59,13 @@ static const struct {
     {"/acct/c/b?snapshot=1&versionid=2", "h", NULL, "query-repeated"},
     {"/acct/c/b?Snapshot=2", "h", NULL, "query-case"},
     {"/acct/c/b?sv=1&sr=b&sp=r&se=2&SIG=x", "h", NULL, "query-case"},
+    {"/acct/c/b?snapshot=", "h", NULL, "query"},
+    {"/acct/c/b?versionid", "h", NULL, "query"},
+    {"/acct/c/b?timeout=1", "h", NULL, NULL},
+    {"/acct/c/b?timeout=0", "h", NULL, "timeout"},
+    {"/acct/c/b?timeout=-1", "h", NULL, "timeout"},
+    {"/acct/c/b?timeout=soon", "h", NULL, "timeout"},
+    {"/acct/c/b?timeout=", "h", NULL, "timeout"},
     {"/acct/c/a/../b", "h", NULL, "odd-path"},
     {"/acct/c/a%5C..", "h", NULL, "odd-path"},
     {"/acct/c?restype=container", "h", NULL, "container"},
@@ -73,6 +80,11 @@ static const struct {
     {"/acct/c/b", "h", "Origin:", "cors"},
     {"/acct/c/b", "h", "x-ms-structured-body: XSM/1.0", "structured-body"},
     {"/acct/c/b", "h", "If-Range: x", "if-range"},
+    {"/acct/c/b", "h", "x-ms-version: 2021-12-02", NULL},
+    {"/acct/c/b", "h", "x-ms-version: 2199-01-01", NULL},
+    {"/acct/c/b", "h", "x-ms-version: latest", "version"},
+    {"/acct/c/b", "h", "x-ms-version:", "version"},
+    {"/acct/c/b", "h", "x-ms-version: 2021-12-021", "version"},
     {"/fs/p", "acct.dfs.x", NULL, NULL},
     {"/fs/p?action=getAccessControl", "acct.dfs.x", NULL, "dfs-action"},
     {"/fs/p?upn=true", "acct.dfs.x", NULL, "dfs-action"},
@@ -100,6 +112,15 @@ static void reading(void)
         is_str(classify("GET", statuses[i], "acct.dfs.x", NULL).reason, "dfs-action", "but no GET");
     }
     is_str(classify("OPTIONS", "/acct/c/b", "h", NULL).reason, "options", "a preflight");
+
+    static const char *const twice[][3] = {{"x-ms-version: 2021-12-02", "x-ms-version: 2020-10-02", "version"},
+                                           {"Range: bytes=0-1", "range: bytes=0-1", "odd-range"},
+                                           {"x-ms-range: bytes=0-1", "x-ms-range: bytes=1-2", "odd-range"},
+                                           {"x-ms-range: bytes=0-1", "Range: bytes=1-2", NULL}};
+    for (unsigned i = 0; i < sizeof twice / sizeof twice[0]; i++) {
+        const char *const lines[] = {twice[i][0], twice[i][1], NULL};
+        is_str(classify_lines("GET", "/acct/c/b", "h", lines).reason, twice[i][2], "%s, %s", twice[i][0], twice[i][1]);
+    }
 }
 
 static void checksums(void)

@@ -37,6 +37,7 @@ static void parses(void)
         {"bytes=1-2-3", RANGE_MALFORMED, 0, 0},
         {"bytes=a-b", RANGE_MALFORMED, 0, 0},
         {"bytes=1 -2", RANGE_MALFORMED, 0, 0},
+        {"bytes= 1-2", RANGE_MALFORMED, 0, 0},
         {"bytes=+1-2", RANGE_MALFORMED, 0, 0},
         {"bytes 0-1", RANGE_MALFORMED, 0, 0},
         {"items=0-1", RANGE_MALFORMED, 0, 0},
