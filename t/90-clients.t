@@ -6,24 +6,20 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
+use Headpond::Azurite;
 use Test::More;
 
-my $ACCOUNT = 'devstoreaccount1';
-# The emulator's own key, known to everybody.
-my $KEY = 'Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==';
+my $ACCOUNT = $Headpond::Azurite::account;
+my $KEY = $Headpond::Azurite::key;
 
 push @Headpond::Origin::secrets, $KEY;
 
-my $node = $ENV{HEADPOND_NODE} || 'node';
-my $modules = $ENV{HEADPOND_NODE_MODULES} || "$Headpond::source/build/node/node_modules";
-my $service = "$modules/azurite/dist/src/blob/main.js";
-plan skip_all => 'the Blob service is not installed; contrib/check installs it' unless -e $service;
+my ($node, $modules) = (Headpond::Azurite::node(), Headpond::Azurite::modules());
+plan skip_all => 'the Blob service is not installed; contrib/check installs it' unless Headpond::Azurite::installed();
 
 my $dir = Headpond->folder;
-my $azurite = Headpond::Process->start(log => "$dir/azurite.err", out => "$dir/azurite.out", command => [$node, $service, '--blobHost', '127.0.0.1',
-    '--blobPort', '0', '--skipApiVersionCheck', '--loose', '--inMemoryPersistence', '--disableTelemetry']);
-my ($port) = $azurite->wait_log(qr/listens on http:\/\/127\.0\.0\.1:(\d+)/, 60, "$dir/azurite.out")
-    or BAIL_OUT('the Blob service did not start: ' . $azurite->log_text);
+my $azurite = Headpond::Azurite->start;
+my $port = $azurite->{port};
 
 open my $key_file, '>', "$dir/key" or die;
 print $key_file "$KEY\n";

@@ -17,6 +17,7 @@ t_files = \
 	t/37-routes.t \
 	t/40-store.t \
 	t/41-small-disk.t \
+	t/50-differential.t \
 	t/51-range-checksums.t \
 	t/52-dfs.t \
 	t/53-cache-writes.t \
