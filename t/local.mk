@@ -29,7 +29,8 @@ t_files = \
 	t/81-admin.t \
 	t/82-certificates.t \
 	t/85-soak.t \
-	t/90-clients.t
+	t/90-clients.t \
+	t/99-corpus.t
 
 EXTRA_DIST += $(t_files) t/lib t/clients contrib README.md .clang-format
 
