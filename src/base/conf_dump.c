@@ -10,10 +10,29 @@ static void indent(struct strbuf *out, unsigned depth)
         strbuf_adds(out, STR("  "));
 }
 
+/* The number of the character that `text` begins with, when YAML does not take it as it is, or takes it for a line's
+ * end; *size: its bytes. 0: it may stand as it is. */
+static unsigned to_be_escaped(struct str text, size_t *size)
+{
+    const unsigned char *at = (const unsigned char *) text.ptr;
+    *size = 1;
+    if (at[0] < 0x20 || at[0] == 0x7f)
+        return at[0];
+    if (text.len >= 2 && at[0] == 0xc2 && at[1] < 0xa0) {
+        *size = 2;
+        return at[1];
+    }
+    if (text.len < 3 || (at[0] & 0xf0) != 0xe0)
+        return 0;
+    unsigned code = (at[0] & 15u) << 12 | (at[1] & 63u) << 6 | (at[2] & 63u);
+    *size = 3;
+    return code == 0x2028 || code == 0x2029 || code == 0xfeff || code >= 0xfffe ? code : 0;
+}
+
 /* A double-quoted YAML scalar; what needs no quotes goes without. */
 static void add_quoted(struct strbuf *out, struct str text)
 {
-    bool plain = text.len > 0;
+    bool plain = text.len > 0 && !str_eq(text, STR("null")); /* which would be no text at all */
     for (size_t i = 0; i < text.len; i++) {
         char c = text.ptr[i];
         plain = plain && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'));
@@ -23,14 +42,17 @@ static void add_quoted(struct strbuf *out, struct str text)
         return;
     }
     strbuf_adds(out, STR("\""));
-    for (size_t i = 0; i < text.len; i++) {
+    for (size_t i = 0, size = 1; i < text.len; i += size) {
         char c = text.ptr[i];
+        unsigned code = to_be_escaped((struct str){text.ptr + i, text.len - i}, &size);
+        if (code != 0) {
+            strbuf_addf(out, "\\u%04x", code);
+            continue;
+        }
+        size = 1;
         if (c == '"' || c == '\\')
-            strbuf_addf(out, "\\%c", c);
-        else if ((unsigned char) c < 0x20 || c == 0x7f)
-            strbuf_addf(out, "\\x%02x", (unsigned char) c);
-        else
-            strbuf_add(out, &c, 1); /* UTF-8 passes: it came from YAML */
+            strbuf_adds(out, STR("\\"));
+        strbuf_add(out, &c, 1); /* UTF-8 passes: it came from YAML */
     }
     strbuf_adds(out, STR("\""));
 }

@@ -319,6 +319,17 @@ static void pool(void)
     conf_free(conf);
 }
 
+/* What a dump must not write as it is: the word for no text, and what YAML takes for line ends or refuses. */
+static void odd_texts(void)
+{
+    struct conf *conf = must_load("access_log: \"null\"\n"
+                                  "control: \"\\x01\\t\\\"\\\\\\x7f\\u0085\\u009f\\u2028\\u2029\\ufeff\\uffff\\u00e9\"\n");
+    is_str(conf->access_log, "null", "a file of that name");
+    is_str(conf->control, "\x01\t\"\\\x7f\xc2\x85\xc2\x9f\u2028\u2029\ufeff\uffff\u00e9", "escapes");
+    round_trip(conf, "odd texts");
+    conf_free(conf);
+}
+
 /* Every value at its bounds and every word, by the tables alone. */
 static void by_table(const struct conf_section *section, void *object)
 {
@@ -447,6 +458,7 @@ int main(void)
     full();
     pool();
     pending();
+    odd_texts();
     void *top = mem_calloc(1, conf_top.size);
     by_table(&conf_top, top);
     conf_section_fini(&conf_top, top);
