@@ -33,6 +33,6 @@ for my $target (@targets) {
     is_deeply(\@names, \@files, "$target: all of them were run");
 }
 
-my ($status) = replay('date', "$source/t/fuzz/corpus/no/such/file");
-isnt($status, 0, 'a file that cannot be read is noticed');
+isnt(system("'$build/t/fuzz/date' '$source/t/fuzz/corpus/no/such/file' >/dev/null 2>&1"), 0,
+    'a file that cannot be read is noticed');
 done_testing();

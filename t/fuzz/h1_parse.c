@@ -15,6 +15,23 @@ struct result {
     struct h1_framing framing;
 };
 
+/* What no other parser may find in a head that was taken: lines that end otherwise, or fields that contradict. */
+static void check_lines(struct str head)
+{
+    unsigned hosts = 0, lengths = 0, codings = 0;
+    fuzz_check(str_ends(head, STR("\r\n\r\n")));
+    for (size_t i = 1; i < head.len; i++)
+        fuzz_check((head.ptr[i] == '\n') == (head.ptr[i - 1] == '\r'));
+    while (head.ptr != NULL) {
+        struct str line = str_split(head, '\n', &head);
+        fuzz_check(line.len == 0 || (line.ptr[0] != ' ' && line.ptr[0] != '\t'));
+        hosts += str_istarts(line, STR("Host:"));
+        lengths += str_istarts(line, STR("Content-Length:"));
+        codings += str_istarts(line, STR("Transfer-Encoding:"));
+    }
+    fuzz_check(hosts <= 1 && lengths + codings <= 1);
+}
+
 /* As h1.c does it; `step`: how many bytes come at a time. */
 static void run(struct arena *arena, struct str input, const struct h1_limits *limits, size_t step,
                 struct result *result)
@@ -35,6 +52,8 @@ static void run(struct arena *arena, struct str input, const struct h1_limits *l
     fuzz_check(head.len <= limits->max_head);
     result->request.headers.arena = arena;
     result->status = h1_parse(head, limits, &result->request, &result->framing);
+    if (result->status == STATUS_OK)
+        check_lines(head);
 }
 
 static void check_same(const struct result *a, const struct result *b)

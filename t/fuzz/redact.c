@@ -84,9 +84,7 @@ static void check_log(struct arena *arena, struct str line)
 {
     struct strbuf text = {0};
     unsigned which = 0;
-    for (size_t i = 0; i < line.len; i++) {
-        if (line.ptr[i] == '\0')
-            continue;
+    for (size_t i = 0; i < line.len && line.ptr[i] != '\0'; i++) {
         if (line.ptr[i] != '$') {
             strbuf_add(&text, line.ptr + i, 1);
             continue;
