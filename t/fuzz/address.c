@@ -7,7 +7,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 
-#include "base/conf_schema.h"
+#include "base/hostport.h"
 #include "net/address.h"
 #include "fuzz.h"
 
@@ -41,10 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str text = arena_str(arena, fuzz_input(data, size)), host;
     char written[64];
     int64_t port;
+    const char *problem;
     text.len = strlen(text.ptr);
     enum status status = address_parse(text.ptr, &address, &length, &error);
     fuzz_check((status == STATUS_OK) == (error.len == 0));
-    bool shaped = conf_address_split(text, &host, &port) && host.len > 0;
+    bool shaped = hostport_split(text, &host, &port, &problem) && host.len > 0;
     if (shaped && host.len < 256)
         fuzz_check(status != STATUS_INVALID);
     if (shaped && status == STATUS_OK)
@@ -54,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         address_format((const struct sockaddr *) &address, written, sizeof written);
         fuzz_check(address_parse(written, &again, &length, &error) == STATUS_OK);
         check_same(&address, &again);
-        fuzz_check(conf_address_split(str_from(written), &host, &port));
+        fuzz_check(hostport_split(str_from(written), &host, &port, &problem));
         address_set_port(&again, 0);
         fuzz_check(address_port(&again) == 0);
     }

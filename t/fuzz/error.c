@@ -22,10 +22,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct str rest = fuzz_input(data, size), detail = fuzz_line(arena, &rest), id = fuzz_line(arena, &rest);
     struct str which = fuzz_line(arena, &rest);
     const struct blob_error *error = blob_error_of((enum status)((which.len == 0 ? 0 : which.ptr[0]) % STATUS_COUNT));
+    const struct blob_error_detail helps = {.refusal = detail};
     struct strbuf json = {0}, xml = {0};
     fuzz_check(error != NULL && error->status >= 400 && error->status <= 599);
-    blob_error_render(error, detail, BLOB_ENDPOINT_DFS, id, (int64_t) size, &json);
-    blob_error_render(error, detail, BLOB_ENDPOINT_BLOB, id, (int64_t) size, &xml);
+    blob_error_render(error, &helps, BLOB_ENDPOINT_DFS, id, (int64_t) size, &json);
+    blob_error_render(error, &helps, BLOB_ENDPOINT_BLOB, id, (int64_t) size, &xml);
     json_t *parsed = json_loadb(json.ptr, json.len, 0, NULL), *inside = json_object_get(parsed, "error");
     fuzz_check(json_object_size(parsed) == 1 && json_object_size(inside) == (detail.len > 0 ? 3 : 2));
     fuzz_check(strcmp(json_string_value(json_object_get(inside, "code")), error->code) == 0);

@@ -58,7 +58,7 @@ static void add_lines(struct strbuf *text, const struct blob_query *query, const
 {
     struct str rest = str_from(names);
     while (rest.ptr != NULL) {
-        strbuf_adds(text, blob_query_get(query, str_split(rest, ' ', &rest)));
+        strbuf_adds(text, blob_query_value(query, blob_param_id(str_split(rest, ' ', &rest))));
         strbuf_adds(text, STR("\n"));
     }
 }
