@@ -4,6 +4,7 @@
 
 Prints a line for each step; any failure ends it with 1. Usage: storage_blob.py ENDPOINT ACCOUNT KEY CONTAINER
 """
+import asyncio
 import datetime
 import os
 import random
@@ -11,6 +12,7 @@ import sys
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.storage.blob.aio import ContainerClient as AsyncContainerClient
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContainerSasPermissions, ContentSettings, generate_container_sas
 
 MIB = 1 << 20
@@ -39,6 +41,24 @@ def read_all(container, blobs):
         step(f"{name}: properties")
 
 
+def read_validated(container, blobs):
+    """The client has each range's MD5 sent along and compares it."""
+    for name, data in blobs.items():
+        blob = container.get_blob_client(name)
+        assert blob.download_blob(validate_content=True).readall() == data, name
+        if len(data) > 3000:
+            assert blob.download_blob(offset=1000, length=2000, validate_content=True).readall() == data[1000:3000], name
+        step(f"{name}: with its content validated")
+
+
+async def read_async(endpoint, name, sas, blobs):
+    async with AsyncContainerClient(endpoint, name, credential=sas, max_single_get_size=4 * MIB, max_chunk_get_size=MIB) as container:
+        for blob, data in blobs.items():
+            stream = await container.download_blob(blob, max_concurrency=4)
+            assert await stream.readall() == data, blob
+            step(f"{blob}: by the asynchronous client")
+
+
 def main():
     endpoint, account, key, name = sys.argv[1:]
     service = BlobServiceClient(endpoint, credential={"account_name": account, "account_key": key},
@@ -58,6 +78,9 @@ def main():
     shared = ContainerClient(endpoint, name, credential=sas, max_single_get_size=4 * MIB, max_chunk_get_size=MIB)
     for _ in range(2):
         read_all(shared, blobs)
+    read_validated(container, blobs)
+    read_validated(shared, blobs)
+    asyncio.run(read_async(endpoint, name, sas, blobs))
     new = os.urandom(2000)
     container.upload_blob("small", new, overwrite=True)
     assert shared.download_blob("small").readall() == new
