@@ -7,12 +7,10 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond::Azurite;
 use Headpond::Differential;
-use Headpond::Process;
 use Test::More;
 
 my $seed = $ENV{HEADPOND_SEED} // 1;
 my %requests = (scripted => 1400, azurite => 800);
-$_ = int($_ / (Headpond::Process::slowness() > 1 ? 2 : 1)) for values %requests;
 
 subtest 'the scripted origin' => sub {
     Headpond::Differential::run(origin => 'scripted', requests => $requests{scripted}, seed => $seed);
