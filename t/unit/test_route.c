@@ -215,6 +215,7 @@ static void test_bypasses(void)
 
 static void test_bound(void)
 {
+    bool theirs = false;
     for (unsigned i = 0; i < ACCOUNTS_ANY_MAX + 10; i++) {
         struct arena *own = arena_new();
         struct arena *before = arena;
@@ -222,12 +223,13 @@ static void test_bound(void)
         snprintf(target, sizeof target, "/many%u/c/b", i);
         arena = own;
         route((struct ask){.target = target});
+        theirs = routed.origin != NULL && strncmp(routed.origin, "https://many", 12) == 0;
         arena = before;
         arena_free(own);
     }
     ok(refused == NULL, "'*' makes no more than so many accounts,");
     is_str(routed.bypass, "accounts", "the next ones are passed through");
-    ok(strncmp(routed.origin, "https://many", 12) == 0, "to their own origins");
+    ok(theirs, "to their own origins");
     route((struct ask){.target = "/devstoreaccount1/c/b"});
     ok(refused == NULL, "those that are known go on");
     route((struct ask){.target = "/unused/c/b"});
