@@ -7,20 +7,24 @@ use warnings;
 
 sub new {
     my ($class, $seed, $number) = @_;
-    my $state = ($seed ^ ($number * 2654435761)) & 0xffffffff;
+    my $state = mix(mix($seed & 0xffffffff) ^ ($number & 0xffffffff));
     my $self = bless { state => $state || 0x9e3779b9 }, $class;
     $self->next for 1 .. 8; # neighbours part
     return $self;
 }
 
-# xorshift32
+# The upper half of a product: what xor alone leaves linear is so no more.
+sub mix { my ($x) = @_; return ($x * 2654435769 >> 32 ^ $x * 2654435769) & 0xffffffff }
+
+# xorshift32, mixed
 sub next {
     my ($self) = @_;
     my $x = $self->{state};
     $x ^= ($x << 13) & 0xffffffff;
     $x ^= $x >> 17;
     $x ^= ($x << 5) & 0xffffffff;
-    return $self->{state} = $x & 0xffffffff;
+    $self->{state} = $x & 0xffffffff;
+    return mix($self->{state});
 }
 
 # 0 .. n - 1

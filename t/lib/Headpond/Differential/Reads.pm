@@ -218,6 +218,8 @@ sub build {
     push @with, 'odd-range' if grep { ($count{$_} // 0) > 1 } qw(range x-ms-range);
     push @with, 'condition-list' if grep { ($count{$_} // 0) > 1 } qw(if-match if-none-match);
     $case->{with} = { map { $_ => 1 } @with };
+    # Whether a token for a blob is one for its snapshots is not headpond's to judge, and so not what else it says.
+    $credential->{for_cache} = 0 if $case->{snapshot_asked} && $credential->{name} =~ /^sas-/ && $credential->{for_cache} eq 'key';
     $case->{for_cache} = plain(\@with, $method) ? $credential->{for_cache} : 0;
     return $case;
 }
