@@ -290,7 +290,8 @@ static void answer(struct reply *r, struct generation *g, bool head) {
     r->offset = ranged ? range.from : 0;
     r->length = (ranged && range.to < g->size ? range.to + 1 : g->size) - r->offset;
     if (!range_checksum(r, g, ranged)) {
-        reply_error(r, "InvalidHeaderValue");
+        bool crc64 = header_true(r->req, "x-ms-range-get-content-crc64");
+        reply_error_header(r, "InvalidHeaderValue", crc64 ? "x-ms-range-get-content-crc64" : "x-ms-range-get-content-md5");
         return;
     }
     if (ranged)

@@ -210,6 +210,13 @@ void reply_error(struct reply *r, const char *code) {
                      "resource_id=https://storage.azure.com");
 }
 
+void reply_error_header(struct reply *r, const char *code, const char *header) {
+    reply_error(r, code);
+    r->text.len -= strlen("</Error>");
+    buf_printf(&r->text, "<HeaderName>%s</HeaderName><HeaderValue>true</HeaderValue></Error>", header);
+    r->length = (int64_t)r->text.len;
+}
+
 void reply_fault_status(struct reply *r) {
     int status = (int)r->fault.status;
     reply_error(r, status == 503 ? "ServerBusy" : status == 404 ? "BlobNotFound" : "InternalError");

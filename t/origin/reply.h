@@ -45,6 +45,8 @@ void reply_written(struct reply *r, int status, const struct generation *g);
 /* An Azure error: status, x-ms-error-code and the XML body, from the table in reply.c. Replaces
    whatever was there. */
 void reply_error(struct reply *r, const char *code);
+/* The same, of a header whose value "true" is at fault. */
+void reply_error_header(struct reply *r, const char *code, const char *header);
 void reply_fault_status(struct reply *r); /* the error a `status` fault asks for */
 
 /* Appends the complete head (interim reply and padding included) to `out`. */
