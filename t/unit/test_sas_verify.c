@@ -109,6 +109,17 @@ static const struct {
      END "&sv=2018-11-09&sr=b&sig=S13utCU/zmiXVXNK%2BRrPE/NAKsJyFjISdKbL4uhrMNg%3D"},
     {"a snapshot's, for the blob", "/c/b",
      END "&sv=2021-12-02&sr=bs&sig=qbRglegHYV6kzl1%2B7qftrQ03016J0EfhoX1SkRoZwJE%3D"},
+    {"a blob's of a version that signs no sr, said to be a directory's", "/c/b/secret",
+     END "&sv=2015-04-05&sr=d&sdd=1&sig=h7OI3KMJig/ZHmwy1kcIALVQqYj6zS6IMijHVcedXTA%3D"},
+    {"and said to be a snapshot's", "/c/b?snapshot=" MOMENT,
+     END "&sv=2015-04-05&sr=bs&sig=h7OI3KMJig/ZHmwy1kcIALVQqYj6zS6IMijHVcedXTA%3D"},
+    {"and a version's", "/c/b?versionid=" MOMENT,
+     END "&sv=2015-04-05&sr=bv&sig=h7OI3KMJig/ZHmwy1kcIALVQqYj6zS6IMijHVcedXTA%3D"},
+    {"a directory's, for what is above it", "/c/d",
+     END "&sv=2021-12-02&sr=d&sdd=2&sig=H/HQkp59Brzc3fVqFUJSFuvUlI90iK/FXdC8YRhjg1Y%3D"},
+    {"a directory's, for a listing", "/c",
+     END "&sv=2021-12-02&sr=d&sdd=2&sig=H/HQkp59Brzc3fVqFUJSFuvUlI90iK/FXdC8YRhjg1Y%3D"},
+    {"the root directory's", "/c/d", END "&sv=2021-12-02&sr=d&sdd=0&sig=AAAA"},
     {"bound to headers", "/c/b", END "&sv=2026-04-06&sr=b&srh=x-ms-a&sig=AAAA"},
 };
 
