@@ -188,5 +188,15 @@ subtest 'what the origin does not have' => sub {
     }
 };
 
+subtest 'a read that says it is a write' => sub {
+    $origin->reset_stats;
+    for my $method (qw(GET HEAD)) {
+        my $reply = hit('/acct/data/rich?comp=metadata', method => $method, headers => ['X-HTTP-Method-Override: DELETE']);
+        is($reply->{status}, 400, "$method: 400");
+        is($reply->{headers}{'x-ms-error-code'}, 'InvalidHeaderValue', "$method: the code");
+    }
+    is($origin->stats->{requests}, 0, 'the origin never saw it');
+};
+
 $pond->stop;
 done_testing();

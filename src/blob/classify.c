@@ -158,8 +158,9 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
         return bypass(reason);
     if (odd_version(headers))
         return bypass("version");
-    if (is_twice(headers, STR("Range")) || is_twice(headers, STR("x-ms-range")))
-        return bypass("odd-range"); /* which one counts is the origin's to say */
+    if (is_twice(headers, STR("Range")) || is_twice(headers, STR("x-ms-range")) ||
+        (url->endpoint == BLOB_ENDPOINT_DFS && blob_header(headers, STR("x-ms-range")).ptr != NULL))
+        return bypass("odd-range"); /* which one counts is the origin's to say, and Data Lake documents the first only */
     return class;
 }
 
@@ -274,12 +275,9 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     return class;
 }
 
-struct blob_class blob_classify(struct str method, const struct blob_url *url, const struct blob_headers *headers)
+static struct blob_class classify_write(struct str method, const struct blob_url *url,
+                                        const struct blob_headers *headers)
 {
-    if (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")))
-        return classify_read(url, headers, str_eq(method, STR("HEAD")));
-    if (str_eq(method, STR("OPTIONS")))
-        return bypass("options");
     switch (url->level) {
     case BLOB_LEVEL_ACCOUNT:
         return account_write(method, url);
@@ -289,6 +287,42 @@ struct blob_class blob_classify(struct str method, const struct blob_url *url, c
         break;
     }
     return blob_write(method, url, headers);
+}
+
+/* The method that the origin may act on instead of the request's, or a NULL str. */
+static struct str overriding_method(const struct blob_headers *headers)
+{
+    static const struct str names[] = {{"X-HTTP-Method-Override", 22}, {"X-HTTP-Method", 13}, {"X-Method-Override", 17}};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
+        struct str method = blob_header(headers, names[i]);
+        if (method.ptr != NULL)
+            return is_twice(headers, names[i]) ? STR("?") : method;
+    }
+    return STR_NULL;
+}
+
+/* Hadoop sends Data Lake's PATCH as a PUT. Nobody has a reason to make a read another operation, and no method but a
+ * write's own is looked at for whether it may be harmless. */
+static struct blob_class classify_overridden(struct str method, struct str with, const struct blob_url *url,
+                                             const struct blob_headers *headers)
+{
+    if (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")))
+        return (struct blob_class){.action = BLOB_ACTION_REFUSE};
+    if (str_eq(method, STR("PUT")) && str_eq(with, STR("PATCH")) && url->level == BLOB_LEVEL_BLOB)
+        return blob_write(with, url, headers);
+    return touches(url->level == BLOB_LEVEL_ACCOUNT ? BLOB_TOUCH_ACCOUNT : BLOB_TOUCH_CONTAINER, true);
+}
+
+struct blob_class blob_classify(struct str method, const struct blob_url *url, const struct blob_headers *headers)
+{
+    struct str with = overriding_method(headers);
+    if (with.ptr != NULL)
+        return classify_overridden(method, with, url, headers);
+    if (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")))
+        return classify_read(url, headers, str_eq(method, STR("HEAD")));
+    if (str_eq(method, STR("OPTIONS")))
+        return bypass("options");
+    return classify_write(method, url, headers);
 }
 
 struct str blob_range_header(const struct blob_headers *headers)

@@ -13,7 +13,12 @@
 #include "blob/headers.h"
 #include "blob/url.h"
 
-enum blob_action { BLOB_ACTION_READ, BLOB_ACTION_BYPASS, BLOB_ACTION_WRITE };
+enum blob_action {
+    BLOB_ACTION_READ,
+    BLOB_ACTION_BYPASS,
+    BLOB_ACTION_WRITE,
+    BLOB_ACTION_REFUSE, /* a read that says it is something else: X-HTTP-Method-Override */
+};
 
 /* What Azure is to send ahead of a range, besides the range. */
 enum blob_checksum {

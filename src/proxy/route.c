@@ -339,6 +339,8 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
         return error;
     route->target = forwarded_target(route, request, arena);
     route->class = blob_classify(request->method_text, &route->url, &route->headers);
+    if (route->class.action == BLOB_ACTION_REFUSE)
+        return &BLOB_ERROR_INVALID_HEADER; /* signed by us, a stranger's read could become a write */
     blob_credential_of(arena, &route->headers, &route->url.query, &route->credential);
     route_authorize(route, arena, request, ipv4, now_s, &permission);
     if (permission.error != NULL)

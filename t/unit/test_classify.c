@@ -236,6 +236,13 @@ static const struct {
     {"PUT", "/fs?resource=filesystem", DFS, NULL, NOTHING, true, false},
     {"PATCH", "/fs?resource=filesystem", DFS, NULL, NOTHING, true, false},
     {"DELETE", "/fs?resource=filesystem", DFS, NULL, CONTAINER, true, false},
+    {"PUT", "/fs/p?action=append&position=0", DFS, "X-HTTP-Method-Override: PATCH", OBJECT, false, false},
+    {"PUT", "/fs/p?action=setAccessControl", DFS, "X-HTTP-Method-Override: PATCH", OBJECT, true, false},
+    {"PUT", "/acct/c/b?comp=block", "h", "x-http-method-override: PATCH", OBJECT, false, false},
+    {"PUT", "/acct/c/b?comp=block", "h", "X-HTTP-Method: DELETE", CONTAINER, true, false},
+    {"PUT", "/fs?resource=filesystem", DFS, "X-HTTP-Method-Override: DELETE", CONTAINER, true, false},
+    {"PUT", "/acct?comp=properties", "h", "X-Method-Override: POST", ACCOUNT, true, false},
+    {"OPTIONS", "/acct/c/b", "h", "X-HTTP-Method-Override: PUT", CONTAINER, true, false},
 };
 
 static void writing(void)
@@ -246,6 +253,10 @@ static void writing(void)
                class.touch_grants == writes[i].grants && class.touch_base == writes[i].base,
            "write %u: %s %s", i, writes[i].method, writes[i].target);
     }
+    static const char *const plain[] = {"GET", "HEAD"};
+    for (unsigned i = 0; i < 2; i++)
+        is_int(classify(plain[i], "/acct/c/b?comp=metadata", "h", "X-HTTP-Method-Override: DELETE").action,
+               BLOB_ACTION_REFUSE, "%s that says it is a DELETE", plain[i]);
 }
 
 int main(void)
