@@ -89,6 +89,20 @@ subtest 'a client that leaves in the middle' => sub {
     is($pond->get('/acct/data/aborted', sas => $sas)->{status}, 404, 'there is no such blob');
 };
 
+subtest 'a length that no blob has' => sub {
+    put('/acct/data/other', random_bytes(1000));
+    for my $length ('9000000000000000000', 5000 * $MIB, 5000 * $MIB + 1) {
+        my $socket = $pond->connect;
+        print $socket "PUT /acct/data/huge HTTP/1.1\r\nHost: h\r\n$BLOCK[0]\r\nContent-Length: $length\r\n\r\n" . 'x' x 1000;
+        sleep 1;
+        close $socket;
+    }
+    my $began = time;
+    is($pond->request('/acct/data/other', method => 'DELETE', sas => $sas)->{status}, 202, 'others can write');
+    ok(time - $began < 5, 'without waiting for what it takes to forget');
+    is($pond->get('/acct/data/other', sas => $sas)->{status}, 404, 'and have written');
+};
+
 subtest 'after a restart' => sub {
     my $body = random_bytes(4 * $MIB + 1);
     put('/acct/data/checkpoint', $body);

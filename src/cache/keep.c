@@ -2,12 +2,14 @@
 /* keep.c: the copying source, and what becomes of the copy. */
 #include "cache/keep.h"
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/asker.h"
 #include "cache/context.h"
 #include "cache/place.h"
+
+/* Put Blob's, since 2019-12-12 (Azure: scale targets for Blob storage). A client may say what it likes. */
+#define LENGTH_MAX (UINT64_C(5000) << 20)
 
 struct cache_keep {
     struct source source;
@@ -27,7 +29,7 @@ struct cache_keep {
     bool ended;                          /* the write */
 };
 
-static void keep_free(struct cache_keep *keep)
+static void keep_settle(struct cache_keep *keep)
 {
     if (!keep->closed || !keep->ended)
         return;
@@ -40,12 +42,11 @@ static void keep_free(struct cache_keep *keep)
 
 /* ---- The source ---- */
 
-/* The block is whole: the store's, if it will have it. */
+/* The block is whole: the store's, if it will have it; if not, it has counted that. */
 static void put_block(struct cache_keep *keep, uint64_t number, size_t size)
 {
-    if (store_put_block(keep->cache->config.store, keep->generation, number, keep->block, (uint32_t) size, keep->loop,
-                        NULL) != STATUS_OK)
-        metric_cell_add(metric_cell(METRIC_STORE_REJECTED, "write"), 1);
+    (void) !store_put_block(keep->cache->config.store, keep->generation, number, keep->block, (uint32_t) size,
+                            keep->loop, NULL);
     buf_unref(&keep->block);
 }
 
@@ -100,7 +101,7 @@ static void keep_close(struct source *source)
     buf_unref(&keep->block);
     line_leave(&keep->place);
     keep->closed = true;
-    keep_free(keep);
+    keep_settle(keep);
 }
 
 static const struct source_class keep_class = {"keep", keep_peek, keep_consume, keep_close};
@@ -114,6 +115,8 @@ static void on_ready(void *arg)
 struct cache_keep *cache_keep_start(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                     uint64_t length, struct source **body)
 {
+    if (length > LENGTH_MAX)
+        return NULL;
     struct cache_keep *keep = mem_calloc(1, sizeof *keep);
     if (!place_try(cache_loop_of(loop), &keep->place)) {
         mem_free(keep);
@@ -203,5 +206,5 @@ void cache_keep_end(struct cache_keep **ended, const struct http_response *creat
     bool kept = created != NULL && keep->taken == keep->length && commit(keep, created);
     metric_cell_add(metric_cell(METRIC_WRITES_KEPT, kept ? "kept" : "dropped"), 1);
     keep->ended = true;
-    keep_free(keep);
+    keep_settle(keep);
 }
