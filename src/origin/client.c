@@ -121,6 +121,7 @@ void origin_fetch_expired(struct origin_fetch *fetch)
     }
     switch (fetch->phase) {
     case ORIGIN_CREDENTIAL:
+        origin_signing_stop(fetch->signing);
         fetch->why = STATUS_NO_CREDENTIAL;
         break;
     case ORIGIN_CONNECT:

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/container.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -47,10 +48,8 @@ static enum status sas_text(struct str text, struct str *parameters)
     if (query.ptr != NULL)
         text = query;
     bool signature = false;
-    for (rest = text; rest.ptr != NULL;) {
-        struct str name = str_split(str_split(rest, '&', &rest), '=', &(struct str){NULL, 0});
-        signature |= str_eq(name, STR("sig"));
-    }
+    for (rest = text; rest.ptr != NULL;)
+        signature |= str_starts(str_split(rest, '&', &rest), STR("sig="));
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f || text.ptr[i] == '#')
             return STATUS_INVALID;
@@ -135,15 +134,19 @@ struct credential_wait *credential_wait(struct credential *credential, struct lo
     wait->ready = ready;
     wait->arg = arg;
     pthread_mutex_lock(&credential->lock);
-    bool failing = atomic_load(&credential->failing);
-    if (!failing) {
+    bool failing = credential->failing;
+    /* One may have come since the caller looked; who told of it has forgotten it by now. */
+    bool there = credential_now(credential, clock_wall_s()) != NULL;
+    if (!failing && !there) {
         wait->next = credential->waits;
         credential->waits = wait;
     }
     pthread_mutex_unlock(&credential->lock);
-    if (failing) {
+    if (there) {
+        loop_post(loop, &wait->letter);
+    } else if (failing) {
         mem_free(wait);
-        return NULL;
+        wait = NULL;
     }
     return wait;
 }
@@ -164,7 +167,7 @@ void credential_publish(struct credential *credential, struct credential_value *
             rcu_later(&old->rcu, value_reclaim);
     }
     pthread_mutex_lock(&credential->lock);
-    atomic_store(&credential->failing, value == NULL);
+    credential->failing = value == NULL;
     struct credential_wait *waits = credential->waits;
     credential->waits = NULL;
     pthread_mutex_unlock(&credential->lock);

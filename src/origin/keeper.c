@@ -23,6 +23,15 @@
 
 /* ---- Outcomes ---- */
 
+/* The thread is no reader of RCU but here: it looks at files and asks services that may hang, and nobody's grace period
+ * shall wait for that. What it reads of a value, it alone replaces. */
+static void publish(struct credential *credential, struct credential_value *value)
+{
+    rcu_thread_online();
+    credential_publish(credential, value);
+    rcu_thread_offline();
+}
+
 static void count(const struct credential *credential, const char *result)
 {
     metric_cell_add(metric_cell2(METRIC_CREDENTIALS, credential->account, result), 1);
@@ -40,7 +49,7 @@ static void renewed(struct credential *credential, struct credential_value *valu
     count(credential, "renewed");
     tell_end(credential, value);
     log_event(CREDENTIAL_RENEWED, "account=%s: %s", credential->account, what);
-    credential_publish(credential, value);
+    publish(credential, value);
 }
 
 static void failed(struct credential *credential, int64_t now_ms, const char *why)
@@ -58,7 +67,7 @@ static void failed(struct credential *credential, int64_t now_ms, const char *wh
               (long long) (credential->due_ms - now_ms),
               serves ? "the one there is serves on" : "there is none, requests of our own fail", why);
     if (!serves)
-        credential_publish(credential, NULL);
+        publish(credential, NULL);
 }
 
 /* ---- Files ---- */
@@ -213,11 +222,19 @@ static void take_answers(struct credentials *set, int64_t now_ms)
     }
 }
 
+/* The clock of the wall may have gone where that of the pauses has not: after a suspended machine, say. */
+static bool is_due(const struct credential *credential, int64_t now_ms)
+{
+    bool lapsed = credential->file == NULL && credential->easy == NULL && credential->failures == 0 &&
+                  credential_now(credential, clock_wall_s()) == NULL;
+    return credential->due_ms <= now_ms || lapsed;
+}
+
 static int64_t do_what_is_due(struct credentials *set, int64_t now_ms)
 {
     int64_t next = now_ms + WAIT_MS;
     for (struct credential *credential = set->first; credential != NULL; credential = credential->next) {
-        if (credential->due_ms <= now_ms) {
+        if (is_due(credential, now_ms)) {
             if (credential->file != NULL)
                 look_at_file(credential, now_ms);
             else
@@ -233,19 +250,18 @@ void *keeper_run(void *arg)
 {
     struct credentials *set = arg;
     rcu_register_thread();
+    rcu_thread_offline();
     while (!atomic_load(&set->stopping)) {
         int running;
         int64_t next = do_what_is_due(set, clock_mono_ms());
         curl_multi_perform(set->multi, &running);
         take_answers(set, clock_mono_ms());
         int64_t wait = next - clock_mono_ms();
-        rcu_thread_offline();
         curl_multi_poll(set->multi, NULL, 0, wait > 0 ? (int) wait : 0, NULL);
-        rcu_thread_online();
     }
     for (struct credential *credential = set->first; credential != NULL; credential = credential->next) {
         request_free(set, credential);
-        credential_publish(credential, NULL);
+        publish(credential, NULL);
     }
     rcu_unregister_thread();
     return NULL;

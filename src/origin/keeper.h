@@ -18,9 +18,9 @@ struct credential {
     char *file;
     struct token_place place;
     _Atomic(struct credential_value *) value;
-    atomic_bool failing; /* the last attempt failed */
     pthread_mutex_t lock;
     struct credential_wait *waits; /* under lock */
+    bool failing;                  /* under lock: the last attempt failed */
 
     /* the keeper's */
     int64_t due_ms; /* monotonic: when to look again */

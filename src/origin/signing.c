@@ -9,7 +9,7 @@
 
 struct origin_signing {
     struct arena *kept;
-    struct origin_request request; /* in `kept`, but for account, base and ca_file: the process' or the fetch's */
+    struct origin_request request; /* in `kept` */
     struct http_headers given;
     struct arena *arena; /* of the latest form */
     struct http_headers headers;
@@ -42,6 +42,12 @@ void origin_signing_free(struct origin_signing **signing)
     credential_wait_cancel(&gone->wait);
     arena_free(gone->arena);
     arena_free(gone->kept);
+}
+
+void origin_signing_stop(struct origin_signing *signing)
+{
+    if (signing != NULL)
+        credential_wait_cancel(&signing->wait);
 }
 
 enum status origin_signing_next(struct origin_signing *signing, struct loop *loop, void (*ready)(void *arg), void *arg,

@@ -19,5 +19,7 @@ void origin_signing_free(struct origin_signing **signing);
  * called once from the loop; NO_CREDENTIAL: and none is on its way; BAD_TARGET. */
 enum status origin_signing_next(struct origin_signing *signing, struct loop *loop, void (*ready)(void *arg), void *arg,
                                 struct origin_request *request) STATUS_CHECKED;
+/* `ready` will not be called any more. NULL is fine. */
+void origin_signing_stop(struct origin_signing *signing);
 
 #endif

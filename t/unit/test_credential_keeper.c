@@ -213,9 +213,10 @@ static void hanging(void)
     struct server *hangs = server_new(hang), *answers = server_new(moody);
     struct credentials *set = credentials_new();
     struct strbuf error = {0};
-    struct look bad = {0}, good = {0};
+    struct look bad = {0}, good = {0}, gone = {0};
     sem_init(&bad.ready, 0, 0);
     sem_init(&good.ready, 0, 0);
+    sem_init(&gone.ready, 0, 0);
     ask_here(hangs);
     ok(credentials_add(set, &(struct credential_options){CREDENTIAL_MANAGED, "bad", NULL}, &bad.credential, &error) ==
            STATUS_OK,
@@ -228,17 +229,21 @@ static void hanging(void)
     ok(rig_wait(server_gate(hangs)), "the first hangs");
     ok(wait_for_value(&good), "the other has its token");
     rig_call(begin_wait, &bad);
+    gone.credential = bad.credential;
+    rig_call(begin_wait, &gone);
+    rig_call(cancel_wait, &gone);
     rig_call(begin_wait, &good);
-    rig_call(cancel_wait, &good);
+    ok(rig_wait(&good.ready), "who comes when there is one is told of it");
     int64_t began = clock_mono_ms();
     credentials_stop(set);
     ok(clock_mono_ms() - began < 3000, "the end does not wait for it");
     ok(rig_wait(&bad.ready), "who waits is told at the end");
-    rig_call(look_now, &good); /* behind the letter that was cancelled */
-    is_int(sem_trywait(&good.ready), -1, "who has left is not");
+    rig_call(look_now, &gone); /* behind the letter that was cancelled */
+    is_int(sem_trywait(&gone.ready), -1, "who has left is not");
     credentials_free(set);
     sem_destroy(&bad.ready);
     sem_destroy(&good.ready);
+    sem_destroy(&gone.ready);
     server_free(hangs);
     server_free(answers);
 }
