@@ -6,7 +6,13 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+static int64_t ns_of(struct timespec time)
+{
+    return (int64_t) time.tv_sec * 1000000000 + time.tv_nsec;
+}
 
 struct file_stamp file_stamp_of(const char *path)
 {
@@ -17,13 +23,15 @@ struct file_stamp file_stamp_of(const char *path)
         .device = info.st_dev,
         .inode = info.st_ino,
         .size = info.st_size,
-        .modified_ns = (int64_t) info.st_mtim.tv_sec * 1000000000 + info.st_mtim.tv_nsec,
+        .modified_ns = ns_of(info.st_mtim),
+        .changed_ns = ns_of(info.st_ctim),
     };
 }
 
 bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified_ns == b->modified_ns;
+    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
+           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
 }
 
 /* Absolute, without ".", ".." and doubled slashes. */

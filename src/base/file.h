@@ -20,6 +20,7 @@ struct file_stamp {
     uint64_t inode;
     int64_t size;
     int64_t modified_ns;
+    int64_t changed_ns; /* also tells of permissions, and of a time of modification that was set */
 };
 
 struct file_stamp file_stamp_of(const char *path);

@@ -13,11 +13,11 @@
 #include <openssl/ssl.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "net/ktls.h"
 
@@ -28,21 +28,13 @@
     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"                         \
     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
 
-/* What tells one state of a file from another, without reading it. A file that is not there is all zeros. */
-struct stamp {
-    dev_t device;
-    ino_t inode;
-    off_t size;
-    struct timespec written, changed; /* the latter also tells of permissions, and of a file moved here */
-};
-
 enum { CERTIFICATE, KEY, CA, FILES };
 
 struct tls {
     _Atomic(SSL_CTX *) context;
     struct tls_options options; /* its strings are ours */
     char *files[FILES];
-    struct stamp seen[FILES]; /* before they were last loaded or refused */
+    struct file_stamp seen[FILES]; /* before they were last loaded or refused */
     bool refused;
     int64_t not_after;
 };
@@ -202,19 +194,16 @@ static int64_t end_of(const SSL_CTX *context)
     return timegm(&end);
 }
 
-static void look(char *const files[FILES], struct stamp stamps[FILES])
+/* True: a file is not as it was last seen. */
+static bool look(struct tls *tls)
 {
-    memset(stamps, 0, FILES * sizeof *stamps);
+    bool changed = false;
     for (unsigned i = 0; i < FILES; i++) {
-        struct stat file;
-        if (files[i] == NULL || stat(files[i], &file) != 0)
-            continue;
-        stamps[i].device = file.st_dev;
-        stamps[i].inode = file.st_ino;
-        stamps[i].size = file.st_size;
-        stamps[i].written = file.st_mtim;
-        stamps[i].changed = file.st_ctim;
+        struct file_stamp now = tls->files[i] == NULL ? (struct file_stamp){0} : file_stamp_of(tls->files[i]);
+        changed = changed || !file_stamp_eq(&now, &tls->seen[i]);
+        tls->seen[i] = now;
     }
+    return changed;
 }
 
 enum status tls_new(const struct tls_options *options, struct tls **tls, struct strbuf *error)
@@ -229,7 +218,7 @@ enum status tls_new(const struct tls_options *options, struct tls **tls, struct 
     made->options.key = made->files[KEY];
     made->options.ca = made->files[CA];
     /* Before they are read: what changes meanwhile is then seen as changed. */
-    look(made->files, made->seen);
+    (void) look(made);
     SSL_CTX *context = NULL;
     enum status status = build(&made->options, &context, error);
     if (status != STATUS_OK) {
@@ -244,11 +233,8 @@ enum status tls_new(const struct tls_options *options, struct tls **tls, struct 
 
 enum tls_renewal tls_renew(struct tls *tls, bool again, struct strbuf *error)
 {
-    struct stamp now[FILES];
-    look(tls->files, now);
-    if (memcmp(now, tls->seen, sizeof now) == 0 && !(again && tls->refused))
+    if (!look(tls) && !(again && tls->refused))
         return TLS_UNCHANGED;
-    memcpy(tls->seen, now, sizeof now);
     SSL_CTX *context;
     tls->refused = build(&tls->options, &context, error) != STATUS_OK;
     if (tls->refused)

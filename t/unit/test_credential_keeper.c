@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -344,6 +345,25 @@ static void files(void)
     strbuf_free(&error);
 }
 
+/* What tells a new state of a file from the last. */
+static void stamps(void)
+{
+    put_file("stamped", "as it was");
+    const char *path = in_folder("stamped");
+    struct file_stamp before = file_stamp_of(path), now = file_stamp_of(path);
+    ok(file_stamp_eq(&before, &now), "a file that is left alone is the same");
+    /* The clock of a file's times has a tick of some milliseconds. */
+    for (int64_t until = clock_mono_ms() + 2000; file_stamp_eq(&before, &now) && clock_mono_ms() < until;) {
+        if (chmod(path, 0600) != 0)
+            break;
+        now = file_stamp_of(path);
+    }
+    ok(!file_stamp_eq(&before, &now) && now.modified_ns == before.modified_ns, "other permissions are a change");
+    unlink(path);
+    now = file_stamp_of(path);
+    ok(file_stamp_eq(&now, &(struct file_stamp){0}), "none is all zeros");
+}
+
 static void sweep(void)
 {
     static const char *const names[] = {"keys", "sas", "projected"};
@@ -363,6 +383,7 @@ int main(void)
     workload();
     files();
     rig_stop();
+    stamps();
     sweep();
     return done_testing();
 }
