@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * date.c: HTTP dates (RFC 9110, 5.6.7): IMF-fixdate both ways, and on reading the RFC 850 and asctime forms too. A
- * day's name that does not fit the date is let pass: nothing depends on it.
+ * day's name that does not fit the date is let pass: nothing depends on it. ISO 8601 is only written; what Azure reads
+ * of it is in blob/sas.c.
  */
 #include "base/date.h"
 
@@ -79,6 +80,13 @@ bool date_http_parse(struct str text, int64_t *seconds)
     return civil_seconds(&c, seconds);
 }
 
+static char *put_time(char *at, const struct civil *c)
+{
+    at = str_put_digits(at, (uint64_t) c->hour, 2);
+    at = str_put_digits(str_put(at, STR(":")), (uint64_t) c->minute, 2);
+    return str_put_digits(str_put(at, STR(":")), (uint64_t) c->second, 2);
+}
+
 void date_http_format(int64_t seconds, char out[DATE_HTTP_LENGTH + 1])
 {
     struct civil c = civil_of(seconds);
@@ -89,8 +97,15 @@ void date_http_format(int64_t seconds, char out[DATE_HTTP_LENGTH + 1])
     at = str_put_digits(str_put(at, STR(", ")), (uint64_t) c.day, 2);
     at = str_put(str_put(at, STR(" ")), (struct str){month_names + (c.month - 1) * 3, 3});
     at = str_put_digits(str_put(at, STR(" ")), (uint64_t) c.year, 4);
-    at = str_put_digits(str_put(at, STR(" ")), (uint64_t) c.hour, 2);
-    at = str_put_digits(str_put(at, STR(":")), (uint64_t) c.minute, 2);
-    at = str_put_digits(str_put(at, STR(":")), (uint64_t) c.second, 2);
+    at = put_time(str_put(at, STR(" ")), &c);
     *str_put(at, STR(" GMT")) = '\0';
+}
+
+void date_iso_format(int64_t seconds, char out[DATE_ISO_LENGTH + 1])
+{
+    struct civil c = civil_of(seconds);
+    char *at = str_put_digits(out, (uint64_t) c.year, 4);
+    at = str_put_digits(str_put(at, STR("-")), (uint64_t) c.month, 2);
+    at = str_put_digits(str_put(at, STR("-")), (uint64_t) c.day, 2);
+    *str_put(put_time(str_put(at, STR("T")), &c), STR("Z")) = '\0';
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* date.h: HTTP dates as seconds since 1970. Pure; any thread. */
+/* date.h: HTTP and ISO 8601 dates as seconds since 1970. Pure; any thread. */
 #ifndef HEADPOND_BASE_DATE_H
 #define HEADPOND_BASE_DATE_H
 
@@ -13,5 +13,9 @@ bool date_http_parse(struct str text, int64_t *seconds);
 #define DATE_HTTP_LENGTH 29
 /* IMF-fixdate, NUL-terminated. */
 void date_http_format(int64_t seconds, char out[DATE_HTTP_LENGTH + 1]);
+
+#define DATE_ISO_LENGTH 20
+/* "1994-11-06T08:49:37Z", NUL-terminated. */
+void date_iso_format(int64_t seconds, char out[DATE_ISO_LENGTH + 1]);
 
 #endif

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <sys/random.h>
 
-#include "base/civil.h"
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/hash.h"
 
 const struct blob_error BLOB_ERROR_CONDITION_NOT_MET = {
@@ -138,7 +138,8 @@ void blob_error_render(const struct blob_error *error, const struct blob_error_d
                        enum blob_endpoint endpoint, struct str request_id, int64_t now_s, struct strbuf *out)
 {
     bool json = endpoint == BLOB_ENDPOINT_DFS;
-    struct civil now = civil_of(now_s);
+    char now[DATE_ISO_LENGTH + 1];
+    date_iso_format(now_s, now);
     if (json)
         strbuf_addf(out, "{\"error\":{\"code\":\"%s\",\"message\":\"", error->code);
     else
@@ -147,8 +148,7 @@ void blob_error_render(const struct blob_error *error, const struct blob_error_d
     strbuf_adds(out, json ? STR("\\nRequestId:") : STR("\nRequestId:"));
     add_escaped(out, request_id, json);
     strbuf_adds(out, json ? STR("\\nTime:") : STR("\nTime:"));
-    strbuf_addf(out, "%04d-%02d-%02dT%02d:%02d:%02d.0000000Z", now.year, now.month, now.day, now.hour, now.minute,
-                now.second);
+    strbuf_addf(out, "%.*s.0000000Z", DATE_ISO_LENGTH - 1, now);
     strbuf_adds(out, json ? STR("\"") : STR("</Message>"));
     if (detail->refusal.len > 0)
         add_field(out, "AuthenticationErrorDetail", detail->refusal, json);

@@ -7,9 +7,7 @@
  */
 #include "proxy/authorize.h"
 
-#include <stdio.h>
-
-#include "base/civil.h"
+#include "base/date.h"
 #include "blob/sas_verify.h"
 #include "blob/sharedkey.h"
 
@@ -85,8 +83,9 @@ static void by_shared_key(struct arena *arena, const struct authorize_facts *fac
 
 static struct str moment(struct arena *arena, int64_t seconds)
 {
-    struct civil c = civil_of(seconds);
-    return arena_printf(arena, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day, c.hour, c.minute, c.second);
+    char *text = arena_alloc(arena, DATE_ISO_LENGTH + 1);
+    date_iso_format(seconds, text);
+    return (struct str){text, DATE_ISO_LENGTH};
 }
 
 static struct str time_frame(struct arena *arena, const struct sas *sas, int64_t now_s)

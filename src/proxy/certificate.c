@@ -5,24 +5,17 @@
  */
 #include "proxy/certificate.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "base/civil.h"
 #include "base/conf.h"
+#include "base/date.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "net/tls.h"
 
 #define DAY 86400
 #define SOON (7 * DAY)
-
-static void when(int64_t seconds, char text[32])
-{
-    struct civil at = civil_of(seconds);
-    snprintf(text, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", at.year, at.month, at.day, at.hour, at.minute, at.second);
-}
 
 static void tell_end(struct certificate *certificate)
 {
@@ -32,8 +25,8 @@ static void tell_end(struct certificate *certificate)
     if (state <= (int) certificate->told)
         return;
     certificate->told = state;
-    char text[32];
-    when(end, text);
+    char text[DATE_ISO_LENGTH + 1];
+    date_iso_format(end, text);
     if (state == CERTIFICATE_OVER)
         log_event(CERTIFICATE_ENDS,
                   "address=%s file=%s not_after=%s: has ended, clients refuse it; put a new pair there",
@@ -58,9 +51,9 @@ void certificate_init(struct certificate *certificate, struct tls *tls, const ch
 void certificate_look(struct certificate *certificate, bool again)
 {
     struct strbuf error = {0};
-    char end[32];
+    char end[DATE_ISO_LENGTH + 1];
     enum tls_renewal renewal = tls_renew(certificate->tls, again, &error);
-    when(tls_not_after(certificate->tls), end);
+    date_iso_format(tls_not_after(certificate->tls), end);
     if (renewal == TLS_RENEWED) {
         metric_cell_add(metric_cell(METRIC_CERTIFICATE_RENEWALS, "renewed"), 1);
         log_event(CERTIFICATE, "address=%s file=%s not_after=%s: renewed", certificate->address, certificate->file,

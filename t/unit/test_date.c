@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP dates and the calendar under them. */
+/* HTTP and ISO 8601 dates and the calendar under them. */
 #include "tap.h"
 
 #include <time.h>
@@ -80,9 +80,23 @@ static void formats(void)
     is_int(wrong, 0, "what is written reads back, over 9,999 years, and is what the C library says");
 }
 
+static void formats_iso(void)
+{
+    char text[DATE_ISO_LENGTH + 1];
+    date_iso_format(784111777, text);
+    is_str(text, "1994-11-06T08:49:37Z", "ISO 8601");
+    date_iso_format(-1, text);
+    is_str(text, "1969-12-31T23:59:59Z", "before 1970");
+    date_iso_format(INT64_MAX, text);
+    is_str(text, "9999-12-31T23:59:59Z", "the last one");
+    date_iso_format(INT64_MIN, text);
+    is_str(text, "0001-01-01T00:00:00Z", "the first one");
+}
+
 int main(void)
 {
     parses();
     formats();
+    formats_iso();
     return done_testing();
 }
