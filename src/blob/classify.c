@@ -5,8 +5,6 @@
  */
 #include "blob/classify.h"
 
-#include <string.h>
-
 static struct blob_class bypass(const char *reason)
 {
     return (struct blob_class){.action = BLOB_ACTION_BYPASS, .reason = reason};
@@ -100,8 +98,7 @@ static bool is_twice(const struct blob_headers *headers, struct str name)
  */
 static bool knows_crc64(const struct blob_headers *headers)
 {
-    struct str version = blob_header(headers, STR("x-ms-version"));
-    return version.len == 10 && memcmp(version.ptr, "2019-02-02", 10) >= 0;
+    return blob_version_since(blob_header(headers, STR("x-ms-version")), "2019-02-02");
 }
 
 /* Once and in so many words. What else might be meant by such a header is the origin's to say. */

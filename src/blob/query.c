@@ -98,3 +98,8 @@ bool blob_version_valid(struct str version)
             return false;
     return true;
 }
+
+bool blob_version_since(struct str version, const char *first)
+{
+    return blob_version_valid(version) && str_cmp(version, str_from(first)) >= 0; /* YYYY-MM-DD */
+}

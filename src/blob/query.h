@@ -101,5 +101,7 @@ enum status blob_percent_decode(struct arena *arena, struct str text, struct str
 
 /* Whether it looks like a version of the service, "2023-11-03". */
 bool blob_version_valid(struct str version);
+/* Whether it is one, and `first` or later. */
+bool blob_version_since(struct str version, const char *first);
 
 #endif

@@ -13,11 +13,6 @@
 /* The newest version that was looked at when this was written: a later one may sign more. */
 #define NEWEST_KNOWN "2026-04-06"
 
-static bool since(struct str version, const char *first)
-{
-    return str_cmp(version, str_from(first)) >= 0; /* YYYY-MM-DD */
-}
-
 static void add_line(struct strbuf *text, const struct blob_query *query, enum blob_param_id id)
 {
     strbuf_adds(text, blob_query_value(query, id));
@@ -32,7 +27,7 @@ static void account_string(struct strbuf *text, const struct blob_url *url, stru
     strbuf_adds(text, STR("\n"));
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         add_line(text, &url->query, rows[i]);
-    if (since(version, "2020-12-06"))
+    if (blob_version_since(version, "2020-12-06"))
         add_line(text, &url->query, BLOB_PARAM_SES);
 }
 
@@ -73,14 +68,14 @@ static bool service_string(struct strbuf *text, const struct sas *sas, const str
     strbuf_adds(text, STR("\n"));
     for (unsigned i = 0; i < sizeof middle / sizeof middle[0]; i++)
         add_line(text, query, middle[i]);
-    if (since(version, "2018-11-09")) {
+    if (blob_version_since(version, "2018-11-09")) {
         add_line(text, query, BLOB_PARAM_SR);
         if (sas->scope == SAS_SCOPE_SNAPSHOT)
             strbuf_adds(text, blob_query_value(query, query->first[BLOB_PARAM_SNAPSHOT] != 0 ? BLOB_PARAM_SNAPSHOT
                                                                                              : BLOB_PARAM_VERSIONID));
         strbuf_adds(text, STR("\n"));
     }
-    if (since(version, "2020-12-06"))
+    if (blob_version_since(version, "2020-12-06"))
         add_line(text, query, BLOB_PARAM_SES);
     for (unsigned i = 0; i < sizeof last / sizeof last[0]; i++)
         add_line(text, query, last[i]);
@@ -107,8 +102,7 @@ static bool judged(const struct sas *sas, const struct blob_query *query, struct
 {
     if (sas->kind == SAS_USER_DELEGATION || sas->bypass != NULL || query->repeated)
         return false;
-    if (blob_query_value(query, BLOB_PARAM_SI).ptr != NULL || !blob_version_valid(version) ||
-        !since(version, "2015-04-05"))
+    if (blob_query_value(query, BLOB_PARAM_SI).ptr != NULL || !blob_version_since(version, "2015-04-05"))
         return false;
     struct str resource = blob_query_value(query, BLOB_PARAM_SR);
     if (sas->kind == SAS_SERVICE && !resource_is_signed(resource, version))
@@ -141,5 +135,5 @@ enum sas_verdict sas_verify(const struct sas *sas, const struct blob_url *url, c
         return SAS_UNJUDGED;
     if (match)
         return SAS_GOOD;
-    return since(version, NEWEST_KNOWN "~") ? SAS_UNJUDGED : SAS_MISMATCH;
+    return blob_version_since(version, NEWEST_KNOWN "~") ? SAS_UNJUDGED : SAS_MISMATCH;
 }

@@ -210,6 +210,15 @@ static void details(void)
     is_text(blob_url_version(&url, arena), "", "no version");
 }
 
+static void versions(void)
+{
+    ok(blob_version_since(STR("2019-02-02"), "2019-02-02"), "a version has what it brought");
+    ok(blob_version_since(STR("2020-01-01"), "2019-02-02"), "a later one too");
+    ok(!blob_version_since(STR("2018-11-09"), "2019-02-02"), "an earlier one has not");
+    ok(!blob_version_since(STR("zzzz-zz-zz"), "2019-02-02"), "nor what is none");
+    ok(!blob_version_since(STR_NULL, "2019-02-02"), "nor no version at all");
+}
+
 int main(void)
 {
     arena = arena_new();
@@ -218,5 +227,6 @@ int main(void)
     styles();
     details();
     arena_free(arena);
+    versions();
     return done_testing();
 }
