@@ -121,8 +121,8 @@ static void by_good_sas(struct arena *arena, const struct authorize_facts *facts
         refuse(permission, error, STR_NULL);
     else if (!sas->read)
         refuse(permission, &error_permission, STR_NULL);
-    else
-        permission->vouched = true;
+    permission->vouched = permission->error == NULL;
+    permission->overrides = permission->vouched && sas->overrides && facts->url->endpoint == BLOB_ENDPOINT_BLOB;
 }
 
 static void by_sas(struct arena *arena, const struct authorize_facts *facts, const struct account_keys *keys,
@@ -152,12 +152,20 @@ static void by_key(struct arena *arena, const struct authorize_facts *facts, str
         by_shared_key(arena, facts, &value->keys, permission);
     else if (facts->credential->kind == BLOB_CREDENTIAL_SAS)
         by_sas(arena, facts, &value->keys, permission);
+    if (permission->vouched && permission->own_signer == NULL)
+        permission->own_signer = facts->account->keys;
+}
+
+static void by_nobody(const struct authorize_facts *facts, struct permission *permission)
+{
+    permission->vouched = facts->request->method == HTTP_GET || facts->request->method == HTTP_HEAD;
+    permission->signer = permission->vouched ? facts->account->identity : NULL;
+    permission->strip_token = permission->signer != NULL;
 }
 
 void authorize(struct arena *arena, const struct authorize_facts *facts, struct permission *permission)
 {
-    enum http_method method = facts->request->method;
-    *permission = (struct permission){0};
+    *permission = (struct permission){.own_signer = facts->account->identity};
     if (str_eq(facts->request->method_text, STR("OPTIONS")))
         return; /* a preflight is nobody's (Azure: CORS support) */
     switch (facts->account->row->authorize) {
@@ -167,8 +175,7 @@ void authorize(struct arena *arena, const struct authorize_facts *facts, struct 
         by_key(arena, facts, permission);
         break;
     case CONF_AUTHORIZE_NONE:
-        permission->vouched = method == HTTP_GET || method == HTTP_HEAD;
-        permission->signer = permission->vouched ? facts->account->identity : NULL;
+        by_nobody(facts, permission);
         break;
     }
     /* Forwarded over https it would be a promise broken for the token's giver. */

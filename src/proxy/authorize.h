@@ -31,9 +31,13 @@ struct permission {
     const struct blob_error *error; /* refused here; NULL: not */
     struct str detail;              /* what helps with the error: for its body; or a NULL str */
     bool vouched;                   /* allowed here: the origin need not be asked */
-    struct credential *signer;      /* the forwarded request is signed by it; NULL: it goes as the client signed it */
+    bool overrides;                 /* a good token replaces reply headers (rscc …) */
+    bool strip_token;               /* what is forwarded goes without the client's token */
+    struct credential *signer;      /* signs what is forwarded; NULL: it goes as the client signed it */
+    struct credential *own_signer;  /* signs requests of our own for the same blob; or NULL */
 };
 
+/* The detail lives in `arena` or as long as the program. */
 void authorize(struct arena *arena, const struct authorize_facts *facts, struct permission *permission);
 
 #endif

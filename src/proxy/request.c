@@ -85,15 +85,15 @@ enum request_state request_route(struct request *request)
         bool malformed = request->error->status == 400;
         request->proxy_status = malformed ? PROXY_STATUS_BAD_REQUEST : PROXY_STATUS_DENIED;
         metric_cell_add(metric_cell(METRIC_REFUSED, request->error->code), 1);
-        request->facts.error_detail.refusal = route->detail;
+        request->facts.error_detail.refusal = route->permission.detail;
         const char *why = route->url.problem != NULL ? route->url.problem : request->error->message;
-        struct str detail = route->detail.ptr != NULL ? route->detail : str_from(why);
+        struct str detail = route->permission.detail.ptr != NULL ? route->permission.detail : str_from(why);
         log_event(BAD_REQUEST, "client=%s listener=%s request=%.*s reason=%s account=%.*s: %.*s",
                   client_of(request, client), x->listener, STR_ARG(request->id), request->error->code,
                   STR_ARG(route->url.account), STR_ARG(detail));
         return REQUEST_REFUSE;
     }
-    if (route->overrides)
+    if (route->permission.overrides)
         request->facts.overrides = &route->url.query;
     request->facts.user_properties = route->url.query.first[BLOB_PARAM_ACTION] == 0;
     if (route->class.action == BLOB_ACTION_WRITE) {

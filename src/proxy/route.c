@@ -12,7 +12,6 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
-#include "proxy/authorize.h"
 
 struct routes {
     struct accounts *accounts;
@@ -210,7 +209,7 @@ static const char *bypass_reason(const struct route *route, const struct http_re
     if (route->url.odd_path)
         return "path";
     /* An origin may obey them whoever asks; what it then says must not become anybody else's. */
-    if (sas_overridden(&route->url.query) && !route->overrides)
+    if (sas_overridden(&route->url.query) && !route->permission.overrides)
         return "overrides";
     if (route->cache.vouched)
         return NULL;
@@ -229,7 +228,7 @@ static const char *bypass_reason(const struct route *route, const struct http_re
     return NULL;
 }
 
-static void fill_cache_request(struct route *route, const struct permission *permission, struct arena *arena)
+static void fill_cache_request(struct route *route, struct arena *arena)
 {
     struct cache_request *cache = &route->cache;
     const struct account *account = route->account;
@@ -243,10 +242,8 @@ static void fill_cache_request(struct route *route, const struct permission *per
     cache->expires_s = route->credential.expires_s;
     cache->authorize_ttl = account->row->authorize_ttl;
     cache->freshness = conf_freshness(account->row, route->url.container);
-    cache->vouched = permission->vouched;
-    cache->signer = account->identity;
-    if (cache->signer == NULL && permission->vouched && account->row->authorize == CONF_AUTHORIZE_KEY)
-        cache->signer = account->keys;
+    cache->vouched = route->permission.vouched;
+    cache->signer = route->permission.own_signer;
 }
 
 /* By what a read that is for the cache is known there, and what our own requests for it are. */
@@ -302,7 +299,7 @@ static const struct blob_error *route_account(struct routes *routes, struct aren
 }
 
 static void route_authorize(struct route *route, struct arena *arena, const struct http_request *request, uint32_t ipv4,
-                            int64_t now_s, struct permission *permission)
+                            int64_t now_s)
 {
     const struct authorize_facts facts = {
         .account = route->account,
@@ -314,20 +311,14 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
         .ipv4 = ipv4,
         .now_s = now_s,
     };
-    authorize(arena, &facts, permission);
-    route->detail = permission->detail;
-    route->signer = permission->signer;
-    route->overrides = permission->vouched && route->url.endpoint == BLOB_ENDPOINT_BLOB &&
-                       route->credential.kind == BLOB_CREDENTIAL_SAS &&
-                       route->account->row->authorize == CONF_AUTHORIZE_KEY && route->credential.sas.overrides;
-    if (permission->signer != NULL && route->account->row->authorize == CONF_AUTHORIZE_NONE)
+    authorize(arena, &facts, &route->permission);
+    if (route->permission.strip_token)
         route->target = filtered_target(route->target, &route->url.query, keep_unsigned, arena);
 }
 
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,
                                        const struct sockaddr *peer, int64_t now_s, struct route *route)
 {
-    struct permission permission;
     uint32_t ipv4 = peer_ipv4(peer);
     memset(route, 0, sizeof *route);
     route->headers = (struct blob_headers){http_headers_lookup, &request->headers, http_headers_at};
@@ -342,11 +333,11 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     if (route->class.action == BLOB_ACTION_REFUSE)
         return &BLOB_ERROR_INVALID_HEADER; /* signed by us, a stranger's read could become a write */
     blob_credential_of(arena, &route->headers, &route->url.query, &route->credential);
-    route_authorize(route, arena, request, ipv4, now_s, &permission);
-    if (permission.error != NULL)
-        return permission.error;
+    route_authorize(route, arena, request, ipv4, now_s);
+    if (route->permission.error != NULL)
+        return route->permission.error;
 
-    fill_cache_request(route, &permission, arena);
+    fill_cache_request(route, arena);
     if (route->class.action == BLOB_ACTION_WRITE)
         return NULL;
     if (route->bypass == NULL)

@@ -16,6 +16,7 @@
 #include "cache/cache.h"
 #include "http/message.h"
 #include "proxy/accounts.h"
+#include "proxy/authorize.h"
 
 struct routes;
 
@@ -34,10 +35,8 @@ struct route {
     const char *origin;         /* base URL of what is forwarded */
     struct str target;          /* what is forwarded: path and query byte for byte */
     const char *bypass;         /* why a read is not for the cache, a short constant word; NULL: it is */
-    struct credential *signer; /* signs what is forwarded; NULL: it goes as the client signed it */
-    struct str detail;               /* of a refusal, for its body; or a NULL str */
-    bool overrides;                  /* a good token replaces reply headers (rscc …) */
-    struct cache_request cache;      /* filled for reads and writes */
+    struct permission permission;
+    struct cache_request cache; /* filled for reads and writes */
 };
 
 /* Fills *route; its texts live in `arena` and in the request. NULL: routed. Else why not, to be answered to the client

@@ -121,25 +121,26 @@ static void is_refused(struct ask ask, const char *code, const char *detail, con
 {
     route(ask);
     is_str(refused == NULL ? NULL : refused->code, code, "%s", what);
+    struct str says = routed.permission.detail;
     if (detail != NULL)
-        ok(routed.detail.ptr != NULL && memmem(routed.detail.ptr, routed.detail.len, detail, strlen(detail)) != NULL,
-           "and says so: %.*s", STR_ARG(routed.detail));
+        ok(says.ptr != NULL && memmem(says.ptr, says.len, detail, strlen(detail)) != NULL, "and says so: %.*s",
+           STR_ARG(says));
 }
 
 static void by_key_signed(void)
 {
     route((struct ask){.target = TARGET, .sign = true});
     ok(refused == NULL && routed.bypass == NULL && routed.cache.vouched, "signed by the key: ours to answer");
-    ok(routed.signer != NULL && routed.cache.signer != NULL, "what goes on is signed anew");
+    ok(routed.permission.signer != NULL && routed.cache.signer != NULL, "what goes on is signed anew");
     is_text(routed.cache.own_target, "/c/b", "for the blob alone");
     ok(routed.cache.authorization.ptr == NULL, "the client's signature goes nowhere");
     struct digest one = routed.cache.credential;
     route((struct ask){.target = TARGET "?" ACCOUNT_SAS});
     ok(routed.cache.vouched && digest_eq(&one, &routed.cache.credential), "all whom we vouch for ask with one voice");
     route((struct ask){.method = "PUT", .target = TARGET, .sign = true});
-    ok(refused == NULL && routed.signer != NULL, "a write is signed anew as well");
+    ok(refused == NULL && routed.permission.signer != NULL, "a write is signed anew as well");
     route((struct ask){.target = "/devstoreaccount1/c?restype=container&comp=list", .sign = true});
-    ok(refused == NULL && routed.bypass != NULL && routed.signer != NULL, "a list too");
+    ok(refused == NULL && routed.bypass != NULL && routed.permission.signer != NULL, "a list too");
     is_text(routed.target, "/c?restype=container&comp=list", "and keeps its query");
     route((struct ask){.target = TARGET "?snapshot=s&timeout=3", .sign = true});
     is_text(routed.cache.own_target, "/c/b?snapshot=s", "a snapshot is asked for by its name");
@@ -164,17 +165,17 @@ static void by_key_refused(void)
     is_refused((struct ask){.method = "PUT", .target = TARGET, .authorization = ask.authorization},
                "AuthenticationFailed", NULL, "or for another method");
     route((struct ask){.method = "OPTIONS", .target = TARGET, .authorization = ask.authorization});
-    ok(refused == NULL && routed.signer == NULL, "a preflight's is not judged");
+    ok(refused == NULL && routed.permission.signer == NULL, "a preflight's is not judged");
     route((struct ask){.target = TARGET, .authorization = "SharedKeyLite devstoreaccount1:AAAA"});
     is_str(routed.bypass, "shared-key-lite", "what is not known here is the origin's to judge");
-    ok(routed.signer == NULL && !routed.cache.vouched, "as the client sent it");
+    ok(routed.permission.signer == NULL && !routed.cache.vouched, "as the client sent it");
 }
 
 static void by_key_sas(void)
 {
     route((struct ask){.target = TARGET "?" BLOB_SAS, .tls = true});
     ok(refused == NULL && routed.bypass == NULL && routed.cache.vouched, "a good token, its address and overrides too");
-    ok(routed.overrides, "whose overrides are for this reply");
+    ok(routed.permission.overrides, "whose overrides are for this reply");
     is_text(routed.cache.target, "/c/b", "and go nowhere");
     is_refused((struct ask){.target = TARGET "?" BLOB_SAS}, "AuthorizationProtocolMismatch", NULL, "over cleartext");
     is_refused((struct ask){.target = TARGET "?" BLOB_SAS, .tls = true, .peer = 0x0a00000a},
@@ -187,9 +188,9 @@ static void by_key_sas(void)
                "Signature did not match", "for another blob");
     route((struct ask){.target = TARGET "?" ACCOUNT_SAS "&rsct=x"});
     is_str(routed.bypass, "overrides", "overrides behind an account's token, which does not sign them");
-    ok(!routed.cache.vouched && !routed.overrides, "are the origin's to judge");
+    ok(!routed.cache.vouched && !routed.permission.overrides, "are the origin's to judge");
     route((struct ask){.method = "PUT", .target = TARGET "?" CONTAINER_SAS});
-    ok(refused == NULL && routed.signer == NULL, "a write by a token goes as it came: the origin judges");
+    ok(refused == NULL && routed.permission.signer == NULL, "a write by a token goes as it came: the origin judges");
     route((struct ask){.target = TARGET "?" POLICY_SAS});
     ok(refused == NULL && !routed.cache.vouched && routed.bypass == NULL, "a stored policy's: the origin's verdict");
     route((struct ask){.target = TARGET "?" ACCOUNT_SAS "&srh=x"});
@@ -204,32 +205,32 @@ static void by_origin(void)
 {
     route((struct ask){.target = TARGET, .sign = true});
     is_str(routed.bypass, "shared-key", "a signature is passed through");
-    ok(routed.signer == NULL && !routed.cache.vouched, "as it came");
+    ok(routed.permission.signer == NULL && !routed.cache.vouched, "as it came");
     route((struct ask){.target = TARGET "?" CONTAINER_SAS});
     ok(!routed.cache.vouched && routed.cache.signer != NULL, "our own key signs fills, and vouches for nobody");
     is_text(routed.cache.target, "/c/b?" CONTAINER_SAS, "the token asks for the token");
     is_text(routed.cache.own_target, "/c/b", "the fill for itself");
     route((struct ask){.target = TARGET "?" ACCOUNT_SAS "&rsct=x"});
     is_str(routed.bypass, "overrides", "overrides are passed through");
-    ok(!routed.overrides, "and not ours to apply");
+    ok(!routed.permission.overrides, "and not ours to apply");
 }
 
 static void by_nobody(void)
 {
     route((struct ask){.target = TARGET});
     ok(refused == NULL && routed.bypass == NULL && routed.cache.vouched, "a read needs no credential");
-    ok(routed.signer != NULL && routed.cache.signer != NULL, "ours is used");
+    ok(routed.permission.signer != NULL && routed.cache.signer != NULL, "ours is used");
     route((struct ask){.target = TARGET "?" CONTAINER_SAS, .authorization = "Bearer t"});
     ok(refused == NULL && routed.cache.vouched, "what the client shows does not matter");
     is_text(routed.target, "/c/b", "and goes nowhere");
     route((struct ask){.target = "/devstoreaccount1/c?restype=container&comp=list&" CONTAINER_SAS});
     is_text(routed.target, "/c?restype=container&comp=list", "also with a list");
     route((struct ask){.target = TARGET "?rsct=text/html"});
-    ok(!routed.overrides, "overrides that nobody signed are not applied");
+    ok(!routed.permission.overrides, "overrides that nobody signed are not applied");
     static const char *const writes[] = {"PUT", "DELETE", "POST", "PATCH", "OPTIONS", "LOCK"};
     for (unsigned i = 0; i < sizeof writes / sizeof writes[0]; i++) {
         route((struct ask){.method = writes[i], .target = TARGET});
-        ok(refused == NULL && routed.signer == NULL && !routed.cache.vouched, "%s is not signed", writes[i]);
+        ok(refused == NULL && routed.permission.signer == NULL && !routed.cache.vouched, "%s is not signed", writes[i]);
     }
 }
 
