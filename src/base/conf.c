@@ -104,19 +104,6 @@ void conf_free(struct conf *conf)
     mem_free(conf);
 }
 
-const struct conf_account *conf_find_account(const struct conf *conf, struct str name)
-{
-    const struct conf_account *any = NULL;
-    for (unsigned i = 0; i < conf->account_count; i++) {
-        struct str row = str_from(conf->accounts[i].name);
-        if (str_eq(row, STR("*")))
-            any = &conf->accounts[i];
-        else if (str_eq(row, name))
-            return &conf->accounts[i];
-    }
-    return any;
-}
-
 int64_t conf_freshness(const struct conf_account *account, struct str container)
 {
     for (unsigned i = 0; i < account->container_count; i++)

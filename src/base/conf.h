@@ -126,8 +126,6 @@ void conf_dump(const struct conf *conf, struct strbuf *out);
  * conf/headpond.yaml. */
 void conf_sample(struct strbuf *out);
 
-/* The row for an account: by name, else "*", else NULL. */
-const struct conf_account *conf_find_account(const struct conf *conf, struct str name);
 /* How long a validated generation of that container is served unasked, in ms, or CONF_IMMUTABLE. */
 int64_t conf_freshness(const struct conf_account *account, struct str container);
 

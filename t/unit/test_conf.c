@@ -233,8 +233,9 @@ static void defaults(void)
     is_int(conf->store_count, 0, "no store");
     is_int(conf->memory, 512 << 20, "memory");
     is_int(conf->block_size, 1 << 20, "block_size");
-    const struct conf_account *any = conf_find_account(conf, STR("whoever"));
-    ok(any != NULL && strcmp(any->name, "*") == 0, "any account");
+    is_int(conf->account_count, 1, "one account");
+    const struct conf_account *any = &conf->accounts[0];
+    is_str(any->name, "*", "which is any");
     is_str(any->origin, "https://{account}.blob.core.windows.net", "origin");
     is_str(any->dfs_origin, "https://{account}.dfs.core.windows.net", "dfs_origin");
     is_int(any->authorize_ttl, 60000, "authorize_ttl");
@@ -275,7 +276,9 @@ static void full(void)
     is_int(conf->idle_timeout, 120000, "minutes");
     is_int(conf->drain_timeout, 0, "no time");
     is_str(conf->store[0].path, "/a b\"c\\\xc3\xbc", "a text with everything in it");
-    const struct conf_account *acct = conf_find_account(conf, STR("acct"));
+    is_int(conf->account_count, 2, "two accounts");
+    const struct conf_account *acct = &conf->accounts[0], *other = &conf->accounts[1];
+    ok(strcmp(acct->name, "acct") == 0 && strcmp(other->name, "other") == 0, "in their order");
     is_str(acct->origin, "http://127.0.0.1:1/acct", "an origin ends without a slash");
     is_str(acct->dfs_origin, NULL, "an origin of one's own has no Data Lake endpoint by itself");
     ok(acct->authorize == CONF_AUTHORIZE_KEY && acct->grant_scope == CONF_SCOPE_CONTAINER &&
@@ -283,25 +286,23 @@ static void full(void)
        "words");
     is_int(conf->log_level, LOG_DEBUG, "a level");
     is_int(acct->max_rate, 10000000000, "decimal units");
-    is_str(conf_find_account(conf, STR("other"))->origin, "https://[::1]:8443/{account}/x", "an IPv6 origin");
+    is_str(other->origin, "https://[::1]:8443/{account}/x", "an IPv6 origin");
     ok(conf_freshness(acct, STR("$root")) == CONF_IMMUTABLE, "a container's freshness");
     is_int(conf_freshness(acct, STR("plain")), 0, "or the account's");
     is_int(conf_freshness(acct, STR("unknown")), 0, "also for a container without a row");
-    ok(conf_find_account(conf, STR("other"))->authorize == CONF_AUTHORIZE_NONE, "none, on loopback");
-    ok(conf_find_account(conf, STR("stranger")) == NULL, "no row, no account");
-    ok(conf_find_account(conf, STR("*")) == NULL, "and a star is no name");
+    ok(other->authorize == CONF_AUTHORIZE_NONE, "none, on loopback");
     round_trip(conf, "full");
     conf_free(conf);
 
     conf_free(must_load("listen: [{ address: \"127.0.0.1:1\" }, { address: \"127.0.0.2:1\" }, { address: \"[::1]:1\" },"
                         " { address: \"127.0.0.1:2\" }]\nadmin: \"127.0.0.1:3\"\n"));
     conf = must_load("accounts: []\n");
-    ok(conf_find_account(conf, STR("acct")) == NULL, "an empty list serves nobody");
+    is_int(conf->account_count, 0, "an empty list serves nobody");
     round_trip(conf, "no account");
     conf_free(conf);
     conf = must_load(
         "accounts:\n  - name: \"*\"\n  - name: acct\nlisten: [{ address: \"[::]:1\" }]\nallow_any_account: true\n");
-    ok(strcmp(conf_find_account(conf, STR("acct"))->name, "acct") == 0, "a name wins over a star ahead of it");
+    is_int(conf->account_count, 2, "a star and a name");
     round_trip(conf, "any account");
     conf_free(conf);
 }

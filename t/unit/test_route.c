@@ -10,16 +10,17 @@
 #include "base/arena.h"
 #include "tap.h"
 
+/* A name wins over the star ahead of it. */
 static const char config[] = "accounts:\n"
+                             "  - name: '*'\n"
+                             "    origin: https://{account}.blob.example\n"
+                             "    dfs_origin: https://{account}.dfs.example\n"
                              "  - name: devstoreaccount1\n"
                              "    origin: http://127.0.0.1:10000/devstoreaccount1\n"
                              "  - name: vouched\n"
                              "    origin: https://vouched.example/\n"
                              "    grant_scope: container\n"
-                             "  - name: unused\n"
-                             "  - name: '*'\n"
-                             "    origin: https://{account}.blob.example\n"
-                             "    dfs_origin: https://{account}.dfs.example\n";
+                             "  - name: unused\n";
 
 #define NOW 1750000000
 #define TOKEN "sv=2022-11-02&se=2031-01-01T00:00:00Z&sp=r&sig=abc%3D"
