@@ -18,7 +18,7 @@
 #include <urcu-qsbr.h>
 #include <urcu/rculfhash.h>
 
-/* For CONTAINER_OF use base/list.h's: liburcu's goes through a const pointer, which -Wcast-qual does not like. */
+/* For CONTAINER_OF use base/container.h's: liburcu's goes through a const pointer, which -Wcast-qual does not like. */
 #define RCU_FOR_EACH(table, iter, pos, type, member)                                                                   \
     for (cds_lfht_first(table, iter); (pos = rcu_node_seen(iter, offsetof(type, member))) != NULL;                     \
          cds_lfht_next(table, iter))

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
-#include "base/list.h"
+#include "base/container.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/rcu.h"

@@ -4,7 +4,7 @@
  * fires early, is set for the rest. It does not run while we ourselves hold the transfer: a slow reader is no stalled
  * origin, a slow uploader neither.
  */
-#include "base/list.h"
+#include "base/container.h"
 #include "origin/fetch.h"
 
 /* libcurl times the connecting itself and has the better words; ours covers waiting for a free connection too. */

@@ -17,8 +17,8 @@
 #include <stdint.h>
 
 #include "base/hash.h"
-#include "store/location.h"
 #include "base/rcu.h"
+#include "store/location.h"
 #include "store/store.h"
 
 struct leaf {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/list.h"
+#include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"

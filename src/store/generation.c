@@ -5,7 +5,7 @@
 #include <assert.h>
 #include <pthread.h>
 
-#include "base/list.h"
+#include "base/container.h"
 #include "base/mem.h"
 
 struct generations {

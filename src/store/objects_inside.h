@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
-#include "store/objects.h"
 #include "base/rcu.h"
+#include "store/objects.h"
 
 #define OBJECTS_LOCKS 64
 
