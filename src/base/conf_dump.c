@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* conf_dump.c: the configuration as YAML, and the commented sample, both by the tables. */
-#include <stdio.h>
-
 #include "base/conf_schema.h"
 
 static void indent(struct strbuf *out, unsigned depth)

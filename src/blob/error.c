@@ -4,9 +4,7 @@
 #include "blob/error.h"
 
 #include <stdint.h>
-#include <stdatomic.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <sys/random.h>
 
 #include "base/clock.h"

@@ -2,8 +2,6 @@
 /* cache.c: the cache put together, and the questions that need no letter. */
 #include "cache/cache.h"
 
-#include <urcu-qsbr.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cache/answer.h"

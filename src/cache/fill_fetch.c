@@ -9,7 +9,6 @@
  * more.
  */
 #include "base/log.h"
-#include "base/mem.h"
 #include "cache/fill.h"
 #include "cache/flight.h"
 #include "cache/own_request.h"

@@ -2,8 +2,6 @@
 /* flight.c: the owner's table of fills, and both ends of a join. What runs where is in flight.h. */
 #include "cache/flight.h"
 
-#include <assert.h>
-
 #include "base/mem.h"
 
 /* ---- The table: fills of known generations, on their owner's loop. ---- */

@@ -12,7 +12,6 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/date.h"
-#include "base/mem.h"
 #include "blob/property.h"
 #include "http/precondition.h"
 #include "http/range.h"

@@ -9,7 +9,6 @@
 #include "http/h2.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "base/clock.h"
 #include "http/field.h"

@@ -2,7 +2,6 @@
 /* front.c: sockets bound before the loops start, a server and its listeners on each loop. */
 #include "proxy/front.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

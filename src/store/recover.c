@@ -2,8 +2,6 @@
 /* recover.c: the index into the directory. */
 #include "store/recover.h"
 
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"

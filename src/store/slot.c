@@ -2,8 +2,6 @@
 /* slot.c: the state of each slot. */
 #include "store/slot.h"
 
-#include <assert.h>
-
 #include "base/clock.h"
 #include "base/mem.h"
 #include "store/segment.h"

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "store/block.h"
 #include "store/io.h"
 #include "store/location.h"
