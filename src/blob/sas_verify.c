@@ -93,7 +93,7 @@ static bool resource_is_signed(struct str resource, struct str version)
     } rows[] = {{{"bs", 2}, "2018-11-09"}, {{"bv", 2}, "2019-12-12"}, {{"d", 1}, "2020-02-10"}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (str_eq(resource, rows[i].resource))
-            return since(version, rows[i].first);
+            return blob_version_since(version, rows[i].first);
     return true;
 }
 
