@@ -27,7 +27,7 @@ void line_share_fini(struct line_share *share)
 
 bool line_contended(const struct line_share *share)
 {
-    return atomic_load_explicit(&((struct line_share *) (uintptr_t) share)->contenders, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&share->contenders, memory_order_relaxed) > 0;
 }
 
 static size_t share_bytes(const struct line_terms *terms)

@@ -135,7 +135,7 @@ void directory_each(struct directory *directory, void (*each)(void *arg, struct 
 
 size_t directory_count(const struct directory *directory)
 {
-    return atomic_load_explicit(&((struct directory *) (uintptr_t) directory)->count, memory_order_relaxed);
+    return atomic_load_explicit(&directory->count, memory_order_relaxed);
 }
 
 void directory_free(struct directory *directory)

@@ -206,13 +206,12 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
 
 bool objects_over_budget(const struct objects *objects)
 {
-    return atomic_load_explicit(&((struct objects *) (uintptr_t) objects)->bytes, memory_order_relaxed) >
-           objects->budget;
+    return atomic_load_explicit(&objects->bytes, memory_order_relaxed) > objects->budget;
 }
 
 size_t objects_count(const struct objects *objects)
 {
-    return atomic_load_explicit(&((struct objects *) (uintptr_t) objects)->count, memory_order_relaxed);
+    return atomic_load_explicit(&objects->count, memory_order_relaxed);
 }
 
 /* Only this thread takes nodes out of the table, so what it sees stays. */

@@ -5,7 +5,7 @@
 
 static struct objects_place node_place(const struct object_node *node)
 {
-    uint64_t location = atomic_load(&((struct object_node *) (uintptr_t) node)->record_at);
+    uint64_t location = atomic_load(&node->record_at);
     return (struct objects_place){location, location == 0 ? 0 : node->record_length};
 }
 
@@ -133,7 +133,7 @@ static bool load_accepts(const struct object_node *node, uint64_t generation)
 {
     if (node == NULL)
         return true;
-    struct object_state *state = atomic_load(&((struct object_node *) (uintptr_t) node)->state);
+    struct object_state *state = atomic_load(&node->state);
     return state == NULL ? node->invalidated : state->generation->id < generation;
 }
 

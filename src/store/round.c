@@ -75,7 +75,7 @@ void rounds_stray(struct rounds *rounds, unsigned disk, struct hash128 object)
 
 static bool writable(const struct disk *disk)
 {
-    return !atomic_load(&((struct disk *) (uintptr_t) disk)->broken);
+    return !atomic_load(&disk->broken);
 }
 
 /* The disk after `disk` (NULL: the first) whose index can be written, or NULL. */
@@ -232,7 +232,7 @@ static void put_off(struct rounds *rounds, const struct index_extent *row)
 
 static bool synced(const struct disk *disk)
 {
-    return atomic_load(&((struct disk *) (uintptr_t) disk)->sync_errors) == 0;
+    return atomic_load(&disk->sync_errors) == 0;
 }
 
 static void write_extents(struct rounds *rounds)
