@@ -13,20 +13,15 @@
 #include "base/metric.h"
 #include "net/address.h"
 
-#define OFFENCES(X)                                                                                                    \
-    X(RESETS, "resets", "too many resets a second")                                                                    \
-    X(CONTROL, "control-frames", "too many control frames a second")                                                   \
-    X(HEADERS, "headers", "a header section beyond all bounds")                                                        \
-    X(SLOW_HEAD, "slow-head", "a header section that does not end")                                                    \
-    X(BACKLOG, "backlog", "too many frames to be answered and none of the answers taken")
-
 static const struct {
     const char *label;
     const char *text;
 } offences[] = {
-#define X(id, label, text) [H2_OFFENCE_##id] = {label, text},
-    OFFENCES(X)
-#undef X
+    [H2_OFFENCE_RESETS] = {"resets", "too many resets a second"},
+    [H2_OFFENCE_CONTROL] = {"control-frames", "too many control frames a second"},
+    [H2_OFFENCE_HEADERS] = {"headers", "a header section beyond all bounds"},
+    [H2_OFFENCE_SLOW_HEAD] = {"slow-head", "a header section that does not end"},
+    [H2_OFFENCE_BACKLOG] = {"backlog", "too many frames to be answered and none of the answers taken"},
 };
 
 void h2_expel(struct h2 *h2, enum h2_offence why)
