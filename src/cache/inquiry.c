@@ -226,15 +226,14 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
     enum probe_kind kind = probe_kind_for(inquiry, resolve);
     if (kind == PROBE_OPEN) {
         line_leave(&resolve->room);
-        inquiry_send(home, resolve, kind);
-    } else if (question_has_room(home, resolve)) {
-        inquiry_send(home, resolve, kind);
-    } else {
+    } else if (!question_has_room(home, resolve)) {
         if (resolve->granted)
             list_add_head(&inquiry->waiting, &resolve->node);
         else
             list_add_tail(&inquiry->waiting, &resolve->node);
+        return;
     }
+    inquiry_send(home, resolve, kind);
 }
 
 void inquiry_forget(struct cache_loop *home, struct cache_resolve *resolve)
