@@ -218,9 +218,11 @@ enum status accounts_try(const struct conf *conf, struct strbuf *errors)
     enum status all = STATUS_OK;
     for (unsigned i = 0; i < conf->account_count; i++) {
         struct credential *keys, *identity;
-        strbuf_adds(errors, all == STATUS_OK || str_ends(strbuf_str(errors), STR("\n")) ? STR("") : STR("\n"));
         enum status status = add_credentials(set, &conf->accounts[i], &keys, &identity, errors);
-        all = status == STATUS_OK ? all : status;
+        if (status == STATUS_OK)
+            continue;
+        strbuf_adds(errors, STR("\n"));
+        all = status;
     }
     credentials_free(set);
     return all;
