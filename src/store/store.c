@@ -68,7 +68,7 @@ static void leave_out(struct store *store, unsigned number, const char *what, bo
     struct disk *disk = store->disks[number];
     struct strbuf why = {0};
     strbuf_addf(&why, "store: %s: %s", disk->path, what);
-    volume_forsake(disk, strbuf_str(&why).ptr);
+    volume_forsake(disk, why.ptr);
     if (lost && volume_condemn(disk) != STATUS_OK)
         disk_error(disk, "marker", errno);
     strbuf_free(&why);
@@ -157,7 +157,7 @@ static enum status volumes_open(struct store *store, const struct store_disk *di
         if (status == STATUS_OK)
             store->disk_count++;
         else if (status != STATUS_IO)
-            strbuf_addf(error, "%s", strbuf_str(&why).ptr);
+            strbuf_adds(error, strbuf_str(&why));
         strbuf_free(&why);
         if (status != STATUS_OK && status != STATUS_IO)
             return status;

@@ -397,7 +397,7 @@ enum status volume_open(struct store *store, unsigned number, const struct store
         return STATUS_OK;
     }
     if (status == STATUS_IO)
-        volume_forsake(made, strbuf_str(error).ptr);
+        volume_forsake(made, error->ptr);
     volume_close(made);
     return status;
 }
