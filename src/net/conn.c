@@ -99,7 +99,7 @@ static void tell_failure(struct conn *conn)
 {
     struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
     socklen_t length = sizeof peer;
-    char text[64];
+    char text[ADDRESS_TEXT];
     getpeername(conn->sock.fd, (struct sockaddr *) &peer, &length);
     address_format((struct sockaddr *) &peer, text, sizeof text);
     log_event(TLS_FAILED, "client=%s: %s", text, tls_stream_error(conn->tls));

@@ -6,8 +6,8 @@
 #include "proxy/certificate.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/conf.h"
 #include "base/date.h"
 #include "base/log.h"
@@ -20,7 +20,7 @@
 static void tell_end(struct certificate *certificate)
 {
     int64_t end = tls_not_after(certificate->tls);
-    int64_t left = end - time(NULL);
+    int64_t left = end - clock_wall_s();
     int state = left <= 0 ? CERTIFICATE_OVER : left <= SOON ? CERTIFICATE_ENDS_SOON : CERTIFICATE_GOOD;
     if (state <= (int) certificate->told)
         return;

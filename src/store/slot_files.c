@@ -195,7 +195,8 @@ void slots_grow(struct slots *slots)
         if (slots->grow_at_ms == 0)
             log_event(STORE_FULL, "path=%s file=%s errno=%d: no more room for data; the store stays at %u of %u slots",
                       slots->path, name, errno, slots->high, slots->capacity);
-        metric_cell_add(slots->errors, !full);
+        if (!full)
+            metric_cell_add(slots->errors, 1);
         slots->grow_at_ms = clock_mono_ms() + GROW_RETRY_MS;
         return;
     }
