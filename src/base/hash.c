@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "base/mem.h"
+
 uint64_t hash64(const void *data, size_t len, uint64_t seed)
 {
     return XXH3_64bits_withSeed(data, len, seed);
@@ -110,7 +112,40 @@ bool digest_eq(const struct digest *a, const struct digest *b)
     return CRYPTO_memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
 }
 
-bool hash_md5(const void *data, size_t size, uint8_t out[16])
+/* ---- MD5 ---- */
+
+struct md5 {
+    EVP_MD_CTX *context;
+};
+
+struct md5 *md5_begin(void)
 {
-    return EVP_Digest(data, size, out, NULL, EVP_md5(), NULL) == 1;
+    struct md5 *md5 = mem_calloc(1, sizeof *md5);
+    md5->context = EVP_MD_CTX_new();
+    if (md5->context == NULL || EVP_DigestInit_ex(md5->context, EVP_md5(), NULL) != 1)
+        md5_free(&md5);
+    return md5;
+}
+
+void md5_add(struct md5 *md5, const void *data, size_t size)
+{
+    if (EVP_DigestUpdate(md5->context, data, size) != 1)
+        abort();
+}
+
+void md5_end(struct md5 **md5, uint8_t out[16])
+{
+    if (EVP_DigestFinal_ex((*md5)->context, out, NULL) != 1)
+        abort();
+    md5_free(md5);
+}
+
+void md5_free(struct md5 **pointer)
+{
+    struct md5 *md5 = *pointer;
+    *pointer = NULL;
+    if (md5 == NULL)
+        return;
+    EVP_MD_CTX_free(md5->context);
+    mem_free(md5);
 }

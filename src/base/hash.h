@@ -40,7 +40,12 @@ uint64_t hash_mix(uint64_t a, uint64_t b);
 struct digest digest_of(struct str secret_text);
 bool digest_eq(const struct digest *a, const struct digest *b);
 
-/* MD5, for who asks for it by name. False where OpenSSL does not have it (FIPS). */
-bool hash_md5(const void *data, size_t size, uint8_t out[16]);
+/* MD5, for who asks for it by name: NULL where OpenSSL does not have it (FIPS). Both ends empty the pointer; of
+ * md5_free, *md5 may be NULL. */
+struct md5;
+struct md5 *md5_begin(void);
+void md5_add(struct md5 *md5, const void *data, size_t size);
+void md5_end(struct md5 **md5, uint8_t out[16]);
+void md5_free(struct md5 **md5);
 
 #endif

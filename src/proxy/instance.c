@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/worker.h"
 #include "cache/cache.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -25,9 +24,6 @@
 
 #define ADMIN_CONNECTIONS 256
 #define FLUSH_WAIT_S 10
-/* For checksums of ranges; what they hold is bounded by `memory`, and who finds the queue full comes again. */
-#define WORKER_THREADS 2
-#define WORKER_QUEUE 256
 
 struct instance {
     const struct conf *conf;
@@ -220,7 +216,6 @@ static void start_loops(struct instance *instance)
         instance->loops[i] = loop_new(i);
     instance->cache = cache_new(&config);
     instance->proxy->cache = instance->cache;
-    worker_start(WORKER_THREADS, WORKER_QUEUE);
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_start(instance->loops[i], loop_begin, loop_end, instance);
     credentials_start(instance->proxy->credentials);
@@ -298,8 +293,6 @@ static void flush_store(struct instance *instance)
 
 static void stop_loops(struct instance *instance)
 {
-    /* First, so that what the workers had is back before its requests are cut. */
-    worker_stop();
     on_each_loop(instance, loop_cut);
     unsigned cut = atomic_load(&instance->cut);
     if (cut > 0)

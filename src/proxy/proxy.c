@@ -56,6 +56,7 @@ void proxy_loop_init(struct proxy *proxy, struct loop *loop)
     home->feed = access_feed_new(proxy->access_log, loop);
     list_init(&home->forwards);
     line_init(&home->turns, &proxy->turns, loop);
+    checksum_line_init(&home->sums, loop);
     loop_set(loop, LOOP_SLOT_PROXY, home);
 }
 
@@ -68,6 +69,7 @@ void proxy_loop_fini(struct proxy *proxy, struct loop *loop)
         return;
     forward_close_all(home);
     line_fini(&home->turns);
+    checksum_line_fini(&home->sums);
     access_feed_free(&home->feed);
     meter_free(&home->meter);
     mem_free(home);

@@ -16,6 +16,7 @@
 #include "net/loop.h"
 #include "origin/client.h"
 #include "origin/credential.h"
+#include "proxy/checksum.h"
 
 struct access_log;
 struct access_feed;
@@ -42,6 +43,7 @@ struct proxy_loop {
     struct access_feed *feed;
     struct list forwards; /* forward.c: under way to an origin */
     struct line turns;
+    struct checksum_line sums;
 };
 
 /* The configuration and the log must outlive it; proxy->cache is the caller's to set. On failure INVALID and a line in

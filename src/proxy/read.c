@@ -201,8 +201,7 @@ static void on_primed(void *arg)
 enum request_state read_failed(struct request *request, enum status why)
 {
     source_close(&request->body);
-    checksum_close(&request->checksum);
-    line_leave(&request->turn);
+    request->summed = false;
     /* What was believed is believed no more (the epoch has moved, the grant is gone): the same question gets a new
      * answer. */
     if ((why == STATUS_GENERATION_CHANGED || why == STATUS_DENIED) && request->resolves < RESOLVES_MAX) {
@@ -216,10 +215,11 @@ enum request_state read_failed(struct request *request, enum status why)
 enum request_state read_prime(struct request *request)
 {
     const struct http_request *head = &request->x->request;
-    const bool summed = request->route.class.checksum != BLOB_CHECKSUM_NONE;
+    const bool to_sum = request->route.class.checksum != BLOB_CHECKSUM_NONE && !request->summed;
     if (request->body == NULL) {
-        look_at_blocks(request);
-        bool plain = !head->tls && head->version != HTTP_2 && !summed;
+        if (!request->summed)
+            look_at_blocks(request);
+        bool plain = !head->tls && head->version != HTTP_2 && !to_sum;
         request->body = cache_read(request->home->proxy->cache, request->home->loop, &request->route.cache,
                                    request->result.generation, request->span.first, request->span.last, plain);
         source_listen(request->body, on_primed, request);
@@ -234,9 +234,10 @@ enum request_state read_prime(struct request *request)
         break;
     }
     /* The record was known, the bytes are on their way because of somebody else. */
-    if (request->result.how == CACHE_HIT && request->facts.outcome != OUTCOME_HIT && cache_read_joined(request->body))
+    if (!request->summed && request->result.how == CACHE_HIT && request->facts.outcome != OUTCOME_HIT &&
+        cache_read_joined(request->body))
         request->facts.outcome = OUTCOME_COLLAPSED;
-    return summed ? REQUEST_SUM : REQUEST_REPLY;
+    return to_sum ? REQUEST_SUM : REQUEST_REPLY;
 }
 
 /* ---- REPLY ---- */

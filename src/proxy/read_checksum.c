@@ -40,53 +40,33 @@ enum request_state read_decide_checksum(struct request *request)
         return REQUEST_TURN;
     }
     bool summable = request->fit == RANGE_PARTIAL && request->span.bytes <= CHECKSUM_RANGE_MAX;
-    return summable && checksum != BLOB_CHECKSUM_BOTH ? REQUEST_ROOM : refuse(request);
-}
-
-/* ---- ROOM ---- */
-
-static void on_room(void *arg, enum status why)
-{
-    struct request *request = arg;
-    if (why != STATUS_OK)
-        request->facts.outcome = OUTCOME_MISS_UNSTORED;
-    request_run(request, why == STATUS_OK ? REQUEST_PRIME : request_fail(request, why));
-}
-
-enum request_state read_room(struct request *request)
-{
-    bool now = checksum_ask(&request->turn, request->home, (size_t) request->span.bytes, on_room, request);
-    return now ? REQUEST_PRIME : REQUEST_WAIT;
+    return summable && checksum != BLOB_CHECKSUM_BOTH ? REQUEST_PRIME : refuse(request);
 }
 
 /* ---- SUM ---- */
 
-static void on_sum(void *arg)
+/* The bytes are read once more to be sent: of the same generation, or it is as with any read that finds another. */
+static enum request_state summed(struct request *request)
 {
-    request_run(arg, REQUEST_SUM);
+    struct str text = arena_str(request->x->arena, checksum_text(request->checksum));
+    bool md5 = request->route.class.checksum == BLOB_CHECKSUM_MD5;
+    request->facts.range_md5 = md5 ? text : STR_NULL;
+    request->facts.range_crc64 = md5 ? STR_NULL : text;
+    request->summed = true;
+    return REQUEST_PRIME;
+}
+
+static void on_sum(void *arg, enum status why)
+{
+    struct request *request = arg;
+    enum request_state state = why == STATUS_OK ? summed(request) : read_failed(request, why);
+    checksum_close(&request->checksum);
+    request_run(request, state);
 }
 
 enum request_state read_sum(struct request *request)
 {
-    enum blob_checksum kind = request->route.class.checksum;
-    enum status why = STATUS_OK;
-    if (request->checksum == NULL)
-        request->checksum = checksum_new(request->home->loop, kind, &request->body, (size_t) request->span.bytes,
-                                         &request->turn, on_sum, request);
-    switch (checksum_step(request->checksum, &why)) {
-    case SOURCE_WAIT:
-    case SOURCE_DATA:
-        return REQUEST_WAIT;
-    case SOURCE_FAILED:
-        return read_failed(request, why);
-    case SOURCE_END:
-        break;
-    }
-    struct str text = arena_str(request->x->arena, checksum_text(request->checksum));
-    if (kind == BLOB_CHECKSUM_MD5)
-        request->facts.range_md5 = text;
-    else
-        request->facts.range_crc64 = text;
-    request->body = checksum_into_source(&request->checksum);
-    return REQUEST_REPLY;
+    request->checksum = checksum_new(&request->home->sums, request->route.class.checksum, &request->body,
+                                     (size_t) request->span.bytes, on_sum, request);
+    return request->checksum == NULL ? read_failed(request, STATUS_NOT_IMPLEMENTED) : REQUEST_WAIT;
 }

@@ -22,9 +22,8 @@
     X(UNBODY, request_unbody)  /* a GET or HEAD whose body may turn out to be none */                                  \
     X(RESOLVE, read_resolve)   /* may it, and what is the blob now? */                                                 \
     X(DECIDE, read_decide)     /* preconditions and range */                                                           \
-    X(ROOM, read_room)         /* a range to be summed: until there is room to hold it */                              \
     X(PRIME, read_prime)       /* until the first byte is there */                                                     \
-    X(SUM, read_sum)           /* until all of the range is there, and its checksum */                                 \
+    X(SUM, read_sum)           /* all of the range, for its checksum; then PRIME again */                              \
     X(REPLY, read_reply)       /* the head from the record, the body behind it */                                      \
     X(ANSWER, read_answer)     /* the origin's own answer to this reader */                                            \
     X(TURN, bypass_turn)       /* to pass through: until there is room for it */                                       \
@@ -67,10 +66,10 @@ struct request {
     struct range_span span;
     struct source *body;
     struct checksum *checksum;
-
-    struct line_ticket turn; /* of a bypass, or of a range that is summed */
+    bool summed; /* the facts have it */
 
     /* a bypass */
+    struct line_ticket turn;
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */

@@ -77,10 +77,3 @@ bool turn_ask(struct line_ticket *turn, struct proxy_loop *home, const struct ht
     };
     return line_ask(&home->turns, turn, &wish);
 }
-
-bool turn_ask_bytes(struct line_ticket *turn, struct proxy_loop *home, size_t bytes, bool brief,
-                    void (*come)(void *arg, enum status why), void *arg)
-{
-    const struct line_ticket wish = {.favoured = brief, .bytes = bytes, .held = WAIT_BASE, .come = come, .arg = arg};
-    return line_ask(&home->turns, turn, &wish);
-}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * turn.h: how many requests may pass through at once (I8, net/line.h). Each holds buffers of libcurl's and of the
- * protocol's for as long as its client and its origin like, so their sum is bounded: a quarter of `memory`. Ranges
- * that are held for their checksum are of that sum. Who finds no room waits, before anything is sent or fenced.
+ * protocol's for as long as its client and its origin like, so their sum is bounded: a quarter of `memory`. Who finds
+ * no room waits, before anything is sent or fenced.
  *
  * Reads and large bodies may not take all of it: some is left for what is soon over, so that a crowd of slow readers
  * does not keep everybody from writing. Own loop.
@@ -24,8 +24,5 @@ void turns_init(struct proxy *proxy);
  * zero; line_leave and line_move are for what becomes of it. */
 bool turn_ask(struct line_ticket *turn, struct proxy_loop *home, const struct http_exchange *x,
               void (*come)(void *arg, enum status why), void *arg);
-/* The same with what is to be set aside, and whether that is soon over. */
-bool turn_ask_bytes(struct line_ticket *turn, struct proxy_loop *home, size_t bytes, bool brief,
-                    void (*come)(void *arg, enum status why), void *arg);
 
 #endif

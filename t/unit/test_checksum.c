@@ -1,21 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_checksum.c: a range is gathered in bits, summed by a worker, and shown; sources that fail or end early; a queue
- * that is full; a reader that leaves while a worker has its bytes; the end of the workers.
+ * test_checksum.c: a range is summed in bits, slice by slice; sources that fail or end early; a line of several, in
+ * which who waits for its source holds nobody up; a reader that leaves, in line or not.
  */
 #include "proxy/checksum.h"
 
-#include <pthread.h>
 #include <semaphore.h>
-#include <stdatomic.h>
 #include <time.h>
 
 #include "base/mem.h"
-#include "base/worker.h"
 #include "net/loop.h"
 #include "tap.h"
 
 static struct loop *loop;
+static struct checksum_line line;
+static unsigned rounds;
 
 /* ---- A source that shows what it is told to ---- */
 
@@ -69,12 +68,10 @@ struct reader {
     enum blob_checksum kind;
     size_t size;
     struct checksum *checksum;
-    unsigned readies;
-    sem_t over; /* END or FAILED was seen */
-    enum source_state state;
+    sem_t over;
     enum status why;
+    unsigned place; /* as which it was done */
     char text[32];
-    struct strbuf body;
 };
 
 static void on_letter(struct letter *letter)
@@ -93,41 +90,22 @@ static void on_loop(struct reader *reader, void (*run)(struct reader *reader))
         ;
 }
 
-static void step(struct reader *reader)
+static void on_done(void *arg, enum status why)
 {
-    if (reader->checksum == NULL)
-        return;
-    reader->state = checksum_step(reader->checksum, &reader->why);
-    if (reader->state == SOURCE_WAIT)
-        return;
-    if (reader->state == SOURCE_END) {
-        struct str text = checksum_text(reader->checksum);
-        snprintf(reader->text, sizeof reader->text, "%.*s", STR_ARG(text));
-        struct source *body = checksum_into_source(&reader->checksum);
-        struct source_view view;
-        while (source_peek(body, &view, 1000) == SOURCE_DATA) {
-            strbuf_add(&reader->body, view.pieces[0].iov_base, view.bytes);
-            source_consume(body, view.bytes);
-        }
-        source_close(&body);
-    }
+    static unsigned places;
+    struct reader *reader = arg;
+    reader->why = why;
+    reader->place = ++places;
+    struct str text = checksum_text(reader->checksum);
+    snprintf(reader->text, sizeof reader->text, "%.*s", STR_ARG(text));
     checksum_close(&reader->checksum);
     sem_post(&reader->over);
-}
-
-static void on_ready(void *arg)
-{
-    struct reader *reader = arg;
-    reader->readies++;
-    step(reader);
 }
 
 static void begin(struct reader *reader)
 {
     struct source *from = &reader->feed.source;
-    struct line_ticket turn = {0};
-    reader->checksum = checksum_new(loop, reader->kind, &from, reader->size, &turn, on_ready, reader);
-    step(reader);
+    reader->checksum = checksum_new(&line, reader->kind, &from, reader->size, on_done, reader);
 }
 
 static void leave(struct reader *reader)
@@ -160,26 +138,56 @@ static bool wait_over(struct reader *reader)
 
 static void fini(struct reader *reader)
 {
-    strbuf_free(&reader->body);
     sem_destroy(&reader->ran);
     sem_destroy(&reader->over);
 }
 
-/* ---- Work that keeps a worker ---- */
+/* ---- On the loop: its line, and its rounds while that is busy ---- */
 
-static sem_t gate, at_gate;
+static struct timer round_timer;
 
-static void wait_gate(struct work *work)
+static void on_round(struct timer *timer)
 {
-    (void) work;
-    sem_post(&at_gate);
-    while (sem_wait(&gate) != 0)
-        ;
+    rounds++;
+    timer_set(timer, 0);
 }
 
-static void nothing(struct work *work)
+static void set_up(struct loop *own, void *arg)
 {
-    (void) work;
+    (void) arg;
+    checksum_line_init(&line, own);
+    timer_init(&round_timer, own, on_round);
+}
+
+static void tear_down(struct loop *own, void *arg)
+{
+    (void) own;
+    (void) arg;
+    timer_fini(&round_timer);
+    checksum_line_fini(&line);
+}
+
+static void count_rounds(struct reader *reader)
+{
+    (void) reader;
+    rounds = 0;
+    timer_set(&round_timer, 0);
+}
+
+static void stop_rounds(struct reader *reader)
+{
+    (void) reader;
+    timer_clear(&round_timer);
+}
+
+/* When it is through, who was in line before it has had its turn. */
+static void sum_another(void)
+{
+    struct reader reader;
+    init(&reader, BLOB_CHECKSUM_CRC64, "abc", 3);
+    on_loop(&reader, begin);
+    wait_over(&reader);
+    fini(&reader);
 }
 
 /* ---- Tests ---- */
@@ -189,9 +197,8 @@ static void test_sums(void)
     struct reader reader;
     init(&reader, BLOB_CHECKSUM_MD5, "abc", 3);
     on_loop(&reader, begin);
-    ok(wait_over(&reader) && reader.state == SOURCE_END, "three bytes");
+    ok(wait_over(&reader) && reader.why == STATUS_OK, "three bytes");
     is_str(reader.text, "kAFQmDzST7DWlj99KOF/cg==", "their MD5");
-    is_text(strbuf_str(&reader.body), "abc", "the bytes");
     ok(reader.feed.closed, "the source is closed");
     fini(&reader);
 
@@ -199,20 +206,23 @@ static void test_sums(void)
     reader.feed.there = 4;
     reader.feed.end = SOURCE_WAIT;
     on_loop(&reader, begin);
-    is_int(reader.state, SOURCE_WAIT, "nine bytes of which five are late");
+    sum_another();
+    ok(reader.feed.taken == 4 && sem_trywait(&reader.over) != 0, "nine bytes of which five are late");
     on_loop(&reader, more);
-    ok(wait_over(&reader) && reader.state == SOURCE_END, "come in two goes");
+    ok(wait_over(&reader) && reader.why == STATUS_OK, "come in two goes");
     is_str(reader.text, "iJh5CoYUi64=", "their CRC64, low byte first");
-    is_text(strbuf_str(&reader.body), "123456789", "the bytes");
     fini(&reader);
 
     init(&reader, BLOB_CHECKSUM_MD5, "0123456789abcdef", CHECKSUM_RANGE_MAX);
     size_t held = mem_used();
+    on_loop(&reader, count_rounds);
     on_loop(&reader, begin);
-    ok(wait_over(&reader) && reader.body.len == CHECKSUM_RANGE_MAX, "the longest range");
-    ok(reader.readies >= 4, "is gathered in several events (%u)", reader.readies);
+    ok(wait_over(&reader) && reader.why == STATUS_OK, "the longest range");
+    on_loop(&reader, stop_rounds);
+    is_str(reader.text, "4jCnMJNXPRbMTZpPc3P0yw==", "its MD5");
+    ok(rounds >= 16, "others get their turn meanwhile (%u)", rounds);
     fini(&reader);
-    ok(mem_used() < held + 65536, "and leaves nothing behind");
+    ok(mem_used() < held + 65536, "it leaves nothing behind");
 }
 
 static void test_failures(void)
@@ -223,74 +233,59 @@ static void test_failures(void)
     reader.feed.end = SOURCE_FAILED;
     reader.feed.source.error = STATUS_GENERATION_CHANGED;
     on_loop(&reader, begin);
-    ok(wait_over(&reader) && reader.state == SOURCE_FAILED && reader.why == STATUS_GENERATION_CHANGED,
-       "a source that fails");
+    ok(wait_over(&reader) && reader.why == STATUS_GENERATION_CHANGED, "a source that fails");
     ok(reader.feed.closed, "is closed");
     fini(&reader);
     init(&reader, BLOB_CHECKSUM_MD5, "abc", 3000);
     reader.feed.there = 2999;
     on_loop(&reader, begin);
-    ok(wait_over(&reader) && reader.state == SOURCE_FAILED && reader.why == STATUS_TRUNCATED, "one that ends early");
-    fini(&reader);
-    init(&reader, BLOB_CHECKSUM_MD5, "abc", 3000);
-    reader.feed.there = 100;
-    reader.feed.end = SOURCE_WAIT;
-    on_loop(&reader, begin);
-    on_loop(&reader, leave);
-    ok(reader.feed.closed, "one that is left");
+    ok(wait_over(&reader) && reader.why == STATUS_TRUNCATED, "one that ends early");
     fini(&reader);
 }
 
-static void test_full_queue(void)
-{
-    struct work held = {.run = wait_gate, .done = nothing}, queued = {.run = nothing, .done = nothing};
-    struct reader reader, gone;
-    worker_start(1, 1);
-    bool full = worker_submit(&held) == STATUS_OK;
-    while (sem_wait(&at_gate) != 0)
-        ;
-    full = full && worker_submit(&queued) == STATUS_OK && worker_submit(&(struct work){0}) == STATUS_BUSY;
-    init(&reader, BLOB_CHECKSUM_MD5, "abc", 3);
-    on_loop(&reader, begin);
-    ok(full && reader.state == SOURCE_WAIT, "a queue that is full: it waits");
-    sem_post(&gate);
-    ok(wait_over(&reader) && reader.state == SOURCE_END, "until there is room");
-    is_str(reader.text, "kAFQmDzST7DWlj99KOF/cg==", "and is summed");
-    fini(&reader);
+/* The first is slow, the others are there; the third leaves, in line. */
+static struct reader crowd[4];
 
-    held = (struct work){.run = wait_gate, .done = nothing};
-    full = worker_submit(&held) == STATUS_OK;
-    while (sem_wait(&at_gate) != 0)
-        ;
-    size_t before = mem_used();
-    init(&gone, BLOB_CHECKSUM_CRC64, "abc", 1000000);
-    on_loop(&gone, begin);
-    on_loop(&gone, leave);
-    unsigned readies = gone.readies;
-    ok(full && mem_used() >= before + 1000000, "who leaves while its bytes are in the queue leaves them there");
-    sem_post(&gate);
-    worker_stop();
-    init(&reader, BLOB_CHECKSUM_MD5, "abc", 3);
-    on_loop(&reader, begin); /* behind the worker's letter */
-    ok(mem_used() < before + 65536 && gone.readies == readies, "they are freed then, and nobody is called");
-    ok(wait_over(&reader) && reader.state == SOURCE_FAILED && reader.why == STATUS_SHUTDOWN,
-       "without workers: SHUTDOWN");
-    fini(&gone);
-    fini(&reader);
+static void begin_crowd(struct reader *reader)
+{
+    for (unsigned i = 0; i < 4; i++)
+        begin(&reader[i]);
+    leave(&reader[2]);
+}
+
+static void test_line(void)
+{
+    for (unsigned i = 0; i < 4; i++)
+        init(&crowd[i], BLOB_CHECKSUM_CRC64, "123456789", i == 1 ? CHECKSUM_RANGE_MAX : 9);
+    crowd[0].feed.there = 4;
+    crowd[0].feed.end = SOURCE_WAIT;
+    on_loop(crowd, begin_crowd);
+    ok(wait_over(&crowd[1]) && wait_over(&crowd[3]), "who waits for its source holds nobody up");
+    ok(crowd[1].place < crowd[3].place, "one after the other, a long one in one go");
+    ok(crowd[2].feed.closed && crowd[2].feed.taken == 0 && crowd[2].checksum == NULL, "one that has left");
+    ok(sem_trywait(&crowd[0].over) != 0 && crowd[0].feed.taken == 4, "the first still waits");
+    on_loop(crowd, more);
+    ok(wait_over(crowd), "until it can go on");
+    is_str(crowd[0].text, crowd[3].text, "to the same sum");
+    for (unsigned i = 0; i < 4; i++)
+        fini(&crowd[i]);
+    init(crowd, BLOB_CHECKSUM_MD5, "abc", 3000);
+    crowd[0].feed.there = 100;
+    crowd[0].feed.end = SOURCE_WAIT;
+    on_loop(crowd, begin);
+    on_loop(crowd, leave);
+    ok(crowd[0].feed.closed, "one that leaves while it waits");
+    fini(crowd);
 }
 
 int main(void)
 {
     mem_init();
-    sem_init(&gate, 0, 0);
-    sem_init(&at_gate, 0, 0);
     loop = loop_new(0);
-    loop_start(loop, NULL, NULL, NULL);
-    worker_start(2, 16);
+    loop_start(loop, set_up, tear_down, NULL);
     test_sums();
     test_failures();
-    worker_stop();
-    test_full_queue();
+    test_line();
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);
