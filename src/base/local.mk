@@ -24,12 +24,11 @@ libheadpond_a_SOURCES += \
 	src/base/rcu.h \
 	src/base/status.c src/base/status.h \
 	src/base/str.c src/base/str.h \
-	src/base/thread.c src/base/thread.h \
-	src/base/worker.c src/base/worker.h
+	src/base/thread.c src/base/thread.h
 EXTRA_DIST += conf/headpond.yaml
 
 check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_conf t/unit/test_cores t/unit/test_crc64 t/unit/test_date t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
-	t/unit/test_metric t/unit/test_str t/unit/test_worker
+	t/unit/test_metric t/unit/test_str
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
 t_unit_test_base64_SOURCES = t/unit/test_base64.c t/unit/tap.h
@@ -56,5 +55,3 @@ t_unit_test_metric_SOURCES = t/unit/test_metric.c t/unit/tap.h
 t_unit_test_metric_LDADD = $(UNIT_LDADD)
 t_unit_test_str_SOURCES = t/unit/test_str.c t/unit/tap.h
 t_unit_test_str_LDADD = $(UNIT_LDADD)
-t_unit_test_worker_SOURCES = t/unit/test_worker.c t/unit/tap.h
-t_unit_test_worker_LDADD = $(UNIT_LDADD)
