@@ -30,8 +30,8 @@ struct file_stamp file_stamp_of(const char *path)
 
 bool file_stamp_eq(const struct file_stamp *a, const struct file_stamp *b)
 {
-    return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           a->modified_ns == b->modified_ns && a->changed_ns == b->changed_ns;
+    return a->device == b->device && a->inode == b->inode && a->size == b->size && a->modified_ns == b->modified_ns &&
+           a->changed_ns == b->changed_ns;
 }
 
 /* Absolute, without ".", ".." and doubled slashes. */

@@ -157,7 +157,8 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
         return bypass("version");
     if (is_twice(headers, STR("Range")) || is_twice(headers, STR("x-ms-range")) ||
         (url->endpoint == BLOB_ENDPOINT_DFS && blob_header(headers, STR("x-ms-range")).ptr != NULL))
-        return bypass("odd-range"); /* which one counts is the origin's to say, and Data Lake documents the first only */
+        return bypass(
+            "odd-range"); /* which one counts is the origin's to say, and Data Lake documents the first only */
     return class;
 }
 
@@ -289,7 +290,8 @@ static struct blob_class classify_write(struct str method, const struct blob_url
 /* The method that the origin may act on instead of the request's, or a NULL str. */
 static struct str overriding_method(const struct blob_headers *headers)
 {
-    static const struct str names[] = {{"X-HTTP-Method-Override", 22}, {"X-HTTP-Method", 13}, {"X-Method-Override", 17}};
+    static const struct str names[] = {
+        {"X-HTTP-Method-Override", 22}, {"X-HTTP-Method", 13}, {"X-Method-Override", 17}};
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct str method = blob_header(headers, names[i]);
         if (method.ptr != NULL)

@@ -37,11 +37,11 @@ enum blob_touch {
 
 struct blob_class {
     enum blob_action action;
-    bool head;             /* READ: only the head is wanted */
+    bool head;                   /* READ: only the head is wanted */
     enum blob_checksum checksum; /* READ */
-    const char *reason;    /* BYPASS: a short constant word for Cache-Status detail and the metric; else NULL */
-    enum blob_touch touch; /* WRITE */
-    bool touch_base;       /* WRITE: the URL names a snapshot or version, and the base blob may change with it */
+    const char *reason;          /* BYPASS: a short constant word for Cache-Status detail and the metric; else NULL */
+    enum blob_touch touch;       /* WRITE */
+    bool touch_base;             /* WRITE: the URL names a snapshot or version, and the base blob may change with it */
     bool whole;        /* WRITE: the body is what the blob will be, byte for byte (Put Blob of a block blob) */
     bool touch_grants; /* WRITE: who may read may change for the whole container, or, on account level, the account */
 };

@@ -47,8 +47,8 @@ struct str sas_directory(struct str blob, unsigned depth);
  * the token names addresses). */
 bool sas_usable(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4);
 
-/* Whether there is any of rscc, rscd, rsce, rscl and rsct, which replace reply headers; what signs them, if anything, is
- * not looked at. */
+/* Whether there is any of rscc, rscd, rsce, rscl and rsct, which replace reply headers; what signs them, if anything,
+ * is not looked at. */
 bool sas_overridden(const struct blob_query *query);
 /* The response override for a reply header (Cache-Control, Content-Disposition, Content-Encoding, Content-Language,
  * Content-Type), decoded, or a NULL str. */

@@ -4,9 +4,9 @@
  *
  * Two styles: http://host/{account}/{container}/{blob} and http://{account}.any.name/{container}/{blob}. Host-style it
  * is when the host is a dotted name (no address, not localhost) whose first label is the name of a configured account,
- * or, where "*" is configured, any that "blob" or "dfs" follows. A second label "dfs" (or a third, after a DNS zone such
- * as "z01") names the Data Lake endpoint. Differently encoded URLs of one blob
- * give the same names; nothing is collapsed ("..", "//" and "." are text in a blob's name). Pure; any thread.
+ * or, where "*" is configured, any that "blob" or "dfs" follows. A second label "dfs" (or a third, after a DNS zone
+ * such as "z01") names the Data Lake endpoint. Differently encoded URLs of one blob give the same names; nothing is
+ * collapsed ("..", "//" and "." are text in a blob's name). Pure; any thread.
  */
 #ifndef HEADPOND_BLOB_URL_H
 #define HEADPOND_BLOB_URL_H

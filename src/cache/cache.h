@@ -57,14 +57,14 @@ struct cache_request {
     const char *origin;  /* base URL, lives as long as the process */
     const char *ca_file; /* or NULL; lives as long as the process */
     struct str id;       /* what the log calls the client's request */
-    struct str target;   /* what requests by the client's credential ask the origin for: "/container/blob?…" with the credential's query
-                            parameters; secret */
+    struct str target;   /* what requests by the client's credential ask the origin for: "/container/blob?…" with the
+                            credential's query   parameters; secret */
     struct str authorization; /* the Authorization header's value or a NULL str; secret */
     /* the credential */
     struct digest credential; /* of the credential text; of nothing for anonymous */
     struct hash128 scope;     /* what a yes covers: of the blob, directory, container or account */
     int64_t expires_s;        /* wall clock: the credential is not good after it; INT64_MAX: not known */
-    bool vouched; /* the proxy says yes itself: no grant is needed */
+    bool vouched;             /* the proxy says yes itself: no grant is needed */
     /* what of our own signs, and what it asks for: in place of the client's credential where we vouch, and for pinned
      * fills; or NULL, and a NULL str. Lives as long as the process */
     struct credential *signer;

@@ -17,8 +17,8 @@
  *   - what was asked before the epoch moved carries the older stamp and is not believed afterwards, however late it is
  *     answered, so no answer from before the write blesses an old generation once the writer knows;
  *   - what is asked after it moved was asked after the origin had answered the write, and shows what it did.
- * A crash in between would forget the move; what is durable before the write is forwarded is the intent (store.h), after
- * which a start believes no validation at all.
+ * A crash in between would forget the move; what is durable before the write is forwarded is the intent (store.h),
+ * after which a start believes no validation at all.
  *
  * Epochs are counters in fixed tables indexed by hash, so there is nothing to allocate, to free or to forget: two
  * objects that share a counter cost each other a validation now and then, never a wrong answer. Any thread.

@@ -4,8 +4,8 @@
  *
  * One object's fence makes what is known of it worthless when it is raised, at once (epoch) and after a crash
  * (tombstone); lifting it says whether the write may have changed anything. A wide one leaves everything as it is until
- * the write has ended: raising it records an intent, and only a write that may have been done moves the epoch and writes
- * the tombstone, which ends the intent. Grants do not outlive the process: there is nothing to record of them.
+ * the write has ended: raising it records an intent, and only a write that may have been done moves the epoch and
+ * writes the tombstone, which ends the intent. Grants do not outlive the process: there is nothing to record of them.
  */
 #include "base/mem.h"
 #include "cache/asker.h"

@@ -33,8 +33,8 @@ void joins_fini(struct joins *joins);
 
 /* The join that is to bring this block, or NULL; those that lie behind it are left. */
 struct join *joins_at(struct joins *joins, uint64_t block);
-/* Asks for the blocks from `block` to the end of its extent, as far as the reader goes. When there are too many joins the
- * farthest is left. */
+/* Asks for the blocks from `block` to the end of its extent, as far as the reader goes. When there are too many joins
+ * the farthest is left. */
 void joins_ask(struct joins *joins, uint64_t block);
 /* A reader at `block` that is being fed by fills has the next extents asked for before it gets there. */
 void joins_read_ahead(struct joins *joins, uint64_t block);

@@ -19,7 +19,8 @@
 struct cache_keep;
 
 /* Puts itself in the place of *body, whose `length` bytes will be the blob. NULL, and *body stays, when that is
- * more than a Put Blob brings, or there is no disk, or no room in memory now. The request must name the blob; its texts need not outlive the call. */
+ * more than a Put Blob brings, or there is no disk, or no room in memory now. The request must name the blob; its texts
+ * need not outlive the call. */
 struct cache_keep *cache_keep_start(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                     uint64_t length, struct source **body);
 /* The write is over: `created` is the head of the origin's 201, or NULL when it came to nothing or nobody knows. Before

@@ -28,13 +28,13 @@ struct object {
     int64_t head_validated_s;      /* when a HEAD last brought head_only, wall clock; 0: never */
 };
 
-/* 256 TiB: a third more than the largest blob there can be (50,000 blocks of 4,000 MiB). Whoever goes through all extents of
- * a length that an origin made up is done within seconds, even for the smallest blocks. */
+/* 256 TiB: a third more than the largest blob there can be (50,000 blocks of 4,000 MiB). Whoever goes through all
+ * extents of a length that an origin made up is done within seconds, even for the smallest blocks. */
 #define OBJECT_LENGTH_MAX (UINT64_C(1) << 48)
 
 /* From a 200 or 206 to a GET, or a 200 to a HEAD. `before` (may be NULL) is what was known: its head-only part is kept
- * when the ETag is the same and this reply was a GET's. BAD_REPLY without usable ETag, Last-Modified or length; TOO_LARGE beyond OBJECT_LENGTH_MAX;
- * NOT_IMPLEMENTED when the blob must not be cached now (a copy is pending). */
+ * when the ETag is the same and this reply was a GET's. BAD_REPLY without usable ETag, Last-Modified or length;
+ * TOO_LARGE beyond OBJECT_LENGTH_MAX; NOT_IMPLEMENTED when the blob must not be cached now (a copy is pending). */
 enum status object_from_reply(const struct http_response *reply, bool head, int64_t now_s, const struct object *before,
                               struct object **object) STATUS_CHECKED;
 void object_free(struct object *object);

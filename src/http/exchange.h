@@ -33,7 +33,7 @@ struct http_exchange {
     struct loop *loop;
     struct arena *arena; /* lives until `finished` returns */
     struct http_request request;
-    struct source *body; /* the request's body, NULL when there is none; belongs to the transport until taken */
+    struct source *body;  /* the request's body, NULL when there is none; belongs to the transport until taken */
     const char *listener; /* the address it came in by, as text; lives as long as the server */
     const struct sockaddr *peer;
     socklen_t peer_length;

@@ -43,16 +43,16 @@ struct h2 {
     size_t header_bytes; /* of the streams' heads */
     int32_t refused;     /* the newest stream that was refused, */
     size_t refused_head; /* and what came of its head */
-    bool running;    /* h2_run is on the stack: nghttp2 must not be entered again */
-    bool again;      /* something happened meanwhile: run once more */
-    bool dead;       /* freed when h2_run ends */
-    bool unread;     /* the connection may have more for us */
-    bool paused;     /* nghttp2 returned because the connection is full or the turn is over */
-    bool leaving;    /* GOAWAY was submitted */
-    bool expelled;   /* for abuse: nothing it sends is looked at any more */
-    enum status end; /* what exchanges learn that are cut by the connection's end */
-    size_t sent;     /* body bytes in this turn */
-    int64_t rate_ms; /* when the second in which these were counted began */
+    bool running;        /* h2_run is on the stack: nghttp2 must not be entered again */
+    bool again;          /* something happened meanwhile: run once more */
+    bool dead;           /* freed when h2_run ends */
+    bool unread;         /* the connection may have more for us */
+    bool paused;         /* nghttp2 returned because the connection is full or the turn is over */
+    bool leaving;        /* GOAWAY was submitted */
+    bool expelled;       /* for abuse: nothing it sends is looked at any more */
+    enum status end;     /* what exchanges learn that are cut by the connection's end */
+    size_t sent;         /* body bytes in this turn */
+    int64_t rate_ms;     /* when the second in which these were counted began */
     unsigned resets;
     unsigned cheap;
     size_t waste;
@@ -68,10 +68,10 @@ struct h2_stream {
     struct str path;
     size_t header_bytes; /* that came */
     size_t kept_bytes;   /* and that are held */
-    enum status refuse; /* OK, or why the head cannot be accepted */
-    bool heard;         /* the handler knows of it */
-    bool remote_closed; /* END_STREAM was received */
-    bool lengthy;       /* content-length was given */
+    enum status refuse;  /* OK, or why the head cannot be accepted */
+    bool heard;          /* the handler knows of it */
+    bool remote_closed;  /* END_STREAM was received */
+    bool lengthy;        /* content-length was given */
     bool continue_owed;
     struct h2_body *body;
     /* The reply. */

@@ -10,8 +10,7 @@
 
 #include "base/hostport.h"
 
-enum status address_parse(const char *address, struct sockaddr_storage *parsed, socklen_t *length,
-                           struct strbuf *error)
+enum status address_parse(const char *address, struct sockaddr_storage *parsed, socklen_t *length, struct strbuf *error)
 {
     struct str name;
     int64_t number;

@@ -12,7 +12,7 @@
 /* "HOST:PORT" with an IPv4 address, a name or an IPv6 address in brackets. On failure INVALID or RESOLVE and a line in
  * *error. May block on name resolution. */
 enum status address_parse(const char *address, struct sockaddr_storage *parsed, socklen_t *length,
-                           struct strbuf *error) STATUS_CHECKED;
+                          struct strbuf *error) STATUS_CHECKED;
 #define ADDRESS_TEXT 64 /* room for any of these */
 /* The other way round: "127.0.0.1:80", "[::1]:80"; "unix" for a Unix socket. */
 void address_format(const struct sockaddr *address, char *text, size_t size);

@@ -26,7 +26,7 @@ enum status listener_bind(const char *address, unsigned count, int *fds, unsigne
  * counts it down again with listener_gone(). */
 struct listener_budget {
     atomic_int open;
-    int max;      /* 0: unbounded */
+    int max;     /* 0: unbounded */
     bool exempt; /* few and small: accepted also when memory is short */
 };
 void listener_gone(struct listener_budget *budget);

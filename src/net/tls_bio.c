@@ -91,7 +91,7 @@ static long bio_control(BIO *bio, int command, long number, void *pointer)
         return ends->sock->ended;
     default:
         return below == NULL || (ends->out->bytes > 0 && !has_keys(below)) ? 0
-                                                                          : BIO_ctrl(below, command, number, pointer);
+                                                                           : BIO_ctrl(below, command, number, pointer);
     }
 }
 

@@ -25,7 +25,7 @@ struct origin_body {
     void (*closed)(struct origin_body *body);  /* source_close */
     uint8_t *queue;                            /* a ring of `window` bytes, made when first needed */
     size_t window;
-    size_t first;                              /* where the oldest byte is */
+    size_t first; /* where the oldest byte is */
     size_t queued;
     const uint8_t *shown; /* during an offer: what of it is not yet taken */
     size_t shown_bytes;

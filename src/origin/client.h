@@ -43,15 +43,15 @@ struct origin_request {
     const char *base;    /* "https://x.blob.core.windows.net", or with a path prefix; no trailing slash */
     const char *ca_file; /* instead of the system's CAs, or NULL */
     struct str method;
-    struct str target; /* "/container/blob?query" as the client wrote it: appended to base untouched; where the base has a
-                          path, also "?query" alone */
+    struct str target; /* "/container/blob?query" as the client wrote it: appended to base untouched; where the base has
+                          a path, also "?query" alone */
     /* As they go out; nothing is added (no Accept, User-Agent or Expect of libcurl's own). Host, Content-Length and
      * hop-by-hop fields are left out. May be NULL. */
     const struct http_headers *headers;
     struct credential *signer; /* signs each attempt in place of what credential the headers hold; or NULL */
-    int64_t content_length; /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
-    bool retry;             /* this request may be tried again as described above */
-    bool modest;            /* small buffers, for one of many: see ORIGIN_MODEST_BYTES */
+    int64_t content_length;    /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
+    bool retry;                /* this request may be tried again as described above */
+    bool modest;               /* small buffers, for one of many: see ORIGIN_MODEST_BYTES */
 };
 
 struct origin_fetch;

@@ -31,11 +31,11 @@ struct origin_signing;
 
 enum origin_phase {
     ORIGIN_CREDENTIAL, /* a credential of our own is awaited */
-    ORIGIN_CONNECT, /* from the attempt's start until a connection is ready */
-    ORIGIN_SEND,    /* the request's body is going out */
-    ORIGIN_HEAD,    /* all was sent, the reply's head is awaited */
-    ORIGIN_BODY,    /* the reply's body comes in */
-    ORIGIN_BACKOFF, /* between two attempts */
+    ORIGIN_CONNECT,    /* from the attempt's start until a connection is ready */
+    ORIGIN_SEND,       /* the request's body is going out */
+    ORIGIN_HEAD,       /* all was sent, the reply's head is awaited */
+    ORIGIN_BODY,       /* the reply's body comes in */
+    ORIGIN_BACKOFF,    /* between two attempts */
     ORIGIN_OVER,
 };
 

@@ -39,21 +39,21 @@ struct access_entry {
     enum http_version version;
     bool tls;
     struct str method;
-    struct str target;  /* as sent */
-    struct str account; /* may be NULL, as the next four */
+    struct str target;            /* as sent */
+    struct str account;           /* may be NULL, as the next four */
     struct str request_id;        /* x-ms-request-id of the reply */
     struct str client_request_id; /* x-ms-client-request-id */
     struct str range;             /* as asked */
     struct str agent;             /* User-Agent */
     unsigned retries;             /* at the origin, of what passed through */
-    int status;         /* 0: none was sent */
-    uint64_t sent;      /* body bytes */
-    uint64_t received;  /* body bytes */
-    const char *cache;  /* the Cache-Status kind */
-    const char *detail; /* or NULL */
-    int64_t first_us;   /* from the request's head to the reply's; -1: none */
-    int64_t total_us;   /* from the request's head to the end */
-    enum status end;    /* OK, CLIENT_GONE, ... */
+    int status;                   /* 0: none was sent */
+    uint64_t sent;                /* body bytes */
+    uint64_t received;            /* body bytes */
+    const char *cache;            /* the Cache-Status kind */
+    const char *detail;           /* or NULL */
+    int64_t first_us;             /* from the request's head to the reply's; -1: none */
+    int64_t total_us;             /* from the request's head to the end */
+    enum status end;              /* OK, CLIENT_GONE, ... */
 };
 
 /* On the feed's loop; *feed may be NULL. */

@@ -27,9 +27,9 @@ struct account {
     struct str plain; /* without */
     bool secondary;
     const struct conf_account *row;
-    char *origin;     /* base URL, no trailing slash */
-    char *dfs_origin; /* likewise, or NULL */
-    struct hash128 hash; /* the primary's and the secondary's are one: they hold the same */
+    char *origin;                /* base URL, no trailing slash */
+    char *dfs_origin;            /* likewise, or NULL */
+    struct hash128 hash;         /* the primary's and the secondary's are one: they hold the same */
     struct credential *keys;     /* of key_file, or NULL */
     struct credential *identity; /* what signs our own requests, or NULL */
 };

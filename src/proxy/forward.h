@@ -3,8 +3,8 @@
  * forward.h: a client's own request on its way to the origin, until the reply's head is there.
  *
  * A write outlives its client: once the origin has got all of it, it will be done whether or not somebody still waits,
- * so the fence may only be lifted when the answer has come. One that never got there whole has changed nothing (RFC 9112
- * section 8: it is incomplete), so it counts as refused. Everything else ends with the request. Own loop.
+ * so the fence may only be lifted when the answer has come. One that never got there whole has changed nothing (RFC
+ * 9112 section 8: it is incomplete), so it counts as refused. Everything else ends with the request. Own loop.
  */
 #ifndef HEADPOND_PROXY_FORWARD_H
 #define HEADPOND_PROXY_FORWARD_H

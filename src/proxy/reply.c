@@ -171,8 +171,7 @@ void reply_whole(struct http_response *head, const struct reply_facts *facts, co
 void reply_range(struct http_response *head, const struct reply_facts *facts, const struct object *object,
                  uint64_t first, uint64_t last)
 {
-    const struct content_range range = {
-        .first = first, .last = last, .length_known = true, .length = object->length};
+    const struct content_range range = {.first = first, .last = last, .length_known = true, .length = object->length};
     object_head(head, facts, object, 206);
     head->content_length = (int64_t) (last - first + 1);
     head_add(head, STR("Content-Range"), content_range(facts->arena, &range));

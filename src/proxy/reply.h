@@ -25,13 +25,13 @@ struct reply_facts {
     struct str version;           /* x-ms-version to answer with */
     enum blob_endpoint endpoint;  /* whose way of telling errors */
     enum outcome outcome;
-    const char *detail; /* of a bypass, a constant; or NULL */
-    bool user_properties;               /* Data Lake: metadata is asked for, too */
+    const char *detail;                    /* of a bypass, a constant; or NULL */
+    bool user_properties;                  /* Data Lake: metadata is asked for, too */
     struct blob_error_detail error_detail; /* for an error's body */
     struct str range_md5;                  /* of the range that is sent, in base64; or a NULL str */
     struct str range_crc64;                /* the same */
-    const struct blob_query *overrides; /* a good token's rscc and the like are in it; or NULL */
-    unsigned retry_after_s; /* with an error; 0: none */
+    const struct blob_query *overrides;    /* a good token's rscc and the like are in it; or NULL */
+    unsigned retry_after_s;                /* with an error; 0: none */
     int64_t now_s;
     int64_t validated_s; /* when the origin last vouched for what is served; 0: just now */
 };

@@ -100,8 +100,8 @@ static void name_object(struct route *route, struct arena *arena)
     struct cache_request *cache = &route->cache;
     cache->object = object_name(route, blob_url_version(&route->url, arena));
     cache->account_hash = route->account->hash;
-    cache->container = (struct hash128){.lo = container_name(route->account, route->url.container).lo,
-                                        .hi = route->account->hash.hi};
+    cache->container =
+        (struct hash128){.lo = container_name(route->account, route->url.container).lo, .hi = route->account->hash.hi};
 }
 
 static struct str hash_bytes(const struct hash128 *hash)

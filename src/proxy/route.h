@@ -32,9 +32,9 @@ struct route {
     struct blob_headers headers;
     struct blob_class class;
     struct blob_credential credential;
-    const char *origin;         /* base URL of what is forwarded */
-    struct str target;          /* what is forwarded: path and query byte for byte */
-    const char *bypass;         /* why a read is not for the cache, a short constant word; NULL: it is */
+    const char *origin; /* base URL of what is forwarded */
+    struct str target;  /* what is forwarded: path and query byte for byte */
+    const char *bypass; /* why a read is not for the cache, a short constant word; NULL: it is */
     struct permission permission;
     struct cache_request cache; /* filled for reads and writes */
 };

@@ -81,8 +81,7 @@ static enum status not_there(struct peek *peek)
 static bool still_good(const struct peek *peek)
 {
     /* In this order: a segment that is not being emptied any more has nothing left in it. */
-    if ((peek->location & LOCATION_PACKED) &&
-        atomic_load(&peek->disk->slots.emptying) == location_slot(peek->location))
+    if ((peek->location & LOCATION_PACKED) && atomic_load(&peek->disk->slots.emptying) == location_slot(peek->location))
         return false;
     uint64_t now = atomic_load(peek->at);
     return location_same(now, peek->location) && (now & LOCATION_VERIFIED);

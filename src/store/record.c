@@ -103,7 +103,8 @@ void record_lost(struct disk *disk, uint32_t slot)
 
 bool record_claim(struct disk *disk, uint64_t location, uint32_t length)
 {
-    if (location == 0 || !(location & LOCATION_PACKED) || location_incarnation(location) != (disk->label.incarnation & 255))
+    if (location == 0 || !(location & LOCATION_PACKED) ||
+        location_incarnation(location) != (disk->label.incarnation & 255))
         return false;
     pthread_mutex_lock(&disk->slots.lock);
     bool good =

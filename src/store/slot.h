@@ -3,8 +3,8 @@
  * slot.h: a disk's data files, cut into slots of one header page and one block, and who may use each slot.
  *
  * Files hold SLOT_PER_FILE slots and are preallocated as they are needed, never beyond the disk's share and no further
- * than there is room (slot_files.c). A slot holds one full block, or a segment of packed entries (segment.h), so both draw on the same space and age in the
- * same queue.
+ * than there is room (slot_files.c). A slot holds one full block, or a segment of packed entries (segment.h), so both
+ * draw on the same space and age in the same queue.
  *
  *   FREE → WRITING → BLOCK | OPEN → SEGMENT; BLOCK and SEGMENT → VICTIM (chosen by eviction) or LIMBO (dropped) → FREE
  *
@@ -55,11 +55,11 @@ struct slots {
     int dir;              /* of the data files; the caller's */
     int64_t index_max;    /* bytes the index beside them may take */
     struct metric_cell *errors;
-    uint32_t stride;      /* bytes of a slot */
-    uint32_t capacity;    /* slots the disk's share allows */
-    uint32_t high;        /* slots that exist in files */
-    int64_t grow_at_ms;   /* when to try again to make more, after there was no room; 0: at once */
-    uint32_t reserve;     /* free slots that eviction keeps ahead */
+    uint32_t stride;    /* bytes of a slot */
+    uint32_t capacity;  /* slots the disk's share allows */
+    uint32_t high;      /* slots that exist in files */
+    int64_t grow_at_ms; /* when to try again to make more, after there was no room; 0: at once */
+    uint32_t reserve;   /* free slots that eviction keeps ahead */
     uint32_t free_head, free_count;
     uint32_t limbo_head, limbo_count;
     uint64_t *owner; /* BLOCK: leaf and number within it; OPEN, SEGMENT: live bytes and writers; FREE, LIMBO: next */

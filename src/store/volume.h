@@ -8,8 +8,8 @@
  *   index/          LMDB
  *   data-NNNNNN     slots
  *   opening         there while the index is being opened: found at a start, it says that opening it crashed the
- *                   process, and the store is emptied; also left on purpose when the index could not be written any more
- *   loading         a byte for each start that did not come to the end of reading the index; three empty the store
+ *                   process, and the store is emptied; also left on purpose when the index could not be written any
+ * more loading         a byte for each start that did not come to the end of reading the index; three empty the store
  *   believed        there as long as every write since was told to this disk; a start that finds it missing believes no
  *                   validation of before. Removed, which a full disk allows too, when headpond goes on without the disk
  *
