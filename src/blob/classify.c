@@ -157,8 +157,7 @@ static struct blob_class classify_read(const struct blob_url *url, const struct 
         return bypass("version");
     if (is_twice(headers, STR("Range")) || is_twice(headers, STR("x-ms-range")) ||
         (url->endpoint == BLOB_ENDPOINT_DFS && blob_header(headers, STR("x-ms-range")).ptr != NULL))
-        return bypass(
-            "odd-range"); /* which one counts is the origin's to say, and Data Lake documents the first only */
+        return bypass("odd-range"); /* which one counts is the origin's to say; Data Lake documents Range only */
     return class;
 }
 
