@@ -30,11 +30,8 @@ my ($pond, $endpoint, $mode);
 # Runs a client to its end; its output goes to the test's when it fails.
 sub run_client {
     my ($what, $env, @command) = @_;
-    my $process = Headpond::Process->start(command => \@command, log => "$dir/client.err", out => "$dir/client.out", env => $env);
-    my $status = $process->wait_end(180) // $process->stop_now;
-    my $out = Headpond::Process::slurp("$dir/client.out");
-    is($status, 0, $what) or diag($out . Headpond::Process::slurp("$dir/client.err"));
-    unlink "$dir/client.err";
+    my ($status, $out, $errors) = Headpond::Process->run(command => \@command, env => $env);
+    is($status, 0, $what) or diag("$out$errors");
     return $out;
 }
 

@@ -30,6 +30,7 @@ t_files = \
 	t/82-certificates.t \
 	t/85-soak.t \
 	t/90-clients.t \
+	t/91-tokens.t \
 	t/99-corpus.t
 
 EXTRA_DIST += $(t_files) t/lib t/clients contrib README.md .clang-format

@@ -4,6 +4,7 @@
 package Headpond::Process;
 use strict;
 use warnings;
+use File::Temp ();
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(time sleep);
 use Test::More ();
@@ -101,6 +102,16 @@ sub wait_end {
 sub signal {
     my ($self, $signal) = @_;
     kill $signal, $self->{pid} if $self->alive;
+}
+
+# Runs a program to its end: its wait status, what it printed and what it complained of. command and env as for start,
+# seconds: at most (180).
+sub run {
+    my ($class, %o) = @_;
+    my $dir = File::Temp->newdir;
+    my $process = $class->start(%o, log => "$dir/err", out => "$dir/out");
+    my $status = $process->wait_end($o{seconds} // 180) // $process->stop_now;
+    return ($status, slurp("$dir/out"), slurp("$dir/err"));
 }
 
 # Asks it to end; kills it when it does not. The wait status.
