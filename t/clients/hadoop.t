@@ -26,13 +26,10 @@ sub hadoop_reads {
     my ($what, $uri, @config) = @_;
     my ($host) = $uri =~ m{\@([^/:]+)};
     write_file(hosts => "127.0.0.1 $host localhost\n");
-    my $process = Headpond::Process->start(log => "$dir/java.err", out => "$dir/java.out",
+    my ($status, $out, $errors) = Headpond::Process->run(
         command => ['java', "-Djdk.net.hosts.file=$dir/hosts", '-cp', "$jars/*", "$FindBin::Bin/HadoopRead.java", $uri,
             'fs.azure.io.retry.max.retries=2', @config]);
-    my $status = $process->wait_end(180) // $process->stop_now;
-    my $out = Headpond::Process::slurp("$dir/java.out");
-    is($status, 0, "$what: reads whole and in ranges") or diag($out . Headpond::Process::slurp("$dir/java.err"));
-    unlink "$dir/java.out", "$dir/java.err";
+    is($status, 0, "$what: reads whole and in ranges") or diag("$out$errors");
     return $out =~ /^(length=\d+ .*)$/m ? $1 : '';
 }
 
