@@ -24,6 +24,7 @@
 #define MS 1000000LL
 #define DRAIN_NS (2000 * MS)
 #define RESET_NS (1000 * MS)
+#define RATE_STEP_NS (5 * MS)
 
 enum state {
     HANDSHAKE,
@@ -286,7 +287,9 @@ static int64_t send_limit(struct conn *c) {
         int64_t now = now_ns();
         if (!c->rate_since)
             c->rate_since = now;
-        double allowed = (double)f->rate * ((double)(now - c->rate_since) / 1e9 + 0.01) + 1;
+        /* In steps, or each byte sent would allow the next one and the thread have no other work. */
+        int64_t elapsed = (now - c->rate_since) / RATE_STEP_NS * RATE_STEP_NS;
+        double allowed = (double)f->rate * ((double)elapsed / 1e9 + 0.01) + 1;
         lower(&limit, allowed < 9e18 ? (int64_t)allowed : INT64_MAX);
     }
     return limit;
@@ -327,7 +330,7 @@ static enum step at_limit(struct conn *c) {
         c->reset_deadline = now_ns() + RESET_NS;
         return STEP_AGAIN;
     }
-    watch_deadline(&c->watch, now_ns() + 5 * MS);
+    watch_deadline(&c->watch, now_ns() + RATE_STEP_NS);
     return STEP_TIMER;
 }
 
