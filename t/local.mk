@@ -21,6 +21,7 @@ t_files = \
 	t/51-range-checksums.t \
 	t/52-dfs.t \
 	t/53-cache-writes.t \
+	t/54-credentials.t \
 	t/60-faults.t \
 	t/61-crowd.t \
 	t/62-bypass-crowd.t \
