@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # HTTP/2 frames by hand (RFC 9113), for what no client library would send. Header fields are literals without indexing, so
-# nothing needs HPACK's tables; of replies only the status is read, which nghttp2 sends from the static table or literally.
+# nothing needs HPACK's tables; of replies only the status is read, which nghttp2 sends from the static table or literally (and
+# then, to a later request of the connection, from the dynamic one, which is not followed).
 package Headpond::H2;
 use strict;
 use warnings;
@@ -119,7 +120,11 @@ sub outcome {
     return ($frame->{type});
 }
 
-# The status at the start of a header block: indexed (8 to 14 of the static table) or a literal named by index 8.
+# HPACK's code for the digits (RFC 7541, appendix B).
+my %digit = ((map { sprintf('%05b', $_) => $_ } 0 .. 2), (map { sprintf('%06b', 22 + $_) => $_ } 3 .. 9));
+
+# The status at the start of a header block: indexed (8 to 14 of the static table) or a literal named by index 8, plain or in
+# Huffman's code; else "other".
 sub status_of {
     my ($block) = @_;
     my @indexed = (200, 204, 206, 304, 400, 404, 500);
@@ -130,7 +135,13 @@ sub status_of {
     }
     my $byte = ord $block;
     return $indexed[$byte - 0x88] if $byte >= 0x88 && $byte <= 0x8e;
-    return 'other';
+    my ($length, $text) = length $block > 1 ? unpack 'xCa*', $block : (0, '');
+    return 'other' unless $byte == 0x48 || $byte == 0x18 || $byte == 0x08;
+    return substr $text, 0, 3 if $length == 3;
+    my $bits = unpack 'B*', substr $text, 0, $length & 0x7f;
+    my $status = '';
+    $status .= $digit{$1} while length $status < 3 && $bits =~ s/^(00000|00001|00010|011001|0110[01][01]|0111[01][01])//;
+    return $length & 0x80 && length $status == 3 ? $status : 'other';
 }
 
 # Whether the connection still answers a good request.
