@@ -22,6 +22,7 @@ t_files = \
 	t/52-dfs.t \
 	t/53-cache-writes.t \
 	t/54-credentials.t \
+	t/55-poisoning.t \
 	t/60-faults.t \
 	t/61-crowd.t \
 	t/62-bypass-crowd.t \
