@@ -2,7 +2,9 @@
 /* http_rig.c: see http_rig.h. The handler runs on the loops, the tests on the main thread; they meet in atomics. */
 #include "http_rig.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -11,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -369,6 +373,22 @@ static void on_drain(struct letter *letter)
     listener_close(&side->listeners[0]);
     listener_close(&side->listeners[1]);
     http_server_drain(side->server);
+}
+
+int rig_dial(const struct rig *rig, int room)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (room > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room); /* before it connects: later, loopback crawls */
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig->clear_port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const struct timeval limit = {20, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0) {
+        printf("Bail out! connect: %s\n", strerror(errno));
+        exit(1);
+    }
+    return fd;
 }
 
 void rig_drain(void)

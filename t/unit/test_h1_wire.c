@@ -3,7 +3,6 @@
  * test_h1_wire.c: the HTTP/1.1 server against a client that writes and reads raw bytes: pipelining, 100-continue,
  * framing, ends that are no ends, half-closed and vanishing clients, slow ones, time-outs and draining.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -17,26 +16,9 @@
 
 static struct rig rig;
 
-/* `room`: of the receive buffer; 0: as the system has it. */
-static int dial_with(int room)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (room > 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig.clear_port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const struct timeval limit = {20, 0};
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0) {
-        printf("Bail out! connect: %s\n", strerror(errno));
-        exit(1);
-    }
-    return fd;
-}
-
 static int dial(void)
 {
-    return dial_with(0);
+    return rig_dial(&rig, 0);
 }
 
 static void say(int fd, const char *text)
@@ -397,12 +379,7 @@ static void test_hit_and_run(void)
 static void test_slow_reader(void)
 {
     uint64_t before = rig_pulled();
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    const int small = 4096;
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig.clear_port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect(fd, (struct sockaddr *) &to, sizeof to);
+    int fd = rig_dial(&rig, 4096);
     size_t held = mem_used();
     say(fd, "GET /mem/100000000 HTTP/1.1\r\nHost: a\r\n\r\n");
     /* Another client's whole exchange on each loop shows that the loops go on. */
@@ -429,7 +406,7 @@ static void test_slow_reader(void)
 static void test_tiny_reader(void)
 {
     static const int tiny = 2304;
-    int fd = dial_with(tiny);
+    int fd = rig_dial(&rig, tiny);
     struct strbuf got = {0};
     say(fd, "GET /mem/3000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     enum end end = hear(fd, &got, NULL);

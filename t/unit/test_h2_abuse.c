@@ -3,8 +3,6 @@
  * test_h2_abuse.c: what a client makes an HTTP/2 server do for nothing: resets that it provokes (CVE-2025-8671), answers
  * that it does not take. Frames are made by hand, for no library would send them.
  */
-#include <arpa/inet.h>
-#include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -38,18 +36,6 @@ struct wire {
 
 /* ---- The client ---- */
 
-static int dial(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig.clear_port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0) {
-        printf("Bail out! connect: %s\n", strerror(errno));
-        exit(1);
-    }
-    return fd;
-}
-
 static void put_frame(struct wire *wire, uint8_t type, uint8_t flags, uint32_t id, const void *payload, size_t size)
 {
     const uint8_t head[9] = {(uint8_t) (size >> 16), (uint8_t) (size >> 8), (uint8_t) size,
@@ -64,7 +50,7 @@ static void put_frame(struct wire *wire, uint8_t type, uint8_t flags, uint32_t i
 static struct wire *wire_open(void)
 {
     struct wire *wire = mem_calloc(1, sizeof *wire);
-    wire->fd = dial();
+    wire->fd = rig_dial(&rig, 0);
     const struct timeval limit = {15, 0};
     setsockopt(wire->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     wire->next = 1;

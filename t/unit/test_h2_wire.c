@@ -3,7 +3,6 @@
  * test_h2_wire.c: the HTTP/2 server against a client made of nghttp2 on a plain socket: flow control both ways, streams
  * side by side, refused and malformed requests, resets, floods, time-outs and draining.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
@@ -132,23 +131,11 @@ static ssize_t give(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t len
 
 /* ---- The client ---- */
 
-static int dial(void)
-{
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) rig.clear_port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0) {
-        printf("Bail out! connect: %s\n", strerror(errno));
-        exit(1);
-    }
-    return fd;
-}
-
 static void client_open(struct client *client, bool generous, uint32_t window)
 {
     memset(client, 0, sizeof *client);
     client->generous = generous;
-    client->fd = dial();
+    client->fd = rig_dial(&rig, 0);
     nghttp2_session_callbacks *callbacks;
     nghttp2_option *option;
     nghttp2_session_callbacks_new(&callbacks);
@@ -448,7 +435,7 @@ static void test_floods(void)
 
 static void send_raw(const char *bytes, size_t size, const char *what)
 {
-    int fd = dial();
+    int fd = rig_dial(&rig, 0);
     send(fd, bytes, size, MSG_NOSIGNAL);
     uint8_t buffer[4096];
     const struct timeval limit = {15, 0};
