@@ -43,8 +43,8 @@ static inline uint8_t rig_byte(uint64_t i)
 /* One rig at a time. */
 void rig_start(struct rig *rig, const struct rig_options *options);
 void rig_stop(struct rig *rig);
-/* A connection to its clear port; what it waits for, it waits 20 seconds for. `room`: of the receive buffer in bytes; 0: as
- * the system has it. Bails out when there is none. */
+/* A connection to its clear port; what it waits for, it waits 20 seconds for. `room`: of the receive buffer in bytes;
+ * 0: as the system has it. Bails out when there is none. */
 int rig_dial(const struct rig *rig, int room);
 /* Begins to drain every loop's server. */
 void rig_drain(void);
