@@ -186,6 +186,27 @@ subtest 'a fill goes on with another\'s credential' => sub {
     $origin->clear_faults;
 };
 
+subtest 'the origin refuses our own credential: the log says why' => sub {
+    my $dir = Headpond::folder();
+    open my $file, '>', "$dir/other.sas" or die;
+    print $file $origin->sas('/acct/other'), "\n";
+    close $file;
+    my @identity = (identity => "sas:$dir/other.sas");
+    my $why = qr/status=403 code=AuthenticationFailed origin_request=[\w-]+: the origin refuses our own credential/;
+    my $sidecar = Headpond->start(origin => $origin, account => { authorize => 'none', @identity });
+    for my $case (['read' => '/acct/data/x'], ['list' => '/acct/data?restype=container&comp=list']) {
+        my ($what, $path) = @$case;
+        refused($what, $sidecar->request($path, headers => ["x-ms-client-request-id: $what"]), 403, 'AuthenticationFailed');
+        ok($sidecar->wait_log(qr/ error credential-failed account=acct host=\S+ request=$what $why/), "$what: told");
+    }
+    $sidecar->stop;
+    my $helped = Headpond->start(origin => $origin, account => { @identity, freshness => '3600s' });
+    is($helped->request('/acct/data/x', sas => $sas, range => $_)->{status}, 206, "$_: the reader's own goes on")
+        for 'bytes=0-9', 'bytes=2000000-2000009';
+    ok($helped->wait_log(qr/ error credential-failed account=acct .* $why/), 'a fill: told');
+    $helped->stop;
+};
+
 subtest 'the scheme of the token' => sub {
     my $https = $origin->sas('/acct/data', extra => '&spr=https');
     is($pond->get('/acct/data/x', sas => $https, proto => 'h1s')->{status}, 200, 'spr=https over TLS');

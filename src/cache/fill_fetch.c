@@ -176,8 +176,6 @@ static bool fill_change_credential(struct fill *fill)
 {
     const struct own_request request = fill_request(fill);
     if (own_request_signed(&fill->asker->request, &request)) {
-        log_event(CREDENTIAL_FAILED, "account=%s: the origin refuses our own credential, or there is none",
-                  fill->asker->request.account);
         fill->disowned = true;
         return !fill->asker->request.vouched;
     }

@@ -3,7 +3,6 @@
 #include "cache/inquiry.h"
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/probe.h"
@@ -389,8 +388,6 @@ static void inquiry_no(struct probe *probe)
     list_init(&others);
     if (status == 401 || status == 403)
         grants_drop(probe->cache->grants, asker);
-    if ((status == 401 || status == 403) && asker->vouched && asker->signer != NULL)
-        log_event(CREDENTIAL_FAILED, "account=%s: the origin refuses our own credential", asker->account);
     LIST_FOR_EACH_SAFE(node, &probe->waiters)
     {
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);

@@ -6,6 +6,7 @@
  * there: so each of them looks at `closed` after that, and nothing here touches libcurl but by its return value.
  */
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/metric.h"
 #include "origin/easy.h"
 #include "origin/fetch.h"
@@ -47,6 +48,21 @@ static void count_reply(const struct origin_fetch *fetch)
     metric_cell_observe(metric_cell(METRIC_ORIGIN_FIRST_BYTE_SECONDS, ""), clock_mono_us() - fetch->began_us);
 }
 
+/* Why a credential of ours is refused (no role, a key that was changed, a firewall) only the origin knows: its code,
+ * and its name for the request, by which its own log has the rest. The body may repeat the signature. */
+static void tell_refusal(const struct origin_fetch *fetch)
+{
+    const struct http_response *head = &fetch->reply.head;
+    if (fetch->signing == NULL || !fetch->read || (head->status != 401 && head->status != 403))
+        return;
+    const struct str code = http_headers_get(&head->headers, STR("x-ms-error-code"));
+    const struct str id = http_headers_get(&head->headers, STR("x-ms-request-id"));
+    log_event(CREDENTIAL_FAILED,
+              "account=%s host=%s request=%s status=%d code=%.*s origin_request=%.*s: "
+              "the origin refuses our own credential",
+              fetch->account, fetch->host, fetch->id, head->status, STR_ARG(code), STR_ARG(id));
+}
+
 /* Whether libcurl may go on after the owner was called. */
 static bool go_on(const struct origin_fetch *fetch)
 {
@@ -62,6 +78,7 @@ static bool on_head(struct origin_fetch *fetch)
     origin_patience_enter(fetch, ORIGIN_BODY);
     if (fetch->dropping)
         return true;
+    tell_refusal(fetch);
     if (status == 417 && fetch->expects && !fetch->upload.finished) {
         /* libcurl now means to repeat the request without Expect, and throws the body away. on_connected stops it; the
          * head is handed over, as one without a body. */
