@@ -52,16 +52,22 @@ static void renewed(struct credential *credential, struct credential_value *valu
     publish(credential, value);
 }
 
-static void failed(struct credential *credential, int64_t now_ms, const char *why)
+/* Longer with each failure. Between half of it and all: nodes that failed together shall not come back together. */
+static int64_t backoff_ms(const struct credential *credential)
 {
-    count(credential, "failed");
     unsigned doublings = credential->failures < 16 ? credential->failures : 16;
     int64_t pause = (int64_t) BACKOFF_FIRST_MS << doublings;
     pause = pause < BACKOFF_LAST_MS ? pause : BACKOFF_LAST_MS;
-    credential->failures++;
-    /* Between half of it and all: nodes that failed together shall not come back together. */
     uint64_t noise = hash_mix((uint64_t) clock_mono_us(), (uint64_t) (uintptr_t) credential);
-    credential->due_ms = now_ms + pause / 2 + (int64_t) (noise % (uint64_t) (pause / 2 + 1));
+    return pause / 2 + (int64_t) (noise % (uint64_t) (pause / 2 + 1));
+}
+
+/* A file is looked at as often as ever: that spares nobody anything. */
+static void failed(struct credential *credential, int64_t now_ms, const char *why)
+{
+    count(credential, "failed");
+    credential->due_ms = now_ms + (credential->file != NULL ? LOOK_MS : backoff_ms(credential));
+    credential->failures++;
     bool serves = credential_now(credential, clock_wall_s()) != NULL;
     log_event(CREDENTIAL_FAILED, "account=%s attempt=%u next_ms=%lld %s: %s", credential->account, credential->failures,
               (long long) (credential->due_ms - now_ms),
@@ -81,12 +87,10 @@ static void look_at_file(struct credential *credential, int64_t now_ms)
     credential->stamp = stamp;
     struct credential_value *value;
     struct strbuf error = {0};
-    if (credential_read(credential, &value, &error) == STATUS_OK) {
+    if (credential_read(credential, &value, &error) == STATUS_OK)
         renewed(credential, value, "its file has changed");
-    } else {
+    else
         failed(credential, now_ms, error.ptr);
-        credential->due_ms = now_ms + LOOK_MS; /* nothing to spare: it is a look */
-    }
     strbuf_free(&error);
 }
 
