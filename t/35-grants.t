@@ -207,6 +207,15 @@ subtest 'the origin refuses our own credential: the log says why' => sub {
     $helped->stop;
 };
 
+subtest 'a token service that fails is named' => sub {
+    local $ENV{AZURE_POD_IDENTITY_AUTHORITY_HOST} = 'http://127.0.0.1:9';
+    my $sidecar = Headpond->start(origin => $origin, account => { authorize => 'none', identity => 'managed' });
+    ok($sidecar->wait_log(qr{ error credential-failed account=acct attempt=1 next_ms=\d+ there is none, .*: http://127\.0\.0\.1:9: \S}),
+        'by its address');
+    is($sidecar->get('/acct/data/x')->{status}, 503, 'and meanwhile nothing is served');
+    $sidecar->stop;
+};
+
 subtest 'the scheme of the token' => sub {
     my $https = $origin->sas('/acct/data', extra => '&spr=https');
     is($pond->get('/acct/data/x', sas => $https, proto => 'h1s')->{status}, 200, 'spr=https over TLS');

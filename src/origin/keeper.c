@@ -187,9 +187,15 @@ static int64_t renew_at_ms(int64_t now_ms, int64_t life_s)
     return now_ms + (life_s - ahead) * 1000;
 }
 
+/* Who was asked: what it says is worth little without. */
+static const char *token_service(const struct credential *credential)
+{
+    return credential->kind == CREDENTIAL_WORKLOAD ? credential->place.authority_host : credential->place.metadata_host;
+}
+
 static void answered(struct credentials *set, struct credential *credential, CURLcode result, int64_t now_ms)
 {
-    struct strbuf token = {0}, problem = {0};
+    struct strbuf token = {0}, problem = {0}, why = {0};
     long status = 0;
     int64_t expires_s = 0, now_s = clock_wall_s();
     curl_easy_getinfo(credential->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -204,10 +210,13 @@ static void answered(struct credentials *set, struct credential *credential, CUR
         renewed(credential, value, "a new token");
     }
     request_free(set, credential);
-    if (problem.len > 0)
-        failed(credential, now_ms, problem.ptr);
+    if (problem.len > 0) {
+        strbuf_addf(&why, "%s: %s", token_service(credential), problem.ptr);
+        failed(credential, now_ms, why.ptr);
+    }
     strbuf_wipe(&token);
     strbuf_free(&problem);
+    strbuf_free(&why);
 }
 
 /* ---- The thread ---- */

@@ -11,6 +11,7 @@
 #define STORAGE "https://storage.azure.com/"
 /* Longer lives, or none, are somebody's mistake: ask again after a day. */
 #define LIFE_MAX_S 86400
+#define AADSTS_MAX 99999999
 
 static const char *from_environment(const char *name, const char *otherwise)
 {
@@ -142,7 +143,8 @@ static bool number_of(const json_t *value, int64_t *number)
            str_to_int((struct str){json_string_value(value), json_string_length(value)}, number);
 }
 
-/* A code such as invalid_client; anything else, which might be anything, is left out. */
+/* A code such as invalid_client, and Entra's number of what is wrong; anything else, which might be anything, is left
+ * out. */
 static void add_code(struct strbuf *problem, const json_t *reply)
 {
     const char *code = json_string_value(json_object_get(reply, "error"));
@@ -150,8 +152,12 @@ static void add_code(struct strbuf *problem, const json_t *reply)
     bool plain = text.len > 0 && text.len <= 64;
     for (size_t i = 0; i < text.len && plain; i++)
         plain = (text.ptr[i] >= 'a' && text.ptr[i] <= 'z') || text.ptr[i] == '_';
-    if (plain)
-        strbuf_addf(problem, " %s", code);
+    if (!plain)
+        return;
+    strbuf_addf(problem, " %s", code);
+    const json_int_t number = json_integer_value(json_array_get(json_object_get(reply, "error_codes"), 0));
+    if (number > 0 && number <= AADSTS_MAX)
+        strbuf_addf(problem, " AADSTS%" JSON_INTEGER_FORMAT, number);
 }
 
 static enum status good_reply(const json_t *reply, int64_t now_s, struct strbuf *token, int64_t *expires_s)

@@ -38,8 +38,8 @@ void token_workload_url(const struct token_place *place, struct strbuf *url);
 void token_workload_form(const struct token_place *place, struct str assertion, struct strbuf *form);
 
 /* Reads the reply. OK: *token is appended to, *expires_s is wall clock. BAD_REPLY: a 200 that is none; DENIED: 400, 401
- * or 403: asking again soon will not help; ORIGIN_ERROR: all else. For these *problem gets the error's code as the
- * reply gives it, or what is wrong, never a token. */
+ * or 403: asking again soon will not help; ORIGIN_ERROR: all else. For these *problem gets the error's code and
+ * number as the reply gives them, or what is wrong, never a token. */
 enum status token_reply(int status, struct str body, int64_t now_s, struct strbuf *token, int64_t *expires_s,
                         struct strbuf *problem) STATUS_CHECKED;
 

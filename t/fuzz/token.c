@@ -13,14 +13,19 @@
 
 static void check_problem(struct str problem)
 {
-    struct str code;
+    struct str code, number;
     if (str_eq(problem, STR("a reply without a token or its end")))
         return;
     fuzz_check(str_starts(problem, STR("HTTP ")));
     str_split((struct str){problem.ptr + 5, problem.len - 5}, ' ', &code);
+    code = str_split(code, ' ', &number);
     fuzz_check(code.len <= 64);
     for (size_t i = 0; i < code.len; i++)
         fuzz_check((code.ptr[i] >= 'a' && code.ptr[i] <= 'z') || code.ptr[i] == '_');
+    int64_t value;
+    if (number.ptr != NULL)
+        fuzz_check(str_starts(number, STR("AADSTS")) &&
+                   str_to_int((struct str){number.ptr + 6, number.len - 6}, &value) && value > 0 && value < 100000000);
 }
 
 static void check_reply(int status, struct str body)

@@ -116,6 +116,16 @@ static void replies(void)
            STATUS_DENIED, "a refusal");
     is_text(strbuf_str(&problem), "HTTP 400 invalid_client", "in its code only");
     problem.len = 0;
+    is_int(token_reply(401, STR("{\"error\":\"invalid_client\",\"error_codes\":[700213,1],\"trace_id\":\"secret\"}"),
+                       NOW, &token, &expires_s, &problem),
+           STATUS_DENIED, "a refusal of Entra's");
+    is_text(strbuf_str(&problem), "HTTP 401 invalid_client AADSTS700213", "with its number");
+    problem.len = 0;
+    is_int(token_reply(400, STR("{\"error\":\"invalid_client\",\"error_codes\":[\"secret\"]}"), NOW, &token, &expires_s,
+                       &problem),
+           STATUS_DENIED, "a number that is none");
+    is_text(strbuf_str(&problem), "HTTP 400 invalid_client", "is not repeated");
+    problem.len = 0;
     is_int(token_reply(503, STR("{\"error\":\"Bearer eyJ0\"}"), NOW, &token, &expires_s, &problem), STATUS_ORIGIN_ERROR,
            "a failure");
     is_text(strbuf_str(&problem), "HTTP 503", "whose code is none is not repeated");
