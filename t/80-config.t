@@ -171,7 +171,7 @@ subtest 'what cannot be started' => sub {
     print $keys "c2VjcmV0LXRleHQ\n";
     close $keys;
     my @accounts = (
-        { name => 'keys', key_file => "$dir/bad.key" },
+        { name => 'keys', authorize => 'key', key_file => "$dir/bad.key" },
         { name => 'good' },
         { name => 'sas', identity => "sas:/nowhere/token" },
         { name => 'workload', identity => 'workload' },

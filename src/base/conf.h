@@ -85,7 +85,7 @@ struct conf_pool {
 
 struct conf {
     char *file;                /* NULL: built-in defaults */
-    struct conf_strings notes; /* lines on what was given and has no effect yet, for people */
+    struct conf_strings notes; /* lines on what was given and has no effect, or little, for people */
     struct conf_listen *listen;
     unsigned listen_count;
     char *admin;

@@ -23,23 +23,38 @@ static struct conf_place place_of(const struct conf_reader *reader, const void *
 }
 
 /* The key is shown as it was given, or as the row's and `key` when only the row was. */
+static void add_line(const struct conf_reader *reader, const void *field, const void *row, const char *key,
+                     const char *text, struct strbuf *line)
+{
+    struct conf_place place = place_of(reader, field, row);
+    strbuf_addf(line, "%s:%u: ", reader->file, place.line == 0 ? 1 : place.line);
+    if (place.path == NULL || (place.row && row == reader->conf))
+        strbuf_addf(line, "%s: %s", key, text);
+    else if (place.row)
+        strbuf_addf(line, "%s.%s: %s", place.path, key, text);
+    else
+        strbuf_addf(line, "%s: %s", place.path, text);
+}
+
 __attribute__((format(printf, 5, 6))) static enum status fail(struct conf_reader *reader, const void *field,
                                                               const void *row, const char *key, const char *format, ...)
 {
-    struct conf_place place = place_of(reader, field, row);
     char text[512];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    strbuf_addf(reader->error, "%s:%u: ", reader->file, place.line == 0 ? 1 : place.line);
-    if (place.path == NULL || (place.row && row == reader->conf))
-        strbuf_addf(reader->error, "%s: %s", key, text);
-    else if (place.row)
-        strbuf_addf(reader->error, "%s.%s: %s", place.path, key, text);
-    else
-        strbuf_addf(reader->error, "%s: %s", place.path, text);
+    add_line(reader, field, row, key, text, reader->error);
     return STATUS_INVALID;
+}
+
+/* For what works and is hardly what was meant. */
+static void note(struct conf_reader *reader, const void *field, const void *row, const char *key, const char *text)
+{
+    struct strbuf line = {0};
+    add_line(reader, field, row, key, text, &line);
+    conf_strings_add(&reader->conf->notes, strbuf_str(&line));
+    strbuf_free(&line);
 }
 
 static bool same(const char *a, const char *b)
@@ -126,6 +141,14 @@ static enum status check_containers(struct conf_reader *reader, struct conf_acco
     return STATUS_OK;
 }
 
+static void note_credentials(struct conf_reader *reader, struct conf_account *row)
+{
+    if (row->authorize == CONF_AUTHORIZE_NONE && same(row->identity, "none"))
+        note(reader, &row->authorize, row, "authorize", "none without identity reads only what is public");
+    if (row->key_file != NULL && row->authorize != CONF_AUTHORIZE_KEY && !same(row->identity, "key"))
+        note(reader, &row->key_file, row, "key_file", "has no effect without authorize: key or identity: key");
+}
+
 /* `outside`: a listener that is not on loopback, or NULL. */
 static enum status check_account(struct conf_reader *reader, struct conf_account *row, const char *outside)
 {
@@ -151,6 +174,7 @@ static enum status check_account(struct conf_reader *reader, struct conf_account
     if (same(row->identity, "key") && row->key_file == NULL)
         return fail(reader, &row->identity, row, "identity",
                     "key needs key_file; allowed without: none, managed, workload, sas:FILE");
+    note_credentials(reader, row);
     return check_containers(reader, row);
 }
 

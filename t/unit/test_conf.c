@@ -393,6 +393,32 @@ static void pending(void)
     conf_free(conf);
 }
 
+/* What hardly anybody means, and what many do. */
+static void credentials_in_vain(void)
+{
+    static const struct {
+        const char *text, *note; /* NULL: none */
+    } rows[] = {
+        {"authorize: none\n", ":3: accounts[0].authorize: none without identity reads only what is public"},
+        {"authorize: none\n    identity: managed\n", NULL},
+        {"key_file: k\n", ":3: accounts[0].key_file: has no effect without authorize: key or identity: key"},
+        {"key_file: k\n    identity: \"sas:s\"\n",
+         ":3: accounts[0].key_file: has no effect without authorize: key or identity: key"},
+        {"key_file: k\n    authorize: key\n", NULL},
+        {"key_file: k\n    identity: key\n", NULL},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[256], note[256];
+        snprintf(text, sizeof text, ACCOUNT "%s", rows[i].text);
+        struct conf *conf = must_load(text);
+        is_int(conf->notes.count, rows[i].note != NULL, "%s", rows[i].text);
+        snprintf(note, sizeof note, "%s%s", path, rows[i].note == NULL ? "" : rows[i].note);
+        if (conf->notes.count == 1 && rows[i].note != NULL)
+            is_str(conf->notes.items[0], note, "what is said");
+        conf_free(conf);
+    }
+}
+
 static char *slurp(const char *name)
 {
     static char text[65536];
@@ -459,6 +485,7 @@ int main(void)
     full();
     pool();
     pending();
+    credentials_in_vain();
     odd_texts();
     void *top = mem_calloc(1, conf_top.size);
     by_table(&conf_top, top);
