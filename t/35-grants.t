@@ -216,6 +216,12 @@ subtest 'a token service that fails is named' => sub {
     $sidecar->stop;
 };
 
+subtest 'a Shared Key nobody here can judge: the log says what would' => sub {
+    my $reply = $pond->get('/acct/data/x', headers => ['Authorization: SharedKey acct:' . 'A' x 43 . '=']);
+    is($reply->{headers}{'cache-status'}, 'headpond; fwd=bypass; detail="shared-key"', 'not from the cache');
+    ok($pond->wait_log(qr/ info bypass account=acct reason=shared-key: .* by authorize: key with a key_file$/m), 'told');
+};
+
 subtest 'the scheme of the token' => sub {
     my $https = $origin->sas('/acct/data', extra => '&spr=https');
     is($pond->get('/acct/data/x', sas => $https, proto => 'h1s')->{status}, 200, 'spr=https over TLS');

@@ -80,7 +80,7 @@ subtest 'an account that is not served' => sub {
     my $reply = $narrow->get('/stranger/data/x');
     is($reply->{status}, 403, 'refused, and not as if the blob were missing');
     is($reply->{headers}{'x-ms-error-code'}, 'AuthorizationFailure', 'by this code');
-    like($reply->{body}, qr{<Message>headpond's configuration has no row for this account\.}, 'the body says what is wrong');
+    like($reply->{body}, qr{<Message>headpond's configuration has no row for this account: the first label}, 'the body says what is wrong');
     is($narrow->head('/stranger/data/x')->{status}, 403, 'HEAD');
     ok($narrow->wait_log(qr/ bad-request .* reason=AuthorizationFailure account=stranger: .*no row for this account/), 'the log too');
     my $dfs = $narrow->get('/data/x', headers => ['Host: acct.dfs.localhost']);

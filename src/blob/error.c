@@ -16,8 +16,10 @@ const struct blob_error BLOB_ERROR_CONDITION_NOT_MET = {
 const struct blob_error BLOB_ERROR_INVALID_RANGE = {
     416, "InvalidRange", "The range specified is invalid for the current size of the resource."};
 /* No 404: to an SDK's exists() that would mean that a blob is not there, when a name in a configuration is wrong. */
-const struct blob_error BLOB_ERROR_NO_ACCOUNT = {403, "AuthorizationFailure",
-                                                 "headpond's configuration has no row for this account."};
+const struct blob_error BLOB_ERROR_NO_ACCOUNT = {
+    403, "AuthorizationFailure",
+    "headpond's configuration has no row for this account: the first label of the URL's host or, path-style, the first "
+    "part of its path."};
 const struct blob_error BLOB_ERROR_NO_ENDPOINT = {403, "AuthorizationFailure",
                                                   "headpond's configuration has no dfs_origin for this account."};
 const struct blob_error BLOB_ERROR_AUTHENTICATION_FAILED = {

@@ -34,7 +34,7 @@ enum status account_keys_parse(struct str text, struct account_keys *keys, unsig
         struct account_key *key = &keys->key[keys->count];
         ptrdiff_t size = base64_decode(row, key->bytes, sizeof key->bytes);
         if (size < 16) {
-            *problem = "not an account key: base64 of 16 to 128 bytes";
+            *problem = "not an account key: the base64 of 16 to 128 bytes alone, without a name or a connection string";
             return STATUS_INVALID;
         }
         key->size = (size_t) size;

@@ -65,8 +65,9 @@ static enum request_state route_read(struct request *request)
         return REQUEST_RESOLVE;
     request->facts.detail = route->bypass;
     if (route->class.action == BLOB_ACTION_READ && route->bypass == route->credential.reason)
-        log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache",
-                  route->account->name, route->bypass);
+        log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache%s",
+                  route->account->name, route->bypass,
+                  str_eq(str_from(route->bypass), STR("shared-key")) ? ", but by authorize: key with a key_file" : "");
     return REQUEST_TURN;
 }
 
