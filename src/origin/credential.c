@@ -74,7 +74,8 @@ static enum status parse_file(const struct credential *credential, struct str te
     const char *problem;
     if (credential->kind == CREDENTIAL_SAS) {
         if (sas_text(trim_lines(text), &parameters) != STATUS_OK) {
-            strbuf_addf(error, "SAS file %s: no shared access signature: sv=…&sig=… on one line", credential->file);
+            strbuf_addf(error, "SAS file %s: no shared access signature: one line, the parameters from sv to sig",
+                        credential->file);
             return STATUS_INVALID;
         }
         *value = credential_value_new(parameters);
