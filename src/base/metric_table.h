@@ -20,7 +20,7 @@
     X(ORIGIN_BYTES, COUNTER, "headpond_origin_bytes_total", "account", "Body bytes received from the origin") \
     X(ORIGIN_RETRIES, COUNTER, "headpond_origin_retries_total", "account,reason", "Origin requests tried again") \
     X(CREDENTIALS, COUNTER, "headpond_credentials_total", "account,result", "Credentials of our own read or fetched anew") \
-    X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", "When the token of our own ends, Unix time") \
+    X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", "When the token or SAS of our own ends, Unix time") \
     X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
     X(FORWARDS_WAITING, GAUGE, "headpond_forwards_waiting", "", "Requests that are to pass through and wait for room in memory") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "blob/query.h"
+#include "blob/sas.h"
 #include "net/loop.h"
 #include "origin/keeper.h"
 
@@ -23,7 +26,7 @@ struct credential_value *credential_value_new(struct str text)
     if (text.len > 0)
         memcpy(copy, text.ptr, text.len);
     value->text = (struct str){copy, text.len};
-    value->expires_s = INT64_MAX;
+    value->expires_s = value->ends_s = INT64_MAX;
     return value;
 }
 
@@ -57,6 +60,18 @@ static enum status sas_text(struct str text, struct str *parameters)
     return signature ? STATUS_OK : STATUS_INVALID;
 }
 
+static int64_t sas_end(struct str parameters)
+{
+    struct arena *arena = arena_new();
+    struct blob_query query;
+    struct sas sas;
+    int64_t end = INT64_MAX;
+    if (blob_query_parse(arena, parameters, &query) == STATUS_OK && sas_parse(arena, &query, &sas))
+        end = sas.expires_s;
+    arena_free(arena);
+    return end;
+}
+
 static struct str trim_lines(struct str text)
 {
     while (text.len > 0 && strchr(" \t\r\n", text.ptr[text.len - 1]) != NULL)
@@ -79,6 +94,7 @@ static enum status parse_file(const struct credential *credential, struct str te
             return STATUS_INVALID;
         }
         *value = credential_value_new(parameters);
+        (*value)->ends_s = sas_end(parameters);
         return STATUS_OK;
     }
     *value = credential_value_new(STR(""));

@@ -32,7 +32,8 @@ struct credential_value {
     struct rcu_head rcu;
     struct account_keys keys; /* KEYS */
     struct str text;          /* SAS: "sv=…&sig=…"; MANAGED, WORKLOAD: the token. Secret */
-    int64_t expires_s;        /* wall clock; INT64_MAX: not known */
+    int64_t expires_s;        /* wall clock: not used any more then; INT64_MAX: not known */
+    int64_t ends_s;           /* SAS: what it says of its end, to be told, for the service judges it; else INT64_MAX */
 };
 
 struct credentials;

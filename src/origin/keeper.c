@@ -8,6 +8,7 @@
 #include "origin/keeper.h"
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -37,10 +38,19 @@ static void count(const struct credential *credential, const char *result)
     metric_cell_add(metric_cell2(METRIC_CREDENTIALS, credential->account, result), 1);
 }
 
+/* A SAS that has ended is used all the same: its end is the service's to judge, whose clock it is written for. */
 static void tell_end(const struct credential *credential, const struct credential_value *value)
 {
-    if (value->expires_s != INT64_MAX)
-        metric_cell_set(metric_cell(METRIC_CREDENTIAL_EXPIRES, credential->account), value->expires_s);
+    char text[DATE_ISO_LENGTH + 1];
+    int64_t end = value->expires_s < value->ends_s ? value->expires_s : value->ends_s;
+    if (end == INT64_MAX)
+        return;
+    metric_cell_set(metric_cell(METRIC_CREDENTIAL_EXPIRES, credential->account), end);
+    if (value->ends_s > clock_wall_s())
+        return;
+    date_iso_format(value->ends_s, text);
+    log_event(CREDENTIAL_FAILED, "account=%s: the SAS in %s has ended at %s", credential->account, credential->file,
+              text);
 }
 
 static void renewed(struct credential *credential, struct credential_value *value, const char *what)
@@ -264,6 +274,11 @@ void *keeper_run(void *arg)
     struct credentials *set = arg;
     rcu_register_thread();
     rcu_thread_offline();
+    for (struct credential *credential = set->first; credential != NULL; credential = credential->next) {
+        const struct credential_value *value = atomic_load(&credential->value); /* a file's: read when it was added */
+        if (value != NULL)
+            tell_end(credential, value);
+    }
     while (!atomic_load(&set->stopping)) {
         int running;
         int64_t next = do_what_is_due(set, clock_mono_ms());

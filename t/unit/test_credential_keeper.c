@@ -283,6 +283,28 @@ static void workload(void)
 
 /* ---- Files ---- */
 
+static bool wait_for_end(int64_t end_s)
+{
+    struct metric_cell *cell = metric_cell(METRIC_CREDENTIAL_EXPIRES, "acct");
+    for (unsigned tries = 0; tries < 400 && metric_cell_value(cell) != end_s; tries++)
+        usleep(20000);
+    return metric_cell_value(cell) == end_s;
+}
+
+/* Its end is told, and is nobody's but the service's to judge. */
+static void ends(void)
+{
+    struct look look;
+    put_file("sas", "sv=2022-11-02&sr=c&sp=r&se=2100-01-01T00%3A00%3A00Z&sig=a\n");
+    struct credentials *set = set_of(CREDENTIAL_SAS, in_folder("sas"), &look);
+    credentials_start(set);
+    ok(wait_for_end(4102444800), "the end of the SAS that is there at the start");
+    put_file("sas", "sv=2022-11-02&sr=c&sp=r&se=2020-01-01&sig=b\n");
+    ok(wait_for_end(1577836800), "and of one that comes later");
+    ok(wait_for_text(&look, "sv=2022-11-02&sr=c&sp=r&se=2020-01-01&sig=b", 0), "which is used, though it has ended");
+    end(set, &look);
+}
+
 static void files(void)
 {
     struct strbuf error = {0};
@@ -382,6 +404,7 @@ int main(void)
     hanging();
     workload();
     files();
+    ends();
     rig_stop();
     stamps();
     sweep();
