@@ -6,6 +6,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
+use JSON::PP ();
 use MIME::Base64 ();
 use Test::More;
 
@@ -78,8 +79,14 @@ subtest 'what is passed through' => sub {
         like($reply->{headers}{'cache-status'}, qr/fwd=bypass; detail="dfs-/, 'in Data Lake\'s own words');
         is(lake_requests(), $before + 1, 'which was asked');
     }
-    my $list = $pond->get('/fs?resource=filesystem&recursive=true', headers => \@dfs);
-    like($list->{headers}{'cache-status'}, qr/fwd=bypass/, 'a list');
+    for (['of all', 'recursive=true', 'dir dir/file flat'], ['of a folder', 'recursive=false&directory=dir', 'dir/file'],
+         ['of the top', 'recursive=false', 'dir flat']) {
+        my ($what, $query, $names) = @$_;
+        my $list = $pond->get("/fs?resource=filesystem&$query", headers => \@dfs);
+        like($list->{headers}{'cache-status'}, qr/fwd=bypass/, "a list $what");
+        is($list->{status}, 200, 'is answered');
+        is(join(' ', sort map { $_->{name} } @{ JSON::PP::decode_json($list->{body})->{paths} }), $names, 'by Data Lake');
+    }
 };
 
 subtest 'errors of our own are JSON' => sub {

@@ -81,15 +81,7 @@ static void describe(struct reply *r, const char *path) {
     generation_unref(g);
 }
 
-static void take_blob_params(const struct reply *r, struct generation *g) {
-    const char *type = param(r, "type"), *etag = param(r, "etag"), *md5 = param(r, "md5");
-    pairs_set(&g->headers, "Content-Type", type);
-    if (etag)
-        snprintf(g->etag, sizeof g->etag, *etag == '"' ? "%s" : "\"%s\"", etag);
-    if (md5 && strcmp(md5, "auto") == 0 && g->size <= MAX_MD5_SIZE)
-        generation_md5(g, 0, g->size, g->md5);
-    else if (md5)
-        snprintf(g->md5, sizeof g->md5, "%s", md5);
+static void take_headers(const struct reply *r, struct generation *g) {
     for (size_t i = 0; i < r->req->query.count; i++) {
         const struct pair *p = &r->req->query.list[i];
         char name[256];
@@ -101,6 +93,18 @@ static void take_blob_params(const struct reply *r, struct generation *g) {
             pairs_set(&g->headers, p->name + 7, p->value);
         }
     }
+}
+
+static void take_blob_params(const struct reply *r, struct generation *g) {
+    const char *type = param(r, "type"), *etag = param(r, "etag"), *md5 = param(r, "md5");
+    pairs_set(&g->headers, "Content-Type", type);
+    if (etag)
+        snprintf(g->etag, sizeof g->etag, *etag == '"' ? "%s" : "\"%s\"", etag);
+    if (md5 && strcmp(md5, "auto") == 0 && g->size <= MAX_MD5_SIZE)
+        generation_md5(g, 0, g->size, g->md5);
+    else if (md5)
+        snprintf(g->md5, sizeof g->md5, "%s", md5);
+    take_headers(r, g);
 }
 
 static void put_blob(struct reply *r) {
@@ -124,6 +128,19 @@ static void put_blob(struct reply *r) {
         describe(r, path);
     else
         fail(r, 500, "too many blobs");
+}
+
+static void put_headers(struct reply *r) {
+    const char *path = param(r, "path");
+    struct generation *old = path ? blob_find(path) : NULL;
+    if (!old) {
+        fail(r, 404, "no such blob");
+        return;
+    }
+    struct generation *g = generation_copy(old);
+    generation_unref(old);
+    take_headers(r, g);
+    blob_amend(path, g);
 }
 
 static void get_blob(struct reply *r) {
@@ -213,6 +230,7 @@ static const struct command {
     {"PUT", "account", put_account},
     {"PUT", "container", put_container},
     {"PUT", "blob", put_blob},
+    {"PUT", "headers", put_headers},
     {"GET", "blob", get_blob},
     {"DELETE", "blob", delete_blob},
     {"POST", "touch", touch},

@@ -67,7 +67,7 @@ const char *request_raw_path(const struct request *req) {
 static void add_root(struct request *req) {
     char *slash = req->path ? strchr(req->path + 1, '/') : NULL;
     if (!slash || !slash[1] || strchr(slash + 1, '/') || request_query(req, "restype") ||
-        starts_with(req->path, "/.control/"))
+        request_query(req, "resource") || starts_with(req->path, "/.control/"))
         return;
     struct buf whole = {0};
     buf_printf(&whole, "%.*s/$root%s", (int)(slash - req->path), req->path, slash);

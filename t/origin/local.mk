@@ -15,6 +15,7 @@ t_origin_blob_origin_SOURCES = \
 	t/origin/fault.c t/origin/fault.h \
 	t/origin/http.c t/origin/http.h \
 	t/origin/io.c t/origin/io.h \
+	t/origin/lake.c \
 	t/origin/main.c \
 	t/origin/read.c \
 	t/origin/record.c t/origin/record.h \

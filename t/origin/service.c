@@ -14,10 +14,19 @@ static bool is_read(const struct request *req) {
     return strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
 }
 
+static bool query_is(const struct request *req, const char *name, const char *value) {
+    const char *given = request_query(req, name);
+    return given && strcmp(given, value) == 0;
+}
+
+/* Data Lake's list, of paths. */
+static bool lists_paths(const struct request *req) {
+    return strcmp(req->method, "GET") == 0 && query_is(req, "resource", "filesystem");
+}
+
 static enum operation operation_of(const struct request *req) {
-    const char *comp = request_query(req, "comp");
     if (is_read(req))
-        return comp && strcmp(comp, "list") == 0 ? OP_LIST : OP_READ;
+        return query_is(req, "comp", "list") || lists_paths(req) ? OP_LIST : OP_READ;
     return strcmp(req->method, "DELETE") == 0 ? OP_DELETE : OP_WRITE;
 }
 
@@ -37,11 +46,6 @@ const char *service_admit(const struct request *req) {
     const char *error = admit_locked(req);
     state_unlock();
     return error;
-}
-
-static bool query_is(const struct request *req, const char *name, const char *value) {
-    const char *given = request_query(req, name);
-    return given && strcmp(given, value) == 0;
 }
 
 /* [locked] No account here keeps versions. */
@@ -77,6 +81,10 @@ static const char *route(const struct body *body, struct reply *r, struct genera
             read_container_list(r, container);
         else
             write_container(r, body, container);
+        return NULL;
+    }
+    if (depth == 2 && lists_paths(req)) {
+        read_path_list(r, container);
         return NULL;
     }
     if (!container_find(container))

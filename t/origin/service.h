@@ -40,5 +40,6 @@ void write_blob(struct reply *r, const struct body *body);
 void write_delete(struct reply *r);
 void write_container(struct reply *r, const struct body *body, const char *container);
 void read_container_list(struct reply *r, const char *container);
+void read_path_list(struct reply *r, const char *container);
 
 #endif

@@ -47,6 +47,7 @@ sub control {
 sub account { my ($self, $name, %p) = @_; return $self->control(PUT => 'account', name => $name, %p) }
 sub container { my ($self, $name, %p) = @_; return $self->control(PUT => 'container', name => $name, %p) }
 sub blob { my ($self, $path, %p) = @_; return $self->control(PUT => 'blob', path => $path, %p) }
+sub headers { my ($self, $path, %p) = @_; return $self->control(PUT => 'headers', path => $path, %p) }
 sub describe { my ($self, $path) = @_; return $self->control(GET => 'blob', path => $path) }
 sub remove { my ($self, $path) = @_; return $self->control(DELETE => 'blob', path => $path) }
 sub touch { my ($self, $path, %p) = @_; return $self->control(POST => 'touch', path => $path, %p) }
