@@ -27,7 +27,7 @@ our %tls = (certificate => "$tls_dir/tls.crt", key => "$tls_dir/tls.key");
 %Headpond::Origin::tls = %tls;
 $Headpond::Http::certificate = $tls{certificate};
 system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj '/CN=headpond test' "
-    . "-addext 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:*.blob.localhost' -keyout '$tls{key}' "
+    . "-addext 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:*.blob.localhost,DNS:*.dfs.localhost' -keyout '$tls{key}' "
     . "-out '$tls{certificate}' 2>'$tls_dir/log'") == 0
     or die "openssl could not make a certificate\n";
 
