@@ -33,11 +33,11 @@ sub start {
 }
 
 # The reads of blobs that it has answered, data or not, and those that brought data; the probes of one byte are not counted
-# among these.
+# among these. Of all blobs, or of those whose requests the pattern finds.
 sub reads {
-    my ($self) = @_;
+    my ($self, $pattern) = @_;
     my @bytes = map { /"(?:GET|HEAD) [^ ?]*(\S*) HTTP\/1\.1" \d+ (\S+)/ && $1 !~ /\b(?:comp|restype)=/ ? $2 : () }
-        split /\n/, Headpond::Process::slurp("$self->{dir}/out");
+        grep { !$pattern || $_ =~ $pattern } split /\n/, Headpond::Process::slurp("$self->{dir}/out");
     return (scalar @bytes, scalar grep { $_ ne '-' && $_ > 1 } @bytes);
 }
 
