@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# The az command, unmodified, before Azurite: downloads one blob and a whole container through headpond, by account key and by
-# SAS, cold and warm. contrib/clients runs this.
+# The az command, unmodified: downloads one blob and a whole container through headpond, cold and warm, by account key and by
+# SAS before Azurite, and one blob by the token of a login before the scripted origin. contrib/clients runs this.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/../lib";
 use Headpond;
+use Headpond::Authority;
 use Headpond::Azurite;
 use POSIX ();
 use Test::More;
-
-plan skip_all => 'azure-cli is not there' if system('command -v az >/dev/null');
 
 my ($ACCOUNT, $KEY) = ($Headpond::Azurite::account, $Headpond::Azurite::key);
 push @Headpond::Origin::secrets, $KEY;
@@ -22,12 +21,17 @@ open my $key_file, '>', "$dir/key" or die;
 print $key_file "$KEY\n";
 close $key_file;
 
-# Runs az; what it printed.
+# Runs az, with a folder of its own for what it remembers: the wait status, what it printed and what it complained of.
+sub run_az {
+    my ($folder, @arguments) = @_;
+    return Headpond::Process->run(command => ['az', @arguments], env => { AZURE_CONFIG_DIR => $folder,
+        AZURE_CORE_COLLECT_TELEMETRY => 'no', AZURE_CORE_ONLY_SHOW_ERRORS => 'yes', REQUESTS_CA_BUNDLE => $Headpond::tls{certificate} });
+}
+
+# Runs az storage; what it printed.
 sub az {
     my ($what, $pond, @arguments) = @_;
-    my ($status, $out, $errors) = Headpond::Process->run(
-        command => ['az', 'storage', @arguments, '--blob-endpoint', "http://$pond->{http}/$ACCOUNT"],
-        env => { AZURE_CONFIG_DIR => "$dir/azure", AZURE_CORE_COLLECT_TELEMETRY => 'no', AZURE_CORE_ONLY_SHOW_ERRORS => 'yes' });
+    my ($status, $out, $errors) = run_az("$dir/azure", 'storage', @arguments, '--blob-endpoint', "http://$pond->{http}/$ACCOUNT");
     is($status, 0, $what) or diag("$out$errors");
     return $out;
 }
@@ -90,4 +94,64 @@ for (['account key', 'key'], ['SAS', 'key'], ['SAS', 'origin']) {
 }
 
 $azurite->stop;
+
+# A folder in which az is logged in at the authority, which is a cloud to it; 'adfs' is the tenant whose authority it takes
+# unasked.
+sub logged_in {
+    my ($authority) = @_;
+    my $folder = Headpond->folder;
+    for ([qw(cloud register -n pond --endpoint-resource-manager), $authority->{url}], [qw(cloud set -n pond)],
+        [qw(login --service-principal --tenant adfs --allow-no-subscriptions -u), $Headpond::Authority::client, '-p', $Headpond::Authority::secret]) {
+        my ($status, $out, $errors) = run_az($folder, @$_);
+        is($status, 0, "az @$_[0 .. 1]") or diag("$out$errors");
+    }
+    return $folder;
+}
+
+subtest 'token of a login' => sub {
+    my $size = $size{'dir/large'};
+    my $origin = Headpond::Origin->start(tls => 1);
+    $origin->account('acct', challenge => 1);
+    $origin->container('acct/data');
+    $origin->blob('/acct/data/large', size => $size, seed => 1);
+    my $data = $origin->bytes('/acct/data/large', undef, $origin->sas('/acct/data'));
+    my $authority = Headpond::Authority->start;
+    my $pond = Headpond->start(config => { accounts => [{ name => 'acct', origin => "https://$origin->{tls_address}/acct",
+        origin_ca => $Headpond::tls{certificate}, freshness => '3600s', authorize_ttl => '3600s' }] });
+    my $download = sub {
+        my ($folder, $file) = @_;
+        return run_az($folder, qw(storage blob download --auth-mode login --no-progress -c data -n large -f), $file,
+            '--blob-endpoint', "https://$pond->{https}/acct");
+    };
+
+    $authority->gives($origin->bearer('/acct/data'));
+    my $reader = logged_in($authority);
+    for my $when (qw(cold warm)) {
+        my $back = Headpond->folder;
+        $origin->reset_stats;
+        my ($status, $out, $errors) = $download->($reader, "$back/large");
+        is($status, 0, "$when: download") or diag("$out$errors");
+        ok(Headpond::Process::slurp("$back/large") eq $data, "$when: the same bytes");
+        $pond->settle;
+        my ($asked, $brought) = ($origin->stats->{requests}, $origin->data_requests);
+        note("$when: requests at the origin: $asked, with data: $brought");
+        $when eq 'cold' ? cmp_ok($brought, '>', 0, 'data came from the origin') : is($asked, 0, 'the origin was not asked');
+    }
+    is($pond->metric('headpond_requests_total', method => 'GET', cache => 'bypass'), 0, 'nothing was passed through');
+
+    $authority->gives($origin->bearer('/acct/data', unknown => 1));
+    my $stranger = logged_in($authority);
+    my $hits = $pond->metric('headpond_requests_total', cache => 'hit');
+    $origin->reset_stats;
+    my ($status, $out, $errors) = $download->($stranger, "$dir/stolen");
+    isnt($status, 0, 'a token that the origin does not know: it fails');
+    like("$out$errors", qr/InvalidAuthenticationInfo/, 'refused in the origin\'s words');
+    ok(!-s "$dir/stolen", 'without a byte');
+    is($pond->metric('headpond_requests_total', cache => 'hit'), $hits, 'by no hit');
+    cmp_ok($origin->stats->{requests}, '>', 0, 'the origin was asked');
+    $pond->stop;
+    $authority->stop;
+    $origin->stop;
+};
+
 done_testing();
