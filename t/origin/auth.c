@@ -29,11 +29,13 @@ static size_t grant_count;
 static struct account accounts[MAX_ACCOUNTS];
 static size_t account_count;
 
-static struct grant **grant_bucket(const char *secret) {
+static struct grant **grant_bucket(const char *secret)
+{
     return &grants[hash_string(secret) % GRANT_BUCKETS];
 }
 
-bool auth_grant(enum grant_kind kind, const char *secret, const char *scope) {
+bool auth_grant(enum grant_kind kind, const char *secret, const char *scope)
+{
     if (grant_count == MAX_GRANTS)
         return false;
     auth_revoke(kind, secret, scope);
@@ -48,12 +50,12 @@ bool auth_grant(enum grant_kind kind, const char *secret, const char *scope) {
     return true;
 }
 
-int auth_revoke(enum grant_kind kind, const char *secret, const char *scope) {
+int auth_revoke(enum grant_kind kind, const char *secret, const char *scope)
+{
     int removed = 0;
     for (struct grant **at = grant_bucket(secret); *at;) {
         struct grant *g = *at;
-        if (g->kind != kind || strcmp(g->secret, secret) != 0 ||
-            (scope && strcmp(g->scope, scope) != 0)) {
+        if (g->kind != kind || strcmp(g->secret, secret) != 0 || (scope && strcmp(g->scope, scope) != 0)) {
             at = &g->next;
             continue;
         }
@@ -67,14 +69,16 @@ int auth_revoke(enum grant_kind kind, const char *secret, const char *scope) {
     return removed;
 }
 
-static struct account *account_find(const char *name, size_t n) {
+static struct account *account_find(const char *name, size_t n)
+{
     for (size_t i = 0; i < account_count; i++)
         if (strncmp(accounts[i].name, name, n) == 0 && accounts[i].name[n] == '\0')
             return &accounts[i];
     return NULL;
 }
 
-bool auth_account(const char *name, bool sharedkey, bool challenge) {
+bool auth_account(const char *name, bool sharedkey, bool challenge)
+{
     struct account *a = account_find(name, strlen(name));
     if (!a) {
         if (account_count == MAX_ACCOUNTS)
@@ -87,21 +91,25 @@ bool auth_account(const char *name, bool sharedkey, bool challenge) {
     return true;
 }
 
-bool auth_account_key(const char *name, const char *key) {
+bool auth_account_key(const char *name, const char *key)
+{
     struct account *a = account_find(name, strlen(name));
     return a && auth_key_add(&a->keys, key);
 }
 
-static struct account *account_of(const char *path) {
+static struct account *account_of(const char *path)
+{
     return account_find(path + 1, strcspn(path + 1, "/"));
 }
 
-bool auth_strict(const char *path) {
+bool auth_strict(const char *path)
+{
     const struct account *a = account_of(path);
     return a && a->keys.count > 0;
 }
 
-static bool covers(const char *scope, const char *path) {
+static bool covers(const char *scope, const char *path)
+{
     char container[1200];
     size_t n = strlen(scope);
     if (path_split(scope, container, sizeof container) == 3)
@@ -111,7 +119,8 @@ static bool covers(const char *scope, const char *path) {
 
 enum match { MATCH_NONE, MATCH_OTHER_SCOPE, MATCH_COVERED };
 
-static enum match find_grant(enum grant_kind kind, const char *secret, const char *path) {
+static enum match find_grant(enum grant_kind kind, const char *secret, const char *path)
+{
     enum match best = MATCH_NONE;
     for (struct grant *g = *grant_bucket(secret); g; g = g->next) {
         if (g->kind != kind || strcmp(g->secret, secret) != 0)
@@ -126,8 +135,8 @@ static enum match find_grant(enum grant_kind kind, const char *secret, const cha
 /* A SAS of another scope fails as a wrong signature does: the resource is part of what is signed.
    With `si` the permissions and times live in a policy, which stands for whatever is not in the
    query. */
-static const char *check_sas(const struct request *req, enum operation op, const char *path,
-                             const char *sig) {
+static const char *check_sas(const struct request *req, enum operation op, const char *path, const char *sig)
+{
     const char *sp = request_query(req, "sp"), *se = request_query(req, "se");
     const char *st = request_query(req, "st");
     bool policy = request_query(req, "si") != NULL;
@@ -140,52 +149,57 @@ static const char *check_sas(const struct request *req, enum operation op, const
         return "AuthenticationFailed";
     if (st && (!iso_date_parse(st, &t) || t > now))
         return "AuthenticationFailed";
-    static const char *const letters[] = {
-        [OP_READ] = "r", [OP_WRITE] = "wc", [OP_DELETE] = "d", [OP_LIST] = "l"};
+    static const char *const letters[] = {[OP_READ] = "r", [OP_WRITE] = "wc", [OP_DELETE] = "d", [OP_LIST] = "l"};
     if (sp && !strpbrk(sp, letters[op]))
         return "AuthorizationPermissionMismatch";
     return NULL;
 }
 
-static const char *check_bearer(const char *token, const char *path) {
+static const char *check_bearer(const char *token, const char *path)
+{
     if (*token == '\0')
         return "NoAuthenticationInformation";
     switch (find_grant(GRANT_TOKEN, token, path)) {
-    case MATCH_COVERED: return NULL;
-    case MATCH_OTHER_SCOPE: return "AuthorizationPermissionMismatch";
-    default: return "InvalidAuthenticationInfo";
+    case MATCH_COVERED:
+        return NULL;
+    case MATCH_OTHER_SCOPE:
+        return "AuthorizationPermissionMismatch";
+    default:
+        return "InvalidAuthenticationInfo";
     }
 }
 
-static const char *check_shared_key(const struct request *req, const char *value, const char *path) {
+static const char *check_shared_key(const struct request *req, const char *value, const char *path)
+{
     const char *name = value + strspn(value, " "), *account = path + 1;
     size_t n = strcspn(account, "/");
     struct account *a = account_of(path);
     bool allowed = !a || a->sharedkey;
     if (a && a->keys.count > 0)
         return auth_key_shared(req, &a->keys, a->name, name);
-    return allowed && strncmp(name, account, n) == 0 && name[n] == ':' ? NULL
-                                                                       : "AuthenticationFailed";
+    return allowed && strncmp(name, account, n) == 0 && name[n] == ':' ? NULL : "AuthenticationFailed";
 }
 
-static bool open_to_all(enum operation op, const char *path) {
+static bool open_to_all(enum operation op, const char *path)
+{
     char container[1200];
     bool blob = path_split(path, container, sizeof container) == 3;
     const struct container *c = container_find(container);
     if (!c || c->access == ACCESS_PRIVATE)
         return false;
-    return op == OP_READ ? blob || c->access == ACCESS_CONTAINER
-                         : op == OP_LIST && c->access == ACCESS_CONTAINER;
+    return op == OP_READ ? blob || c->access == ACCESS_CONTAINER : op == OP_LIST && c->access == ACCESS_CONTAINER;
 }
 
 /* Azure has told the anonymous where to get a token since 2019-12-12. */
-static bool challenges(const struct account *a, const struct request *req) {
+static bool challenges(const struct account *a, const struct request *req)
+{
     const char *version = request_header(req, "x-ms-version");
     bool recent = version && strcmp(version, "2019-12-12") >= 0;
     return a->keys.count > 0 ? recent : a->challenge;
 }
 
-const char *auth_check(const struct request *req, enum operation op, const char *path) {
+const char *auth_check(const struct request *req, enum operation op, const char *path)
+{
     const char *authorization = request_header(req, "Authorization");
     const char *sig = request_query(req, "sig");
     if (authorization) {

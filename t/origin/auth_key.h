@@ -26,11 +26,11 @@ bool auth_key_add(struct account_keys *keys, const char *base64);
 bool auth_key_signed(const struct account_keys *keys, const char *text, const char *signature);
 
 /* The Azure error code for a request with "Authorization: SharedKey CREDENTIAL", or NULL. */
-const char *auth_key_shared(const struct request *req, const struct account_keys *keys,
-                            const char *account, const char *credential);
+const char *auth_key_shared(const struct request *req, const struct account_keys *keys, const char *account,
+                            const char *credential);
 
 /* The same for one with an account-key SAS; `path` is the resource asked for. */
-const char *auth_key_sas(const struct request *req, const struct account_keys *keys,
-                         const char *account, enum operation op, const char *path);
+const char *auth_key_sas(const struct request *req, const struct account_keys *keys, const char *account,
+                         enum operation op, const char *path);
 
 #endif

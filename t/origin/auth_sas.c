@@ -9,22 +9,25 @@
 #include "auth_key.h"
 #include "blob.h"
 
-static const char *value_of(const struct request *req, const char *name) {
+static const char *value_of(const struct request *req, const char *name)
+{
     const char *value = request_query(req, name);
     return value ? value : "";
 }
 
-static void add_values(struct buf *out, const struct request *req, const char *names) {
+static void add_values(struct buf *out, const struct request *req, const char *names)
+{
     while (*names) {
         char name[8];
         size_t n = strcspn(names, " ");
-        snprintf(name, sizeof name, "%.*s", (int)n, names);
+        snprintf(name, sizeof name, "%.*s", (int) n, names);
         buf_printf(out, "%s\n", value_of(req, name));
         names += n + (names[n] == ' ');
     }
 }
 
-static void account_string(struct buf *out, const struct request *req, const char *account) {
+static void account_string(struct buf *out, const struct request *req, const char *account)
+{
     buf_printf(out, "%s\n", account);
     add_values(out, req, "sp ss srt st se sip spr sv");
     if (strcmp(value_of(req, "sv"), "2020-12-06") >= 0)
@@ -32,18 +35,20 @@ static void account_string(struct buf *out, const struct request *req, const cha
 }
 
 /* The directory of that depth which the blob is in, or "" when it is not in so many. */
-static size_t directory_length(const char *blob, int depth) {
+static size_t directory_length(const char *blob, int depth)
+{
     size_t n = 0;
     for (; depth > 0; depth--) {
         const char *slash = strchr(blob + n, '/');
         if (!slash)
             return 0;
-        n = (size_t)(slash - blob) + (depth > 1);
+        n = (size_t) (slash - blob) + (depth > 1);
     }
     return n;
 }
 
-static void service_string(struct buf *out, const struct request *req, const char *path) {
+static void service_string(struct buf *out, const struct request *req, const char *path)
+{
     char container[1200];
     const char *sr = value_of(req, "sr"), *sv = value_of(req, "sv");
     int depth = path_split(path, container, sizeof container);
@@ -51,7 +56,7 @@ static void service_string(struct buf *out, const struct request *req, const cha
     buf_printf(out, "/blob%s", container);
     const char *blob = depth == 3 ? path + strlen(container) + 1 : "";
     if (strcmp(sr, "d") == 0)
-        buf_printf(out, "/%.*s", (int)directory_length(blob, atoi(value_of(req, "sdd"))), blob);
+        buf_printf(out, "/%.*s", (int) directory_length(blob, atoi(value_of(req, "sdd"))), blob);
     else if (strcmp(sr, "c") != 0)
         buf_printf(out, "/%s", blob);
     buf_puts(out, "\n");
@@ -73,11 +78,11 @@ struct terms {
     const char *permission, *start, *expiry;
 };
 
-static bool terms_of(const struct request *req, const char *path, struct terms *t) {
+static bool terms_of(const struct request *req, const char *path, struct terms *t)
+{
     char container[1200];
     const char *si = request_query(req, "si");
-    *t = (struct terms){request_query(req, "sp"), request_query(req, "st"),
-                        request_query(req, "se")};
+    *t = (struct terms){request_query(req, "sp"), request_query(req, "st"), request_query(req, "se")};
     if (!si)
         return t->permission && t->expiry;
     path_split(path, container, sizeof container);
@@ -91,39 +96,40 @@ static bool terms_of(const struct request *req, const char *path, struct terms *
     return *t->expiry != '\0';
 }
 
-static bool in_time(const struct terms *t) {
+static bool in_time(const struct terms *t)
+{
     time_t now = time(NULL), at;
     if (!iso_date_parse(t->expiry, &at) || at <= now)
         return false;
     return !t->start || !*t->start || (iso_date_parse(t->start, &at) && at <= now);
 }
 
-static bool address_allowed(const char *range, uint32_t address) {
+static bool address_allowed(const char *range, uint32_t address)
+{
     char low[32];
     struct in_addr from, to;
     const char *dash = strchr(range, '-');
-    snprintf(low, sizeof low, "%.*s", (int)(dash ? dash - range : (int)strlen(range)), range);
-    if (inet_pton(AF_INET, low, &from) != 1 ||
-        inet_pton(AF_INET, dash ? dash + 1 : low, &to) != 1)
+    snprintf(low, sizeof low, "%.*s", (int) (dash ? dash - range : (int) strlen(range)), range);
+    if (inet_pton(AF_INET, low, &from) != 1 || inet_pton(AF_INET, dash ? dash + 1 : low, &to) != 1)
         return false;
     return address >= ntohl(from.s_addr) && address <= ntohl(to.s_addr);
 }
 
 /* What an account SAS is confined to. */
-static const char *check_kind(const struct request *req, const char *path) {
+static const char *check_kind(const struct request *req, const char *path)
+{
     static const char letters[] = "ssco"; /* by the path's depth: service, container, object */
     char container[1200];
     int depth = path_split(path, container, sizeof container);
     if (!strchr(value_of(req, "ss"), 'b'))
         return "AuthorizationServiceMismatch";
-    return strchr(value_of(req, "srt"), letters[depth]) ? NULL
-                                                        : "AuthorizationResourceTypeMismatch";
+    return strchr(value_of(req, "srt"), letters[depth]) ? NULL : "AuthorizationResourceTypeMismatch";
 }
 
-const char *auth_key_sas(const struct request *req, const struct account_keys *keys,
-                         const char *account, enum operation op, const char *path) {
-    static const char *const letters[] = {
-        [OP_READ] = "r", [OP_WRITE] = "wc", [OP_DELETE] = "d", [OP_LIST] = "l"};
+const char *auth_key_sas(const struct request *req, const struct account_keys *keys, const char *account,
+                         enum operation op, const char *path)
+{
+    static const char *const letters[] = {[OP_READ] = "r", [OP_WRITE] = "wc", [OP_DELETE] = "d", [OP_LIST] = "l"};
     bool whole_account = request_query(req, "ss") || request_query(req, "srt");
     struct buf text = {0};
     struct terms terms;
@@ -146,7 +152,5 @@ const char *auth_key_sas(const struct request *req, const struct account_keys *k
     const char *error = whole_account ? check_kind(req, path) : NULL;
     if (error)
         return error;
-    return terms.permission && strpbrk(terms.permission, letters[op])
-               ? NULL
-               : "AuthorizationPermissionMismatch";
+    return terms.permission && strpbrk(terms.permission, letters[op]) ? NULL : "AuthorizationPermissionMismatch";
 }

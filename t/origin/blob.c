@@ -12,7 +12,7 @@
 #define MAX_BLOBS 2000000
 #define MAX_CONTAINERS 4096
 #define MAX_STAGED 50000
-#define MAX_DATA_TOTAL ((int64_t)2 << 30)
+#define MAX_DATA_TOTAL ((int64_t) 2 << 30)
 
 struct staged {
     char *id;
@@ -43,18 +43,21 @@ static size_t container_count;
 static _Atomic int64_t data_total;
 static uint64_t etag_counter;
 
-void state_lock(void) {
+void state_lock(void)
+{
     pthread_mutex_lock(&mutex);
 }
 
-void state_unlock(void) {
+void state_unlock(void)
+{
     pthread_mutex_unlock(&mutex);
 }
 
-struct blob_data *blob_data_new(const void *bytes, size_t len) {
-    if (data_total + (int64_t)len > MAX_DATA_TOTAL)
+struct blob_data *blob_data_new(const void *bytes, size_t len)
+{
+    if (data_total + (int64_t) len > MAX_DATA_TOTAL)
         return NULL;
-    data_total += (int64_t)len;
+    data_total += (int64_t) len;
     struct blob_data *d = xmalloc(sizeof *d + len);
     d->refs = 1;
     d->len = len;
@@ -63,14 +66,16 @@ struct blob_data *blob_data_new(const void *bytes, size_t len) {
     return d;
 }
 
-void blob_data_unref(struct blob_data *d) {
+void blob_data_unref(struct blob_data *d)
+{
     if (!d || --d->refs > 0)
         return;
-    data_total -= (int64_t)d->len;
+    data_total -= (int64_t) d->len;
     free(d);
 }
 
-struct generation *generation_new(void) {
+struct generation *generation_new(void)
+{
     struct generation *g = xcalloc(1, sizeof *g);
     g->refs = 1;
     strcpy(g->tier, "Hot");
@@ -78,7 +83,8 @@ struct generation *generation_new(void) {
     return g;
 }
 
-struct generation *generation_copy(const struct generation *from) {
+struct generation *generation_copy(const struct generation *from)
+{
     struct generation *g = generation_new();
     g->seed = from->seed;
     g->size = from->size;
@@ -102,12 +108,14 @@ struct generation *generation_copy(const struct generation *from) {
     return g;
 }
 
-struct generation *generation_ref(struct generation *g) {
+struct generation *generation_ref(struct generation *g)
+{
     g->refs++;
     return g;
 }
 
-void generation_unref(struct generation *g) {
+void generation_unref(struct generation *g)
+{
     if (!g || --g->refs > 0)
         return;
     blob_data_unref(g->data);
@@ -118,7 +126,8 @@ void generation_unref(struct generation *g) {
     free(g);
 }
 
-int path_split(const char *path, char *out, size_t size) {
+int path_split(const char *path, char *out, size_t size)
+{
     int depth = 0;
     size_t i = 0, end = strlen(path);
     for (; path[i] == '/' && path[i + 1] != '\0' && depth < 3; depth++) {
@@ -129,18 +138,20 @@ int path_split(const char *path, char *out, size_t size) {
         i += 1 + strcspn(path + i + 1, "/");
         end = i;
     }
-    snprintf(out, size, "%.*s", (int)end, path);
+    snprintf(out, size, "%.*s", (int) end, path);
     return depth == 2 && path[end] == '/' && path[end + 1] != '\0' ? 3 : depth;
 }
 
-struct container *container_find(const char *path) {
+struct container *container_find(const char *path)
+{
     for (size_t i = 0; i < container_count; i++)
         if (strcmp(containers[i].path, path) == 0)
             return &containers[i];
     return NULL;
 }
 
-bool container_put(const char *path, enum container_access access) {
+bool container_put(const char *path, enum container_access access)
+{
     struct container *c = container_find(path);
     if (!c) {
         if (container_count == MAX_CONTAINERS)
@@ -153,14 +164,16 @@ bool container_put(const char *path, enum container_access access) {
     return true;
 }
 
-const struct policy *container_policy(const struct container *c, const char *id) {
+const struct policy *container_policy(const struct container *c, const char *id)
+{
     for (int i = 0; i < c->policy_count; i++)
         if (strcmp(c->policies[i].id, id) == 0)
             return &c->policies[i];
     return NULL;
 }
 
-static void entry_clear(struct entry *e) {
+static void entry_clear(struct entry *e)
+{
     generation_unref(e->current);
     e->current = NULL;
     for (size_t i = 0; i < e->staged_count; i++) {
@@ -172,7 +185,8 @@ static void entry_clear(struct entry *e) {
     e->staged_count = 0;
 }
 
-static void snapshots_clear(struct entry *e, const char *only, int *removed) {
+static void snapshots_clear(struct entry *e, const char *only, int *removed)
+{
     size_t kept = 0;
     for (size_t i = 0; i < e->snapshot_count; i++) {
         if (only && strcmp(e->snapshots[i].name, only) != 0) {
@@ -185,7 +199,8 @@ static void snapshots_clear(struct entry *e, const char *only, int *removed) {
     e->snapshot_count = kept;
 }
 
-bool container_remove(const char *path) {
+bool container_remove(const char *path)
+{
     struct container *c = container_find(path);
     if (!c)
         return false;
@@ -201,7 +216,8 @@ bool container_remove(const char *path) {
     return true;
 }
 
-static struct entry *entry_find(const char *path, bool create) {
+static struct entry *entry_find(const char *path, bool create)
+{
     struct entry **bucket = &buckets[hash_string(path) % BUCKETS];
     for (struct entry *e = *bucket; e; e = e->next)
         if (strcmp(e->path, path) == 0)
@@ -216,12 +232,14 @@ static struct entry *entry_find(const char *path, bool create) {
     return e;
 }
 
-struct generation *blob_find(const char *path) {
+struct generation *blob_find(const char *path)
+{
     struct entry *e = entry_find(path, false);
     return e && e->current ? generation_ref(e->current) : NULL;
 }
 
-bool blob_snapshot(const char *path, char out[SNAPSHOT_SIZE]) {
+bool blob_snapshot(const char *path, char out[SNAPSHOT_SIZE])
+{
     static unsigned counter;
     struct entry *e = entry_find(path, false);
     if (!e || !e->current)
@@ -239,7 +257,8 @@ bool blob_snapshot(const char *path, char out[SNAPSHOT_SIZE]) {
     return true;
 }
 
-struct generation *blob_find_snapshot(const char *path, const char *snapshot) {
+struct generation *blob_find_snapshot(const char *path, const char *snapshot)
+{
     struct entry *e = entry_find(path, false);
     for (size_t i = 0; e && i < e->snapshot_count; i++)
         if (strcmp(e->snapshots[i].name, snapshot) == 0)
@@ -247,7 +266,8 @@ struct generation *blob_find_snapshot(const char *path, const char *snapshot) {
     return NULL;
 }
 
-int blob_remove_snapshots(const char *path, const char *snapshot) {
+int blob_remove_snapshots(const char *path, const char *snapshot)
+{
     int removed = 0;
     struct entry *e = entry_find(path, false);
     if (e)
@@ -255,20 +275,23 @@ int blob_remove_snapshots(const char *path, const char *snapshot) {
     return removed;
 }
 
-bool blob_has_snapshots(const char *path) {
+bool blob_has_snapshots(const char *path)
+{
     struct entry *e = entry_find(path, false);
     return e && e->snapshot_count > 0;
 }
 
 /* Azure's are the time in hexadecimal; ours start there and count, which keeps them unique. */
-static void fresh_etag(char *out, size_t size) {
+static void fresh_etag(char *out, size_t size)
+{
     if (etag_counter == 0)
-        etag_counter = (uint64_t)time(NULL) << 16;
+        etag_counter = (uint64_t) time(NULL) << 16;
     etag_counter += 0x11;
-    snprintf(out, size, "\"0x8D%013llX\"", (unsigned long long)etag_counter & 0xfffffffffffffull);
+    snprintf(out, size, "\"0x8D%013llX\"", (unsigned long long) etag_counter & 0xfffffffffffffull);
 }
 
-bool blob_publish(const char *path, struct generation *g) {
+bool blob_publish(const char *path, struct generation *g)
+{
     struct entry *e = entry_find(path, true);
     if (!e) {
         generation_unref(g);
@@ -286,7 +309,8 @@ bool blob_publish(const char *path, struct generation *g) {
     return true;
 }
 
-void blob_amend(const char *path, struct generation *g) {
+void blob_amend(const char *path, struct generation *g)
+{
     struct entry *e = entry_find(path, false);
     if (!e) {
         generation_unref(g);
@@ -296,7 +320,8 @@ void blob_amend(const char *path, struct generation *g) {
     e->current = g;
 }
 
-bool blob_remove(const char *path) {
+bool blob_remove(const char *path)
+{
     struct entry *e = entry_find(path, false);
     if (!e || !e->current)
         return false;
@@ -304,7 +329,8 @@ bool blob_remove(const char *path) {
     return true;
 }
 
-bool blob_touch(const char *path, const uint64_t *seed, const int64_t *size) {
+bool blob_touch(const char *path, const uint64_t *seed, const int64_t *size)
+{
     struct entry *e = entry_find(path, false);
     if (!e || !e->current)
         return false;
@@ -323,14 +349,16 @@ bool blob_touch(const char *path, const uint64_t *seed, const int64_t *size) {
     return blob_publish(path, g);
 }
 
-static struct staged *staged_find(struct entry *e, const char *id) {
+static struct staged *staged_find(struct entry *e, const char *id)
+{
     for (size_t i = 0; e && i < e->staged_count; i++)
         if (strcmp(e->staged[i].id, id) == 0)
             return &e->staged[i];
     return NULL;
 }
 
-bool blob_stage(const char *path, const char *id, struct blob_data *data) {
+bool blob_stage(const char *path, const char *id, struct blob_data *data)
+{
     struct entry *e = entry_find(path, true);
     struct staged *s = staged_find(e, id);
     if (!e || (!s && e->staged_count == MAX_STAGED)) {
@@ -348,12 +376,14 @@ bool blob_stage(const char *path, const char *id, struct blob_data *data) {
     return true;
 }
 
-struct blob_data *blob_staged(const char *path, const char *id) {
+struct blob_data *blob_staged(const char *path, const char *id)
+{
     struct staged *s = staged_find(entry_find(path, false), id);
     return s ? s->data : NULL;
 }
 
-void blob_unstage(const char *path) {
+void blob_unstage(const char *path)
+{
     struct entry *e = entry_find(path, false);
     if (!e)
         return;
@@ -363,8 +393,8 @@ void blob_unstage(const char *path) {
     e->current = keep;
 }
 
-void blob_each(const char *prefix, void (*f)(void *ctx, const char *path, struct generation *g),
-               void *ctx) {
+void blob_each(const char *prefix, void (*f)(void *ctx, const char *path, struct generation *g), void *ctx)
+{
     size_t n = strlen(prefix);
     for (size_t i = 0; i < BUCKETS; i++)
         for (struct entry *e = buckets[i]; e; e = e->next)

@@ -36,8 +36,7 @@ struct generation {
     bool tier_inferred;
     time_t modified, created;
     char etag[128], md5[32], tier[16];
-    struct pairs
-        headers; /* Content-Type and its like, x-ms-meta-*, x-ms-copy-*, whatever was set */
+    struct pairs headers; /* Content-Type and its like, x-ms-meta-*, x-ms-copy-*, whatever was set */
     struct block_ref *blocks;
     size_t block_count;
 };
@@ -75,7 +74,7 @@ int path_split(const char *path, char *out, size_t size);
 struct container *container_find(const char *path); /* [locked] */
 /* [locked] false: table full. Policies stay. */
 bool container_put(const char *path, enum container_access access);
-bool container_remove(const char *path); /* [locked] with its blobs */
+bool container_remove(const char *path);                                          /* [locked] with its blobs */
 const struct policy *container_policy(const struct container *c, const char *id); /* [locked] */
 
 struct generation *blob_find(const char *path); /* [locked] a new reference, or NULL */
@@ -105,7 +104,6 @@ struct blob_data *blob_staged(const char *path, const char *id);
 void blob_unstage(const char *path);
 
 /* [locked] Calls f for each blob whose path starts with prefix, in no order. */
-void blob_each(const char *prefix, void (*f)(void *ctx, const char *path, struct generation *g),
-               void *ctx);
+void blob_each(const char *prefix, void (*f)(void *ctx, const char *path, struct generation *g), void *ctx);
 
 #endif

@@ -61,7 +61,8 @@ struct conn {
     int64_t rate_since, reset_deadline;
 };
 
-struct watch *conn_new(struct worker *worker, int fd, SSL_CTX *tls) {
+struct watch *conn_new(struct worker *worker, int fd, SSL_CTX *tls)
+{
     struct conn *c = xcalloc(1, sizeof *c);
     c->watch.worker = worker;
     c->watch.fd = c->io.fd = fd;
@@ -78,7 +79,8 @@ struct watch *conn_new(struct worker *worker, int fd, SSL_CTX *tls) {
     return &c->watch;
 }
 
-static void end_request(struct conn *c, bool complete) {
+static void end_request(struct conn *c, bool complete)
+{
     record_end(&c->record, &c->reply, complete);
     reply_free(&c->reply);
     request_free(&c->req);
@@ -89,7 +91,8 @@ static void end_request(struct conn *c, bool complete) {
     c->out.len = c->out_sent = 0;
 }
 
-static void conn_close(struct conn *c, bool reset) {
+static void conn_close(struct conn *c, bool reset)
+{
     end_request(c, false);
     if (c->counted)
         record_connection(0, -1);
@@ -100,7 +103,8 @@ static void conn_close(struct conn *c, bool reset) {
     free(c);
 }
 
-static enum step start_drain(struct conn *c) {
+static enum step start_drain(struct conn *c)
+{
     end_request(c, false);
     io_shutdown(&c->io);
     c->state = DRAIN;
@@ -108,7 +112,8 @@ static enum step start_drain(struct conn *c) {
     return STEP_AGAIN;
 }
 
-static enum step step_drain(struct conn *c) {
+static enum step step_drain(struct conn *c)
+{
     char waste[4096];
     ssize_t n = 0;
     for (int i = 0; i < 256; i++) {
@@ -120,20 +125,23 @@ static enum step step_drain(struct conn *c) {
 }
 
 /* Reads once into `in`; > 0, or as io_read(). */
-static ssize_t fill(struct conn *c) {
+static ssize_t fill(struct conn *c)
+{
     buf_reserve(&c->in, READ_SIZE);
     ssize_t n = io_read(&c->io, c->in.data + c->in.len, READ_SIZE);
     if (n > 0)
-        c->in.len += (size_t)n;
+        c->in.len += (size_t) n;
     return n;
 }
 
-static void consume(struct conn *c, size_t n) {
+static void consume(struct conn *c, size_t n)
+{
     c->in.len -= n;
     memmove(c->in.data, c->in.data + n, c->in.len);
 }
 
-static enum step start_reply(struct conn *c, int64_t delay_ms) {
+static enum step start_reply(struct conn *c, int64_t delay_ms)
+{
     c->out_sent = 0;
     c->body_sent = c->chunk_left = 0;
     c->last_chunk_sent = c->touched = false;
@@ -146,7 +154,8 @@ static enum step start_reply(struct conn *c, int64_t delay_ms) {
     return STEP_TIMER;
 }
 
-static enum step refuse(struct conn *c, const char *status) {
+static enum step refuse(struct conn *c, const char *status)
+{
     reply_init(&c->reply, &c->req);
     c->reply.close = true;
     c->out.len = 0;
@@ -155,7 +164,8 @@ static enum step refuse(struct conn *c, const char *status) {
     return start_reply(c, 0);
 }
 
-static enum step dispatch(struct conn *c, bool keep_alive) {
+static enum step dispatch(struct conn *c, bool keep_alive)
+{
     struct reply *r = &c->reply;
     const struct fault *f = &r->fault;
     reply_init(r, &c->req);
@@ -185,7 +195,8 @@ static enum step dispatch(struct conn *c, bool keep_alive) {
 }
 
 /* Control connections are not counted; it takes the first request to know one. */
-static void classify(struct conn *c) {
+static void classify(struct conn *c)
+{
     c->control = c->req.path && starts_with(c->req.path, "/.control/");
     if (!c->first_request_seen && c->control && c->counted) {
         record_connection(-1, -1);
@@ -194,7 +205,8 @@ static void classify(struct conn *c) {
     c->first_request_seen = true;
 }
 
-static enum step start_request(struct conn *c) {
+static enum step start_request(struct conn *c)
+{
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
     classify(c);
     body_start(&c->reader, &c->req);
@@ -206,7 +218,7 @@ static enum step start_request(struct conn *c) {
         struct iovec iov = {.iov_base = xstrdup(go_on), .iov_len = sizeof go_on - 1};
         ssize_t n = io_writev(&c->io, &iov, 1);
         free(iov.iov_base);
-        if (n != (ssize_t)sizeof go_on - 1)
+        if (n != (ssize_t) sizeof go_on - 1)
             return STEP_CLOSE;
     }
     if (!c->control) {
@@ -217,7 +229,8 @@ static enum step start_request(struct conn *c) {
     return STEP_AGAIN;
 }
 
-static enum step step_head(struct conn *c) {
+static enum step step_head(struct conn *c)
+{
     size_t used;
     enum http_result result = HTTP_MORE;
     if (c->in.len > 0)
@@ -228,9 +241,12 @@ static enum step step_head(struct conn *c) {
         c->req.tls = c->io.ssl != NULL;
         c->req.ipv4 = c->io.ipv4;
         return start_request(c);
-    case HTTP_BAD: return refuse(c, "400 Bad Request");
-    case HTTP_TOO_LARGE: return refuse(c, "431 Request Header Fields Too Large");
-    case HTTP_MORE: break;
+    case HTTP_BAD:
+        return refuse(c, "400 Bad Request");
+    case HTTP_TOO_LARGE:
+        return refuse(c, "431 Request Header Fields Too Large");
+    case HTTP_MORE:
+        break;
     }
     if (c->in.len == 0)
         buf_free(&c->in); /* idle connections are cheap */
@@ -238,18 +254,20 @@ static enum step step_head(struct conn *c) {
     return n > 0 ? STEP_AGAIN : n == IO_BLOCKED ? STEP_READ : STEP_CLOSE;
 }
 
-static void keep_body(struct conn *c, const char *data, size_t n) {
+static void keep_body(struct conn *c, const char *data, size_t n)
+{
     if (c->control || n == 0)
         return;
     EVP_DigestUpdate(c->md5, data, n);
-    c->body.total += (int64_t)n;
+    c->body.total += (int64_t) n;
     if (c->body.total <= BLOB_MAX_KEPT)
         buf_add(&c->body.kept, data, n);
     else
         buf_free(&c->body.kept);
 }
 
-static enum step step_body(struct conn *c) {
+static enum step step_body(struct conn *c)
+{
     size_t at = 0;
     enum http_result result = HTTP_MORE;
     while (result == HTTP_MORE && at < c->in.len) {
@@ -269,13 +287,15 @@ static enum step step_body(struct conn *c) {
     return n > 0 ? STEP_AGAIN : n == IO_BLOCKED ? STEP_READ : STEP_CLOSE;
 }
 
-static void lower(int64_t *limit, int64_t value) {
+static void lower(int64_t *limit, int64_t value)
+{
     if (value >= 0 && value < *limit)
         *limit = value;
 }
 
 /* How much of the body may have been sent before something is due. */
-static int64_t send_limit(struct conn *c) {
+static int64_t send_limit(struct conn *c)
+{
     const struct fault *f = &c->reply.fault;
     int64_t limit = c->body_total;
     lower(&limit, f->truncate_after);
@@ -289,17 +309,18 @@ static int64_t send_limit(struct conn *c) {
             c->rate_since = now;
         /* In steps, or each byte sent would allow the next one and the thread have no other work. */
         int64_t elapsed = (now - c->rate_since) / RATE_STEP_NS * RATE_STEP_NS;
-        double allowed = (double)f->rate * ((double)elapsed / 1e9 + 0.01) + 1;
-        lower(&limit, allowed < 9e18 ? (int64_t)allowed : INT64_MAX);
+        double allowed = (double) f->rate * ((double) elapsed / 1e9 + 0.01) + 1;
+        lower(&limit, allowed < 9e18 ? (int64_t) allowed : INT64_MAX);
     }
     return limit;
 }
 
-static void touch(struct conn *c) {
+static void touch(struct conn *c)
+{
     const struct fault *f = &c->reply.fault;
     uint64_t seed = c->reply.gen ? c->reply.gen->seed + 1 : 1;
     if (f->seed >= 0)
-        seed = (uint64_t)f->seed;
+        seed = (uint64_t) f->seed;
     state_lock();
     blob_touch(c->req.path, &seed, NULL);
     state_unlock();
@@ -307,7 +328,8 @@ static void touch(struct conn *c) {
 }
 
 /* Everything up to the limit has been sent, and the body goes no further for now. */
-static enum step at_limit(struct conn *c) {
+static enum step at_limit(struct conn *c)
+{
     const struct fault *f = &c->reply.fault;
     if (f->touch_after >= 0 && !c->touched && c->body_sent >= f->touch_after) {
         touch(c);
@@ -335,12 +357,12 @@ static enum step at_limit(struct conn *c) {
 }
 
 /* Puts chunked framing into `out` where it is due; returns how much body may follow it. */
-static int64_t frame_chunk(struct conn *c, int64_t allowed) {
+static int64_t frame_chunk(struct conn *c, int64_t allowed)
+{
     if (c->chunk_left == 0 && c->body_sent < c->body_total) {
         int64_t left = c->body_total - c->body_sent;
         c->chunk_left = left < CHUNK ? left : CHUNK;
-        buf_printf(&c->out, "%s%llx\r\n", c->body_sent ? "\r\n" : "",
-                   (unsigned long long)c->chunk_left);
+        buf_printf(&c->out, "%s%llx\r\n", c->body_sent ? "\r\n" : "", (unsigned long long) c->chunk_left);
     } else if (c->body_sent == c->body_total && !c->last_chunk_sent) {
         buf_printf(&c->out, "%s0\r\n\r\n", c->body_total ? "\r\n" : "");
         c->last_chunk_sent = true;
@@ -348,22 +370,24 @@ static int64_t frame_chunk(struct conn *c, int64_t allowed) {
     return allowed < c->chunk_left ? allowed : c->chunk_left;
 }
 
-static int body_iov(struct conn *c, int64_t length, struct iovec *iov, int max_iov) {
+static int body_iov(struct conn *c, int64_t length, struct iovec *iov, int max_iov)
+{
     struct reply *r = &c->reply;
     if (length <= 0)
         return 0;
     if (r->gen)
         return generation_iov(r->gen, r->offset + c->body_sent, length, iov, max_iov);
     iov[0].iov_base = r->text.data + c->body_sent;
-    iov[0].iov_len = (size_t)length;
+    iov[0].iov_len = (size_t) length;
     return 1;
 }
 
-static void sent(struct conn *c, int64_t n) {
-    int64_t head = (int64_t)(c->out.len - c->out_sent);
+static void sent(struct conn *c, int64_t n)
+{
+    int64_t head = (int64_t) (c->out.len - c->out_sent);
     if (head > n)
         head = n;
-    c->out_sent += (size_t)head;
+    c->out_sent += (size_t) head;
     if (c->out_sent == c->out.len)
         c->out.len = c->out_sent = 0;
     n -= head;
@@ -374,7 +398,8 @@ static void sent(struct conn *c, int64_t n) {
         record_body(&c->record, n);
 }
 
-static enum step step_reply(struct conn *c) {
+static enum step step_reply(struct conn *c)
+{
     for (int64_t turn = 0; turn < TURN;) {
         struct iovec iov[MAX_IOV];
         int count = 0;
@@ -400,7 +425,8 @@ static enum step step_reply(struct conn *c) {
 
 /* A reset throws away what is still queued: wait until the peer has it, so that N bytes are N
  * bytes. */
-static enum step step_reset(struct conn *c) {
+static enum step step_reset(struct conn *c)
+{
     int queued = 0;
     if (ioctl(c->io.fd, SIOCOUTQ, &queued) != 0 || queued == 0 || now_ns() > c->reset_deadline)
         return STEP_CLOSE;
@@ -408,7 +434,8 @@ static enum step step_reset(struct conn *c) {
     return STEP_TIMER;
 }
 
-static enum step step_handshake(struct conn *c) {
+static enum step step_handshake(struct conn *c)
+{
     int result = io_handshake(&c->io);
     if (result == IO_BLOCKED)
         return STEP_READ;
@@ -416,34 +443,51 @@ static enum step step_handshake(struct conn *c) {
     return result == 1 ? STEP_AGAIN : STEP_CLOSE;
 }
 
-static enum step step(struct conn *c) {
+static enum step step(struct conn *c)
+{
     switch (c->state) {
-    case HANDSHAKE: return step_handshake(c);
-    case HEAD: return step_head(c);
-    case BODY: return step_body(c);
-    case REPLY: return step_reply(c);
-    case RESET: return step_reset(c);
-    case DRAIN: return step_drain(c);
+    case HANDSHAKE:
+        return step_handshake(c);
+    case HEAD:
+        return step_head(c);
+    case BODY:
+        return step_body(c);
+    case REPLY:
+        return step_reply(c);
+    case RESET:
+        return step_reset(c);
+    case DRAIN:
+        return step_drain(c);
     case DELAY:
-    case STALL: break;
+    case STALL:
+        break;
     }
     return STEP_TIMER;
 }
 
-static void run(struct conn *c) {
+static void run(struct conn *c)
+{
     enum step s = STEP_AGAIN;
     while (s == STEP_AGAIN)
         s = step(c);
     switch (s) {
-    case STEP_READ: watch_events(&c->watch, EPOLLIN); break;
-    case STEP_WRITE: watch_events(&c->watch, EPOLLOUT); break;
-    case STEP_CLOSE: conn_close(c, c->state == RESET); break;
-    default: watch_events(&c->watch, 0);
+    case STEP_READ:
+        watch_events(&c->watch, EPOLLIN);
+        break;
+    case STEP_WRITE:
+        watch_events(&c->watch, EPOLLOUT);
+        break;
+    case STEP_CLOSE:
+        conn_close(c, c->state == RESET);
+        break;
+    default:
+        watch_events(&c->watch, 0);
     }
 }
 
-void conn_event(struct watch *w, uint32_t events) {
-    struct conn *c = (struct conn *)w;
+void conn_event(struct watch *w, uint32_t events)
+{
+    struct conn *c = (struct conn *) w;
     bool replying = c->state == DELAY || c->state == REPLY || c->state == STALL;
     if (replying && (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         conn_close(c, false); /* the peer has given up */
@@ -451,8 +495,9 @@ void conn_event(struct watch *w, uint32_t events) {
         run(c);
 }
 
-void conn_timeout(struct watch *w) {
-    struct conn *c = (struct conn *)w;
+void conn_timeout(struct watch *w)
+{
+    struct conn *c = (struct conn *) w;
     if (c->state == DRAIN) {
         conn_close(c, false);
         return;

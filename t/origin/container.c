@@ -6,16 +6,18 @@
 #include "service.h"
 
 /* The text of <name>...</name> within [from, end), or "". */
-static void element(const char *from, const char *end, const char *name, char *out, size_t size) {
+static void element(const char *from, const char *end, const char *name, char *out, size_t size)
+{
     char open[32];
     snprintf(open, sizeof open, "<%s>", name);
     const char *at = strstr(from, open);
     *out = '\0';
     if (at && at < end)
-        snprintf(out, size, "%.*s", (int)strcspn(at + strlen(open), "<"), at + strlen(open));
+        snprintf(out, size, "%.*s", (int) strcspn(at + strlen(open), "<"), at + strlen(open));
 }
 
-static void take_policies(struct container *c, const char *xml) {
+static void take_policies(struct container *c, const char *xml)
+{
     static const char open[] = "<SignedIdentifier>", close[] = "</SignedIdentifier>";
     c->policy_count = 0;
     while (xml && c->policy_count < MAX_POLICIES && (xml = strstr(xml, open)) != NULL) {
@@ -31,13 +33,15 @@ static void take_policies(struct container *c, const char *xml) {
     }
 }
 
-static enum container_access access_of(const char *value) {
+static enum container_access access_of(const char *value)
+{
     if (!value)
         return ACCESS_PRIVATE;
     return strcmp(value, "blob") == 0 ? ACCESS_BLOB : ACCESS_CONTAINER;
 }
 
-void write_container(struct reply *r, const struct body *body, const char *container) {
+void write_container(struct reply *r, const struct body *body, const char *container)
+{
     const struct request *req = r->req;
     const char *comp = request_query(req, "comp");
     bool acl = comp && strcmp(comp, "acl") == 0, exists = container_find(container) != NULL;
@@ -52,8 +56,7 @@ void write_container(struct reply *r, const struct body *body, const char *conta
         reply_error(r, "InvalidQueryParameterValue");
     } else if (exists != acl) {
         reply_error(r, exists ? "ContainerAlreadyExists" : "ContainerNotFound");
-    } else if (!container_put(container,
-                              access_of(request_header(req, "x-ms-blob-public-access")))) {
+    } else if (!container_put(container, access_of(request_header(req, "x-ms-blob-public-access")))) {
         reply_error(r, "InternalError");
     } else {
         if (acl)

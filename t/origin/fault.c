@@ -19,14 +19,16 @@ static struct rule rules[MAX_FAULTS];
 static size_t rule_count;
 static int64_t default_first_byte_ms = -1, default_rate = -1;
 
-void fault_init(struct fault *f) {
+void fault_init(struct fault *f)
+{
     memset(f, 0, sizeof *f);
 #define X(name) f->name = -1;
     FAULT_NUMBERS(X)
 #undef X
 }
 
-static bool number(const char *s, int64_t *out) {
+static bool number(const char *s, int64_t *out)
+{
     if (strcmp(s, "-1") == 0) {
         *out = -1;
         return true;
@@ -34,7 +36,8 @@ static bool number(const char *s, int64_t *out) {
     return parse_int64(s, strlen(s), out);
 }
 
-static bool set_param(struct rule *r, const char *name, const char *value) {
+static bool set_param(struct rule *r, const char *name, const char *value)
+{
     bool on = strcmp(value, "0") != 0;
     if (strcmp(name, "path") == 0)
         r->path = xstrdup(value);
@@ -54,12 +57,14 @@ static bool set_param(struct rule *r, const char *name, const char *value) {
     return true;
 }
 
-static void rule_free(struct rule *r) {
+static void rule_free(struct rule *r)
+{
     free(r->path);
     free(r->method);
 }
 
-const char *fault_add(const struct pairs *params) {
+const char *fault_add(const struct pairs *params)
+{
     if (rule_count == MAX_FAULTS)
         return "too many faults";
     struct rule r = {.times = 1};
@@ -74,17 +79,20 @@ const char *fault_add(const struct pairs *params) {
     return NULL;
 }
 
-void fault_clear(void) {
+void fault_clear(void)
+{
     while (rule_count > 0)
         rule_free(&rules[--rule_count]);
 }
 
-void fault_set_latency(int64_t first_byte_ms, int64_t rate) {
+void fault_set_latency(int64_t first_byte_ms, int64_t rate)
+{
     default_first_byte_ms = first_byte_ms;
     default_rate = rate;
 }
 
-static bool matches(const struct rule *r, const char *method, const char *path) {
+static bool matches(const struct rule *r, const char *method, const char *path)
+{
     if (r->times == 0 || (r->method && strcasecmp(r->method, method) != 0))
         return false;
     if (!r->path)
@@ -95,7 +103,8 @@ static bool matches(const struct rule *r, const char *method, const char *path) 
     return strcmp(r->path, path) == 0;
 }
 
-void fault_take(struct fault *f, const char *method, const char *path, bool blob_read) {
+void fault_take(struct fault *f, const char *method, const char *path, bool blob_read)
+{
     fault_init(f);
     for (size_t i = 0; i < rule_count; i++) {
         struct rule *r = &rules[i];
@@ -117,20 +126,21 @@ void fault_take(struct fault *f, const char *method, const char *path, bool blob
         f->rate = default_rate;
 }
 
-void fault_list(struct buf *out) {
+void fault_list(struct buf *out)
+{
     buf_puts(out, "[");
     for (size_t i = 0; i < rule_count; i++) {
         const struct rule *r = &rules[i];
         buf_puts(out, i ? ",{\"path\":" : "{\"path\":");
         buf_json(out, r->path ? r->path : "*");
-        buf_printf(out, ",\"times\":%lld,\"taken\":%lld", (long long)r->times, (long long)r->taken);
-#define X(name)                                                                                    \
-    if (r->fault.name >= 0)                                                                        \
-        buf_printf(out, ",\"" #name "\":%lld", (long long)r->fault.name);
+        buf_printf(out, ",\"times\":%lld,\"taken\":%lld", (long long) r->times, (long long) r->taken);
+#define X(name)                                                                                                        \
+    if (r->fault.name >= 0)                                                                                            \
+        buf_printf(out, ",\"" #name "\":%lld", (long long) r->fault.name);
         FAULT_NUMBERS(X)
 #undef X
-#define X(name)                                                                                    \
-    if (r->fault.name)                                                                             \
+#define X(name)                                                                                                        \
+    if (r->fault.name)                                                                                                 \
         buf_puts(out, ",\"" #name "\":true");
         FAULT_FLAGS(X)
 #undef X

@@ -9,25 +9,25 @@
 #include "util.h"
 
 /* Number-valued and yes/no parameters of PUT /.control/fault; -1 and false are "not asked for". */
-#define FAULT_NUMBERS(X)                                                                           \
-    X(first_byte_ms)  /* wait before the reply's head */                                           \
-    X(rate)           /* body bytes a second */                                                    \
-    X(truncate_after) /* body bytes, then a clean close */                                         \
-    X(stall_after)    /* body bytes, then silence until the peer closes */                         \
-    X(reset_after)    /* body bytes, then a TCP reset */                                           \
-    X(status)         /* answer with 500, 503 or another error */                                  \
-    X(retry_after)    /* seconds, with status */                                                   \
-    X(touch_after)    /* body bytes of this reply, then the blob gets a new generation */          \
-    X(seed)           /* of that generation; the old seed + 1 unless given */                      \
+#define FAULT_NUMBERS(X)                                                                                               \
+    X(first_byte_ms)  /* wait before the reply's head */                                                               \
+    X(rate)           /* body bytes a second */                                                                        \
+    X(truncate_after) /* body bytes, then a clean close */                                                             \
+    X(stall_after)    /* body bytes, then silence until the peer closes */                                             \
+    X(reset_after)    /* body bytes, then a TCP reset */                                                               \
+    X(status)         /* answer with 500, 503 or another error */                                                      \
+    X(retry_after)    /* seconds, with status */                                                                       \
+    X(touch_after)    /* body bytes of this reply, then the blob gets a new generation */                              \
+    X(seed)           /* of that generation; the old seed + 1 unless given */                                          \
     X(huge_headers)   /* bytes of padding headers */
-#define FAULT_FLAGS(X)                                                                             \
-    X(wrong_content_range) /* shifted by one byte */                                               \
-    X(wrong_length)        /* one byte less than Content-Range promises, framed accordingly */     \
-    X(wrong_etag)                                                                                  \
-    X(no_etag)                                                                                     \
-    X(chunked) /* Transfer-Encoding instead of Content-Length */                                   \
-    X(garbage) /* not HTTP at all, then a close */                                                 \
-    X(close_before_reply)                                                                          \
+#define FAULT_FLAGS(X)                                                                                                 \
+    X(wrong_content_range) /* shifted by one byte */                                                                   \
+    X(wrong_length)        /* one byte less than Content-Range promises, framed accordingly */                         \
+    X(wrong_etag)                                                                                                      \
+    X(no_etag)                                                                                                         \
+    X(chunked) /* Transfer-Encoding instead of Content-Length */                                                       \
+    X(garbage) /* not HTTP at all, then a close */                                                                     \
+    X(close_before_reply)                                                                                              \
     X(interim) /* a 103 first */
 
 struct fault {

@@ -6,12 +6,13 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_token(const char *s, size_t n) {
+static bool is_token(const char *s, size_t n)
+{
     static const char extra[] = "!#$%&'*+-.^_`|~";
     if (n == 0)
         return false;
     for (size_t i = 0; i < n; i++) {
-        char c = s[i], lower = (char)(c | 0x20);
+        char c = s[i], lower = (char) (c | 0x20);
         bool alnum = (c >= '0' && c <= '9') || (lower >= 'a' && lower <= 'z');
         if (!alnum && (c == '\0' || !strchr(extra, c)))
             return false;
@@ -20,7 +21,8 @@ static bool is_token(const char *s, size_t n) {
 }
 
 /* Cuts the line at its CRLF and returns the start of the next, or NULL for a bare CR or LF. */
-static char *cut_line(char *line) {
+static char *cut_line(char *line)
+{
     char *end = line + strcspn(line, "\r\n");
     if (end[0] != '\r' || end[1] != '\n')
         return NULL;
@@ -28,9 +30,10 @@ static char *cut_line(char *line) {
     return end + 2;
 }
 
-static bool parse_request_line(struct request *req, char *line) {
+static bool parse_request_line(struct request *req, char *line)
+{
     char *target = strchr(line, ' ');
-    if (!target || !is_token(line, (size_t)(target - line)))
+    if (!target || !is_token(line, (size_t) (target - line)))
         return false;
     *target++ = '\0';
     char *version = strchr(target, ' ');
@@ -53,7 +56,8 @@ static bool parse_request_line(struct request *req, char *line) {
     return true;
 }
 
-const char *request_raw_path(const struct request *req) {
+const char *request_raw_path(const struct request *req)
+{
     const char *path = req->target;
     if (starts_with(path, "http://") || starts_with(path, "https://")) {
         path = strchr(strstr(path, "://") + 3, '/');
@@ -64,31 +68,34 @@ const char *request_raw_path(const struct request *req) {
 }
 
 /* "/acct/name" is a blob of the root container, unless the query says that it is a container. */
-static void add_root(struct request *req) {
+static void add_root(struct request *req)
+{
     char *slash = req->path ? strchr(req->path + 1, '/') : NULL;
     if (!slash || !slash[1] || strchr(slash + 1, '/') || request_query(req, "restype") ||
         request_query(req, "resource") || starts_with(req->path, "/.control/"))
         return;
     struct buf whole = {0};
-    buf_printf(&whole, "%.*s/$root%s", (int)(slash - req->path), req->path, slash);
+    buf_printf(&whole, "%.*s/$root%s", (int) (slash - req->path), req->path, slash);
     free(req->path);
     req->path = whole.data;
 }
 
 /* "Host: acct.blob.localhost:80" puts "/acct" before the path. */
-static void add_account(struct request *req) {
+static void add_account(struct request *req)
+{
     const char *host = request_header(req, "Host");
     size_t n = host ? strcspn(host, ".") : 0;
     if (!req->path || n == 0 || !starts_with(host + n, ".blob."))
         return;
     struct buf whole = {0};
-    buf_printf(&whole, "/%.*s%s", (int)n, host, req->path);
+    buf_printf(&whole, "/%.*s%s", (int) n, host, req->path);
     free(req->path);
     req->path = whole.data;
 }
 
 /* Two framings that disagree are how requests are smuggled: refuse them. */
-static bool note_header(struct request *req, const struct http_header *h) {
+static bool note_header(struct request *req, const struct http_header *h)
+{
     if (strcasecmp(h->name, "Content-Length") == 0) {
         int64_t n;
         if (!parse_int64(h->value, strlen(h->value), &n))
@@ -111,9 +118,10 @@ static bool note_header(struct request *req, const struct http_header *h) {
     return true;
 }
 
-static bool parse_header(struct request *req, char *line) {
+static bool parse_header(struct request *req, char *line)
+{
     char *colon = strchr(line, ':');
-    if (!colon || !is_token(line, (size_t)(colon - line)) || req->header_count == HTTP_MAX_HEADERS)
+    if (!colon || !is_token(line, (size_t) (colon - line)) || req->header_count == HTTP_MAX_HEADERS)
         return false;
     *colon = '\0';
     char *value = colon + 1 + strspn(colon + 1, " \t");
@@ -126,7 +134,8 @@ static bool parse_header(struct request *req, char *line) {
     return note_header(req, h);
 }
 
-static bool parse_lines(struct request *req) {
+static bool parse_lines(struct request *req)
+{
     char *line = req->head, *next = cut_line(line);
     if (!next || !parse_request_line(req, line))
         return false;
@@ -140,12 +149,13 @@ static bool parse_lines(struct request *req) {
     return !(req->chunked && req->content_length >= 0);
 }
 
-enum http_result request_parse(struct request *req, const char *buf, size_t len, size_t *used) {
+enum http_result request_parse(struct request *req, const char *buf, size_t len, size_t *used)
+{
     size_t window = len < HTTP_MAX_HEAD ? len : HTTP_MAX_HEAD;
     const char *end = memmem(buf, window, "\r\n\r\n", 4);
     if (!end)
         return window == HTTP_MAX_HEAD ? HTTP_TOO_LARGE : HTTP_MORE;
-    size_t n = (size_t)(end - buf) + 4;
+    size_t n = (size_t) (end - buf) + 4;
     if (memchr(buf, '\0', n))
         return HTTP_BAD;
     memset(req, 0, sizeof *req);
@@ -158,32 +168,37 @@ enum http_result request_parse(struct request *req, const char *buf, size_t len,
     return HTTP_BAD;
 }
 
-void request_free(struct request *req) {
+void request_free(struct request *req)
+{
     free(req->head);
     free(req->path);
     pairs_free(&req->query);
     memset(req, 0, sizeof *req);
 }
 
-const char *request_header(const struct request *req, const char *name) {
+const char *request_header(const struct request *req, const char *name)
+{
     for (int i = 0; i < req->header_count; i++)
         if (strcasecmp(req->headers[i].name, name) == 0)
             return req->headers[i].value;
     return NULL;
 }
 
-int request_header_count(const struct request *req, const char *name) {
+int request_header_count(const struct request *req, const char *name)
+{
     int n = 0;
     for (int i = 0; i < req->header_count; i++)
         n += strcasecmp(req->headers[i].name, name) == 0;
     return n;
 }
 
-const char *request_query(const struct request *req, const char *name) {
+const char *request_query(const struct request *req, const char *name)
+{
     return pairs_get(&req->query, name);
 }
 
-void query_parse(struct pairs *out, const char *query) {
+void query_parse(struct pairs *out, const char *query)
+{
     while (*query) {
         size_t n = strcspn(query, "&"), name_len = strcspn(query, "=&");
         size_t value_at = name_len < n ? name_len + 1 : n;
@@ -197,7 +212,8 @@ void query_parse(struct pairs *out, const char *query) {
     }
 }
 
-void body_start(struct body_reader *r, const struct request *req) {
+void body_start(struct body_reader *r, const struct request *req)
+{
     memset(r, 0, sizeof *r);
     r->chunked = req->chunked;
     r->left = req->content_length > 0 ? req->content_length : 0;
@@ -207,7 +223,8 @@ void body_start(struct body_reader *r, const struct request *req) {
         r->state = r->left > 0 ? BODY_DATA : BODY_END;
 }
 
-static bool parse_chunk_size(const char *line, int64_t *size) {
+static bool parse_chunk_size(const char *line, int64_t *size)
+{
     int64_t v = 0;
     int digits = 0;
     for (; strchr("0123456789abcdefABCDEF", *line) && *line; line++, digits++) {
@@ -221,7 +238,8 @@ static bool parse_chunk_size(const char *line, int64_t *size) {
 }
 
 /* A whole line of the chunked framing has been collected. */
-static enum http_result chunk_line(struct body_reader *r) {
+static enum http_result chunk_line(struct body_reader *r)
+{
     r->line[r->line_len] = '\0';
     if (r->line_len > 0 && r->line[r->line_len - 1] == '\r')
         r->line[--r->line_len] = '\0';
@@ -233,7 +251,9 @@ static enum http_result chunk_line(struct body_reader *r) {
             return HTTP_BAD;
         r->state = r->left ? BODY_DATA : BODY_TRAILER;
         return HTTP_MORE;
-    case BODY_DATA_END: r->state = BODY_SIZE_LINE; return empty ? HTTP_MORE : HTTP_BAD;
+    case BODY_DATA_END:
+        r->state = BODY_SIZE_LINE;
+        return empty ? HTTP_MORE : HTTP_BAD;
     default:
         if (empty)
             r->state = BODY_END;
@@ -241,19 +261,20 @@ static enum http_result chunk_line(struct body_reader *r) {
     }
 }
 
-enum http_result body_feed(struct body_reader *r, const char *in, size_t n, size_t *used,
-                           const char **data, size_t *data_len) {
+enum http_result body_feed(struct body_reader *r, const char *in, size_t n, size_t *used, const char **data,
+                           size_t *data_len)
+{
     *used = *data_len = 0;
     *data = in;
     while (r->state != BODY_END && *used < n) {
         if (r->state == BODY_DATA) {
             size_t take = n - *used;
-            if ((int64_t)take > r->left)
-                take = (size_t)r->left;
+            if ((int64_t) take > r->left)
+                take = (size_t) r->left;
             *data = in + *used;
             *data_len = take;
             *used += take;
-            r->left -= (int64_t)take;
+            r->left -= (int64_t) take;
             if (r->left == 0)
                 r->state = r->chunked ? BODY_DATA_END : BODY_END;
             break;

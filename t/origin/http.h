@@ -19,8 +19,8 @@ struct http_header {
 struct request {
     char *head; /* owned; method, target and headers point into it */
     const char *method, *target;
-    char *path; /* percent-decoded, without the query; NULL when an escape is broken. Begins with the
-                   account, in host-style (ACCOUNT.blob.NAME) that of the host */
+    char *path;         /* percent-decoded, without the query; NULL when an escape is broken. Begins with the
+                           account, in host-style (ACCOUNT.blob.NAME) that of the host */
     struct pairs query; /* decoded */
     struct http_header headers[HTTP_MAX_HEADERS];
     int header_count;
@@ -59,7 +59,7 @@ void body_start(struct body_reader *r, const struct request *req);
 
 /* Consumes from in[0..n) up to the end of the first run of data: sets *used, *data and *data_len
    (maybe 0). HTTP_DONE: the body has ended. HTTP_MORE: call again with the rest. */
-enum http_result body_feed(struct body_reader *r, const char *in, size_t n, size_t *used,
-                           const char **data, size_t *data_len);
+enum http_result body_feed(struct body_reader *r, const char *in, size_t n, size_t *used, const char **data,
+                           size_t *data_len);
 
 #endif

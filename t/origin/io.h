@@ -11,7 +11,7 @@
 
 struct io {
     int fd;
-    SSL *ssl; /* NULL: in the clear */
+    SSL *ssl;      /* NULL: in the clear */
     uint32_t ipv4; /* the peer, in host order */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the Data Lake endpoint has that is no read or write of a blob: the list of a folder's paths, under the state lock. */
+/* What the Data Lake endpoint has that is no read or write of a blob: the list of a folder's paths, under the state
+ * lock. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,14 +14,16 @@ struct listing {
     bool recursive;
 };
 
-static void member(struct buf *json, const char *name, const char *value) {
+static void member(struct buf *json, const char *name, const char *value)
+{
     if (!value)
         return;
     buf_printf(json, ",\"%s\":", name);
     buf_json(json, value);
 }
 
-static void list_one(void *ctx, const char *path, struct generation *g) {
+static void list_one(void *ctx, const char *path, struct generation *g)
+{
     struct listing *l = ctx;
     char text[HTTP_DATE_SIZE];
     const char *type = pairs_get(&g->headers, "x-ms-resource-type");
@@ -34,14 +37,15 @@ static void list_one(void *ctx, const char *path, struct generation *g) {
     member(l->json, "contentLength", text);
     http_date(text, g->modified);
     member(l->json, "lastModified", text);
-    buf_printf(l->json, ",\"etag\":\"%.*s\"", (int)strcspn(g->etag + 1, "\""), g->etag + 1); /* without its quotes */
+    buf_printf(l->json, ",\"etag\":\"%.*s\"", (int) strcspn(g->etag + 1, "\""), g->etag + 1); /* without its quotes */
     member(l->json, "owner", pairs_get(&g->headers, "x-ms-owner"));
     member(l->json, "group", pairs_get(&g->headers, "x-ms-group"));
     member(l->json, "permissions", pairs_get(&g->headers, "x-ms-permissions"));
     buf_puts(l->json, "}");
 }
 
-void read_path_list(struct reply *r, const char *container) {
+void read_path_list(struct reply *r, const char *container)
+{
     const char *folder = request_query(r->req, "directory"), *recursive = request_query(r->req, "recursive");
     struct buf start = {0};
     if (!container_find(container)) {
@@ -57,7 +61,7 @@ void read_path_list(struct reply *r, const char *container) {
     blob_each(start.data, list_one, &l);
     buf_puts(&r->text, "]}");
     buf_free(&start);
-    r->length = (int64_t)r->text.len;
+    r->length = (int64_t) r->text.len;
     reply_azure_headers(r);
     reply_header(r, "Content-Type", "application/json;charset=utf-8");
 }

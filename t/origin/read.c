@@ -14,16 +14,17 @@
 
 #define MAX_RANGE_CHECKSUM (4 << 20)
 
-int generation_iov(const struct generation *g, int64_t offset, int64_t length, struct iovec *iov,
-                   int max_iov) {
+int generation_iov(const struct generation *g, int64_t offset, int64_t length, struct iovec *iov, int max_iov)
+{
     if (!g->data)
         return content_iov(g->seed, offset, length, iov, max_iov);
     iov[0].iov_base = g->data->bytes + offset;
-    iov[0].iov_len = (size_t)length;
+    iov[0].iov_len = (size_t) length;
     return length > 0 ? 1 : 0;
 }
 
-void generation_md5(const struct generation *g, int64_t offset, int64_t length, char out[32]) {
+void generation_md5(const struct generation *g, int64_t offset, int64_t length, char out[32])
+{
     unsigned char digest[16];
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     EVP_DigestInit_ex(ctx, EVP_md5(), NULL);
@@ -31,15 +32,16 @@ void generation_md5(const struct generation *g, int64_t offset, int64_t length, 
         struct iovec iov;
         generation_iov(g, offset, length, &iov, 1);
         EVP_DigestUpdate(ctx, iov.iov_base, iov.iov_len);
-        offset += (int64_t)iov.iov_len;
-        length -= (int64_t)iov.iov_len;
+        offset += (int64_t) iov.iov_len;
+        length -= (int64_t) iov.iov_len;
     }
     EVP_DigestFinal_ex(ctx, digest, NULL);
     EVP_MD_CTX_free(ctx);
     base64(out, digest, sizeof digest);
 }
 
-static const char *unquoted(const char *s, size_t *n) {
+static const char *unquoted(const char *s, size_t *n)
+{
     if (*n >= 2 && s[0] == 'W' && s[1] == '/') {
         s += 2;
         *n -= 2;
@@ -53,7 +55,8 @@ static const char *unquoted(const char *s, size_t *n) {
 
 /* ETags count as equal with and without their quotes: Java's SDK strips them. Weak ones are none for
    If-Match (RFC 9110, 13.1.1). */
-static bool etag_listed(const char *list, const char *etag, bool strong) {
+static bool etag_listed(const char *list, const char *etag, bool strong)
+{
     size_t want_len = strlen(etag);
     const char *want = unquoted(etag, &want_len);
     while (*list) {
@@ -63,8 +66,7 @@ static bool etag_listed(const char *list, const char *etag, bool strong) {
             len--;
         bool weak = len >= 2 && list[0] == 'W' && list[1] == '/';
         const char *one = unquoted(list, &len);
-        if (!(strong && weak) &&
-            ((len == 1 && *one == '*') || (len == want_len && memcmp(one, want, len) == 0)))
+        if (!(strong && weak) && ((len == 1 && *one == '*') || (len == want_len && memcmp(one, want, len) == 0)))
             return true;
         list += n;
     }
@@ -72,17 +74,18 @@ static bool etag_listed(const char *list, const char *etag, bool strong) {
 }
 
 /* Several headers of one name are one list. */
-static bool etag_in(const struct request *req, const char *name, const char *etag, bool strong) {
+static bool etag_in(const struct request *req, const char *name, const char *etag, bool strong)
+{
     for (int i = 0; i < req->header_count; i++)
-        if (strcasecmp(req->headers[i].name, name) == 0 &&
-            etag_listed(req->headers[i].value, etag, strong))
+        if (strcasecmp(req->headers[i].name, name) == 0 && etag_listed(req->headers[i].value, etag, strong))
             return true;
     return false;
 }
 
 /* If-Match && If-Unmodified-Since && (If-None-Match || If-Modified-Since), as Azure combines them.
    `g` NULL: there is no such blob. */
-enum precondition precondition_check(const struct request *req, const struct generation *g) {
+enum precondition precondition_check(const struct request *req, const struct generation *g)
+{
     const char *none = request_header(req, "If-None-Match");
     const char *unmodified = request_header(req, "If-Unmodified-Since");
     const char *modified = request_header(req, "If-Modified-Since");
@@ -105,7 +108,8 @@ struct range {
 };
 
 /* Only "bytes=a-b" and "bytes=a-" count; everything else is as if there were no range. */
-static struct range parse_range(const struct request *req) {
+static struct range parse_range(const struct request *req)
+{
     struct range r = {false, 0, INT64_MAX};
     const char *s = request_header(req, "x-ms-range");
     if (!s)
@@ -123,7 +127,8 @@ static struct range parse_range(const struct request *req) {
     return r;
 }
 
-static void not_modified(struct reply *r, const struct generation *g) {
+static void not_modified(struct reply *r, const struct generation *g)
+{
     char date[HTTP_DATE_SIZE];
     r->status = 304;
     r->reason = "The condition specified using HTTP conditional header(s) is not met.";
@@ -138,7 +143,8 @@ static void not_modified(struct reply *r, const struct generation *g) {
 
 /* A header that the blob itself sets (header-NAME of the control interface) replaces the standard
  * one. */
-static void put(struct reply *r, const struct generation *g, const char *name, const char *value) {
+static void put(struct reply *r, const struct generation *g, const char *name, const char *value)
+{
     if (r->strict && !strict_knows(r->req, name))
         return;
     if (!pairs_get(&g->headers, name))
@@ -146,7 +152,8 @@ static void put(struct reply *r, const struct generation *g, const char *name, c
 }
 
 /* SAS rsc* parameters override what is stored. */
-static const char *overridden(const struct request *req, const char *name) {
+static const char *overridden(const struct request *req, const char *name)
+{
     static const char *const table[][2] = {{"rscc", "Cache-Control"},
                                            {"rscd", "Content-Disposition"},
                                            {"rsce", "Content-Encoding"},
@@ -160,9 +167,10 @@ static const char *overridden(const struct request *req, const char *name) {
     return NULL;
 }
 
-static void stored_headers(struct reply *r, const struct generation *g) {
-    static const char *const content[] = {"Content-Type", "Content-Encoding", "Content-Language",
-                                          "Content-Disposition", "Cache-Control"};
+static void stored_headers(struct reply *r, const struct generation *g)
+{
+    static const char *const content[] = {"Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition",
+                                          "Cache-Control"};
     for (size_t i = 0; i < 5; i++) {
         const char *value = overridden(r->req, content[i]);
         if (!value)
@@ -182,7 +190,8 @@ static void stored_headers(struct reply *r, const struct generation *g) {
     }
 }
 
-static void blob_headers(struct reply *r, const struct generation *g, bool head) {
+static void blob_headers(struct reply *r, const struct generation *g, bool head)
+{
     char date[HTTP_DATE_SIZE];
     put(r, g, "Accept-Ranges", "bytes");
     http_date(date, g->modified);
@@ -203,15 +212,16 @@ static void blob_headers(struct reply *r, const struct generation *g, bool head)
         put(r, g, "x-ms-access-tier-inferred", "true");
 }
 
-static void content_range(struct reply *r, const struct generation *g) {
+static void content_range(struct reply *r, const struct generation *g)
+{
     int64_t shift = r->fault.wrong_content_range ? 1 : 0;
     reply_headerf(r, "Content-Range", "bytes %" PRId64 "-%" PRId64 "/%" PRId64, r->offset + shift,
                   r->offset + r->length - 1 + shift, g->size);
 }
 
 /* CRC-64 of NVM Express, a byte at a time: not how headpond does it. */
-static void generation_crc64(const struct generation *g, int64_t offset, int64_t length,
-                             char out[32]) {
+static void generation_crc64(const struct generation *g, int64_t offset, int64_t length, char out[32])
+{
     static const uint64_t poly = UINT64_C(0x9a6c9329ac4bc9b5);
     uint64_t table[256], crc = UINT64_MAX;
     for (unsigned i = 0; i < 256; i++) {
@@ -223,23 +233,25 @@ static void generation_crc64(const struct generation *g, int64_t offset, int64_t
         struct iovec iov;
         generation_iov(g, offset, length, &iov, 1);
         for (size_t i = 0; i < iov.iov_len; i++)
-            crc = crc >> 8 ^ table[(crc ^ ((const uint8_t *)iov.iov_base)[i]) & 255];
-        offset += (int64_t)iov.iov_len;
-        length -= (int64_t)iov.iov_len;
+            crc = crc >> 8 ^ table[(crc ^ ((const uint8_t *) iov.iov_base)[i]) & 255];
+        offset += (int64_t) iov.iov_len;
+        length -= (int64_t) iov.iov_len;
     }
     unsigned char bytes[8];
     for (int i = 0; i < 8; i++)
-        bytes[i] = (unsigned char)(~crc >> 8 * i);
+        bytes[i] = (unsigned char) (~crc >> 8 * i);
     base64(out, bytes, sizeof bytes);
 }
 
-static bool header_true(const struct request *req, const char *name) {
+static bool header_true(const struct request *req, const char *name)
+{
     const char *value = request_header(req, name);
     return value && strcasecmp(value, "true") == 0;
 }
 
 /* The checksum that was asked for with a range; false: the request is at fault. */
-static bool range_checksum(struct reply *r, const struct generation *g, bool ranged) {
+static bool range_checksum(struct reply *r, const struct generation *g, bool ranged)
+{
     char md5[32], crc64[32];
     bool md5_wanted = header_true(r->req, "x-ms-range-get-content-md5");
     bool crc64_wanted = header_true(r->req, "x-ms-range-get-content-crc64");
@@ -260,7 +272,8 @@ static bool range_checksum(struct reply *r, const struct generation *g, bool ran
     return true;
 }
 
-static void answer(struct reply *r, struct generation *g, bool head) {
+static void answer(struct reply *r, struct generation *g, bool head)
+{
     const char *refusal = r->strict ? strict_read_refusal(r->req) : NULL;
     if (refusal) {
         reply_error(r, refusal);
@@ -291,7 +304,8 @@ static void answer(struct reply *r, struct generation *g, bool head) {
     r->length = (ranged && range.to < g->size ? range.to + 1 : g->size) - r->offset;
     if (!range_checksum(r, g, ranged)) {
         bool crc64 = header_true(r->req, "x-ms-range-get-content-crc64");
-        reply_error_header(r, "InvalidHeaderValue", crc64 ? "x-ms-range-get-content-crc64" : "x-ms-range-get-content-md5");
+        reply_error_header(r, "InvalidHeaderValue",
+                           crc64 ? "x-ms-range-get-content-crc64" : "x-ms-range-get-content-md5");
         return;
     }
     if (ranged)
@@ -306,7 +320,8 @@ static void answer(struct reply *r, struct generation *g, bool head) {
     r->gen = generation_ref(g);
 }
 
-void read_blob(struct reply *r, struct generation *g) {
+void read_blob(struct reply *r, struct generation *g)
+{
     answer(r, g, strcmp(r->req->method, "HEAD") == 0);
     generation_unref(g);
 }
@@ -317,7 +332,8 @@ struct listing {
     size_t skip; /* length of the container's path and its '/' */
 };
 
-static void list_one(void *ctx, const char *path, struct generation *g) {
+static void list_one(void *ctx, const char *path, struct generation *g)
+{
     struct listing *l = ctx;
     struct buf b = {0};
     char date[HTTP_DATE_SIZE];
@@ -333,11 +349,13 @@ static void list_one(void *ctx, const char *path, struct generation *g) {
     l->count++;
 }
 
-static int by_name(const void *a, const void *b) {
-    return strcmp(((const struct pair *)a)->name, ((const struct pair *)b)->name);
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct pair *) a)->name, ((const struct pair *) b)->name);
 }
 
-void read_container_list(struct reply *r, const char *container) {
+void read_container_list(struct reply *r, const char *container)
+{
     if (!container_find(container)) {
         reply_error(r, "ContainerNotFound");
         return;
@@ -363,7 +381,7 @@ void read_container_list(struct reply *r, const char *container) {
     free(l.items);
     buf_free(&start);
     buf_puts(&r->text, "</Blobs><NextMarker /></EnumerationResults>");
-    r->length = (int64_t)r->text.len;
+    r->length = (int64_t) r->text.len;
     reply_azure_headers(r);
     reply_header(r, "Content-Type", "application/xml");
 }

@@ -53,12 +53,14 @@ static struct {
 } by_method[MAX_METHODS];
 static _Atomic int64_t data_requests, body_bytes, accepted_connections, open_connections;
 
-void record_connection(int accepted, int open) {
+void record_connection(int accepted, int open)
+{
     accepted_connections += accepted;
     open_connections += open;
 }
 
-static struct path_stats *path_find(const char *path) {
+static struct path_stats *path_find(const char *path)
+{
     struct path_stats **bucket = &paths[hash_string(path) % BUCKETS];
     for (struct path_stats *p = *bucket; p; p = p->next)
         if (strcmp(p->path, path) == 0)
@@ -73,7 +75,8 @@ static struct path_stats *path_find(const char *path) {
     return p;
 }
 
-static void count_method(struct path_stats *p, const char *method) {
+static void count_method(struct path_stats *p, const char *method)
+{
     p->requests++;
     p->gets += strcmp(method, "GET") == 0;
     p->heads += strcmp(method, "HEAD") == 0;
@@ -89,11 +92,13 @@ static void count_method(struct path_stats *p, const char *method) {
     }
 }
 
-static char *copy(const char *s) {
+static char *copy(const char *s)
+{
     return s ? xstrdup(s) : NULL;
 }
 
-static void entry_free(struct log_entry *e) {
+static void entry_free(struct log_entry *e)
+{
     free(e->method);
     free(e->target);
     free(e->range);
@@ -104,12 +109,14 @@ static void entry_free(struct log_entry *e) {
     memset(e, 0, sizeof *e);
 }
 
-static const char *effective_range(const struct request *req) {
+static const char *effective_range(const struct request *req)
+{
     const char *range = request_header(req, "x-ms-range");
     return range ? range : request_header(req, "Range");
 }
 
-static void entry_fill(struct log_entry *e, const struct request *req, int status) {
+static void entry_fill(struct log_entry *e, const struct request *req, int status)
+{
     struct buf names = {0};
     for (int i = 0; i < req->header_count; i++)
         buf_printf(&names, "%s%s", i ? "\n" : "", req->headers[i].name);
@@ -125,7 +132,8 @@ static void entry_fill(struct log_entry *e, const struct request *req, int statu
     e->at_ms = now_ns() / 1000000;
 }
 
-void record_begin(struct record *rec, const struct request *req, int status) {
+void record_begin(struct record *rec, const struct request *req, int status)
+{
     const char *range = effective_range(req);
     pthread_mutex_lock(&mutex);
     rec->path = path_find(req->path ? req->path : "(malformed)");
@@ -145,7 +153,8 @@ void record_begin(struct record *rec, const struct request *req, int status) {
     pthread_mutex_unlock(&mutex);
 }
 
-void record_body(struct record *rec, int64_t n) {
+void record_body(struct record *rec, int64_t n)
+{
     if (!rec->sequence || n <= 0)
         return;
     if (rec->body_bytes == 0)
@@ -156,7 +165,8 @@ void record_body(struct record *rec, int64_t n) {
 }
 
 /* Adds [from, to) to the spans; returns how much of it was new. */
-static int64_t span_add(struct path_stats *p, int64_t from, int64_t to) {
+static int64_t span_add(struct path_stats *p, int64_t from, int64_t to)
+{
     int64_t fresh = to - from;
     size_t first = 0;
     while (first < p->span_count && p->spans[first].to < from)
@@ -185,7 +195,8 @@ static int64_t span_add(struct path_stats *p, int64_t from, int64_t to) {
     return fresh;
 }
 
-void record_end(struct record *rec, const struct reply *r, bool complete) {
+void record_end(struct record *rec, const struct reply *r, bool complete)
+{
     if (!rec->sequence)
         return;
     pthread_mutex_lock(&mutex);
@@ -210,7 +221,8 @@ void record_end(struct record *rec, const struct reply *r, bool complete) {
     rec->sequence = 0;
 }
 
-void record_reset(void) {
+void record_reset(void)
+{
     pthread_mutex_lock(&mutex);
     for (size_t i = 0; i < BUCKETS; i++) {
         for (struct path_stats *p = paths[i]; p; p = p->next) {
@@ -229,45 +241,48 @@ void record_reset(void) {
     pthread_mutex_unlock(&mutex);
 }
 
-static void write_path(struct buf *out, const struct path_stats *p, bool first) {
+static void write_path(struct buf *out, const struct path_stats *p, bool first)
+{
     if (!first)
         buf_puts(out, ",");
     buf_json(out, p->path);
     buf_printf(out,
                ":{\"requests\":%lld,\"gets\":%lld,\"heads\":%lld,\"puts\":%lld,\"deletes\":%lld,"
                "\"body_bytes\":%lld,\"distinct_bytes\":%lld}",
-               (long long)p->requests, (long long)p->gets, (long long)p->heads, (long long)p->puts,
-               (long long)p->deletes, (long long)p->body_bytes, (long long)p->distinct_bytes);
+               (long long) p->requests, (long long) p->gets, (long long) p->heads, (long long) p->puts,
+               (long long) p->deletes, (long long) p->body_bytes, (long long) p->distinct_bytes);
 }
 
-static void write_counts(struct buf *out) {
+static void write_counts(struct buf *out)
+{
     buf_puts(out, "\"methods\":{");
     const char *comma = "";
     for (int i = 0; i < MAX_METHODS && by_method[i].name[0]; i++, comma = ",") {
         buf_puts(out, comma);
         buf_json(out, by_method[i].name);
-        buf_printf(out, ":%lld", (long long)by_method[i].count);
+        buf_printf(out, ":%lld", (long long) by_method[i].count);
     }
     buf_puts(out, "},\"statuses\":{");
     comma = "";
     for (int i = 0; i < 1000; i++) {
         if (by_status[i] == 0)
             continue;
-        buf_printf(out, "%s\"%d\":%lld", comma, i, (long long)by_status[i]);
+        buf_printf(out, "%s\"%d\":%lld", comma, i, (long long) by_status[i]);
         comma = ",";
     }
     buf_puts(out, "}");
 }
 
-void record_stats(struct buf *out) {
+void record_stats(struct buf *out)
+{
     pthread_mutex_lock(&mutex);
     buf_printf(out,
                "{\"requests\":%lld,\"data_requests\":%lld,\"probe_requests\":%lld,"
                "\"body_bytes\":%lld,\"distinct_bytes\":%lld,\"connections\":%lld,"
                "\"open_connections\":%lld,\"inflight\":%lld,\"max_inflight\":%lld,",
-               (long long)requests, (long long)data_requests, (long long)probe_requests,
-               (long long)body_bytes, (long long)distinct_bytes, (long long)accepted_connections,
-               (long long)open_connections, (long long)inflight, (long long)max_inflight);
+               (long long) requests, (long long) data_requests, (long long) probe_requests, (long long) body_bytes,
+               (long long) distinct_bytes, (long long) accepted_connections, (long long) open_connections,
+               (long long) inflight, (long long) max_inflight);
     write_counts(out);
     buf_puts(out, ",\"paths\":{");
     bool first = true;
@@ -283,7 +298,8 @@ void record_stats(struct buf *out) {
     pthread_mutex_unlock(&mutex);
 }
 
-static void write_member(struct buf *out, const char *name, const char *value) {
+static void write_member(struct buf *out, const char *name, const char *value)
+{
     buf_printf(out, ",\"%s\":", name);
     if (value)
         buf_json(out, value);
@@ -291,9 +307,10 @@ static void write_member(struct buf *out, const char *name, const char *value) {
         buf_puts(out, "null");
 }
 
-static void write_entry(struct buf *out, const struct log_entry *e) {
-    buf_printf(out, "{\"sequence\":%llu,\"at_ms\":%lld,\"status\":%d",
-               (unsigned long long)e->sequence, (long long)e->at_ms, e->status);
+static void write_entry(struct buf *out, const struct log_entry *e)
+{
+    buf_printf(out, "{\"sequence\":%llu,\"at_ms\":%lld,\"status\":%d", (unsigned long long) e->sequence,
+               (long long) e->at_ms, e->status);
     write_member(out, "method", e->method);
     write_member(out, "target", e->target);
     write_member(out, "range", e->range);
@@ -301,8 +318,8 @@ static void write_entry(struct buf *out, const struct log_entry *e) {
     write_member(out, "if_none_match", e->if_none_match);
     write_member(out, "x_ms_version", e->version);
     buf_printf(out, ",\"has_authorization\":%s,\"body_bytes\":%lld,\"ended\":%s,\"complete\":%s",
-               e->has_authorization ? "true" : "false", (long long)e->body_bytes,
-               e->ended ? "true" : "false", e->complete ? "true" : "false");
+               e->has_authorization ? "true" : "false", (long long) e->body_bytes, e->ended ? "true" : "false",
+               e->complete ? "true" : "false");
     buf_puts(out, ",\"headers\":[");
     const char *name = e->names;
     while (name && *name) {
@@ -317,14 +334,16 @@ static void write_entry(struct buf *out, const struct log_entry *e) {
     buf_puts(out, "]}");
 }
 
-static bool target_is(const char *target, const char *path) {
+static bool target_is(const char *target, const char *path)
+{
     char *decoded = percent_decode(target, strcspn(target, "?"));
     bool same = decoded && strcmp(decoded, path) == 0;
     free(decoded);
     return same;
 }
 
-void record_log(struct buf *out, const char *path) {
+void record_log(struct buf *out, const char *path)
+{
     pthread_mutex_lock(&mutex);
     uint64_t from = next_sequence > LOG_SIZE ? next_sequence - LOG_SIZE : 1;
     const char *comma = "[";

@@ -13,8 +13,7 @@ static const struct azure_error {
     int status;
     const char *message;
 } azure_errors[] = {
-    {"ConditionNotMet", 412,
-     "The condition specified using HTTP conditional header(s) is not met."},
+    {"ConditionNotMet", 412, "The condition specified using HTTP conditional header(s) is not met."},
     {"InvalidRange", 416, "The range specified is invalid for the current size of the resource."},
     {"BlobNotFound", 404, "The specified blob does not exist."},
     {"ContainerNotFound", 404, "The specified container does not exist."},
@@ -43,58 +42,64 @@ static const struct azure_error {
      "This request is not authorized to perform this operation using this service."},
     {"AuthorizationResourceTypeMismatch", 403,
      "This request is not authorized to perform this operation using this resource type."},
-    {"UnsatisfiableCondition", 400,
-     "The request includes an unsatisfiable condition for this operation."},
+    {"UnsatisfiableCondition", 400, "The request includes an unsatisfiable condition for this operation."},
     {"SnapshotsPresent", 409, "This operation is not permitted while the blob has snapshots."},
     {"LeaseNotPresentWithBlobOperation", 412, "There is currently no lease on the blob."},
-    {"BlobDoesNotUseCustomerSpecifiedEncryption", 409,
-     "The blob is not encrypted with customer specified encryption."},
-    {"CorsPreflightFailure", 403,
-     "CORS not enabled or no matching rule found for this request."},
-    {"MissingRequiredHeader", 400,
-     "An HTTP header that's mandatory for this request is not specified."},
+    {"BlobDoesNotUseCustomerSpecifiedEncryption", 409, "The blob is not encrypted with customer specified encryption."},
+    {"CorsPreflightFailure", 403, "CORS not enabled or no matching rule found for this request."},
+    {"MissingRequiredHeader", 400, "An HTTP header that's mandatory for this request is not specified."},
     {"InvalidUri", 400, "The requested URI does not represent any resource on the server."},
     {"InvalidInput", 400, "One of the request inputs is not valid."},
-    {"InvalidHeaderValue", 400,
-     "The value for one of the HTTP headers is not in the correct format."},
+    {"InvalidHeaderValue", 400, "The value for one of the HTTP headers is not in the correct format."},
     {"InvalidQueryParameterValue", 400,
      "Value for one of the query parameters specified in the request URI is invalid."},
     {"InvalidBlockList", 400, "The specified block list is invalid."},
     {"Md5Mismatch", 400,
      "The MD5 value specified in the request did not match with the MD5 value calculated by the "
      "server."},
-    {"RequestBodyTooLarge", 413,
-     "The request body is too large and exceeds the maximum permissible limit."},
+    {"RequestBodyTooLarge", 413, "The request body is too large and exceeds the maximum permissible limit."},
     {"UnsupportedHttpVerb", 405, "The resource doesn't support specified Http Verb."},
     {"ServerBusy", 503, "The server is busy."},
     {"OperationTimedOut", 500, "Operation could not be completed within the specified time."},
     {"InternalError", 500, "The server encountered an internal error. Please retry the request."},
 };
 
-static const char *standard_reason(int status) {
+static const char *standard_reason(int status)
+{
     switch (status) {
-    case 200: return "OK";
-    case 201: return "Created";
-    case 202: return "Accepted";
-    case 204: return "No Content";
-    case 206: return "Partial Content";
-    case 304: return "Not Modified";
-    case 400: return "Bad Request";
-    case 404: return "Not Found";
-    case 431: return "Request Header Fields Too Large";
-    default: return status < 400 ? "OK" : "Error";
+    case 200:
+        return "OK";
+    case 201:
+        return "Created";
+    case 202:
+        return "Accepted";
+    case 204:
+        return "No Content";
+    case 206:
+        return "Partial Content";
+    case 304:
+        return "Not Modified";
+    case 400:
+        return "Bad Request";
+    case 404:
+        return "Not Found";
+    case 431:
+        return "Request Header Fields Too Large";
+    default:
+        return status < 400 ? "OK" : "Error";
     }
 }
 
-static void request_id(char out[40]) {
+static void request_id(char out[40])
+{
     static _Atomic uint64_t counter;
     uint64_t a = ++counter, b = (a ^ 0x5bf0365d) * 0x9e3779b97f4a7c15u;
-    snprintf(out, 40, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(b >> 32),
-             (unsigned)(b >> 16) & 0xffff, 0x401eu, (unsigned)b & 0xffff,
-             (unsigned long long)(((uint64_t)time(NULL) << 20) + a) & 0xffffffffffffull);
+    snprintf(out, 40, "%08x-%04x-%04x-%04x-%012llx", (unsigned) (b >> 32), (unsigned) (b >> 16) & 0xffff, 0x401eu,
+             (unsigned) b & 0xffff, (unsigned long long) (((uint64_t) time(NULL) << 20) + a) & 0xffffffffffffull);
 }
 
-void reply_init(struct reply *r, const struct request *req) {
+void reply_init(struct reply *r, const struct request *req)
+{
     memset(r, 0, sizeof *r);
     r->req = req;
     r->status = 200;
@@ -102,21 +107,24 @@ void reply_init(struct reply *r, const struct request *req) {
     fault_init(&r->fault);
 }
 
-void reply_free(struct reply *r) {
+void reply_free(struct reply *r)
+{
     buf_free(&r->lines);
     buf_free(&r->text);
     generation_unref(r->gen);
     memset(r, 0, sizeof *r);
 }
 
-void reply_header(struct reply *r, const char *name, const char *value) {
+void reply_header(struct reply *r, const char *name, const char *value)
+{
     buf_puts(&r->lines, name);
     buf_add(&r->lines, ": ", 2);
     buf_puts(&r->lines, value);
     buf_add(&r->lines, "\r\n", 2);
 }
 
-void reply_headerf(struct reply *r, const char *name, const char *fmt, ...) {
+void reply_headerf(struct reply *r, const char *name, const char *fmt, ...)
+{
     char value[512];
     va_list ap;
     va_start(ap, fmt);
@@ -125,18 +133,20 @@ void reply_headerf(struct reply *r, const char *name, const char *fmt, ...) {
     reply_header(r, name, value);
 }
 
-void reply_etag(struct reply *r, const char *etag) {
+void reply_etag(struct reply *r, const char *etag)
+{
     if (r->fault.no_etag)
         return;
     if (r->fault.wrong_etag)
         reply_header(r, "ETag", "\"0x8DFFFFFFFFFFFFF\"");
     else if (r->strict && strcmp(strict_version(r->req), "2011-08-18") < 0)
-        reply_headerf(r, "ETag", "%.*s", (int)strlen(etag) - 2, etag + 1); /* no quotes yet */
+        reply_headerf(r, "ETag", "%.*s", (int) strlen(etag) - 2, etag + 1); /* no quotes yet */
     else
         reply_header(r, "ETag", etag);
 }
 
-void reply_azure_headers(struct reply *r) {
+void reply_azure_headers(struct reply *r)
+{
     char text[HTTP_DATE_SIZE];
     const char *version = request_header(r->req, "x-ms-version");
     const char *client_id = request_header(r->req, "x-ms-client-request-id");
@@ -151,7 +161,8 @@ void reply_azure_headers(struct reply *r) {
     reply_header(r, "Date", text);
 }
 
-void reply_written(struct reply *r, int status, const struct generation *g) {
+void reply_written(struct reply *r, int status, const struct generation *g)
+{
     r->status = status;
     if (g) {
         char date[HTTP_DATE_SIZE];
@@ -163,7 +174,8 @@ void reply_written(struct reply *r, int status, const struct generation *g) {
     reply_header(r, "x-ms-request-server-encrypted", "true");
 }
 
-static const struct azure_error *error_find(const char *code) {
+static const struct azure_error *error_find(const char *code)
+{
     size_t n = sizeof azure_errors / sizeof azure_errors[0];
     for (size_t i = 0; i < n; i++)
         if (strcmp(azure_errors[i].code, code) == 0)
@@ -171,7 +183,8 @@ static const struct azure_error *error_find(const char *code) {
     return &azure_errors[n - 1];
 }
 
-static void error_text(struct reply *r, const char *code, const char *message) {
+static void error_text(struct reply *r, const char *code, const char *message)
+{
     char stamp[32];
     struct tm tm;
     time_t now = time(NULL);
@@ -187,7 +200,8 @@ static void error_text(struct reply *r, const char *code, const char *message) {
                    : "");
 }
 
-void reply_error(struct reply *r, const char *code) {
+void reply_error(struct reply *r, const char *code)
+{
     const struct azure_error *e = error_find(code);
     generation_unref(r->gen);
     r->gen = NULL;
@@ -196,9 +210,9 @@ void reply_error(struct reply *r, const char *code) {
     r->status = e->status;
     r->reason = e->message;
     char plain[64];
-    snprintf(plain, sizeof plain, "%.*s", (int)strcspn(e->code, "/"), e->code);
+    snprintf(plain, sizeof plain, "%.*s", (int) strcspn(e->code, "/"), e->code);
     error_text(r, plain, e->message);
-    r->length = (int64_t)r->text.len;
+    r->length = (int64_t) r->text.len;
     reply_azure_headers(r);
     reply_header(r, "Content-Type", "application/xml");
     if (!r->strict || strict_knows(r->req, "x-ms-error-code"))
@@ -210,43 +224,46 @@ void reply_error(struct reply *r, const char *code) {
                      "resource_id=https://storage.azure.com");
 }
 
-void reply_error_header(struct reply *r, const char *code, const char *header) {
+void reply_error_header(struct reply *r, const char *code, const char *header)
+{
     reply_error(r, code);
     r->text.len -= strlen("</Error>");
     buf_printf(&r->text, "<HeaderName>%s</HeaderName><HeaderValue>true</HeaderValue></Error>", header);
-    r->length = (int64_t)r->text.len;
+    r->length = (int64_t) r->text.len;
 }
 
-void reply_fault_status(struct reply *r) {
-    int status = (int)r->fault.status;
+void reply_fault_status(struct reply *r)
+{
+    int status = (int) r->fault.status;
     reply_error(r, status == 503 ? "ServerBusy" : status == 404 ? "BlobNotFound" : "InternalError");
     if (r->status != status)
         r->reason = NULL;
     r->status = status;
     if (r->fault.retry_after >= 0)
-        reply_headerf(r, "Retry-After", "%lld", (long long)r->fault.retry_after);
+        reply_headerf(r, "Retry-After", "%lld", (long long) r->fault.retry_after);
 }
 
-static void padding(struct buf *out, int64_t bytes) {
+static void padding(struct buf *out, int64_t bytes)
+{
     char line[1000];
     memset(line, 'x', sizeof line - 1);
     line[sizeof line - 1] = '\0';
-    for (int i = 0; bytes > 0; bytes -= (int64_t)sizeof line + 16)
+    for (int i = 0; bytes > 0; bytes -= (int64_t) sizeof line + 16)
         buf_printf(out, "X-Padding-%d: %s\r\n", i++, line);
 }
 
-void reply_seal(struct reply *r, struct buf *out) {
+void reply_seal(struct reply *r, struct buf *out)
+{
     bool head = strcmp(r->req->method, "HEAD") == 0;
     if (r->fault.interim)
         buf_puts(out, "HTTP/1.1 103 Early Hints\r\nLink: </>; rel=preload\r\n\r\n");
-    buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status,
-               r->reason ? r->reason : standard_reason(r->status));
+    buf_printf(out, "HTTP/1.1 %d %s\r\n", r->status, r->reason ? r->reason : standard_reason(r->status));
     /* Azure frames the (absent) body of a HEAD's error like this. */
     r->chunked = (head && r->status >= 400) || (r->fault.chunked && !r->no_length);
     if (r->chunked)
         buf_puts(out, "Transfer-Encoding: chunked\r\n");
     else if (!r->no_length)
-        buf_printf(out, "Content-Length: %lld\r\n", (long long)r->length);
+        buf_printf(out, "Content-Length: %lld\r\n", (long long) r->length);
     buf_add(out, r->lines.data, r->lines.len);
     if (r->fault.huge_headers > 0)
         padding(out, r->fault.huge_headers < (16 << 20) ? r->fault.huge_headers : 16 << 20);

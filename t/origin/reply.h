@@ -32,8 +32,7 @@ void reply_init(struct reply *r, const struct request *req);
 void reply_free(struct reply *r);
 
 void reply_header(struct reply *r, const char *name, const char *value);
-void reply_headerf(struct reply *r, const char *name, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+void reply_headerf(struct reply *r, const char *name, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void reply_etag(struct reply *r, const char *etag);
 
 /* What every Blob reply carries: Server, ids, version, Date. */

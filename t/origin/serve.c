@@ -28,12 +28,14 @@ static int worker_count, next_worker;
 static struct listener listening[MAX_LISTENERS];
 static int listening_count;
 
-static void heap_place(struct worker *k, struct watch *w, size_t i) {
+static void heap_place(struct worker *k, struct watch *w, size_t i)
+{
     k->heap[i] = w;
     w->heap_index = i;
 }
 
-static void heap_settle(struct worker *k, size_t i) {
+static void heap_settle(struct worker *k, size_t i)
+{
     struct watch *w = k->heap[i];
     for (; i > 0 && k->heap[(i - 1) / 2]->deadline > w->deadline; i = (i - 1) / 2)
         heap_place(k, k->heap[(i - 1) / 2], i);
@@ -49,7 +51,8 @@ static void heap_settle(struct worker *k, size_t i) {
     heap_place(k, w, i);
 }
 
-static void heap_remove(struct worker *k, struct watch *w) {
+static void heap_remove(struct worker *k, struct watch *w)
+{
     size_t i = w->heap_index;
     struct watch *last = k->heap[--k->heap_count];
     if (last == w)
@@ -58,7 +61,8 @@ static void heap_remove(struct worker *k, struct watch *w) {
     heap_settle(k, i);
 }
 
-void watch_deadline(struct watch *w, int64_t deadline) {
+void watch_deadline(struct watch *w, int64_t deadline)
+{
     struct worker *k = w->worker;
     if (w->deadline)
         heap_remove(k, w);
@@ -73,7 +77,8 @@ void watch_deadline(struct watch *w, int64_t deadline) {
     heap_settle(k, k->heap_count++);
 }
 
-void watch_events(struct watch *w, uint32_t events) {
+void watch_events(struct watch *w, uint32_t events)
+{
     events |= EPOLLRDHUP;
     if (events == w->events)
         return;
@@ -84,7 +89,8 @@ void watch_events(struct watch *w, uint32_t events) {
         abort();
 }
 
-static void deal_out(int fd, const struct listener *l) {
+static void deal_out(int fd, const struct listener *l)
+{
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     struct worker *k = &workers[next_worker++ % worker_count];
@@ -93,7 +99,8 @@ static void deal_out(int fd, const struct listener *l) {
         watch_events(w, EPOLLIN); /* from here on it is the worker's */
 }
 
-static void accept_some(const struct listener *l) {
+static void accept_some(const struct listener *l)
+{
     for (int i = 0; i < EVENT_BATCH; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
@@ -105,14 +112,16 @@ static void accept_some(const struct listener *l) {
     }
 }
 
-static int wait_ms(const struct worker *k) {
+static int wait_ms(const struct worker *k)
+{
     if (k->heap_count == 0)
         return -1;
     int64_t left = k->heap[0]->deadline - now_ns();
-    return left <= 0 ? 0 : (int)((left + 999999) / 1000000);
+    return left <= 0 ? 0 : (int) ((left + 999999) / 1000000);
 }
 
-static void run_timers(struct worker *k) {
+static void run_timers(struct worker *k)
+{
     if (k->heap_count == 0)
         return;
     int64_t now = now_ns();
@@ -123,14 +132,16 @@ static void run_timers(struct worker *k) {
     }
 }
 
-static const struct listener *as_listener(const void *p) {
+static const struct listener *as_listener(const void *p)
+{
     for (int i = 0; i < listening_count; i++)
         if (p == &listening[i])
             return &listening[i];
     return NULL;
 }
 
-static void *work(void *arg) {
+static void *work(void *arg)
+{
     struct worker *k = arg;
     struct epoll_event events[EVENT_BATCH];
     for (;;) {
@@ -147,8 +158,9 @@ static void *work(void *arg) {
     return NULL;
 }
 
-void serve_start(const struct listener *listeners, int listener_count, int threads) {
-    workers = xcalloc((size_t)threads, sizeof *workers);
+void serve_start(const struct listener *listeners, int listener_count, int threads)
+{
+    workers = xcalloc((size_t) threads, sizeof *workers);
     worker_count = threads;
     for (int i = 0; i < threads; i++)
         workers[i].epoll_fd = epoll_create1(EPOLL_CLOEXEC);

@@ -10,30 +10,34 @@
 #include "auth.h"
 #include "strict.h"
 
-static bool is_read(const struct request *req) {
+static bool is_read(const struct request *req)
+{
     return strcmp(req->method, "GET") == 0 || strcmp(req->method, "HEAD") == 0;
 }
 
-static bool query_is(const struct request *req, const char *name, const char *value) {
+static bool query_is(const struct request *req, const char *name, const char *value)
+{
     const char *given = request_query(req, name);
     return given && strcmp(given, value) == 0;
 }
 
 /* Data Lake's list, of paths. */
-static bool lists_paths(const struct request *req) {
+static bool lists_paths(const struct request *req)
+{
     return strcmp(req->method, "GET") == 0 && query_is(req, "resource", "filesystem");
 }
 
-static enum operation operation_of(const struct request *req) {
+static enum operation operation_of(const struct request *req)
+{
     if (is_read(req))
         return query_is(req, "comp", "list") || lists_paths(req) ? OP_LIST : OP_READ;
     return strcmp(req->method, "DELETE") == 0 ? OP_DELETE : OP_WRITE;
 }
 
-static const char *admit_locked(const struct request *req) {
+static const char *admit_locked(const struct request *req)
+{
     char container[1200];
-    if (!req->path || strlen(req->path) > 1100 ||
-        path_split(req->path, container, sizeof container) == 0)
+    if (!req->path || strlen(req->path) > 1100 || path_split(req->path, container, sizeof container) == 0)
         return "InvalidUri";
     const char *refusal = auth_strict(req->path) ? strict_refusal(req) : NULL;
     if (refusal)
@@ -41,7 +45,8 @@ static const char *admit_locked(const struct request *req) {
     return auth_check(req, operation_of(req), req->path);
 }
 
-const char *service_admit(const struct request *req) {
+const char *service_admit(const struct request *req)
+{
     state_lock();
     const char *error = admit_locked(req);
     state_unlock();
@@ -49,22 +54,24 @@ const char *service_admit(const struct request *req) {
 }
 
 /* [locked] No account here keeps versions. */
-static struct generation *find_generation(const struct request *req) {
+static struct generation *find_generation(const struct request *req)
+{
     const char *snapshot = request_query(req, "snapshot");
     if (request_query(req, "versionid"))
         return NULL;
     return snapshot ? blob_find_snapshot(req->path, snapshot) : blob_find(req->path);
 }
 
-static bool bad_generation(const struct request *req) {
+static bool bad_generation(const struct request *req)
+{
     const char *snapshot = request_query(req, "snapshot");
     const char *version = request_query(req, "versionid");
-    return (snapshot && !strict_is_snapshot_time(snapshot)) ||
-           (version && !strict_is_snapshot_time(version));
+    return (snapshot && !strict_is_snapshot_time(snapshot)) || (version && !strict_is_snapshot_time(version));
 }
 
 /* [locked] Sets *g for a read that is to be answered outside the lock. */
-static const char *route(const struct body *body, struct reply *r, struct generation **g) {
+static const char *route(const struct body *body, struct reply *r, struct generation **g)
+{
     const struct request *req = r->req;
     char container[1200];
     int depth = path_split(req->path, container, sizeof container);
@@ -110,7 +117,8 @@ static const char *route(const struct body *body, struct reply *r, struct genera
     return NULL;
 }
 
-void service_handle(const struct body *body, struct reply *r) {
+void service_handle(const struct body *body, struct reply *r)
+{
     const struct request *req = r->req;
     struct generation *g = NULL;
     char container[1200];
@@ -118,8 +126,8 @@ void service_handle(const struct body *body, struct reply *r) {
     const char *error = admit_locked(req);
     r->strict = req->path && auth_strict(req->path);
     if (req->path) {
-        bool blob_read = is_read(req) && !request_query(req, "comp") &&
-                         path_split(req->path, container, sizeof container) == 3;
+        bool blob_read =
+            is_read(req) && !request_query(req, "comp") && path_split(req->path, container, sizeof container) == 3;
         fault_take(&r->fault, req->method, req->path, blob_read);
     }
     if (!error && r->fault.status < 0)

@@ -25,8 +25,7 @@ const char *service_admit(const struct request *req);
 void service_handle(const struct body *body, struct reply *r);
 
 /* Any thread, no lock. Describes what is sent of a generation, as content_iov() does. */
-int generation_iov(const struct generation *g, int64_t offset, int64_t length, struct iovec *iov,
-                   int max_iov);
+int generation_iov(const struct generation *g, int64_t offset, int64_t length, struct iovec *iov, int max_iov);
 void generation_md5(const struct generation *g, int64_t offset, int64_t length, char out[32]);
 
 enum precondition { PRECONDITION_HOLDS, PRECONDITION_NOT_MODIFIED, PRECONDITION_FAILED };

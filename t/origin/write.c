@@ -12,11 +12,12 @@
 
 #include "service.h"
 
-static const char *const content_properties[] = {
-    "content-type", "content-encoding", "content-language", "content-disposition", "cache-control"};
+static const char *const content_properties[] = {"content-type", "content-encoding", "content-language",
+                                                 "content-disposition", "cache-control"};
 #define PROPERTY_COUNT (sizeof content_properties / sizeof content_properties[0])
 
-static void publish(struct reply *r, int status, struct generation *g) {
+static void publish(struct reply *r, int status, struct generation *g)
+{
     generation_ref(g);
     if (blob_publish(r->req->path, g))
         reply_written(r, status, g);
@@ -25,14 +26,16 @@ static void publish(struct reply *r, int status, struct generation *g) {
     generation_unref(g);
 }
 
-static void take_metadata(struct generation *g, const struct request *req) {
+static void take_metadata(struct generation *g, const struct request *req)
+{
     for (int i = 0; i < req->header_count; i++)
         if (starts_with(req->headers[i].name, "x-ms-meta-"))
             pairs_add(&g->headers, req->headers[i].name, req->headers[i].value);
 }
 
 /* The standard headers of the request stand in for x-ms-blob-* ones only when a blob is written. */
-static void take_properties(struct generation *g, const struct request *req, bool plain_too) {
+static void take_properties(struct generation *g, const struct request *req, bool plain_too)
+{
     for (size_t i = 0; i < PROPERTY_COUNT; i++) {
         char name[64];
         const char *property = content_properties[i];
@@ -47,7 +50,8 @@ static void take_properties(struct generation *g, const struct request *req, boo
     }
 }
 
-static void take_tier(struct generation *g, const struct request *req) {
+static void take_tier(struct generation *g, const struct request *req)
+{
     const char *tier = request_header(req, "x-ms-access-tier");
     if (!tier)
         return;
@@ -55,14 +59,16 @@ static void take_tier(struct generation *g, const struct request *req) {
     g->tier_inferred = false;
 }
 
-static void keep_creation(struct generation *g, const char *path) {
+static void keep_creation(struct generation *g, const char *path)
+{
     struct generation *old = blob_find(path);
     if (old)
         g->created = old->created;
     generation_unref(old);
 }
 
-static void put_blob(struct reply *r, const struct body *body) {
+static void put_blob(struct reply *r, const struct body *body)
+{
     const struct request *req = r->req;
     char md5[32];
     const char *claimed = request_header(req, "Content-MD5");
@@ -86,7 +92,8 @@ static void put_blob(struct reply *r, const struct body *body) {
     publish(r, 201, g);
 }
 
-static void put_block(struct reply *r, const struct body *body) {
+static void put_block(struct reply *r, const struct body *body)
+{
     const char *id = request_query(r->req, "blockid");
     struct blob_data *data = NULL;
     if (!id || strlen(id) > 128) {
@@ -109,7 +116,8 @@ struct piece {
     size_t len;
 };
 
-static bool find_piece(struct piece *p, const char *path, const struct generation *old, char kind) {
+static bool find_piece(struct piece *p, const char *path, const struct generation *old, char kind)
+{
     struct blob_data *staged = kind != 'C' ? blob_staged(path, p->id) : NULL;
     if (staged) {
         p->bytes = staged->bytes;
@@ -120,7 +128,7 @@ static bool find_piece(struct piece *p, const char *path, const struct generatio
         const struct block_ref *b = &old->blocks[i];
         if (strcmp(b->id, p->id) == 0) {
             p->bytes = old->data->bytes + b->offset;
-            p->len = (size_t)b->len;
+            p->len = (size_t) b->len;
             return true;
         }
     }
@@ -129,15 +137,14 @@ static bool find_piece(struct piece *p, const char *path, const struct generatio
 
 /* Reads <Latest>id</Latest> and its like; returns the pieces, or NULL for a list that is not valid.
  */
-static struct piece *parse_list(const char *xml, const char *path, const struct generation *old,
-                                size_t *count) {
+static struct piece *parse_list(const char *xml, const char *path, const struct generation *old, size_t *count)
+{
     struct piece *pieces = xcalloc(1, sizeof *pieces);
     bool ok = true;
     *count = 0;
     while (ok && (xml = strchr(xml, '<')) != NULL) {
         xml++;
-        if (!starts_with(xml, "Latest>") && !starts_with(xml, "Committed>") &&
-            !starts_with(xml, "Uncommitted>"))
+        if (!starts_with(xml, "Latest>") && !starts_with(xml, "Committed>") && !starts_with(xml, "Uncommitted>"))
             continue;
         char kind = *xml;
         xml = strchr(xml, '>') + 1;
@@ -154,31 +161,31 @@ static struct piece *parse_list(const char *xml, const char *path, const struct 
     return NULL;
 }
 
-static bool assemble(struct generation *g, struct piece *pieces, size_t count) {
+static bool assemble(struct generation *g, struct piece *pieces, size_t count)
+{
     size_t total = 0, at = 0;
     for (size_t i = 0; i < count; i++)
         total += pieces[i].len;
     g->data = blob_data_new(NULL, total);
     if (!g->data)
         return false;
-    g->size = (int64_t)total;
+    g->size = (int64_t) total;
     g->blocks = xcalloc(count, sizeof g->blocks[0]);
     g->block_count = count;
     for (size_t i = 0; i < count; i++) {
         memcpy(g->data->bytes + at, pieces[i].bytes, pieces[i].len);
-        g->blocks[i] =
-            (struct block_ref){xstrdup(pieces[i].id), (int64_t)at, (int64_t)pieces[i].len};
+        g->blocks[i] = (struct block_ref){xstrdup(pieces[i].id), (int64_t) at, (int64_t) pieces[i].len};
         at += pieces[i].len;
     }
     return true;
 }
 
-static void put_block_list(struct reply *r, const struct body *body) {
+static void put_block_list(struct reply *r, const struct body *body)
+{
     const struct request *req = r->req;
     size_t count;
     struct generation *old = blob_find(req->path);
-    struct piece *pieces =
-        parse_list(body->kept.data ? body->kept.data : "", req->path, old, &count);
+    struct piece *pieces = parse_list(body->kept.data ? body->kept.data : "", req->path, old, &count);
     if (!pieces) {
         reply_error(r, "InvalidBlockList");
         generation_unref(old);
@@ -205,7 +212,8 @@ static void put_block_list(struct reply *r, const struct body *body) {
     publish(r, 201, g);
 }
 
-static void copy_blob(struct reply *r, const char *source) {
+static void copy_blob(struct reply *r, const char *source)
+{
     const char *path = strstr(source, "://");
     path = path ? strchr(path + 3, '/') : source;
     char *decoded = path ? percent_decode(path, strcspn(path, "?")) : NULL;
@@ -229,7 +237,8 @@ static void copy_blob(struct reply *r, const char *source) {
     publish(r, 202, g);
 }
 
-static int count_tags(const char *xml) {
+static int count_tags(const char *xml)
+{
     int n = 0;
     while (xml && (xml = strstr(xml, "<Tag>")) != NULL) {
         n++;
@@ -240,8 +249,8 @@ static int count_tags(const char *xml) {
 
 /* comp=metadata and properties make a new ETag; tier and tags do not, and so escape a validation
    that looks at the ETag only. Consumes `g`, the copy to be changed. */
-static void set_something(struct reply *r, const struct body *body, const char *comp,
-                          struct generation *g) {
+static void set_something(struct reply *r, const struct body *body, const char *comp, struct generation *g)
+{
     const struct request *req = r->req;
     bool tier = strcmp(comp, "tier") == 0;
     if (tier || strcmp(comp, "tags") == 0) {
@@ -271,7 +280,8 @@ static void set_something(struct reply *r, const struct body *body, const char *
     }
 }
 
-static void snapshot(struct reply *r, const struct generation *g) {
+static void snapshot(struct reply *r, const struct generation *g)
+{
     char name[SNAPSHOT_SIZE];
     if (!blob_snapshot(r->req->path, name)) {
         reply_error(r, "InternalError");
@@ -281,10 +291,10 @@ static void snapshot(struct reply *r, const struct generation *g) {
     reply_written(r, 201, g);
 }
 
-void write_blob(struct reply *r, const struct body *body) {
+void write_blob(struct reply *r, const struct body *body)
+{
     const struct request *req = r->req;
-    const char *comp = request_query(req, "comp"),
-               *source = request_header(req, "x-ms-copy-source");
+    const char *comp = request_query(req, "comp"), *source = request_header(req, "x-ms-copy-source");
     const char *none = request_header(req, "If-None-Match");
     struct generation *old = blob_find(req->path);
     bool block = comp && strcmp(comp, "block") == 0;
@@ -315,7 +325,8 @@ void write_blob(struct reply *r, const struct body *body) {
 }
 
 /* A blob that has snapshots goes with them or not at all. */
-static const char *delete_error(const struct request *req) {
+static const char *delete_error(const struct request *req)
+{
     const char *snapshots = request_header(req, "x-ms-delete-snapshots");
     if (!blob_has_snapshots(req->path))
         return NULL;
@@ -325,16 +336,17 @@ static const char *delete_error(const struct request *req) {
     return NULL;
 }
 
-static bool deletes_blob(const struct request *req) {
+static bool deletes_blob(const struct request *req)
+{
     const char *snapshots = request_header(req, "x-ms-delete-snapshots");
     return !snapshots || strcmp(snapshots, "only") != 0;
 }
 
-void write_delete(struct reply *r) {
+void write_delete(struct reply *r)
+{
     const struct request *req = r->req;
     const char *snapshot_name = request_query(req, "snapshot");
-    struct generation *g = snapshot_name ? blob_find_snapshot(req->path, snapshot_name)
-                                         : blob_find(req->path);
+    struct generation *g = snapshot_name ? blob_find_snapshot(req->path, snapshot_name) : blob_find(req->path);
     bool holds = precondition_check(req, g) == PRECONDITION_HOLDS, exists = g != NULL;
     generation_unref(g);
     const char *error = !exists ? "BlobNotFound" : !holds ? "ConditionNotMet" : NULL;

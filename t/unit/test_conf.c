@@ -323,8 +323,9 @@ static void pool(void)
 /* What a dump must not write as it is: the word for no text, and what YAML takes for line ends or refuses. */
 static void odd_texts(void)
 {
-    struct conf *conf = must_load("access_log: \"null\"\n"
-                                  "control: \"\\x01\\t\\\"\\\\\\x7f\\u0085\\u009f\\u2028\\u2029\\ufeff\\uffff\\u00e9\"\n");
+    struct conf *conf =
+        must_load("access_log: \"null\"\n"
+                  "control: \"\\x01\\t\\\"\\\\\\x7f\\u0085\\u009f\\u2028\\u2029\\ufeff\\uffff\\u00e9\"\n");
     is_str(conf->access_log, "null", "a file of that name");
     is_str(conf->control, "\x01\t\"\\\x7f\xc2\x85\xc2\x9f\u2028\u2029\ufeff\uffff\u00e9", "escapes");
     round_trip(conf, "odd texts");
@@ -378,10 +379,7 @@ static void pending(void)
     static const struct {
         unsigned line;
         const char *key;
-    } expected[] = {{1, "control"},
-                    {5, "accounts[0].max_requests"},
-                    {6, "accounts[0].max_rate"},
-                    {8, "pool"}};
+    } expected[] = {{1, "control"}, {5, "accounts[0].max_requests"}, {6, "accounts[0].max_rate"}, {8, "pool"}};
     is_int(conf->notes.count, sizeof expected / sizeof expected[0],
            "what has no effect yet is noted where it is given");
     for (unsigned i = 0; i < conf->notes.count && i < sizeof expected / sizeof expected[0]; i++) {

@@ -94,8 +94,8 @@ static atomic_uint writers; /* still at it */
 static atomic_uint believed_wrong;
 static atomic_uint commits;
 
-static atomic_uint wide;    /* what a write to the whole account changes */
-static atomic_uint told;    /* how much of that its writer knows to be done */
+static atomic_uint wide; /* what a write to the whole account changes */
+static atomic_uint told; /* how much of that its writer knows to be done */
 
 static void *writer(void *arg)
 {
@@ -162,7 +162,8 @@ static void test_threads(void)
     pthread_create(&threads[3], NULL, validator, NULL);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    is_int(atomic_load(&believed_wrong), 0, "nothing from before a write is believed after it, nor what a wide one changed once it is told");
+    is_int(atomic_load(&believed_wrong), 0,
+           "nothing from before a write is believed after it, nor what a wide one changed once it is told");
     ok(atomic_load(&commits) > 0, "some validations did stand (%u)", atomic_load(&commits));
     ok(!epochs_fenced(epochs, &key), "all fences are down");
 }

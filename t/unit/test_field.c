@@ -71,15 +71,15 @@ static void test_framing(void)
         enum http_body body;
         bool announce;
     } rows[] = {
-        {HTTP_GET, 200, 10, HTTP_BODY_LENGTH, true},   {HTTP_GET, 200, 0, HTTP_BODY_NONE, true},
-        {HTTP_GET, 200, -1, HTTP_BODY_OPEN, false},    {HTTP_HEAD, 200, 10, HTTP_BODY_NONE, true},
-        {HTTP_HEAD, 200, 0, HTTP_BODY_NONE, true},     {HTTP_HEAD, 200, -1, HTTP_BODY_NONE, false},
-        {HTTP_HEAD, 404, 100, HTTP_BODY_NONE, true},   {HTTP_GET, 204, 0, HTTP_BODY_NONE, false},
-        {HTTP_DELETE, 204, 5, HTTP_BODY_NONE, false},  {HTTP_GET, 204, -1, HTTP_BODY_NONE, false},
-        {HTTP_GET, 304, 1000, HTTP_BODY_NONE, true},   {HTTP_GET, 304, 0, HTTP_BODY_NONE, false},
-        {HTTP_GET, 304, -1, HTTP_BODY_NONE, false},    {HTTP_HEAD, 304, 1000, HTTP_BODY_NONE, true},
-        {HTTP_HEAD, 304, 0, HTTP_BODY_NONE, false},    {HTTP_PUT, 201, 0, HTTP_BODY_NONE, true},
-        {HTTP_PUT, 201, -1, HTTP_BODY_OPEN, false},    {HTTP_OTHER, 500, 7, HTTP_BODY_LENGTH, true},
+        {HTTP_GET, 200, 10, HTTP_BODY_LENGTH, true},        {HTTP_GET, 200, 0, HTTP_BODY_NONE, true},
+        {HTTP_GET, 200, -1, HTTP_BODY_OPEN, false},         {HTTP_HEAD, 200, 10, HTTP_BODY_NONE, true},
+        {HTTP_HEAD, 200, 0, HTTP_BODY_NONE, true},          {HTTP_HEAD, 200, -1, HTTP_BODY_NONE, false},
+        {HTTP_HEAD, 404, 100, HTTP_BODY_NONE, true},        {HTTP_GET, 204, 0, HTTP_BODY_NONE, false},
+        {HTTP_DELETE, 204, 5, HTTP_BODY_NONE, false},       {HTTP_GET, 204, -1, HTTP_BODY_NONE, false},
+        {HTTP_GET, 304, 1000, HTTP_BODY_NONE, true},        {HTTP_GET, 304, 0, HTTP_BODY_NONE, false},
+        {HTTP_GET, 304, -1, HTTP_BODY_NONE, false},         {HTTP_HEAD, 304, 1000, HTTP_BODY_NONE, true},
+        {HTTP_HEAD, 304, 0, HTTP_BODY_NONE, false},         {HTTP_PUT, 201, 0, HTTP_BODY_NONE, true},
+        {HTTP_PUT, 201, -1, HTTP_BODY_OPEN, false},         {HTTP_OTHER, 500, 7, HTTP_BODY_LENGTH, true},
         {HTTP_GET, 206, INT64_MAX, HTTP_BODY_LENGTH, true},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_h2_abuse.c: what a client makes an HTTP/2 server do for nothing: resets that it provokes (CVE-2025-8671), answers
- * that it does not take. Frames are made by hand, for no library would send them.
+ * test_h2_abuse.c: what a client makes an HTTP/2 server do for nothing: resets that it provokes (CVE-2025-8671),
+ * answers that it does not take. Frames are made by hand, for no library would send them.
  */
 #include <nghttp2/nghttp2.h>
 #include <poll.h>
@@ -38,9 +38,8 @@ struct wire {
 
 static void put_frame(struct wire *wire, uint8_t type, uint8_t flags, uint32_t id, const void *payload, size_t size)
 {
-    const uint8_t head[9] = {(uint8_t) (size >> 16), (uint8_t) (size >> 8), (uint8_t) size,
-                             type,                   flags,                 (uint8_t) (id >> 24),
-                             (uint8_t) (id >> 16),   (uint8_t) (id >> 8),   (uint8_t) id};
+    const uint8_t head[9] = {(uint8_t) (size >> 16), (uint8_t) (size >> 8), (uint8_t) size,      type,        flags,
+                             (uint8_t) (id >> 24),   (uint8_t) (id >> 16),  (uint8_t) (id >> 8), (uint8_t) id};
     memcpy(wire->out + wire->out_size, head, sizeof head);
     if (size > 0)
         memcpy(wire->out + wire->out_size + sizeof head, payload, size);
@@ -124,16 +123,30 @@ struct provocation {
 };
 
 static const struct provocation provocations[] = {
-    {"a malformed head", {{NGHTTP2_HEADERS, END_BOTH, TEXT(HEAD_GET "\x00\x0a" "connection" "\x05" "close")}}},
+    {"a malformed head",
+     {{NGHTTP2_HEADERS, END_BOTH,
+       TEXT(HEAD_GET "\x00\x0a"
+                     "connection"
+                     "\x05"
+                     "close")}}},
     {"a window beyond its bound",
      {{NGHTTP2_HEADERS, END_BOTH, TEXT(HEAD_GET)}, {NGHTTP2_WINDOW_UPDATE, 0, TEXT("\x7f\xff\xff\xff")}}},
     {"a body longer than announced",
-     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT "\x0f\x0d\x01" "1")}, {NGHTTP2_DATA, 0, TEXT("ab")}}},
+     {{NGHTTP2_HEADERS, END_HEADERS,
+       TEXT(HEAD_PUT "\x0f\x0d\x01"
+                     "1")},
+      {NGHTTP2_DATA, 0, TEXT("ab")}}},
     {"a body shorter than announced",
-     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT "\x0f\x0d\x01" "5")},
+     {{NGHTTP2_HEADERS, END_HEADERS,
+       TEXT(HEAD_PUT "\x0f\x0d\x01"
+                     "5")},
       {NGHTTP2_DATA, NGHTTP2_FLAG_END_STREAM, TEXT("a")}}},
     {"trailers that do not end the stream",
-     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT)}, {NGHTTP2_HEADERS, END_HEADERS, TEXT("\x00\x01" "a\x01" "b")}}},
+     {{NGHTTP2_HEADERS, END_HEADERS, TEXT(HEAD_PUT)},
+      {NGHTTP2_HEADERS, END_HEADERS,
+       TEXT("\x00\x01"
+            "a\x01"
+            "b")}}},
 };
 
 /* Each stream asks for something and breaks the rules at once, in rounds that wait for the resets. */
@@ -276,7 +289,10 @@ static void test_backlog(void)
     for (uint64_t seen = 0, now; (now = rig_pulled()) != seen || now == 0; seen = now)
         poll(NULL, 0, 100); /* until the server stands still */
     for (unsigned i = 0; i < 6000; i++, wire->next += 2)
-        put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next, TEXT(HEAD_GET "\x00\x01" "A\x01" "b"));
+        put_frame(wire, NGHTTP2_HEADERS, END_BOTH, wire->next,
+                  TEXT(HEAD_GET "\x00\x01"
+                                "A\x01"
+                                "b"));
     wire_send(wire);
     ok(rig_wait_finished(STATUS_CLIENT_GONE, gone + 1), "who makes us answer and takes no answer is cut off");
     wire_close(wire);

@@ -27,7 +27,8 @@ int main(void)
     ok(even, "consecutive extents spread evenly over 16 loops");
 
     struct hash128 name = hash_name((struct str[]){STR("blob"), STR(""), STR("c")}, 3);
-    ok(name.lo == UINT64_C(0x49d5bd0eb1e02b07) && name.hi == UINT64_C(0xf80f8f3c303f9b2f), "a name is what it will always be: it is on disks");
+    ok(name.lo == UINT64_C(0x49d5bd0eb1e02b07) && name.hi == UINT64_C(0xf80f8f3c303f9b2f),
+       "a name is what it will always be: it is on disks");
     struct hash128 other = hash_name((struct str[]){STR("blob"), STR("c"), STR("")}, 3);
     ok(!hash128_eq(name, other), "where one text ends counts");
     other = hash_name((struct str[]){STR("blobc")}, 1);

@@ -97,7 +97,8 @@ int main(void)
     is_text(property_value(STR("X-ms-Copy-Source"), STR("https://a/c/b?sv=1&sig=abc")), "https://a/c/b",
             "a SAS is cut off");
     is_text(property_value(STR("x-ms-copy-source"), STR("https://a/c/b?SIG=abc")), "https://a/c/b", "in any case");
-    is_text(property_value(STR("x-ms-copy-source"), STR("https://a/c/b?sv=1&%73ig=abc")), "https://a/c/b", "encoded too");
+    is_text(property_value(STR("x-ms-copy-source"), STR("https://a/c/b?sv=1&%73ig=abc")), "https://a/c/b",
+            "encoded too");
     is_text(property_value(STR("x-ms-copy-source"), STR("https://a/c/b?snapshot=1")), "https://a/c/b?snapshot=1",
             "a snapshot is not");
     is_text(property_value(STR("x-ms-meta-a"), STR("?sig=abc")), "?sig=abc", "nor what is the user's own");
