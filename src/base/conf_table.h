@@ -64,7 +64,8 @@
     X(origin, URL, "https://{account}.blob.core.windows.net", 0, 0, NULL, "The Blob endpoint; {account} is replaced.") \
     X(dfs_origin, URL, NULL, 0, 0, NULL, \
       "The Data Lake endpoint; Azure's own when origin is not given either, else none.") \
-    X(key_file, PATH, NULL, 0, 0, NULL, "A file with one or two account keys, a line each; the first one signs. Read again when it changes.") \
+    X(key_file, PATH, NULL, 0, 0, NULL, \
+      "A file with one or two account keys, a line each; the first one signs. Read again when it changes.") \
     X(authorize, WORD, "origin", 0, 0, "origin|key|none", \
       "Who says yes: the origin; the account key, here; or nobody (GET and HEAD, loopback, named accounts).") \
     X(authorize_ttl, DURATION, "60s", 0, 24 * CONF_HOUR, NULL, "How long the origin's yes is trusted.") \
@@ -76,7 +77,8 @@
       "trust: a GET with the cached ETag in If-Match never validates.") \
     X(cache_writes, BOOL, "off", 0, 0, NULL, \
       "Keeps the body of a Put Blob that the origin accepted, to be read from here.") \
-    X(identity, IDENTITY, "none", 0, 0, NULL, "What our own requests are signed with: none, managed, workload, key or sas:FILE.") \
+    X(identity, IDENTITY, "none", 0, 0, NULL, \
+      "What our own requests are signed with: none, managed, workload, key or sas:FILE.") \
     X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second.", PENDING) \
     X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.", PENDING) \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \

@@ -9,20 +9,28 @@
     X(PROCESS_RESIDENT, GAUGE, "process_resident_memory_bytes", "", "Resident memory, the kernel's count") \
     X(REQUESTS, COUNTER, "headpond_requests_total", "method,cache,code", "Requests answered") \
     X(REFUSED, COUNTER, "headpond_refused_total", "reason", "Requests refused as malformed or out of bounds") \
-    X(EXPELLED, COUNTER, "headpond_expelled_total", "reason", "HTTP/2 connections ended because of what the client made us do") \
+    X(EXPELLED, COUNTER, "headpond_expelled_total", "reason", \
+      "HTTP/2 connections ended because of what the client made us do") \
     X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
     X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
     X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \
-    X(TLS_CONNECTIONS, COUNTER, "headpond_tls_connections_total", "offload", "TLS handshakes done, by who encrypts then: the kernel, or none but us") \
-    X(CERTIFICATE_NOT_AFTER, GAUGE, "headpond_certificate_not_after_timestamp_seconds", "address", "When the listener's certificate ends, in seconds since 1970") \
-    X(CERTIFICATE_RENEWALS, COUNTER, "headpond_certificate_renewals_total", "result", "Certificates whose files have changed: renewed, or refused and the old one kept") \
-    X(ORIGIN_REQUESTS, COUNTER, "headpond_origin_requests_total", "account,code", "Requests to the origin by status; 000: no reply") \
+    X(TLS_CONNECTIONS, COUNTER, "headpond_tls_connections_total", "offload", \
+      "TLS handshakes done, by who encrypts then: the kernel, or none but us") \
+    X(CERTIFICATE_NOT_AFTER, GAUGE, "headpond_certificate_not_after_timestamp_seconds", "address", \
+      "When the listener's certificate ends, in seconds since 1970") \
+    X(CERTIFICATE_RENEWALS, COUNTER, "headpond_certificate_renewals_total", "result", \
+      "Certificates whose files have changed: renewed, or refused and the old one kept") \
+    X(ORIGIN_REQUESTS, COUNTER, "headpond_origin_requests_total", "account,code", \
+      "Requests to the origin by status; 000: no reply") \
     X(ORIGIN_BYTES, COUNTER, "headpond_origin_bytes_total", "account", "Body bytes received from the origin") \
     X(ORIGIN_RETRIES, COUNTER, "headpond_origin_retries_total", "account,reason", "Origin requests tried again") \
-    X(CREDENTIALS, COUNTER, "headpond_credentials_total", "account,result", "Credentials of our own read or fetched anew") \
-    X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", "When the token or SAS of our own ends, Unix time") \
+    X(CREDENTIALS, COUNTER, "headpond_credentials_total", "account,result", \
+      "Credentials of our own read or fetched anew") \
+    X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", \
+      "When the token or SAS of our own ends, Unix time") \
     X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
-    X(FORWARDS_WAITING, GAUGE, "headpond_forwards_waiting", "", "Requests that are to pass through and wait for room in memory") \
+    X(FORWARDS_WAITING, GAUGE, "headpond_forwards_waiting", "", \
+      "Requests that are to pass through and wait for room in memory") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
     X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "", "Bytes of blocks the store has room for") \
@@ -38,17 +46,22 @@
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
     X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \
     X(FILLS, COUNTER, "headpond_fills_total", "result", "Fills ended, by result") \
-    X(WRITES_KEPT, COUNTER, "headpond_writes_kept_total", "result", "Bodies of writes kept as blocks, or dropped again") \
+    X(WRITES_KEPT, COUNTER, "headpond_writes_kept_total", "result", \
+      "Bodies of writes kept as blocks, or dropped again") \
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
-    X(PROBES_WAITING, GAUGE, "headpond_probes_waiting", "", "Questions about a record or a grant that wait for room in memory") \
+    X(PROBES_WAITING, GAUGE, "headpond_probes_waiting", "", \
+      "Questions about a record or a grant that wait for room in memory") \
     X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
     X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
     X(MEMORY_LIMIT, GAUGE, "headpond_memory_limit_bytes", "", "The bound set by memory; 0: none") \
-    X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "reason", "Access log lines lost: the queue was full, or the file or standard output unwritable") \
-    X(ACCESS_LOG_REOPENS, COUNTER, "headpond_access_log_reopens_total", "result", "Times the access log was to be opened anew: opened, or failed and the old file kept") \
+    X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "reason", \
+      "Access log lines lost: the queue was full, or the file or standard output unwritable") \
+    X(ACCESS_LOG_REOPENS, COUNTER, "headpond_access_log_reopens_total", "result", \
+      "Times the access log was to be opened anew: opened, or failed and the old file kept") \
     X(LOG_LINES, COUNTER, "headpond_log_lines_total", "level", "Log lines written") \
     X(REQUEST_SECONDS, HISTOGRAM, "headpond_request_seconds", "cache", "Time from request head to last byte") \
     X(FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_first_byte_seconds", "cache", "Time from request head to reply head") \
-    X(ORIGIN_FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_origin_first_byte_seconds", "", "Time from origin request to its reply head")
+    X(ORIGIN_FIRST_BYTE_SECONDS, HISTOGRAM, "headpond_origin_first_byte_seconds", "", \
+      "Time from origin request to its reply head")
 
 #endif
