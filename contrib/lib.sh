@@ -6,7 +6,7 @@ source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 build_packages="gcc libc6-dev make autoconf automake pkg-config libevent-dev libnghttp2-dev libssl-dev liblmdb-dev
     libcurl4-openssl-dev libyaml-dev libxxhash-dev libjansson-dev liburcu-dev"
-test_packages="perl curl openssl procps"
+test_packages="perl curl openssl procps clang-format-14"
 client_packages="python3-azure-storage python3-aiohttp rclone"
 
 # The Blob service and its client want Node 20, Debian 12 has 18: then npm brings the runtime too, pinned like the rest.

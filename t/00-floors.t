@@ -14,9 +14,9 @@ sub complaints {
     my (%files) = @_;
     my $root = tempdir(CLEANUP => 1);
     for my $path (keys %files) {
-        make_path("$root/" . $path =~ s{/[^/]+$}{}r);
+        make_path("$root/$path" =~ s{/[^/]+$}{}r);
         open my $file, '>', "$root/$path" or die;
-        print $file "/* SPDX-License-Identifier: Apache-2.0 */\n" unless $files{$path} =~ /^none/;
+        print $file "/* SPDX-License-Identifier: Apache-2.0 */\n" unless $files{$path} =~ /^none/ || $path =~ /^\./;
         print $file $files{$path};
     }
     my $out = qx($^X '$source/contrib/floors' '$root' 2>&1);
@@ -41,6 +41,8 @@ subtest 'the checker itself' => sub {
         ['an include without its floor', { 'src/net/x.c' => "#include \"b.h\"\n" }, qr/floor\/file\.h/],
         ['no licence', { 'src/net/x.c' => "none\n" }, qr/not ok .*licence/],
         ['too long', { 'src/net/x.c' => "\n" x 601 }, qr/not ok .*at most/],
+        ['the format', { '.clang-format' => "IndentWidth: 4\n", 'src/net/x.c' => "int  x;\n" },
+            system('command -v clang-format-14 >/dev/null') ? undef : qr/not ok .*format/],
     );
     for my $case (@cases) {
         my ($name, $extra, $expected) = @$case;
