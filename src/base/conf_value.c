@@ -14,15 +14,21 @@ struct unit {
 
 /* The first of a size's units that divides a value without rest is what it is shown in. */
 static const struct unit size_units[] = {
-    {{"TiB", 3}, INT64_C(1) << 40}, {{"GiB", 3}, INT64_C(1) << 30},      {{"MiB", 3}, INT64_C(1) << 20},
-    {{"KiB", 3}, INT64_C(1) << 10}, {{"TB", 2}, INT64_C(1000000000000)}, {{"GB", 2}, INT64_C(1000000000)},
-    {{"MB", 2}, INT64_C(1000000)},  {{"KB", 2}, INT64_C(1000)},          {{"B", 1}, 1},
+    {STR_INIT("TiB"), INT64_C(1) << 40},
+    {STR_INIT("GiB"), INT64_C(1) << 30},
+    {STR_INIT("MiB"), INT64_C(1) << 20},
+    {STR_INIT("KiB"), INT64_C(1) << 10},
+    {STR_INIT("TB"), INT64_C(1000000000000)},
+    {STR_INIT("GB"), INT64_C(1000000000)},
+    {STR_INIT("MB"), INT64_C(1000000)},
+    {STR_INIT("KB"), INT64_C(1000)},
+    {STR_INIT("B"), 1},
 };
 static const struct unit time_units[] = {
-    {{"h", 1}, 3600000},
-    {{"s", 1}, 1000},
-    {{"ms", 2}, 1},
-    {{"m", 1}, 60000}, /* understood, but never shown: 60s, not 1m */
+    {STR_INIT("h"), 3600000},
+    {STR_INIT("s"), 1000},
+    {STR_INIT("ms"), 1},
+    {STR_INIT("m"), 60000}, /* understood, but never shown: 60s, not 1m */
 };
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
@@ -72,7 +78,7 @@ static bool all_in(struct str text, const char *extra)
 /* The text with {account} replaced, as an account's name is; false when there is another brace in it. */
 static bool fill_in(struct str text, struct strbuf *filled)
 {
-    static const struct str placeholder = {"{account}", 9};
+    static const struct str placeholder = STR_INIT("{account}");
     for (size_t i = 0; i < text.len; i++) {
         struct str rest = {text.ptr + i, text.len - i};
         if (str_starts(rest, placeholder)) {

@@ -44,7 +44,8 @@ static bool parse_fixdate(struct str text, struct civil *c)
 /* "Sunday, 06-Nov-94 08:49:37 GMT", what follows "Sun". */
 static bool parse_rfc850(struct str text, struct civil *c)
 {
-    static const struct str tails[] = {{"day", 3}, {"sday", 4}, {"nesday", 6}, {"rsday", 5}, {"urday", 5}};
+    static const struct str tails[] = {STR_INIT("day"), STR_INIT("sday"), STR_INIT("nesday"), STR_INIT("rsday"),
+                                       STR_INIT("urday")};
     bool named = false;
     for (unsigned i = 0; i < sizeof tails / sizeof tails[0] && !named; i++)
         named = str_take(&text, tails[i]);

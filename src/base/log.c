@@ -162,8 +162,8 @@ static char *secret_after(const char *text, char *at)
         struct str word;
         enum { EQUALS, BLANK, EITHER } then;
     } markers[] = {
-        {{"sig", 3}, EQUALS},           {{"accountkey", 10}, EQUALS}, {{"bearer", 6}, BLANK},
-        {{"sharedkeylite", 13}, BLANK}, {{"sharedkey", 9}, BLANK},    {{"x-ms-encryption-key", 19}, EITHER},
+        {STR_INIT("sig"), EQUALS},          {STR_INIT("accountkey"), EQUALS}, {STR_INIT("bearer"), BLANK},
+        {STR_INIT("sharedkeylite"), BLANK}, {STR_INIT("sharedkey"), BLANK},   {STR_INIT("x-ms-encryption-key"), EITHER},
     };
     struct str rest = str_from(at);
     for (unsigned i = 0; i < sizeof markers / sizeof markers[0]; i++) {

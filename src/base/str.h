@@ -17,6 +17,11 @@ struct str {
 };
 
 #define STR(literal) ((struct str){("" literal), sizeof(literal) - 1})
+/* The same as an initializer of what is static. */
+#define STR_INIT(literal)                                                                                              \
+    {                                                                                                                  \
+        ("" literal), sizeof(literal) - 1                                                                              \
+    }
 #define STR_NULL ((struct str){NULL, 0})
 /* For printf's "%.*s". */
 #define STR_ARG(s) (int) (s).len, (s).ptr

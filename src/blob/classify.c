@@ -30,14 +30,14 @@ static const struct {
     struct str name;
     const char *reason;
 } bypass_headers[] = {
-    {{"x-ms-lease-id", 13}, "lease"},
-    {{"x-ms-encryption-key", 19}, "cpk"},
-    {{"x-ms-encryption-key-sha256", 26}, "cpk"},
-    {{"x-ms-encryption-algorithm", 25}, "cpk"},
-    {{"x-ms-if-tags", 12}, "if-tags"},
-    {{"Origin", 6}, "cors"},
-    {{"x-ms-structured-body", 20}, "structured-body"},
-    {{"If-Range", 8}, "if-range"},
+    {STR_INIT("x-ms-lease-id"), "lease"},
+    {STR_INIT("x-ms-encryption-key"), "cpk"},
+    {STR_INIT("x-ms-encryption-key-sha256"), "cpk"},
+    {STR_INIT("x-ms-encryption-algorithm"), "cpk"},
+    {STR_INIT("x-ms-if-tags"), "if-tags"},
+    {STR_INIT("Origin"), "cors"},
+    {STR_INIT("x-ms-structured-body"), "structured-body"},
+    {STR_INIT("If-Range"), "if-range"},
 };
 
 /* Azure refuses what is none. */
@@ -111,8 +111,8 @@ static bool says_true(const struct blob_headers *headers, struct str name)
 static const char *range_checksum(const struct blob_url *url, const struct blob_headers *headers, bool head,
                                   enum blob_checksum *checksum)
 {
-    static const struct str md5 = {"x-ms-range-get-content-md5", 26};
-    static const struct str crc64 = {"x-ms-range-get-content-crc64", 28};
+    static const struct str md5 = STR_INIT("x-ms-range-get-content-md5");
+    static const struct str crc64 = STR_INIT("x-ms-range-get-content-crc64");
     bool wants_md5 = blob_header(headers, md5).ptr != NULL, wants_crc64 = blob_header(headers, crc64).ptr != NULL;
     /* Data Lake calls the blob's own MD5 by another name. */
     bool ours = !head && url->endpoint == BLOB_ENDPOINT_BLOB;
@@ -223,11 +223,9 @@ static struct blob_class container_write(struct str method, const struct blob_ur
  * is not for a cache. */
 static bool is_whole(struct str method, const struct blob_url *url, const struct blob_headers *headers)
 {
-    static const struct str not_with[] = {{"x-ms-copy-source", 16},
-                                          {"x-ms-structured-body", 20},
-                                          {"x-ms-encryption-key", 19},
-                                          {"x-ms-encryption-key-sha256", 26},
-                                          {"x-ms-encryption-algorithm", 25}};
+    static const struct str not_with[] = {STR_INIT("x-ms-copy-source"), STR_INIT("x-ms-structured-body"),
+                                          STR_INIT("x-ms-encryption-key"), STR_INIT("x-ms-encryption-key-sha256"),
+                                          STR_INIT("x-ms-encryption-algorithm")};
     const struct blob_query *query = &url->query;
     if (!str_eq(method, STR("PUT")) || url->endpoint != BLOB_ENDPOINT_BLOB || url->odd_path || url->secondary ||
         query->others > 0 || query->repeated || query->odd_case ||
@@ -289,8 +287,8 @@ static struct blob_class classify_write(struct str method, const struct blob_url
 /* The method that the origin may act on instead of the request's, or a NULL str. */
 static struct str overriding_method(const struct blob_headers *headers)
 {
-    static const struct str names[] = {
-        {"X-HTTP-Method-Override", 22}, {"X-HTTP-Method", 13}, {"X-Method-Override", 17}};
+    static const struct str names[] = {STR_INIT("X-HTTP-Method-Override"), STR_INIT("X-HTTP-Method"),
+                                       STR_INIT("X-Method-Override")};
     for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
         struct str method = blob_header(headers, names[i]);
         if (method.ptr != NULL)

@@ -53,7 +53,7 @@ static const struct {
     enum property what;
     bool prefix;
 } property_rows[] = {
-#define X(name, what, prefix) {{name, sizeof name - 1}, PROPERTY_##what, prefix},
+#define X(name, what, prefix) {STR_INIT(name), PROPERTY_##what, prefix},
     PROPERTY_TABLE(X)
 #undef X
 };

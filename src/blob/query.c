@@ -3,7 +3,7 @@
 #include "blob/query.h"
 
 static const struct str param_names[] = {
-#define X(id, name) {name, sizeof name - 1},
+#define X(id, name) STR_INIT(name),
     BLOB_PARAM_TABLE(X)
 #undef X
 };

@@ -63,8 +63,9 @@ static void parse_scope(const struct blob_query *query, struct sas *sas)
         struct str resource;
         enum sas_scope scope;
     } rows[] = {
-        {{"b", 1}, SAS_SCOPE_BLOB},      {{"c", 1}, SAS_SCOPE_CONTAINER}, {{"d", 1}, SAS_SCOPE_DIRECTORY},
-        {{"bs", 2}, SAS_SCOPE_SNAPSHOT}, {{"bv", 2}, SAS_SCOPE_SNAPSHOT},
+        {STR_INIT("b"), SAS_SCOPE_BLOB},      {STR_INIT("c"), SAS_SCOPE_CONTAINER},
+        {STR_INIT("d"), SAS_SCOPE_DIRECTORY}, {STR_INIT("bs"), SAS_SCOPE_SNAPSHOT},
+        {STR_INIT("bv"), SAS_SCOPE_SNAPSHOT},
     };
     struct str resource = blob_query_value(query, BLOB_PARAM_SR);
     sas->scope = SAS_SCOPE_BLOB;
@@ -266,9 +267,9 @@ struct str sas_override(const struct blob_query *query, struct str header)
         struct str header;
         enum blob_param_id parameter;
     } rows[] = {
-        {{"Cache-Control", 13}, BLOB_PARAM_RSCC},    {{"Content-Disposition", 19}, BLOB_PARAM_RSCD},
-        {{"Content-Encoding", 16}, BLOB_PARAM_RSCE}, {{"Content-Language", 16}, BLOB_PARAM_RSCL},
-        {{"Content-Type", 12}, BLOB_PARAM_RSCT},
+        {STR_INIT("Cache-Control"), BLOB_PARAM_RSCC},    {STR_INIT("Content-Disposition"), BLOB_PARAM_RSCD},
+        {STR_INIT("Content-Encoding"), BLOB_PARAM_RSCE}, {STR_INIT("Content-Language"), BLOB_PARAM_RSCL},
+        {STR_INIT("Content-Type"), BLOB_PARAM_RSCT},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (str_ieq(header, rows[i].header))

@@ -90,7 +90,7 @@ static bool resource_is_signed(struct str resource, struct str version)
     static const struct {
         struct str resource;
         const char *first;
-    } rows[] = {{{"bs", 2}, "2018-11-09"}, {{"bv", 2}, "2019-12-12"}, {{"d", 1}, "2020-02-10"}};
+    } rows[] = {{STR_INIT("bs"), "2018-11-09"}, {STR_INIT("bv"), "2019-12-12"}, {STR_INIT("d"), "2020-02-10"}};
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (str_eq(resource, rows[i].resource))
             return blob_version_since(version, rows[i].first);

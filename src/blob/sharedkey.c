@@ -176,10 +176,11 @@ static unsigned ms_headers(struct arena *arena, const struct blob_headers *heade
 
 static void add_standard(struct strbuf *text, const struct sharedkey_request *request)
 {
-    static const struct str before_length[] = {{"Content-Encoding", 16}, {"Content-Language", 16}};
+    static const struct str before_length[] = {STR_INIT("Content-Encoding"), STR_INIT("Content-Language")};
     static const struct str after_length[] = {
-        {"Content-MD5", 11},   {"Content-Type", 12},        {"Date", 4},  {"If-Modified-Since", 17}, {"If-Match", 8},
-        {"If-None-Match", 13}, {"If-Unmodified-Since", 19}, {"Range", 5},
+        STR_INIT("Content-MD5"),         STR_INIT("Content-Type"), STR_INIT("Date"),
+        STR_INIT("If-Modified-Since"),   STR_INIT("If-Match"),     STR_INIT("If-None-Match"),
+        STR_INIT("If-Unmodified-Since"), STR_INIT("Range"),
     };
     strbuf_adds(text, request->method);
     strbuf_adds(text, STR("\n"));

@@ -160,7 +160,7 @@ static struct store_generation *with_record(const struct cache_keep *keep, const
 {
     struct arena *arena = arena_new();
     struct http_response head = {.status = 200, .content_length = (int64_t) keep->length, .headers.arena = arena};
-    static const struct str names[] = {{"ETag", 4}, {"Last-Modified", 13}};
+    static const struct str names[] = {STR_INIT("ETag"), STR_INIT("Last-Modified")};
     struct object *object = NULL;
     struct strbuf record = {0};
     struct store_generation *generation = NULL;

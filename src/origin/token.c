@@ -33,10 +33,8 @@ struct token_place token_place_of_environment(void)
 /* Whether nobody on the way could listen: a token is as good as what it opens. */
 static bool is_safe(const char *url)
 {
-    static const struct str near[] = {{"http://127.0.0.1", 16},
-                                      {"http://localhost", 16},
-                                      {"http://[::1]", 12},
-                                      {METADATA_HOST, sizeof METADATA_HOST - 1}};
+    static const struct str near[] = {STR_INIT("http://127.0.0.1"), STR_INIT("http://localhost"),
+                                      STR_INIT("http://[::1]"), STR_INIT(METADATA_HOST)};
     struct str text = str_from(url);
     if (str_istarts(text, STR("https://")))
         return true;

@@ -9,9 +9,9 @@
 static enum request_state refuse(struct request *request)
 {
     static const struct str names[] = {
-        [BLOB_CHECKSUM_MD5] = {"x-ms-range-get-content-md5", 26},
-        [BLOB_CHECKSUM_CRC64] = {"x-ms-range-get-content-crc64", 28},
-        [BLOB_CHECKSUM_BOTH] = {"x-ms-range-get-content-crc64", 28},
+        [BLOB_CHECKSUM_MD5] = STR_INIT("x-ms-range-get-content-md5"),
+        [BLOB_CHECKSUM_CRC64] = STR_INIT("x-ms-range-get-content-crc64"),
+        [BLOB_CHECKSUM_BOTH] = STR_INIT("x-ms-range-get-content-crc64"),
     };
     struct str name = names[request->route.class.checksum];
     request->facts.error_detail.header = name;
