@@ -17,25 +17,16 @@ static bool take_number(struct str *text, uint64_t *value)
     return i > 0;
 }
 
-static bool take_char(struct str *text, char c)
-{
-    if (text->len == 0 || text->ptr[0] != c)
-        return false;
-    text->ptr++;
-    text->len--;
-    return true;
-}
-
 /* One of "a-b", "a-" and "-n", the whole text. */
 static struct range parse_one(struct str text)
 {
     struct range range = {RANGE_BYTES, 0, RANGE_TO_END};
-    if (take_char(&text, '-')) {
+    if (str_take(&text, STR("-"))) {
         uint64_t count;
         bool suffix = take_number(&text, &count) && text.len == 0;
         return (struct range){suffix ? RANGE_SUFFIX : RANGE_MALFORMED, 0, suffix ? count : 0};
     }
-    if (!take_number(&text, &range.first) || !take_char(&text, '-'))
+    if (!take_number(&text, &range.first) || !str_take(&text, STR("-")))
         return (struct range){RANGE_MALFORMED, 0, 0};
     if (text.len > 0 && (!take_number(&text, &range.last) || text.len > 0 || range.last < range.first))
         return (struct range){RANGE_MALFORMED, 0, 0};
@@ -95,15 +86,15 @@ enum status content_range_parse(struct str value, struct content_range *range)
         return STATUS_INVALID;
     value.ptr += 6;
     value.len -= 6;
-    if (take_char(&value, '*')) {
+    if (str_take(&value, STR("*"))) {
         range->unsatisfied = true;
-    } else if (!take_number(&value, &range->first) || !take_char(&value, '-') || !take_number(&value, &range->last) ||
-               range->last < range->first || range->last >= INT64_MAX) {
+    } else if (!take_number(&value, &range->first) || !str_take(&value, STR("-")) ||
+               !take_number(&value, &range->last) || range->last < range->first || range->last >= INT64_MAX) {
         return STATUS_INVALID;
     }
-    if (!take_char(&value, '/'))
+    if (!str_take(&value, STR("/")))
         return STATUS_INVALID;
-    if (take_char(&value, '*')) {
+    if (str_take(&value, STR("*"))) {
         /* a star on both sides would say nothing at all */
         return range->unsatisfied || value.len > 0 ? STATUS_INVALID : STATUS_OK;
     }
