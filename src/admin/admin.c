@@ -84,7 +84,7 @@ static void on_request(void *arg, struct http_exchange *x)
     for (size_t i = 0; i < sizeof admin_pages / sizeof admin_pages[0]; i++) {
         if (!str_eq(path, admin_pages[i].path))
             continue;
-        if (x->request.method != HTTP_GET && x->request.method != HTTP_HEAD) {
+        if (!http_method_reads(x->request.method)) {
             answer_status(x, 405);
             return;
         }

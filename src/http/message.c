@@ -4,22 +4,24 @@
 
 #include <assert.h>
 
-static const struct {
-    struct str text;
-    enum http_method method;
-} method_rows[] = {
-    {STR_INIT("GET"), HTTP_GET},         {STR_INIT("HEAD"), HTTP_HEAD},     {STR_INIT("PUT"), HTTP_PUT},
-    {STR_INIT("POST"), HTTP_POST},       {STR_INIT("DELETE"), HTTP_DELETE}, {STR_INIT("PATCH"), HTTP_PATCH},
-    {STR_INIT("OPTIONS"), HTTP_OPTIONS},
+static const struct str method_names[] = {
+#define X(name) STR_INIT(#name),
+    HTTP_METHOD_TABLE(X)
+#undef X
 };
 
 enum http_method http_method_parse(struct str text)
 {
     /* Methods are case-sensitive (RFC 9110, 9.1). */
-    for (unsigned i = 0; i < sizeof method_rows / sizeof method_rows[0]; i++)
-        if (str_eq(text, method_rows[i].text))
-            return method_rows[i].method;
-    return HTTP_OTHER;
+    unsigned method = 0;
+    while (method < HTTP_OTHER && !str_eq(text, method_names[method]))
+        method++;
+    return (enum http_method) method;
+}
+
+const char *http_method_name(enum http_method method)
+{
+    return method < HTTP_OTHER ? method_names[method].ptr : "other";
 }
 
 void http_headers_add(struct http_headers *headers, struct str name, struct str value)

@@ -25,15 +25,13 @@ struct http_headers {
     unsigned room;
 };
 
+#define HTTP_METHOD_TABLE(X) X(GET) X(HEAD) X(PUT) X(POST) X(DELETE) X(PATCH) X(OPTIONS)
+
 enum http_method {
-    HTTP_GET,
-    HTTP_HEAD,
-    HTTP_PUT,
-    HTTP_POST,
-    HTTP_DELETE,
-    HTTP_PATCH,
-    HTTP_OPTIONS,
-    HTTP_OTHER, /* any other token: see the text */
+#define X(name) HTTP_##name,
+    HTTP_METHOD_TABLE(X)
+#undef X
+        HTTP_OTHER /* any other token: see the text */
 };
 
 enum http_version { HTTP_1_0, HTTP_1_1, HTTP_2 };
@@ -75,6 +73,14 @@ unsigned http_headers_remove(struct http_headers *headers, struct str name);
 void http_headers_copy(struct http_headers *to, const struct http_headers *from, struct arena *arena);
 
 enum http_method http_method_parse(struct str text);
+/* "GET"; "other" for HTTP_OTHER. */
+const char *http_method_name(enum http_method method);
+/* GET and HEAD, which change nothing. */
+static inline bool http_method_reads(enum http_method method)
+{
+    return method == HTTP_GET || method == HTTP_HEAD;
+}
+
 /* The reason phrase, "" when unknown (RFC 9110, 15). */
 struct str http_reason(int status);
 /* True for fields that must not be forwarded: Connection, Keep-Alive, Proxy-Connection, Transfer-Encoding, TE, Trailer,

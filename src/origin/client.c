@@ -207,7 +207,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     fetch->retry = request->retry;
     const enum http_method method = http_method_parse(request->method);
     fetch->head_request = method == HTTP_HEAD;
-    fetch->read = fetch->upload.finished && (method == HTTP_GET || method == HTTP_HEAD);
+    fetch->read = fetch->upload.finished && http_method_reads(method);
     fetch->expects = request->headers != NULL && http_headers_find(request->headers, STR("Expect")) != NULL;
     metric_add(METRIC_ORIGIN_INFLIGHT, 1);
 

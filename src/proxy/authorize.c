@@ -158,7 +158,7 @@ static void by_key(struct arena *arena, const struct authorize_facts *facts, str
 
 static void by_nobody(const struct authorize_facts *facts, struct permission *permission)
 {
-    permission->vouched = facts->request->method == HTTP_GET || facts->request->method == HTTP_HEAD;
+    permission->vouched = http_method_reads(facts->request->method);
     permission->signer = permission->vouched ? facts->account->identity : NULL;
     permission->strip_token = permission->signer != NULL;
 }

@@ -97,7 +97,6 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
         route->account->row->cache_writes && home->proxy->stored)
         forward->keep = cache_keep_start(home->proxy->cache, home->loop, &route->cache,
                                          (uint64_t) x->request.content_length, &body);
-    bool safe = x->request.method == HTTP_GET || x->request.method == HTTP_HEAD;
     struct origin_request request = {
         .account = route->account->name,
         .id = route->cache.id,
@@ -108,7 +107,7 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
         .signer = route->permission.signer,
         .headers = &headers,
         .content_length = x->request.content_length,
-        .retry = safe && body == NULL,
+        .retry = http_method_reads(x->request.method) && body == NULL,
         .modest = true,
     };
     struct origin_events events = {on_head, forward};

@@ -13,11 +13,6 @@
 #define CODES 600
 #define METHODS (HTTP_OTHER + 1)
 
-static const char *const method_names[METHODS] = {
-    [HTTP_GET] = "GET",       [HTTP_HEAD] = "HEAD",   [HTTP_PUT] = "PUT",         [HTTP_POST] = "POST",
-    [HTTP_DELETE] = "DELETE", [HTTP_PATCH] = "PATCH", [HTTP_OPTIONS] = "OPTIONS", [HTTP_OTHER] = "other",
-};
-
 struct codes {
     struct metric_cell *cell[CODES];
 };
@@ -61,7 +56,7 @@ void meter_count(struct meter *meter, enum http_method method, enum outcome outc
     struct metric_cell **cell = &(*codes)->cell[code];
     if (*cell == NULL) {
         char labels[64];
-        snprintf(labels, sizeof labels, "%s\t%s\t%03u", method_names[method], outcome_label(outcome), code);
+        snprintf(labels, sizeof labels, "%s\t%s\t%03u", http_method_name(method), outcome_label(outcome), code);
         *cell = metric_cell(METRIC_REQUESTS, labels);
     }
     metric_cell_add(*cell, 1);

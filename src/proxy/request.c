@@ -51,11 +51,6 @@ static const char *client_of(const struct request *request, char text[ADDRESS_TE
 
 /* ---- ROUTE ---- */
 
-static bool is_read(const struct http_request *request)
-{
-    return request->method == HTTP_GET || request->method == HTTP_HEAD;
-}
-
 /* Of a request that changes nothing: to the cache, or past it. */
 static enum request_state route_read(struct request *request)
 {
@@ -107,7 +102,7 @@ enum request_state request_route(struct request *request)
         route->bypass = "suffix-range";
     if (route->bypass == NULL && request->range.kind == RANGE_MALFORMED)
         route->bypass = "odd-range"; /* whether it is refused or ignored is the origin's to say */
-    return is_read(&x->request) && x->body != NULL ? REQUEST_UNBODY : route_read(request);
+    return http_method_reads(x->request.method) && x->body != NULL ? REQUEST_UNBODY : route_read(request);
 }
 
 /* ---- UNBODY ---- */
