@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "origin/base.h"
 #include "origin/easy.h"
 #include "origin/fetch.h"
 #include "origin/retry.h"
@@ -199,7 +200,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     origin_patience_init(fetch);
     fetch->limits = *limits;
     fetch->events = *events;
-    const struct str host = origin_easy_host(request->base);
+    const struct str host = origin_base_host(request->base);
     fetch->account = mem_strdup(request->account);
     fetch->id = request->id.len > 0 ? mem_strndup(request->id.ptr, request->id.len) : mem_strdup("-");
     fetch->host = mem_strndup(host.ptr, host.len);

@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "http/field.h"
+#include "origin/base.h"
 
 #define KEEPALIVE_IDLE_S 30L
 #define KEEPALIVE_INTERVAL_S 10L
@@ -108,14 +109,13 @@ static enum status set_target(CURL *easy, const char *base, struct str target)
 {
     if (strncmp(base, "http://", 7) != 0 && strncmp(base, "https://", 8) != 0)
         return STATUS_INVALID;
-    const struct str host = origin_easy_host(base);
-    if (host.len == 0)
+    if (origin_base_host(base).len == 0)
         return STATUS_INVALID;
-    const char *prefix = host.ptr + host.len;
+    const char *prefix = origin_base_path(base);
     if (!target_ok(prefix, target))
         return STATUS_BAD_TARGET;
     struct strbuf text = {0};
-    strbuf_add(&text, base, (size_t) (host.ptr + host.len - base));
+    strbuf_add(&text, base, (size_t) (prefix - base));
     strbuf_adds(&text, STR("/"));
     curl_easy_setopt(easy, CURLOPT_URL, text.ptr);
     text.len = 0;
@@ -213,15 +213,4 @@ enum status origin_easy_status(CURLcode code, bool resolved)
     default:
         return STATUS_RESET;
     }
-}
-
-struct str origin_easy_host(const char *base)
-{
-    const char *from = strstr(base, "://");
-    from = from == NULL ? base : from + 3;
-    const char *end = from + strcspn(from, "/");
-    const char *at = memchr(from, '@', (size_t) (end - from));
-    if (at != NULL)
-        from = at + 1; /* who put a password there shall not find it in the log */
-    return (struct str){from, (size_t) (end - from)};
 }

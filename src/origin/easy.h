@@ -27,7 +27,4 @@ enum status origin_easy_address(CURL *easy, const struct origin_request *request
 /* What a failed transfer is called. `resolved`: the name had been found. */
 enum status origin_easy_status(CURLcode code, bool resolved);
 
-/* The authority of a base URL, for logs; what follows it there is the base's path. */
-struct str origin_easy_host(const char *base);
-
 #endif

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
 	src/origin/attempt.c src/origin/fetch.h \
+	src/origin/base.c src/origin/base.h \
 	src/origin/body.c src/origin/body.h \
 	src/origin/client.c src/origin/client.h \
 	src/origin/credential.c src/origin/credential.h src/origin/keeper.c src/origin/keeper.h \

@@ -7,7 +7,7 @@
 
 #include "base/date.h"
 #include "blob/query.h"
-#include "origin/easy.h"
+#include "origin/base.h"
 
 /* Both need a version that knows them; a request of ours always names one. */
 #define OLDEST_VERSION "2017-11-09"
@@ -45,8 +45,6 @@ static enum status sign_by_key(const struct account_keys *keys, const struct ori
     enum status status = blob_query_parse(arena, query_text, &query);
     if (status != STATUS_OK)
         return status;
-    const struct str host = origin_easy_host(request->base);
-    const char *prefix = host.ptr + host.len; /* the path of the base's own */
     char *date = arena_alloc(arena, DATE_HTTP_LENGTH + 1);
     date_http_format(now_s, date);
     http_headers_add(headers, STR("x-ms-date"), str_from(date));
@@ -54,7 +52,7 @@ static enum status sign_by_key(const struct account_keys *keys, const struct ori
     struct sharedkey_request what = {
         .method = request->method,
         .account = account_of(request),
-        .path = arena_printf(arena, "%s%.*s", prefix, STR_ARG(path)),
+        .path = arena_printf(arena, "%s%.*s", origin_base_path(request->base), STR_ARG(path)),
         .query = &query,
         .headers = &fields,
         .content_length = request->content_length,

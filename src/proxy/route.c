@@ -12,6 +12,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "origin/base.h"
 
 struct routes {
     struct accounts *accounts;
@@ -274,8 +275,7 @@ static struct str forwarded_target(const struct route *route, const struct http_
 {
     struct str target = blob_url_origin_target(&route->url, arena);
     struct str path = str_split(request->target, '?', &(struct str){NULL, 0});
-    const char *host = strstr(route->origin, "://");
-    bool based = host != NULL && strchr(host + 3, '/') != NULL;
+    bool based = origin_base_path(route->origin)[0] != '\0';
     if (route->url.level == BLOB_LEVEL_ACCOUNT && route->url.style == BLOB_STYLE_PATH && based && target.len > 0 &&
         !str_ends(path, STR("/")))
         return (struct str){target.ptr + 1, target.len - 1};
