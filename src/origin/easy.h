@@ -14,6 +14,8 @@
 #define ORIGIN_READ_BYTES (256L * 1024) /* libcurl reads at most this at once */
 #define ORIGIN_SEND_BYTES (128L * 1024) /* and sends */
 
+/* What every handle of ours has: HTTP and TLS of today, no proxy, no redirect, no wait for a resolver. */
+void origin_easy_guard(CURL *easy);
 /* Sets everything but the callbacks and what origin_easy_address sets. `upload`: the request has a body, which the read
  * function gives. BAD_REQUEST for a method that HTTP/1.1 cannot carry. */
 enum status origin_easy_prepare(CURL *easy, const struct origin_request *request, const struct origin_limits *limits,

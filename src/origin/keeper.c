@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "origin/easy.h"
 
 #define LOOK_MS 2000 /* between two looks at a file */
 #define WAIT_MS 1000 /* at most, in one wait */
@@ -145,14 +146,8 @@ static bool prepare(struct credential *credential, CURL *easy, struct strbuf *er
 
 static void set_options(struct credential *credential, CURL *easy)
 {
+    origin_easy_guard(easy);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, credential);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_PROXY, ""); /* the metadata service must not be asked through one */
-    curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, REQUEST_MS);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_bytes);
