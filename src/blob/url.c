@@ -54,7 +54,7 @@ static bool account_named(const struct blob_accounts *accounts, struct str name)
     return accounts->known != NULL && accounts->known(accounts->arg, name);
 }
 
-static struct str cut_secondary(struct str name, bool *secondary)
+struct str blob_account_plain(struct str name, bool *secondary)
 {
     *secondary = str_ends(name, STR("-secondary"));
     if (*secondary)
@@ -77,7 +77,7 @@ static bool host_style(struct arena *arena, struct str authority, const struct b
     if (is_address(host))
         return false;
     bool secondary;
-    struct str account = cut_secondary(str_split(host, '.', &rest), &secondary);
+    struct str account = blob_account_plain(str_split(host, '.', &rest), &secondary);
     if (rest.len == 0 || !blob_account_name(account))
         return false;
     struct str label = str_split(rest, '.', &rest);
@@ -139,7 +139,7 @@ static size_t characters(struct str utf8)
 static enum status take_account(struct str *path, struct blob_url *url)
 {
     struct str rest, name = str_split((struct str){path->ptr + 1, path->len - 1}, '/', &rest);
-    url->account = cut_secondary(name, &url->secondary);
+    url->account = blob_account_plain(name, &url->secondary);
     if (!blob_account_name(url->account))
         return bad(url, "the path does not begin with an account's name");
     *path = rest.ptr == NULL ? STR_NULL : (struct str){rest.ptr - 1, rest.len + 1};

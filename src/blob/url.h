@@ -55,6 +55,8 @@ enum status blob_url_parse(struct arena *arena, struct str target, struct str au
 
 /* [a-z0-9]{3,24} */
 bool blob_account_name(struct str name);
+/* The name without "-secondary", and whether it had that. */
+struct str blob_account_plain(struct str name, bool *secondary);
 
 /* What to ask the origin for: path and query byte for byte. A slice of the target where it can be. */
 struct str blob_url_origin_target(const struct blob_url *url, struct arena *arena);

@@ -6,7 +6,7 @@
 #include "origin/sign.h"
 
 #include "base/date.h"
-#include "blob/query.h"
+#include "blob/url.h"
 #include "origin/base.h"
 
 /* Both need a version that knows them; a request of ours always names one. */
@@ -27,20 +27,12 @@ static void copy_fields(const struct http_headers *from, struct http_headers *to
         http_headers_add(to, STR("x-ms-version"), STR(OLDEST_VERSION));
 }
 
-/* The account's name without "-secondary": both endpoints have the same keys. */
-static struct str account_of(const struct origin_request *request)
-{
-    struct str account = str_from(request->account);
-    if (str_ends(account, STR("-secondary")))
-        account.len -= sizeof "-secondary" - 1;
-    return account;
-}
-
 static enum status sign_by_key(const struct account_keys *keys, const struct origin_request *request, int64_t now_s,
                                struct http_headers *headers)
 {
     struct arena *arena = headers->arena;
     struct blob_query query;
+    bool secondary; /* has the same keys */
     struct str query_text, path = str_split(request->target, '?', &query_text);
     enum status status = blob_query_parse(arena, query_text, &query);
     if (status != STATUS_OK)
@@ -51,7 +43,7 @@ static enum status sign_by_key(const struct account_keys *keys, const struct ori
     struct blob_headers fields = {http_headers_lookup, headers, http_headers_at};
     struct sharedkey_request what = {
         .method = request->method,
-        .account = account_of(request),
+        .account = blob_account_plain(str_from(request->account), &secondary),
         .path = arena_printf(arena, "%s%.*s", origin_base_path(request->base), STR_ARG(path)),
         .query = &query,
         .headers = &fields,
