@@ -252,13 +252,13 @@ static bool ip_allowed(struct str range, uint32_t ipv4)
     return ipv4 >= from && ipv4 <= to;
 }
 
-bool sas_usable(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4)
+enum sas_use sas_use(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4)
 {
     if (now_s < sas->starts_s || now_s >= sas->expires_s)
-        return false;
+        return SAS_USE_TIME;
     if (sas->https_only && !tls)
-        return false;
-    return sas->ip.ptr == NULL || (ipv4 != 0 && ip_allowed(sas->ip, ipv4));
+        return SAS_USE_PROTOCOL;
+    return sas->ip.ptr == NULL || (ipv4 != 0 && ip_allowed(sas->ip, ipv4)) ? SAS_USE_GOOD : SAS_USE_ADDRESS;
 }
 
 struct str sas_override(const struct blob_query *query, struct str header)

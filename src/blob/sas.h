@@ -43,9 +43,11 @@ enum sas_scope sas_trusted_scope(const struct sas *sas, bool vouched);
  * str when the blob is not below such a directory, or one of them is empty. */
 struct str sas_directory(struct str blob, unsigned depth);
 
-/* Whether it may be used now, over this scheme and from this IPv4 address (host order; 0: not IPv4, then refused when
- * the token names addresses). */
-bool sas_usable(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4);
+/* Whether it may be used, or the first reason why not. */
+enum sas_use { SAS_USE_GOOD, SAS_USE_TIME, SAS_USE_PROTOCOL, SAS_USE_ADDRESS };
+/* Now, over this scheme and from this IPv4 address (host order; 0: not IPv4, then refused when the token names
+ * addresses). */
+enum sas_use sas_use(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4);
 
 /* Whether there is any of rscc, rscd, rsce, rscl and rsct, which replace reply headers; what signs them, if anything,
  * is not looked at. */

@@ -17,7 +17,7 @@ enum sas_verdict {
                      origin's to say */
 };
 
-/* Only the signature; what it permits, and when, sas_usable and struct sas tell. `url` is the request's. */
+/* Only the signature; what it permits, and when, sas_use and struct sas tell. `url` is the request's. */
 enum sas_verdict sas_verify(const struct sas *sas, const struct blob_url *url, const struct account_keys *keys);
 
 #endif

@@ -111,11 +111,12 @@ static void by_good_sas(struct arena *arena, const struct authorize_facts *facts
 {
     const struct sas *sas = &facts->credential->sas;
     const struct blob_error *error = wrong_kind(sas, &facts->url->query);
-    if (facts->now_s < sas->starts_s || facts->now_s >= sas->expires_s)
+    enum sas_use use = sas_use(sas, facts->now_s, facts->request->tls, facts->ipv4);
+    if (use == SAS_USE_TIME)
         refuse(permission, &BLOB_ERROR_AUTHENTICATION_FAILED, time_frame(arena, sas, facts->now_s));
-    else if (sas->https_only && !facts->request->tls)
+    else if (use == SAS_USE_PROTOCOL)
         refuse(permission, &error_protocol, STR_NULL);
-    else if (!sas_usable(sas, facts->now_s, facts->request->tls, facts->ipv4))
+    else if (use == SAS_USE_ADDRESS)
         refuse(permission, &error_address, STR_NULL);
     else if (error != NULL)
         refuse(permission, error, STR_NULL);

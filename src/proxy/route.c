@@ -223,7 +223,7 @@ static const char *bypass_reason(const struct route *route, const struct http_re
             return "sas-ip"; /* the origin judges by our address, which is not the client's */
         if (!credential->sas.read)
             return "sas-permission";
-        if (!sas_usable(&credential->sas, now_s, request->tls, ipv4))
+        if (sas_use(&credential->sas, now_s, request->tls, ipv4) != SAS_USE_GOOD)
             return "sas-not-valid";
     }
     return NULL;

@@ -27,7 +27,8 @@ static void check_shape(const struct sas *sas, const struct blob_url *url)
     fuzz_check(sas->kind != SAS_USER_DELEGATION || sas_trusted_scope(sas, false) <= SAS_SCOPE_BLOB);
     fuzz_check(sas->scope != SAS_SCOPE_DIRECTORY || sas->depth > 0 || sas->bypass != NULL);
     fuzz_check(directory.ptr == NULL || (directory.len < url->blob.len && url->blob.ptr[directory.len] == '/'));
-    fuzz_check(!sas_usable(sas, sas->expires_s, true, 1) && !(sas->https_only && sas_usable(sas, 0, false, 1)));
+    fuzz_check(sas_use(sas, sas->expires_s, true, 1) == SAS_USE_TIME);
+    fuzz_check(!sas->https_only || sas_use(sas, 0, false, 1) != SAS_USE_GOOD);
 }
 
 /* The same parameters, percent-encoded and from last to first; a repeated one is known by its first. */

@@ -177,28 +177,34 @@ static void scopes(void)
     is_text(sas_directory(STR("ab/c"), 1), "ab", "so that a is not ab");
 }
 
+static bool usable(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4)
+{
+    return sas_use(sas, now_s, tls, ipv4) == SAS_USE_GOOD;
+}
+
 static void use(void)
 {
     struct sas sas;
     ok(parse(SERVICE "&sr=b&st=2024-01-01", &sas), "a token");
-    ok(sas_usable(&sas, 1704067200, false, 0), "from its start");
-    ok(!sas_usable(&sas, 1704067199, false, 0), "not before");
-    ok(sas_usable(&sas, SE - 1, false, 0), "up to its end");
-    ok(!sas_usable(&sas, SE, false, 0), "not at it");
+    ok(usable(&sas, 1704067200, false, 0), "from its start");
+    ok(!usable(&sas, 1704067199, false, 0), "not before");
+    ok(usable(&sas, SE - 1, false, 0), "up to its end");
+    is_int(sas_use(&sas, SE, false, 0), SAS_USE_TIME, "not at it");
     parse(SERVICE "&sr=b&spr=https", &sas);
-    ok(!sas_usable(&sas, SE - 1, false, 0) && sas_usable(&sas, SE - 1, true, 0), "https only");
+    ok(usable(&sas, SE - 1, true, 0), "https only");
+    is_int(sas_use(&sas, SE - 1, false, 0), SAS_USE_PROTOCOL, "not over http");
     parse(SERVICE "&sr=b&sip=10.0.0.5", &sas);
-    ok(sas_usable(&sas, SE - 1, false, 0x0a000005) && !sas_usable(&sas, SE - 1, false, 0x0a000006), "one address");
-    ok(!sas_usable(&sas, SE - 1, false, 0), "an unknown address is refused");
+    ok(usable(&sas, SE - 1, false, 0x0a000005) && !usable(&sas, SE - 1, false, 0x0a000006), "one address");
+    is_int(sas_use(&sas, SE - 1, false, 0), SAS_USE_ADDRESS, "an unknown address is refused");
     parse(SERVICE "&sr=b&sip=10.0.0.5-10.0.1.0", &sas);
-    ok(sas_usable(&sas, SE - 1, false, 0x0a0000ff) && sas_usable(&sas, SE - 1, false, 0x0a000100) &&
-           !sas_usable(&sas, SE - 1, false, 0x0a000101),
+    ok(usable(&sas, SE - 1, false, 0x0a0000ff) && usable(&sas, SE - 1, false, 0x0a000100) &&
+           !usable(&sas, SE - 1, false, 0x0a000101),
        "a range");
     static const char *const bad[] = {"10.0.0", "10.0.0.256", "10.0.0.5.6",  "10.0.0.5-", "a.b.c.d",
                                       "",       "10.0.0.5-x", "10.0.0.0005", "10.0.0.-1"};
     for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         sas.ip = str_from(bad[i]);
-        ok(!sas_usable(&sas, SE - 1, false, 0x0a000005), "malformed addresses %u admit nobody", i);
+        ok(!usable(&sas, SE - 1, false, 0x0a000005), "malformed addresses %u admit nobody", i);
     }
     struct blob_query query;
     ok(blob_query_parse(arena, STR("rsct=text%2Fx&rscc=no-cache"), &query) == STATUS_OK, "overrides");
