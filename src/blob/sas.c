@@ -43,6 +43,33 @@ bool sas_time_parse(struct str text, int64_t *seconds)
     return true;
 }
 
+/* ---- Overrides ---- */
+
+static const struct {
+    struct str header;
+    enum blob_param_id parameter;
+} overrides[] = {
+#define X(parameter, header) {STR_INIT(header), BLOB_PARAM_##parameter},
+    SAS_OVERRIDE_TABLE(X)
+#undef X
+};
+
+bool sas_overridden(const struct blob_query *query)
+{
+    for (unsigned i = 0; i < sizeof overrides / sizeof overrides[0]; i++)
+        if (query->first[overrides[i].parameter] != 0)
+            return true;
+    return false;
+}
+
+struct str sas_override(const struct blob_query *query, struct str header)
+{
+    for (unsigned i = 0; i < sizeof overrides / sizeof overrides[0]; i++)
+        if (str_ieq(header, overrides[i].header))
+            return blob_query_value(query, overrides[i].parameter);
+    return STR_NULL;
+}
+
 /* ---- The token ---- */
 
 static bool has_char(struct str text, char c)
@@ -122,16 +149,6 @@ static void parse_times(const struct blob_query *query, struct sas *sas)
         else if (seconds < sas->expires_s)
             sas->expires_s = seconds;
     }
-}
-
-bool sas_overridden(const struct blob_query *query)
-{
-    static const enum blob_param_id rows[] = {BLOB_PARAM_RSCC, BLOB_PARAM_RSCD, BLOB_PARAM_RSCE, BLOB_PARAM_RSCL,
-                                              BLOB_PARAM_RSCT};
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (query->first[rows[i]] != 0)
-            return true;
-    return false;
 }
 
 static void parse_permission(const struct blob_query *query, struct sas *sas)
@@ -259,20 +276,4 @@ enum sas_use sas_use(const struct sas *sas, int64_t now_s, bool tls, uint32_t ip
     if (sas->https_only && !tls)
         return SAS_USE_PROTOCOL;
     return sas->ip.ptr == NULL || (ipv4 != 0 && ip_allowed(sas->ip, ipv4)) ? SAS_USE_GOOD : SAS_USE_ADDRESS;
-}
-
-struct str sas_override(const struct blob_query *query, struct str header)
-{
-    static const struct {
-        struct str header;
-        enum blob_param_id parameter;
-    } rows[] = {
-        {STR_INIT("Cache-Control"), BLOB_PARAM_RSCC},    {STR_INIT("Content-Disposition"), BLOB_PARAM_RSCD},
-        {STR_INIT("Content-Encoding"), BLOB_PARAM_RSCE}, {STR_INIT("Content-Language"), BLOB_PARAM_RSCL},
-        {STR_INIT("Content-Type"), BLOB_PARAM_RSCT},
-    };
-    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (str_ieq(header, rows[i].header))
-            return blob_query_value(query, rows[i].parameter);
-    return STR_NULL;
 }

@@ -49,11 +49,17 @@ enum sas_use { SAS_USE_GOOD, SAS_USE_TIME, SAS_USE_PROTOCOL, SAS_USE_ADDRESS };
  * addresses). */
 enum sas_use sas_use(const struct sas *sas, int64_t now_s, bool tls, uint32_t ipv4);
 
-/* Whether there is any of rscc, rscd, rsce, rscl and rsct, which replace reply headers; what signs them, if anything,
- * is not looked at. */
+/* The parameters that replace reply headers: X(PARAMETER, "header"). */
+#define SAS_OVERRIDE_TABLE(X)                                                                                          \
+    X(RSCC, "Cache-Control")                                                                                           \
+    X(RSCD, "Content-Disposition")                                                                                     \
+    X(RSCE, "Content-Encoding")                                                                                        \
+    X(RSCL, "Content-Language")                                                                                        \
+    X(RSCT, "Content-Type")
+
+/* Whether there is any of them; what signs it, if anything, is not looked at. */
 bool sas_overridden(const struct blob_query *query);
-/* The response override for a reply header (Cache-Control, Content-Disposition, Content-Encoding, Content-Language,
- * Content-Type), decoded, or a NULL str. */
+/* What is to be said instead of a reply header, decoded, or a NULL str. */
 struct str sas_override(const struct blob_query *query, struct str header);
 
 /* YYYY-MM-DD, YYYY-MM-DDThh:mmZ, ...:ssZ, fractions, or +hh:mm instead of Z. Seconds since 1970; false when malformed.

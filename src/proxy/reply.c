@@ -101,9 +101,11 @@ static void head_add_list(struct http_response *head, const struct http_headers 
 static void head_add_overridden(struct http_response *head, const struct http_headers *list,
                                 const struct blob_query *overrides)
 {
-    static const struct str names[] = {STR_INIT("Cache-Control"), STR_INIT("Content-Disposition"),
-                                       STR_INIT("Content-Encoding"), STR_INIT("Content-Language"),
-                                       STR_INIT("Content-Type")};
+    static const struct str names[] = {
+#define X(parameter, header) STR_INIT(header),
+        SAS_OVERRIDE_TABLE(X)
+#undef X
+    };
     for (unsigned i = 0; i < list->count; i++)
         if (sas_override(overrides, list->items[i].name).ptr == NULL)
             head_add(head, list->items[i].name, list->items[i].value);
