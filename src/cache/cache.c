@@ -107,7 +107,7 @@ bool cache_resolve_now(struct cache *cache, const struct cache_request *request,
 {
     struct store_view view;
 
-    if (!grants_allow(cache->grants, request, query->want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET) ||
+    if (!grants_allow(cache->grants, request, query->want) ||
         !store_object_find(cache->config.store, request->object, &view))
         return false;
     if (!view_is_good(cache, request, query, &view)) {

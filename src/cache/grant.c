@@ -17,7 +17,7 @@ struct grant {
     struct rcu_head rcu;
     struct digest credential;
     struct hash128 scope;
-    enum grant_operation operation;
+    enum cache_want operation;
     uint64_t stamp;
     int64_t until_ms;  /* monotonic */
     int64_t expires_s; /* wall clock: the credential's own end */
@@ -87,22 +87,22 @@ static bool grant_holds(struct grants *grants, const struct grant *grant, const 
            clock_wall_s() < grant->expires_s;
 }
 
-bool grants_allow(struct grants *grants, const struct cache_request *request, enum grant_operation operation)
+bool grants_allow(struct grants *grants, const struct cache_request *request, enum cache_want operation)
 {
     if (request->vouched)
         return true;
     _Atomic(struct grant *) *set = set_of(grants, request);
     for (unsigned way = 0; way < GRANT_WAYS; way++) {
         const struct grant *grant = atomic_load_explicit(&set[way], memory_order_acquire);
-        if (grant != NULL && (grant->operation == GRANT_GET || operation == GRANT_HEAD) &&
+        if (grant != NULL && (grant->operation == CACHE_WANT_GET || operation == CACHE_WANT_HEAD) &&
             grant_is_for(grant, request) && grant_holds(grants, grant, request))
             return true;
     }
     return false;
 }
 
-void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
-                uint64_t stamp, int64_t asked_ms)
+void grants_add(struct grants *grants, const struct cache_request *request, enum cache_want operation, uint64_t stamp,
+                int64_t asked_ms)
 {
     if (request->vouched || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;

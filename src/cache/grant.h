@@ -18,22 +18,20 @@
 
 struct grants;
 
-/* A yes to GET is a yes to HEAD; a yes to HEAD is only that. */
-enum grant_operation { GRANT_GET, GRANT_HEAD };
-
 /* `max`: how many are kept, rounded up to a power of two. */
 struct grants *grants_new(unsigned max);
 /* When no thread looks any more. */
 void grants_free(struct grants *grants);
 
-/* Also true for whom the proxy vouches for; of those nothing is kept. */
-bool grants_allow(struct grants *grants, const struct cache_request *request, enum grant_operation operation);
+/* A yes to GET is a yes to HEAD; a yes to HEAD is only that. Also true for whom the proxy vouches for; of those nothing
+ * is kept. */
+bool grants_allow(struct grants *grants, const struct cache_request *request, enum cache_want operation);
 
 /* Take this before a probe is sent, and hand it to grants_add: a revocation in between makes the yes void. */
 uint64_t grants_stamp(struct grants *grants, const struct cache_request *request);
 /* `asked_ms`: clock_mono_ms when the probe was sent, from which the TTL counts. */
-void grants_add(struct grants *grants, const struct cache_request *request, enum grant_operation operation,
-                uint64_t stamp, int64_t asked_ms);
+void grants_add(struct grants *grants, const struct cache_request *request, enum cache_want operation, uint64_t stamp,
+                int64_t asked_ms);
 /* The origin has said no to a credential that we thought was allowed. */
 void grants_drop(struct grants *grants, const struct cache_request *request);
 /* All of the account's, and those of probes under way. */

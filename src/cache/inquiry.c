@@ -210,8 +210,7 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
     }
     if (resolve_known(resolve))
         return;
-    resolve->granted =
-        grants_allow(home->cache->grants, request, resolve->query.want == CACHE_WANT_HEAD ? GRANT_HEAD : GRANT_GET);
+    resolve->granted = grants_allow(home->cache->grants, request, resolve->query.want);
     struct inquiry *inquiry = inquiry_get(home, request->object);
     resolve->inquiry = inquiry;
     LIST_FOR_EACH(node, &inquiry->probes)
@@ -354,7 +353,7 @@ static void inquiry_yes(struct probe *probe)
     bool known;
     bool first = true;
 
-    grants_add(probe->cache->grants, &probe->asker->request, probe_covers_get(probe) ? GRANT_GET : GRANT_HEAD,
+    grants_add(probe->cache->grants, &probe->asker->request, probe_covers_get(probe) ? CACHE_WANT_GET : CACHE_WANT_HEAD,
                probe->grant_stamp, probe->sent_ms);
     struct store_generation *generation = inquiry_learn(probe, &result.detail, &known);
     if (probe->fill != NULL)

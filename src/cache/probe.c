@@ -68,7 +68,7 @@ static void probe_come(void *arg, enum status why)
 /* What was an opening has given its place back and has no room yet. */
 static void probe_send_again(struct probe *probe)
 {
-    bool granted = grants_allow(probe->cache->grants, &probe->asker->request, GRANT_GET);
+    bool granted = grants_allow(probe->cache->grants, &probe->asker->request, CACHE_WANT_GET);
     const struct line_ticket wish = probe_wish(probe->asker, granted, probe_come, probe);
     if (line_has(&probe->room) || line_ask(&probe->home->probes, &probe->room, &wish))
         probe_send(probe);

@@ -28,7 +28,7 @@ static struct cache_request request_of(unsigned credential, unsigned scope, unsi
     return request;
 }
 
-static void add(const struct cache_request *request, enum grant_operation operation)
+static void add(const struct cache_request *request, enum cache_want operation)
 {
     grants_add(grants, request, operation, grants_stamp(grants, request), clock_mono_ms());
 }
@@ -39,23 +39,23 @@ static void test_what(void)
     const struct cache_request other_credential = request_of(2, 1, 1);
     const struct cache_request other_scope = request_of(1, 2, 1);
 
-    ok(!grants_allow(grants, &request, GRANT_GET), "nothing is granted at first");
-    add(&request, GRANT_GET);
-    ok(grants_allow(grants, &request, GRANT_GET), "a yes to GET is a yes to GET");
-    ok(grants_allow(grants, &request, GRANT_HEAD), "and to HEAD");
-    ok(!grants_allow(grants, &other_credential, GRANT_GET), "not to another credential");
-    ok(!grants_allow(grants, &other_scope, GRANT_GET), "not for another scope");
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET), "nothing is granted at first");
+    add(&request, CACHE_WANT_GET);
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "a yes to GET is a yes to GET");
+    ok(grants_allow(grants, &request, CACHE_WANT_HEAD), "and to HEAD");
+    ok(!grants_allow(grants, &other_credential, CACHE_WANT_GET), "not to another credential");
+    ok(!grants_allow(grants, &other_scope, CACHE_WANT_GET), "not for another scope");
 
-    add(&other_scope, GRANT_HEAD);
-    ok(grants_allow(grants, &other_scope, GRANT_HEAD), "a yes to HEAD is a yes to HEAD");
-    ok(!grants_allow(grants, &other_scope, GRANT_GET), "and to nothing else");
-    add(&other_scope, GRANT_GET);
-    ok(grants_allow(grants, &other_scope, GRANT_GET), "GET's own yes comes beside it");
+    add(&other_scope, CACHE_WANT_HEAD);
+    ok(grants_allow(grants, &other_scope, CACHE_WANT_HEAD), "a yes to HEAD is a yes to HEAD");
+    ok(!grants_allow(grants, &other_scope, CACHE_WANT_GET), "and to nothing else");
+    add(&other_scope, CACHE_WANT_GET);
+    ok(grants_allow(grants, &other_scope, CACHE_WANT_GET), "GET's own yes comes beside it");
 
     grants_drop(grants, &other_scope);
-    ok(!grants_allow(grants, &other_scope, GRANT_GET) && !grants_allow(grants, &other_scope, GRANT_HEAD),
+    ok(!grants_allow(grants, &other_scope, CACHE_WANT_GET) && !grants_allow(grants, &other_scope, CACHE_WANT_HEAD),
        "dropped: both operations");
-    ok(grants_allow(grants, &request, GRANT_GET), "the other scope's stays");
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "the other scope's stays");
 }
 
 static void test_when(void)
@@ -63,30 +63,30 @@ static void test_when(void)
     struct cache_request request = request_of(10, 1, 1);
 
     request.authorize_ttl = 0;
-    add(&request, GRANT_GET);
-    ok(!grants_allow(grants, &request, GRANT_GET), "a TTL of 0 remembers nothing");
+    add(&request, CACHE_WANT_GET);
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET), "a TTL of 0 remembers nothing");
 
     request.authorize_ttl = 30;
     int64_t from = clock_mono_ms();
-    add(&request, GRANT_GET);
-    bool during = grants_allow(grants, &request, GRANT_GET);
+    add(&request, CACHE_WANT_GET);
+    bool during = grants_allow(grants, &request, CACHE_WANT_GET);
     ok(during || clock_mono_ms() - from >= 30, "good within its TTL");
     while (clock_mono_ms() - from <= 32)
         usleep(1000);
-    ok(!grants_allow(grants, &request, GRANT_GET), "not after it");
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET), "not after it");
 
     request = request_of(11, 1, 1);
     request.expires_s = clock_wall_s();
-    add(&request, GRANT_GET);
-    ok(!grants_allow(grants, &request, GRANT_GET), "a credential that has expired is good for nothing");
+    add(&request, CACHE_WANT_GET);
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET), "a credential that has expired is good for nothing");
     request = request_of(12, 1, 1);
     request.expires_s = clock_wall_s() + 3600;
-    add(&request, GRANT_GET);
-    ok(grants_allow(grants, &request, GRANT_GET), "one that has not is");
+    add(&request, CACHE_WANT_GET);
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "one that has not is");
     request = request_of(13, 1, 1);
     request.authorize_ttl = INT64_MAX;
-    add(&request, GRANT_GET);
-    ok(grants_allow(grants, &request, GRANT_GET), "the longest TTL is no overflow");
+    add(&request, CACHE_WANT_GET);
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "the longest TTL is no overflow");
 }
 
 static void test_revoke(void)
@@ -94,18 +94,18 @@ static void test_revoke(void)
     const struct cache_request request = request_of(20, 1, 5);
     const struct cache_request elsewhere = request_of(20, 1000, 6);
 
-    add(&request, GRANT_GET);
-    add(&elsewhere, GRANT_GET);
+    add(&request, CACHE_WANT_GET);
+    add(&elsewhere, CACHE_WANT_GET);
     grants_revoke(grants, request.account_hash);
-    ok(!grants_allow(grants, &request, GRANT_GET), "revoked with its account");
-    ok(grants_allow(grants, &elsewhere, GRANT_GET), "another account's stays");
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET), "revoked with its account");
+    ok(grants_allow(grants, &elsewhere, CACHE_WANT_GET), "another account's stays");
 
     uint64_t stamp = grants_stamp(grants, &request);
     grants_revoke(grants, request.account_hash);
-    grants_add(grants, &request, GRANT_GET, stamp, clock_mono_ms());
-    ok(!grants_allow(grants, &request, GRANT_GET), "a yes to a probe from before the revocation is void");
-    add(&request, GRANT_GET);
-    ok(grants_allow(grants, &request, GRANT_GET), "a later one is not");
+    grants_add(grants, &request, CACHE_WANT_GET, stamp, clock_mono_ms());
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET), "a yes to a probe from before the revocation is void");
+    add(&request, CACHE_WANT_GET);
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "a later one is not");
 }
 
 /* A table of one set: four places. */
@@ -120,19 +120,19 @@ static void test_eviction(void)
         requests[i].authorize_ttl = 10000 + 1000 * (int64_t) (i < 4 ? i : 10 + i);
     }
     for (unsigned i = 0; i < 4; i++)
-        add(&requests[i], GRANT_GET);
+        add(&requests[i], CACHE_WANT_GET);
     for (unsigned i = 0; i < 4; i++)
-        ok(grants_allow(grants, &requests[i], GRANT_GET), "a full set: %u is there", i);
+        ok(grants_allow(grants, &requests[i], CACHE_WANT_GET), "a full set: %u is there", i);
     requests[0].authorize_ttl = 20000;
-    add(&requests[0], GRANT_GET);
-    ok(grants_allow(grants, &requests[1], GRANT_GET), "renewing one evicts none");
-    add(&requests[4], GRANT_GET);
-    ok(!grants_allow(grants, &requests[1], GRANT_GET), "the fifth takes the place of the one that ends first");
-    ok(grants_allow(grants, &requests[0], GRANT_GET) && grants_allow(grants, &requests[2], GRANT_GET) &&
-           grants_allow(grants, &requests[3], GRANT_GET) && grants_allow(grants, &requests[4], GRANT_GET),
+    add(&requests[0], CACHE_WANT_GET);
+    ok(grants_allow(grants, &requests[1], CACHE_WANT_GET), "renewing one evicts none");
+    add(&requests[4], CACHE_WANT_GET);
+    ok(!grants_allow(grants, &requests[1], CACHE_WANT_GET), "the fifth takes the place of the one that ends first");
+    ok(grants_allow(grants, &requests[0], CACHE_WANT_GET) && grants_allow(grants, &requests[2], CACHE_WANT_GET) &&
+           grants_allow(grants, &requests[3], CACHE_WANT_GET) && grants_allow(grants, &requests[4], CACHE_WANT_GET),
        "the others stay");
-    add(&requests[5], GRANT_GET);
-    ok(!grants_allow(grants, &requests[2], GRANT_GET), "and so on");
+    add(&requests[5], CACHE_WANT_GET);
+    ok(!grants_allow(grants, &requests[2], CACHE_WANT_GET), "and so on");
     grants_free(grants);
     grants = kept;
 }
@@ -154,7 +154,7 @@ static void *looker(void *arg)
     for (unsigned i = 0; atomic_load(&changers) > 0 || i < ROUNDS; i++) {
         unsigned credential = i % CREDENTIALS;
         const struct cache_request request = request_of(credential, 7, 7);
-        if (grants_allow(grants, &request, GRANT_GET)) {
+        if (grants_allow(grants, &request, CACHE_WANT_GET)) {
             atomic_fetch_add(&hits, 1);
             if (credential % 2 == 1)
                 atomic_fetch_add(&wrong, 1);
@@ -171,7 +171,7 @@ static void *changer(void *arg)
     rcu_register_thread();
     for (unsigned i = 0; i < ROUNDS; i++) {
         const struct cache_request request = request_of((i * 2 + seed) % CREDENTIALS & ~1u, 7, 7);
-        add(&request, GRANT_GET);
+        add(&request, CACHE_WANT_GET);
         if (i % 7 == seed)
             grants_drop(grants, &request);
         if (i % 101 == 0)
