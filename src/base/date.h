@@ -8,7 +8,8 @@
 
 #include "base/str.h"
 
-/* IMF-fixdate and the two obsolete forms (RFC 9110, 5.6.7); false when malformed. */
+/* IMF-fixdate and the two obsolete forms (RFC 9110, 5.6.7), of which one has a year of two digits: read by the wall
+ * clock. False when malformed. */
 bool date_http_parse(struct str text, int64_t *seconds);
 #define DATE_HTTP_LENGTH 29
 /* IMF-fixdate, NUL-terminated. */

@@ -25,11 +25,9 @@ const struct blob_error BLOB_ERROR_NO_ENDPOINT = {403, "AuthorizationFailure",
 const struct blob_error BLOB_ERROR_AUTHENTICATION_FAILED = {
     403, "AuthenticationFailed",
     "Server failed to authenticate the request. Make sure the value of Authorization header is formed correctly "
-    "including "
-    "the signature."};
+    "including the signature."};
 const struct blob_error BLOB_ERROR_LOOP = {508, "InternalError",
                                            "The request has come back to a node it passed before."};
-
 const struct blob_error BLOB_ERROR_INVALID_HEADER = {
     400, "InvalidHeaderValue", "The value for one of the HTTP headers is not in the correct format."};
 

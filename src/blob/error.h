@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * error.h: our own errors in Azure's words: XML for the Blob endpoint, JSON for Data Lake. x-ms-error-code matters
- * most: a HEAD has no body, and SDKs decide by it. Pure; any thread.
+ * most: a HEAD has no body, and SDKs decide by it. Pure but for the ids; any thread.
  */
 #ifndef HEADPOND_BLOB_ERROR_H
 #define HEADPOND_BLOB_ERROR_H

@@ -76,6 +76,12 @@ bool account_keys_match(const struct account_keys *keys, struct str text, struct
 
 /* ---- Sorting ---- */
 
+/* The order in which x-ms-* fields are signed. They differ only where names differ by a hyphen or an underscore. */
+enum sharedkey_order {
+    SHAREDKEY_ORDINAL,      /* by bytes: Python, Go, Rust, Azurite for most */
+    SHAREDKEY_SKIP_SYMBOLS, /* hyphens count only when all else is the same, as the service and JavaScript sort */
+};
+
 struct pair {
     struct str name; /* in lower case */
     struct str value;

@@ -42,12 +42,6 @@ void account_key_sign(const struct account_key *key, struct str text, char out[A
 /* Whether the text's signature in base64 is of any of the keys; compares in constant time. */
 bool account_keys_match(const struct account_keys *keys, struct str text, struct str signature);
 
-/* The order in which x-ms-* fields are signed. They differ only where names differ by a hyphen or an underscore. */
-enum sharedkey_order {
-    SHAREDKEY_ORDINAL,      /* by bytes: Python, Go, Rust, Azurite for most */
-    SHAREDKEY_SKIP_SYMBOLS, /* hyphens count only when all else is the same, as the service and JavaScript sort */
-};
-
 struct sharedkey_request {
     struct str method;
     struct str account; /* without "-secondary" */
