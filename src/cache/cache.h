@@ -58,7 +58,7 @@ struct cache_request {
     const char *ca_file; /* or NULL; lives as long as the process */
     struct str id;       /* what the log calls the client's request */
     struct str target;   /* what requests by the client's credential ask the origin for: "/container/blob?…" with the
-                            credential's query   parameters; secret */
+                            credential's query parameters; secret */
     struct str authorization; /* the Authorization header's value or a NULL str; secret */
     /* the credential */
     struct digest credential; /* of the credential text; of nothing for anonymous */
@@ -155,7 +155,7 @@ enum cache_fence_scope { CACHE_FENCE_OBJECT, CACHE_FENCE_CONTAINER, CACHE_FENCE_
 struct cache_fence;
 /* From now on nothing known of the object is believed; of a container or an account everything still is, until the
  * fence is lifted. After a crash nothing of the scope is. `raised` is called once on this loop when that is durable,
- * never from inside this call: forward the write then. */
+ * never from inside this call: forward the write then. Of the request only names are kept. */
 struct cache_fence *cache_fence_raise(struct cache *cache, struct loop *loop, const struct cache_request *request,
                                       enum cache_fence_scope scope, void (*raised)(void *arg), void *arg);
 /* The write's end: `refused` (a 4xx, or it never got to the origin whole: nothing changed), or done or unknown: before

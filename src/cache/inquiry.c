@@ -70,16 +70,20 @@ static bool resolve_known(struct cache_resolve *resolve)
     return true;
 }
 
-static void resolve_fail(struct cache_resolve *resolve, enum status status)
+static bool object_known(const struct cache_resolve *resolve)
 {
     struct store_view view;
-    bool known = store_object_find(resolve->cache->config.store, resolve->asker->request.object, &view);
+    if (!store_object_find(resolve->cache->config.store, resolve->asker->request.object, &view))
+        return false;
+    store_generation_unref(&view.generation);
+    return true;
+}
 
-    if (known)
-        store_generation_unref(&view.generation);
+static void resolve_fail(struct cache_resolve *resolve, enum status status)
+{
     resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = status};
     /* Only who may read the blob learns that it is here. */
-    resolve->result.how = known && resolve->granted ? CACHE_STALE : CACHE_MISS;
+    resolve->result.how = resolve->granted && object_known(resolve) ? CACHE_STALE : CACHE_MISS;
     resolve_answer(resolve);
 }
 
@@ -105,17 +109,12 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
 
 static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struct cache_resolve *resolve)
 {
-    struct store_view view;
-
     if (resolve->query.want == CACHE_WANT_HEAD)
         return PROBE_HEAD;
     /* Only one opening at a time, or the same bytes would be fetched twice. */
     if (resolve->query.conditional || !list_empty(&inquiry->probes))
         return PROBE_RANGE;
-    if (!store_object_find(resolve->cache->config.store, resolve->asker->request.object, &view))
-        return PROBE_OPEN;
-    store_generation_unref(&view.generation);
-    return PROBE_RANGE;
+    return object_known(resolve) ? PROBE_RANGE : PROBE_OPEN;
 }
 
 static void probe_join(struct probe *probe, struct cache_resolve *resolve)

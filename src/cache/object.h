@@ -23,7 +23,7 @@ struct object {
     int64_t last_modified_s;       /* parsed; INT64_MIN when it could not be */
     struct str content_md5;        /* of the whole blob (Content-MD5 or x-ms-blob-content-md5), or a NULL str */
     struct http_headers headers;   /* what GET and HEAD both carry (blob/property), ETag and Last-Modified included; no
-                                      MD5,   no Content-Length */
+                                      MD5, no Content-Length */
     struct http_headers head_only; /* access tier and the like */
     int64_t head_validated_s;      /* when a HEAD last brought head_only, wall clock; 0: never */
 };

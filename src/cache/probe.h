@@ -22,7 +22,7 @@ enum probe_kind {
 };
 
 enum probe_outcome {
-    PROBE_YES,    /* allowed, and `reply` describes the blob */
+    PROBE_YES,    /* allowed, and the head of `answer` describes the blob */
     PROBE_NO,     /* `answer` is the origin's word to this credential */
     PROBE_FAILED, /* no answer: `status` */
 };
