@@ -6,14 +6,8 @@
 
 #define FENCES_MAX 3
 
-struct fence_slot {
-    struct cache_request request; /* names only */
-    enum cache_fence_scope scope;
-    struct cache_fence *fence;
-};
-
 struct invalidation {
-    struct fence_slot slots[FENCES_MAX];
+    struct cache_fence *fences[FENCES_MAX];
     unsigned count;
     unsigned waiting; /* fences not yet durable */
     void (*raised)(void *arg);
@@ -27,53 +21,38 @@ static void on_raised(void *arg)
         invalidation->raised(invalidation->arg);
 }
 
-static void add(struct invalidation *invalidation, const struct cache_request *request, enum cache_fence_scope scope)
+/* No fence calls back from inside its raise. */
+static void add(struct invalidation *invalidation, struct cache *cache, struct loop *loop,
+                const struct cache_request *request, enum cache_fence_scope scope)
 {
-    struct fence_slot *slot = &invalidation->slots[invalidation->count++];
-    slot->request = *request;
-    slot->request.target = STR_NULL; /* they go with the request */
-    slot->request.authorization = slot->request.own_target = STR_NULL;
-    slot->scope = scope;
-}
-
-static void add_all(struct invalidation *invalidation, const struct route *route)
-{
-    switch (route->class.touch) {
-    case BLOB_TOUCH_NOTHING:
-        break;
-    case BLOB_TOUCH_OBJECT:
-        add(invalidation, &route->cache, CACHE_FENCE_OBJECT);
-        if (route->class.touch_base) {
-            struct cache_request base = route_base_blob(route);
-            add(invalidation, &base, CACHE_FENCE_OBJECT);
-        }
-        break;
-    case BLOB_TOUCH_CONTAINER:
-        add(invalidation, &route->cache, CACHE_FENCE_CONTAINER);
-        break;
-    case BLOB_TOUCH_ACCOUNT:
-        add(invalidation, &route->cache, CACHE_FENCE_ACCOUNT);
-        break;
-    }
-    if (route->class.touch_grants)
-        add(invalidation, &route->cache, CACHE_FENCE_GRANTS);
+    invalidation->fences[invalidation->count++] =
+        cache_fence_raise(cache, loop, request, scope, on_raised, invalidation);
+    invalidation->waiting++;
 }
 
 struct invalidation *invalidation_raise(struct proxy *proxy, struct loop *loop, const struct route *route,
                                         void (*raised)(void *arg), void *arg)
 {
-    if (route->class.touch == BLOB_TOUCH_NOTHING && !route->class.touch_grants)
+    static const enum cache_fence_scope scopes[] = {
+        [BLOB_TOUCH_OBJECT] = CACHE_FENCE_OBJECT,
+        [BLOB_TOUCH_CONTAINER] = CACHE_FENCE_CONTAINER,
+        [BLOB_TOUCH_ACCOUNT] = CACHE_FENCE_ACCOUNT,
+    };
+    const struct blob_class *class = &route->class;
+    if (class->touch == BLOB_TOUCH_NOTHING && !class->touch_grants)
         return NULL;
-    struct invalidation *invalidation = mem_calloc(1, sizeof *invalidation);
-    invalidation->raised = raised;
-    invalidation->arg = arg;
-    add_all(invalidation, route);
-    invalidation->waiting = invalidation->count;
-    for (unsigned i = 0; i < invalidation->count; i++) {
-        struct fence_slot *slot = &invalidation->slots[i];
-        slot->fence = cache_fence_raise(proxy->cache, loop, &slot->request, slot->scope, on_raised, invalidation);
+    struct invalidation *made = mem_calloc(1, sizeof *made);
+    made->raised = raised;
+    made->arg = arg;
+    if (class->touch != BLOB_TOUCH_NOTHING)
+        add(made, proxy->cache, loop, &route->cache, scopes[class->touch]);
+    if (class->touch == BLOB_TOUCH_OBJECT && class->touch_base) {
+        struct cache_request base = route_base_blob(route);
+        add(made, proxy->cache, loop, &base, CACHE_FENCE_OBJECT);
     }
-    return invalidation;
+    if (class->touch_grants)
+        add(made, proxy->cache, loop, &route->cache, CACHE_FENCE_GRANTS);
+    return made;
 }
 
 void invalidation_lift(struct invalidation **invalidation, bool refused)
@@ -83,6 +62,6 @@ void invalidation_lift(struct invalidation **invalidation, bool refused)
     if (gone == NULL)
         return;
     for (unsigned i = 0; i < gone->count; i++)
-        cache_fence_lift(&gone->slots[i].fence, refused);
+        cache_fence_lift(&gone->fences[i], refused);
     mem_free(gone);
 }
