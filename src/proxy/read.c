@@ -99,14 +99,6 @@ static bool may_be_outdated(const struct request *request, enum precondition ver
             (request->facts.head && http_headers_find(headers, STR("If-Match")) != NULL));
 }
 
-/* To the origin, as the client asked. */
-static enum request_state decide_bypass(struct request *request, const char *why)
-{
-    request->facts.outcome = OUTCOME_BYPASS;
-    request->facts.detail = why;
-    return REQUEST_TURN;
-}
-
 static enum request_state decide_range(struct request *request)
 {
     const struct object *object = request->result.object;
@@ -149,7 +141,7 @@ static enum request_state decide_ready(struct request *request)
     case PRECONDITION_NEEDS_ORIGIN:
         break;
     }
-    return decide_bypass(request, "precondition");
+    return request_bypass(request, "precondition");
 }
 
 enum request_state read_decide(struct request *request)
@@ -158,14 +150,14 @@ enum request_state read_decide(struct request *request)
     switch (request->result.verdict) {
     case CACHE_READY:
         if (dfs && !reply_dfs_can(request->result.object, request->facts.head))
-            return decide_bypass(request, "dfs-properties");
+            return request_bypass(request, "dfs-properties");
         request->facts.detail = NULL;
         return decide_ready(request);
     case CACHE_ANSWER:
         /* What the Blob endpoint said is not what Data Lake says. */
-        return dfs ? decide_bypass(request, "dfs-answer") : REQUEST_ANSWER;
+        return dfs ? request_bypass(request, "dfs-answer") : REQUEST_ANSWER;
     case CACHE_BYPASS:
-        return decide_bypass(request, request->result.detail);
+        return request_bypass(request, request->result.detail);
     case CACHE_FAILED:
         break;
     }

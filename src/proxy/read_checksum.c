@@ -34,11 +34,8 @@ static bool is_for_origin(const struct request *request)
 enum request_state read_decide_checksum(struct request *request)
 {
     enum blob_checksum checksum = request->route.class.checksum;
-    if (is_for_origin(request)) {
-        request->facts.outcome = OUTCOME_BYPASS;
-        request->facts.detail = checksum == BLOB_CHECKSUM_MD5 ? "range-md5" : "range-crc64";
-        return REQUEST_TURN;
-    }
+    if (is_for_origin(request))
+        return request_bypass(request, checksum == BLOB_CHECKSUM_MD5 ? "range-md5" : "range-crc64");
     bool summable = request->fit == RANGE_PARTIAL && request->span.bytes <= CHECKSUM_RANGE_MAX;
     return summable && checksum != BLOB_CHECKSUM_BOTH ? REQUEST_PRIME : refuse(request);
 }

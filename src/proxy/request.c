@@ -51,19 +51,25 @@ static const char *client_of(const struct request *request, char text[ADDRESS_TE
 
 /* ---- ROUTE ---- */
 
+enum request_state request_bypass(struct request *request, const char *why)
+{
+    request->facts.outcome = OUTCOME_BYPASS;
+    request->facts.detail = why;
+    return REQUEST_TURN;
+}
+
 /* Of a request that changes nothing: to the cache, or past it. */
 static enum request_state route_read(struct request *request)
 {
-    struct route *route = &request->route;
+    const struct route *route = &request->route;
     request->facts.outcome = OUTCOME_BYPASS;
     if (route->bypass == NULL)
         return REQUEST_RESOLVE;
-    request->facts.detail = route->bypass;
     if (route->class.action == BLOB_ACTION_READ && route->bypass == route->credential.reason)
         log_event(BYPASS, "account=%s reason=%s: a request so signed cannot be answered from the cache%s",
                   route->account->name, route->bypass,
                   str_eq(str_from(route->bypass), STR("shared-key")) ? ", but by authorize: key with a key_file" : "");
-    return REQUEST_TURN;
+    return request_bypass(request, route->bypass);
 }
 
 enum request_state request_route(struct request *request)
@@ -92,11 +98,8 @@ enum request_state request_route(struct request *request)
     if (route->permission.overrides)
         request->facts.overrides = &route->url.query;
     request->facts.user_properties = route->url.query.first[BLOB_PARAM_ACTION] == 0;
-    if (route->class.action == BLOB_ACTION_WRITE) {
-        request->facts.outcome = OUTCOME_BYPASS;
-        request->facts.detail = "write";
-        return REQUEST_TURN;
-    }
+    if (route->class.action == BLOB_ACTION_WRITE)
+        return request_bypass(request, "write");
     request->range = range_parse(x->request.method == HTTP_HEAD ? STR_NULL : blob_range_header(&route->headers));
     if (route->bypass == NULL && request->range.kind == RANGE_SUFFIX)
         route->bypass = "suffix-range";

@@ -80,6 +80,8 @@ struct http_handler request_handler(struct proxy *proxy);
 
 /* Goes on in that state; from callbacks. */
 void request_run(struct request *request, enum request_state state);
+/* Sets up TURN: to the origin, as the client asked. `why`: a short constant word for Cache-Status. */
+enum request_state request_bypass(struct request *request, const char *why);
 /* Sets up REFUSE for a failure of the origin or of our own. */
 enum request_state request_fail(struct request *request, enum status why);
 /* The same for what the client did wrong, even if only its body's end showed it: counted and logged. */
