@@ -20,6 +20,7 @@
 #include "proxy/certificate.h"
 #include "proxy/front.h"
 #include "proxy/proxy.h"
+#include "proxy/request.h"
 #include "store/store.h"
 
 #define ADMIN_CONNECTIONS 256
@@ -162,7 +163,7 @@ static enum status bind_addresses(struct instance *instance, const struct http_h
 {
     const struct conf *conf = instance->conf;
     struct front_options options = {
-        .handler = &instance->proxy->handler,
+        .handler = &request_handler,
         .limits = http_limits_default,
         .max_connections = (int) conf->max_connections,
         .loop_count = instance->loop_count,

@@ -6,7 +6,6 @@
 #include "proxy/access_log.h"
 #include "proxy/forward.h"
 #include "proxy/meter.h"
-#include "proxy/request.h"
 #include "proxy/route.h"
 #include "proxy/turn.h"
 
@@ -24,13 +23,11 @@ enum status proxy_new(const struct conf *conf, struct access_log *access_log, st
                       struct strbuf *error)
 {
     struct proxy *made = mem_calloc(1, sizeof *made);
-    made->conf = conf;
     made->access_log = access_log;
     made->credentials = credentials_new();
     made->limits = origin_limits(conf);
     turns_init(made);
     made->stored = conf->store_count > 0;
-    made->handler = request_handler(made);
     *proxy = made;
     return routes_new(conf, made->credentials, &made->routes, error);
 }

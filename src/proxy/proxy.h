@@ -11,7 +11,6 @@
 #include "base/conf.h"
 #include "base/list.h"
 #include "cache/cache.h"
-#include "http/exchange.h"
 #include "net/line.h"
 #include "net/loop.h"
 #include "origin/client.h"
@@ -24,15 +23,13 @@ struct meter;
 struct routes;
 
 struct proxy {
-    const struct conf *conf;
     struct cache *cache;           /* set before the loops start */
     struct access_log *access_log; /* or NULL */
     struct routes *routes;
     struct credentials *credentials; /* of the accounts; started and stopped with the loops */
     struct origin_limits limits;     /* what origins are allowed, from the configuration */
     bool stored;                     /* there is a disk to keep things on */
-    struct http_handler handler;
-    struct line_share turns; /* turn.c */
+    struct line_share turns;         /* turn.c */
 };
 
 /* A loop's own part, in LOOP_SLOT_PROXY. */

@@ -276,7 +276,4 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     request_account(request, request->aborted == STATUS_OK ? how : request->aborted);
 }
 
-struct http_handler request_handler(struct proxy *proxy)
-{
-    return (struct http_handler){on_request, on_refused, on_finished, proxy};
-}
+const struct http_handler request_handler = {on_request, on_refused, on_finished, NULL};

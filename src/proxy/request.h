@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * request.h: one request from its head to its end, as a state machine. Each state is one function that does what can be
- * done now and names the next state, or WAIT when a callback will name it. Cancelling needs no state: request_end gives
+ * done now and names the next state, or WAIT when a callback will name it. Cancelling needs no state: `finished` gives
  * up whatever is pending, whichever state that is. A request lives on its exchange's loop and in its arena.
  */
 #ifndef HEADPOND_PROXY_REQUEST_H
@@ -75,8 +75,8 @@ struct request {
     const struct http_response *origin_head; /* during RELAY */
 };
 
-/* The proxy's handler for the server code. */
-struct http_handler request_handler(struct proxy *proxy);
+/* The proxy's handler for the server code; it finds the proxy by the loop. */
+extern const struct http_handler request_handler;
 
 /* Goes on in that state; from callbacks. */
 void request_run(struct request *request, enum request_state state);
