@@ -204,11 +204,9 @@ static const char *bypass_reason(const struct route *route, const struct http_re
 {
     const struct blob_credential *credential = &route->credential;
     if (route->class.action == BLOB_ACTION_BYPASS)
-        return route->class.reason == NULL ? "operation" : route->class.reason;
+        return route->class.reason;
     if (route->url.secondary)
         return "secondary";
-    if (route->url.odd_path)
-        return "path";
     /* An origin may obey them whoever asks; what it then says must not become anybody else's. */
     if (sas_overridden(&route->url.query) && !route->permission.overrides)
         return "overrides";
