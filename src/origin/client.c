@@ -68,13 +68,11 @@ static void fail(struct origin_fetch *fetch, enum status why)
     if (!fetch->delivered && (fetch->sent || !reached))
         metric_cell_add(metric_cell2(METRIC_ORIGIN_REQUESTS, fetch->account, "000"), 1);
     log_failure(fetch, why);
-    if (fetch->delivered) {
-        origin_body_end(&fetch->body, why);
-        return;
-    }
+    const bool owed = !fetch->delivered;
     fetch->delivered = true;
     origin_body_end(&fetch->body, why);
-    fetch->events.head(fetch->events.arg, NULL, why);
+    if (owed)
+        fetch->events.head(fetch->events.arg, NULL, why);
 }
 
 static enum status outcome(const struct origin_fetch *fetch, CURLcode result)

@@ -46,12 +46,12 @@ static void value_reclaim(struct rcu_head *head)
 /* A token of ours is one for storage only while it has these; a whole URL is what people paste. */
 static enum status sas_text(struct str text, struct str *parameters)
 {
-    struct str query, rest = text;
+    struct str query;
     str_split(text, '?', &query);
     if (query.ptr != NULL)
         text = query;
     bool signature = false;
-    for (rest = text; rest.ptr != NULL;)
+    for (struct str rest = text; rest.ptr != NULL;)
         signature |= str_starts(str_split(rest, '&', &rest), STR("sig="));
     for (size_t i = 0; i < text.len; i++)
         if (text.ptr[i] <= ' ' || text.ptr[i] == 0x7f || text.ptr[i] == '#')
@@ -229,22 +229,14 @@ static void credential_free(struct credential *credential)
 
 static enum status credential_check(struct credential *credential, struct strbuf *error)
 {
-    struct credential_value *value = NULL;
-    enum status status = STATUS_OK;
-    switch (credential->kind) {
-    case CREDENTIAL_KEYS:
-    case CREDENTIAL_SAS:
-        credential->stamp = file_stamp_of(credential->file); /* before it is read: a change in between is seen */
-        status = credential_read(credential, &value, error);
-        atomic_store(&credential->value, value);
-        return status;
-    case CREDENTIAL_MANAGED:
-        status = token_place_check_managed(&credential->place, error);
-        break;
-    case CREDENTIAL_WORKLOAD:
-        status = token_place_check_workload(&credential->place, error);
-        break;
-    }
+    if (credential->kind == CREDENTIAL_MANAGED)
+        return token_place_check_managed(&credential->place, error);
+    if (credential->kind == CREDENTIAL_WORKLOAD)
+        return token_place_check_workload(&credential->place, error);
+    struct credential_value *value;
+    credential->stamp = file_stamp_of(credential->file); /* before it is read: a change in between is seen */
+    enum status status = credential_read(credential, &value, error);
+    atomic_store(&credential->value, value);
     return status;
 }
 

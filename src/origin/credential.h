@@ -16,7 +16,6 @@
 #include "base/status.h"
 #include "base/str.h"
 #include "blob/sharedkey.h"
-#include "origin/token.h"
 
 struct loop;
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/metric.h"
 #include "origin/credential.h"
+#include "origin/token.h"
 
 struct credential {
     struct credential *next; /* in its set; fixed before the thread starts */
