@@ -3,18 +3,13 @@
  * test_authorize.c: who says yes: every way to sign against every way to authorize. The tokens are those of
  * test_sas_verify.c.
  */
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#define NOW INT64_C(1893000000) /* before 2030-01-02T03:04:05Z */
 
 #include "base/date.h"
 #include "base/mem.h"
-#include "proxy/route.h"
-#include "tap.h"
+#include "route_fixture.h"
 
 #define KEY "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-#define NOW INT64_C(1893000000) /* before 2030-01-02T03:04:05Z */
 #define BLOB_SAS                                                                                                       \
     "st=2020-01-01T00%3A00%3A00Z&se=2030-01-02T03%3A04%3A05Z&sp=rw&sip=10.0.0.1-10.0.0.9&spr=https&sv=2021-12-02"      \
     "&sr=b&rscc=no-store&rscd=x&rsce=gzip&rscl=de&rsct=text/plain%3B%20a%3Db"                                          \
@@ -27,56 +22,18 @@
 
 static char key_path[] = "/tmp/test-authorize-key-XXXXXX";
 static char sas_path[] = "/tmp/test-authorize-sas-XXXXXX";
-static char conf_path[] = "/tmp/test-authorize-conf-XXXXXX";
-static struct arena *arena;
-static struct routes *routes;
-static struct conf *conf;
-static struct credentials *credentials;
-
-static void write_file(char *path, const char *text)
-{
-    int fd = mkstemp(path);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
-        abort();
-    close(fd);
-}
 
 /* The one account, authorized in that way. */
-static void open_routes(const char *way, const char *identity)
+static void open_account(const char *way, const char *identity)
 {
-    struct strbuf error = {0};
     char text[512];
-    strcpy(strrchr(conf_path, '-'), "-XXXXXX");
     snprintf(
         text, sizeof text,
         "accounts:\n  - name: devstoreaccount1\n    origin: http://127.0.0.1:1/devstoreaccount1\n    key_file: %s\n"
         "    authorize: %s\n    identity: '%s'\n",
         key_path, way, identity);
-    write_file(conf_path, text);
-    credentials = credentials_new();
-    ok(conf_load(conf_path, &conf, &error) == STATUS_OK && routes_new(conf, credentials, &routes, &error) == STATUS_OK,
-       "authorize: %s, identity: %s %s", way, identity, error.ptr == NULL ? "" : error.ptr);
-    strbuf_free(&error);
-    unlink(conf_path);
+    open_routes(text, way);
 }
-
-static void close_routes(void)
-{
-    routes_free(&routes);
-    credentials_free(credentials);
-    conf_free(conf);
-}
-
-struct ask {
-    const char *method, *target, *authorization;
-    bool tls;
-    bool sign;     /* by the key */
-    int64_t now_s; /* 0: NOW */
-    uint32_t peer; /* 0: 10.0.0.1 */
-};
-
-static struct route routed;
-static const struct blob_error *refused;
 
 static void sign(struct http_request *request)
 {
@@ -98,21 +55,10 @@ static void sign(struct http_request *request)
 
 static void route(struct ask ask)
 {
-    struct http_request *request = arena_calloc(arena, sizeof *request);
-    request->method_text = str_from(ask.method == NULL ? "GET" : ask.method);
-    request->method = http_method_parse(request->method_text);
-    request->version = HTTP_1_1;
-    request->tls = ask.tls;
-    request->target = str_from(ask.target);
-    request->authority = STR("127.0.0.1:8080");
-    request->headers.arena = arena;
-    if (ask.authorization != NULL)
-        http_headers_add(&request->headers, STR("Authorization"), str_from(ask.authorization));
+    struct http_request *request = request_of(ask);
     if (ask.sign)
         sign(request);
-    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(ask.peer == 0 ? 0x0a000001 : ask.peer)};
-    refused = route_request(routes, arena, request, (const struct sockaddr *) &peer, ask.now_s == 0 ? NOW : ask.now_s,
-                            &routed);
+    pass(ask, request);
 }
 
 #define TARGET "/devstoreaccount1/c/b"
@@ -242,15 +188,15 @@ int main(void)
     write_file(sas_path, CONTAINER_SAS "\n");
     snprintf(identity, sizeof identity, "sas:%s", sas_path);
     arena = arena_new();
-    open_routes("key", "none");
+    open_account("key", "none");
     by_key_signed();
     by_key_refused();
     by_key_sas();
     close_routes();
-    open_routes("origin", "key");
+    open_account("origin", "key");
     by_origin();
     close_routes();
-    open_routes("none", identity);
+    open_account("none", identity);
     by_nobody();
     close_routes();
     arena_free(arena);

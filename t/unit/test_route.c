@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_route.c: URLs to origins, and what a request's blob, container and scope are called in the cache. */
-#include "proxy/route.h"
+#define NOW 1750000000
 
-#include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "base/arena.h"
-#include "tap.h"
+#include "route_fixture.h"
 
 /* A name wins over the star ahead of it. */
 static const char config[] = "accounts:\n"
@@ -22,57 +16,14 @@ static const char config[] = "accounts:\n"
                              "    grant_scope: container\n"
                              "  - name: unused\n";
 
-#define NOW 1750000000
 #define TOKEN "sv=2022-11-02&se=2031-01-01T00:00:00Z&sp=r&sig=abc%3D"
 #define BLOB_TOKEN TOKEN "&sr=b"
 #define CONTAINER_TOKEN TOKEN "&sr=c"
 #define DIRECTORY_TOKEN TOKEN "&sr=d&sdd=1"
 
-static struct routes *routes;
-static struct arena *arena;
-
-static struct conf *load(void)
-{
-    char path[] = "/tmp/headpond-route-XXXXXX";
-    int fd = mkstemp(path);
-    if (fd < 0 || write(fd, config, sizeof config - 1) != sizeof config - 1)
-        abort();
-    close(fd);
-    struct conf *conf = NULL;
-    struct strbuf error = {0};
-    enum status status = conf_load(path, &conf, &error);
-    unlink(path);
-    if (!ok(status == STATUS_OK, "the configuration loads"))
-        diag("%s", error.ptr);
-    strbuf_free(&error);
-    return conf;
-}
-
-struct ask {
-    const char *method;
-    const char *target;
-    const char *host;
-    const char *authorization;
-    bool tls;
-};
-
-static struct route routed;
-static const struct blob_error *refused;
-
 static void route(struct ask ask)
 {
-    struct http_request *request = arena_calloc(arena, sizeof *request);
-    request->method_text = str_from(ask.method == NULL ? "GET" : ask.method);
-    request->method = http_method_parse(request->method_text);
-    request->version = HTTP_1_1;
-    request->tls = ask.tls;
-    request->target = str_from(ask.target);
-    request->authority = str_from(ask.host == NULL ? "127.0.0.1:8080" : ask.host);
-    request->headers.arena = arena;
-    if (ask.authorization != NULL)
-        http_headers_add(&request->headers, STR("Authorization"), str_from(ask.authorization));
-    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x0a000001)};
-    refused = route_request(routes, arena, request, (const struct sockaddr *) &peer, NOW, &routed);
+    pass(ask, request_of(ask));
 }
 
 static void test_origins(void)
@@ -241,12 +192,7 @@ static void test_bound(void)
 
 int main(void)
 {
-    struct conf *conf = load();
-    if (conf == NULL)
-        return done_testing();
-    struct credentials *credentials = credentials_new();
-    struct strbuf error = {0};
-    ok(routes_new(conf, credentials, &routes, &error) == STATUS_OK, "routes");
+    open_routes(config, "of all");
     arena = arena_new();
     test_origins();
     test_refusals();
@@ -255,9 +201,6 @@ int main(void)
     test_bypasses();
     test_bound();
     arena_free(arena);
-    routes_free(&routes);
-    credentials_free(credentials);
-    strbuf_free(&error);
-    conf_free(conf);
+    close_routes();
     return done_testing();
 }
