@@ -16,6 +16,7 @@
 
 #include "base/arena.h"
 #include "base/str.h"
+#include "http/field.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,6 +47,16 @@ __attribute__((unused)) static struct str fuzz_exact(struct arena *arena, struct
 __attribute__((unused)) static struct str fuzz_line(struct arena *arena, struct str *rest)
 {
     return fuzz_exact(arena, str_split(*rest, '\n', rest));
+}
+
+/* Header fields, a line each, well-formed ones only; at most so many. */
+__attribute__((unused)) static void fuzz_fields(struct str rest, unsigned most, struct http_headers *headers)
+{
+    while (rest.ptr != NULL && headers->count < most) {
+        struct str value, name = str_split(fuzz_line(headers->arena, &rest), ':', &value);
+        if (value.ptr != NULL && field_token_valid(name) && field_value_valid(value))
+            http_headers_add(headers, name, str_trim(value));
+    }
 }
 
 /* Both NULL, or both not and of the same bytes. */

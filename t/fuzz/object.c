@@ -7,7 +7,6 @@
 #include "base/bytes.h"
 #include "blob/property.h"
 #include "cache/object.h"
-#include "http/field.h"
 #include "store/store.h"
 #include "fuzz.h"
 
@@ -63,11 +62,7 @@ static void from_reply(struct arena *arena, struct str rest)
     reply.status = (int) status;
     if (!str_to_int(fuzz_line(arena, &rest), &reply.content_length))
         reply.content_length = HTTP_LENGTH_UNKNOWN;
-    while (rest.ptr != NULL && reply.headers.count < 200) {
-        struct str value, name = str_split(fuzz_line(arena, &rest), ':', &value);
-        if (value.ptr != NULL && field_token_valid(name) && field_value_valid(value))
-            http_headers_add(&reply.headers, name, str_trim(value));
-    }
+    fuzz_fields(rest, 200, &reply.headers);
     if (object_from_reply(&reply, true, 1700000000, NULL, &head) != STATUS_OK)
         return;
     fuzz_check(head->length <= OBJECT_LENGTH_MAX && head->head_validated_s == 1700000000);

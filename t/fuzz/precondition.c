@@ -3,22 +3,8 @@
  * precondition.c: conditional reads. Lines: the blob's ETag, its Last-Modified in seconds, then header fields. The
  * order of fields does not matter, tags compare the same both ways, and a lone If-Match is met by its own tag alone.
  */
-#include "base/date.h"
-#include "http/field.h"
 #include "http/precondition.h"
 #include "fuzz.h"
-
-static void read_fields(struct arena *arena, struct str rest, struct http_headers *forward,
-                        struct http_headers *backward)
-{
-    while (rest.ptr != NULL && forward->count < 100) {
-        struct str value, line = fuzz_line(arena, &rest), name = str_split(line, ':', &value);
-        if (value.ptr != NULL && field_token_valid(name) && field_value_valid(value))
-            http_headers_add(forward, name, str_trim(value));
-    }
-    for (unsigned i = forward->count; i-- > 0;)
-        http_headers_add(backward, forward->items[i].name, forward->items[i].value);
-}
 
 static void check_tags(struct str a, struct str b)
 {
@@ -45,7 +31,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int64_t modified_s;
     if (!str_to_int(seconds, &modified_s))
         modified_s = PRECONDITION_NO_DATE;
-    read_fields(arena, rest, &forward, &backward);
+    fuzz_fields(rest, 100, &forward);
+    for (unsigned i = forward.count; i-- > 0;)
+        http_headers_add(&backward, forward.items[i].name, forward.items[i].value);
     enum precondition verdict = precondition_evaluate(&forward, etag, modified_s);
     fuzz_check(verdict == precondition_evaluate(&backward, etag, modified_s));
     if (forward.count == 0)

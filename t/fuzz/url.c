@@ -5,7 +5,6 @@
  * the same of the request.
  */
 #include "blob/classify.h"
-#include "http/field.h"
 #include "http/message.h"
 #include "http/target.h"
 #include "fuzz.h"
@@ -127,11 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct blob_url url;
     request.method = http_method_parse(request.method_text);
     request.headers.arena = arena;
-    while (rest.ptr != NULL && request.headers.count < 20) {
-        struct str value, name = str_split(fuzz_line(arena, &rest), ':', &value);
-        if (value.ptr != NULL && field_token_valid(name) && field_value_valid(value))
-            http_headers_add(&request.headers, name, str_trim(value));
-    }
+    fuzz_fields(rest, 20, &request.headers);
     if (target_authority_valid(authority) && target_parse(&request, raw) == STATUS_OK) {
         if (blob_url_parse(arena, request.target, request.authority, &accounts, &url) == STATUS_OK) {
             check_shape(&url, request.target);
