@@ -2,6 +2,7 @@
 /* Who asks, as far as a request shows it. */
 #include "tap.h"
 
+#include "base/base64.h"
 #include "blob/credential.h"
 
 static struct arena *arena;
@@ -57,18 +58,15 @@ static void kinds(void)
     ok(!str_starts(c.text, STR("sas\n")), "a token cannot pass for a SAS");
 }
 
+/* base64url */
 static void encode(const char *json, char *out)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    size_t len = strlen(json);
-    for (size_t i = 0; i < len; i += 3) {
-        unsigned bits = (unsigned) (unsigned char) json[i] << 16 |
-                        (i + 1 < len ? (unsigned) (unsigned char) json[i + 1] << 8 : 0) |
-                        (i + 2 < len ? (unsigned) (unsigned char) json[i + 2] : 0);
-        for (unsigned j = 0; j < (len - i >= 3 ? 4 : len - i + 1); j++)
-            *out++ = digits[bits >> (18 - 6 * j) & 63];
-    }
-    *out = '\0';
+    char *end = base64_encode(out, json, strlen(json));
+    while (end > out && end[-1] == '=')
+        end--;
+    *end = '\0';
+    for (; *out != '\0'; out++)
+        *out = (char) (*out == '+' ? '-' : *out == '/' ? '_' : *out);
 }
 
 static int64_t expiry(const char *payload)
