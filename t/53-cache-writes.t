@@ -21,6 +21,7 @@ sub random_bytes {
     return $bytes;
 }
 sub kept { my ($result) = @_; return $pond->metric('headpond_writes_kept_total', result => $result) // 0 }
+sub asked { return $pond->metric('headpond_origin_requests_total') }
 sub put { my ($path, $body, %o) = @_; return $pond->put($path, sas => $sas, headers => [@{ $o{type} // \@BLOCK }, @{ $o{headers} // [] }], body => $body, proto => $o{proto} // 'h1') }
 
 # Writes, waits until it is decided, and reads: how many bytes of data the origin was asked for.
@@ -92,10 +93,12 @@ subtest 'a client that leaves in the middle' => sub {
 subtest 'a length that no blob has' => sub {
     put('/acct/data/other', random_bytes(1000));
     for my $length ('9000000000000000000', 5000 * $MIB, 5000 * $MIB + 1) {
+        my $asked = asked();
         my $socket = $pond->connect;
         print $socket "PUT /acct/data/huge HTTP/1.1\r\nHost: h\r\n$BLOCK[0]\r\nContent-Length: $length\r\n\r\n" . 'x' x 1000;
-        sleep 1;
+        ok(Headpond::Process::wait_until(sub { $pond->metric('headpond_origin_inflight') || asked() > $asked }), "$length B are on their way");
         close $socket;
+        ok($pond->wait_metric(sub { $_[0] == 0 }, 'headpond_origin_inflight'), 'and given up');
     }
     my $began = time;
     is($pond->request('/acct/data/other', method => 'DELETE', sas => $sas)->{status}, 202, 'others can write');
