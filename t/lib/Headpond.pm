@@ -98,7 +98,6 @@ sub wait_listen {
     my $found = Headpond::Process::wait_until(sub {
         my $gone = !$self->{process}->alive;
         return $1 if $self->log_text =~ / listen .*?address=(\S+).*? scheme=$scheme\b/;
-        return $1 if $self->log_text =~ / listen .*?scheme=$scheme\b.*? address=(\S+)/;
         return $gone ? 'gone' : undef;
     }, 30);
     return defined $found && $found ne 'gone' ? $found : undef;

@@ -4,7 +4,6 @@
 package Headpond::Differential::World;
 use strict;
 use warnings;
-use Digest::MD5 qw(md5_base64);
 use Headpond::Differential::Sign;
 use Headpond::Differential::Wire;
 use Headpond::Origin;
