@@ -7,6 +7,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
+use Headpond::Differential::Credentials;
 use Headpond::Differential::Sign;
 use Headpond::Differential::Wire;
 use Headpond::Differential::World;
@@ -41,8 +42,8 @@ my @CREDENTIALS = (
     ['sas-policy', ['ask', 'ask'], undef, $BAD, sub { policy($_[0]) }],
     ['sas-write-only', ['forward', 'refuse'], [403, 'AuthorizationPermissionMismatch'], undef, sub { service($_[0], sp => 'w') }],
     ['sas-expired', ['forward', 'refuse'], $BAD, undef, sub { service($_[0], se => Headpond::Differential::Sign::iso_date(time - 5 - $_[0]{serial})) }],
-    ['sas-prolonged', ['ask', 'refuse'], $BAD, undef, sub { spoil(service($_[0]), qr/se=\d{4}/, 'se=2098') }],
-    ['sas-raised', ['ask', 'refuse'], $BAD, undef, sub { spoil(service($_[0], sp => 'w'), qr/sp=w/, 'sp=r') }],
+    ['sas-prolonged', ['ask', 'refuse'], $BAD, undef, sub { Headpond::Differential::Credentials::spoil(service($_[0]), qr/se=\d{4}/, 'se=2098') }],
+    ['sas-raised', ['ask', 'refuse'], $BAD, undef, sub { Headpond::Differential::Credentials::spoil(service($_[0], sp => 'w'), qr/sp=w/, 'sp=r') }],
     ['shared-key', ['forward', 'vouch'], undef, undef, sub { +{ sign => $KEY } }],
     ['shared-key-wrong', ['forward', 'refuse'], $BAD, undef, sub { +{ sign => $OTHER_KEY } }],
     ['bearer', ['ask', 'ask'], undef, [401, 'InvalidAuthenticationInfo'], sub { bearer($_[0]) }],
@@ -97,19 +98,8 @@ my %keys = (key => $KEY, key2 => $OTHER_KEY, other_key => $OTHER_KEY);
 my %world = map { $_ => Headpond::Differential::World->new(address => $origin->{address}, account => $_, %keys) } qw(acct stale brief);
 $origin->account($_, key => $KEY) for keys %world;
 
-sub secret { my ($query) = @_; push @Headpond::Origin::secrets, $query =~ /sig=([^&]+)/; return { query => [$query] } }
-
-sub service {
-    my ($cell, %p) = @_;
-    return secret(Headpond::Differential::Sign::service_sas(account => $cell->{account}, key => $KEY, container => $cell->{container}, blob => 'x',
-        parameters => { sp => 'r', se => Headpond::Differential::Sign::iso_date(time + 3600 + $cell->{serial}), %p }));
-}
-
-sub account_sas {
-    my ($cell) = @_;
-    return secret(Headpond::Differential::Sign::account_sas(account => $cell->{account}, key => $KEY,
-        parameters => { sp => 'r', se => Headpond::Differential::Sign::iso_date(time + 3600 + $cell->{serial}) }));
-}
+sub service { my ($cell, %p) = @_; return Headpond::Differential::Credentials::secret_service($cell->{world}, { %$cell, name => 'x' }, %p) }
+sub account_sas { my ($cell) = @_; return Headpond::Differential::Credentials::secret_account($cell->{world}, $cell) }
 
 sub policy {
     my ($cell) = @_;
@@ -123,8 +113,6 @@ sub bearer {
     ($cell->{token}) = $line =~ /Bearer (.*)/ unless $o{unknown};
     return { headers => [[split /: /, $line, 2]] };
 }
-
-sub spoil { my ($credential, $pattern, $text) = @_; $credential->{query}[0] =~ s/$pattern/$text/ or die; return $credential }
 
 # Somebody else who may read: the account's key signs for the container, till another time.
 sub another { my ($cell) = @_; return service($cell, st => '2020-01-01T00:00:00Z') }

@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
 use Headpond::Differential::Compare;
+use Headpond::Differential::Credentials;
 use Headpond::Differential::Sign;
 use Headpond::Differential::Wire;
 use Headpond::Differential::World;
@@ -34,19 +35,12 @@ my $serial = 0;
 
 # ---- Credentials, of which the attacker has one and the victim another. ----
 
-sub secret { my ($query) = @_; push @Headpond::Origin::secrets, $query =~ /sig=([^&]+)/; return $query }
-
 sub service {
     my ($cell, %p) = @_;
-    return secret(Headpond::Differential::Sign::service_sas(account => 'acct', key => $KEY, container => $cell->{container}, blob => $cell->{blob},
-        parameters => { sp => 'r', se => Headpond::Differential::Sign::iso_date(time + 3600 + $cell->{serial}), %p }));
+    return Headpond::Differential::Credentials::secret_service($world, { %$cell, name => $cell->{blob} }, %p)->{query}[0];
 }
 
-sub account_sas {
-    my ($cell) = @_;
-    return secret(Headpond::Differential::Sign::account_sas(account => 'acct', key => $KEY,
-        parameters => { sp => 'r', se => Headpond::Differential::Sign::iso_date(time + 3600 + $cell->{serial}) }));
-}
+sub account_sas { my ($cell) = @_; return Headpond::Differential::Credentials::secret_account($world, $cell)->{query}[0] }
 
 my %TOKEN = (
     good => sub { service($_[0]) },

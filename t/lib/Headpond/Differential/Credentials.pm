@@ -24,6 +24,11 @@ sub account {
     return { query => [Headpond::Differential::Sign::account_sas(%o, parameters => { sp => 'rl', valid(-3600, 3600 + $target->{serial}), %p })] };
 }
 
+# For a test that watches its logs for them: to read, with no start.
+sub secret { my ($credential) = @_; push @Headpond::Origin::secrets, $credential->{query}[0] =~ /sig=([^&]+)/; return $credential }
+sub secret_service { my ($world, $target, %p) = @_; return secret(service($world, $target, {}, st => undef, %p)) }
+sub secret_account { my ($world, $target) = @_; return secret(account($world, $target, {}, st => undef, sp => 'r')) }
+
 sub key {
     my ($world, $target, $offset, %sign) = @_;
     return { sign => { key => $world->{key}, date => Headpond::Differential::Sign::http_date(time + $offset), %sign } };
@@ -94,7 +99,7 @@ my @ROWS = (
 
 sub spoil {
     my ($credential, $pattern, $text) = @_;
-    $credential->{query}[0] =~ s/$pattern/ref $text ? $text->() : $text/e;
+    $credential->{query}[0] =~ s/$pattern/ref $text ? $text->() : $text/e or die "no $pattern to spoil\n";
     return $credential;
 }
 
