@@ -339,9 +339,7 @@ sub run_state {
 for my $mode (0, 1) {
     my $name = (qw(origin key))[$mode];
     my $dir = Headpond->folder;
-    open my $file, '>', "$dir/key" or die;
-    print $file "$KEY\n";
-    close $file;
+    Headpond::Process::spew("$dir/key", "$KEY\n");
     my %terms = (acct => {}, stale => { freshness => '0s' }, brief => { authorize_ttl => '1s' });
     my %account = (authorize => $name, $mode ? (key_file => "$dir/key") : (), freshness => '3600s', authorize_ttl => '3600s');
     my @accounts = map { { name => $_, origin => "http://$origin->{address}/$_", %account, %{ $terms{$_} } } } sort keys %terms;

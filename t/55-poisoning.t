@@ -379,9 +379,7 @@ sub conclude {
 for my $set (['origin', 'private'], ['origin', 'public'], ['key', 'private']) {
     my ($mode, $container) = @$set;
     my $dir = Headpond->folder;
-    open my $file, '>', "$dir/key" or die;
-    print $file "$KEY\n";
-    close $file;
+    Headpond::Process::spew("$dir/key", "$KEY\n");
     my %terms = (authorize => $mode, $mode eq 'key' ? (key_file => "$dir/key") : (), freshness => '3600s', authorize_ttl => '3600s');
     my $pond = Headpond->start(config => { accounts => [{ name => 'acct', origin => "http://$origin->{address}/acct", %terms },
         { name => 'other', origin => "http://$origin->{address}/other" }] });

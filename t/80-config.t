@@ -18,9 +18,7 @@ sub run {
     my $file = $config;
     if ($config =~ /\n/) {
         $file = "$dir/test.yaml";
-        open my $out, '>', $file or die;
-        print $out $config;
-        close $out;
+        Headpond::Process::spew($file, $config);
     }
     my $process = Headpond::Process->start(command => [$binary, '-c', $file, @options], log => "$dir/err", out => "$dir/out");
     my $status = $process->wait_end(20) // $process->stop_now;
@@ -167,9 +165,7 @@ subtest 'what cannot be started' => sub {
         refuses('a CA file that is none', qr/\Q$pair{key}\E.*PEM/, @how, accounts => [{ name => 'acct', origin => 'https://127.0.0.1:9/acct', origin_ca => $pair{key} }]);
     }
     # A key file, a SAS file and an identity that are not good: a line each, naming file and account.
-    open my $keys, '>', "$dir/bad.key" or die;
-    print $keys "c2VjcmV0LXRleHQ\n";
-    close $keys;
+    Headpond::Process::spew("$dir/bad.key", "c2VjcmV0LXRleHQ\n");
     my @accounts = (
         { name => 'keys', authorize => 'key', key_file => "$dir/bad.key" },
         { name => 'good' },

@@ -21,9 +21,7 @@ my $dir = Headpond->folder;
 my $azurite = Headpond::Azurite->start;
 my $port = $azurite->{port};
 
-open my $key_file, '>', "$dir/key" or die;
-print $key_file "$KEY\n";
-close $key_file;
+Headpond::Process::spew("$dir/key", "$KEY\n");
 
 my ($pond, $endpoint, $mode);
 
@@ -67,9 +65,7 @@ for (qw(origin key)) {
         mkdir $_ for "$dir/files", "$dir/files/sub";
         my %size = ('files/empty' => 0, 'files/small' => 1000, 'files/sub/large' => (9 << 20) + 7);
         for my $name (keys %size) {
-            open my $file, '>', "$dir/$name" or die;
-            print $file map { pack 'N', int rand 2**32 } 1 .. $size{$name} / 4;
-            close $file;
+            Headpond::Process::spew("$dir/$name", pack 'N*', map { int rand 2**32 } 1 .. $size{$name} / 4);
         }
         run_client('make a container', \%env, @rclone, 'mkdir', 'pond:from-rclone');
         run_client('upload', \%env, @rclone, 'copy', "$dir/files", 'pond:from-rclone');

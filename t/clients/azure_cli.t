@@ -17,9 +17,7 @@ my %size = (empty => 0, 'dir/small' => 1000, 'dir/large' => (40 << 20) + 7); # t
 
 my $dir = Headpond->folder;
 my $azurite = Headpond::Azurite->start;
-open my $key_file, '>', "$dir/key" or die;
-print $key_file "$KEY\n";
-close $key_file;
+Headpond::Process::spew("$dir/key", "$KEY\n");
 
 # Runs az, with a folder of its own for what it remembers: the wait status, what it printed and what it complained of.
 sub run_az {
@@ -46,9 +44,7 @@ sub start_pond {
 
 mkdir $_ for "$dir/files", "$dir/files/dir";
 for my $name (keys %size) {
-    open my $file, '>', "$dir/files/$name" or die;
-    print $file pack 'N*', map { int rand 2**32 } 1 .. ($size{$name} + 3) / 4;
-    close $file;
+    Headpond::Process::spew("$dir/files/$name", pack 'N*', map { int rand 2**32 } 1 .. ($size{$name} + 3) / 4);
     truncate "$dir/files/$name", $size{$name} or die;
 }
 my $sas;

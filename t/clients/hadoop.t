@@ -19,9 +19,7 @@ my $dir = Headpond->folder;
 
 sub write_file {
     my ($name, $text) = @_;
-    open my $file, '>', "$dir/$name" or die;
-    print $file $text;
-    close $file;
+    Headpond::Process::spew("$dir/$name", $text);
 }
 write_file(key => "$KEY\n");
 

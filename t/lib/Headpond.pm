@@ -66,9 +66,7 @@ sub write_config {
     my ($self) = @_;
     my $config = $self->configuration;
     delete $config->{$_} for grep { !defined $config->{$_} } keys %$config;
-    open my $file, '>', "$self->{dir}/headpond.yaml" or die;
-    print $file JSON::PP->new->pretty->canonical->encode($config);
-    close $file;
+    Headpond::Process::spew("$self->{dir}/headpond.yaml", JSON::PP->new->pretty->canonical->encode($config));
 }
 
 # Starts headpond and waits until it listens. Options: origin, account, config, dir (of an earlier one, to restart on its

@@ -43,9 +43,7 @@ sub start_ponds {
     my ($self) = @_;
     my ($port) = $self->{origin}{address} =~ /:(\d+)$/;
     my %base = (path => "http://127.0.0.1:$port/$ACCOUNT", host => "http://$ACCOUNT.blob.localhost:$port");
-    open my $file, '>', "$self->{dir}/key" or die;
-    print $file "$KEY\n$KEY2\n";
-    close $file;
+    Headpond::Process::spew("$self->{dir}/key", "$KEY\n$KEY2\n");
     for (@PONDS) {
         my ($name, $account, $style) = @$_;
         my %key = $account->{authorize} eq 'key' ? (key_file => "$self->{dir}/key") : ();

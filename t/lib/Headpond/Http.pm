@@ -32,9 +32,7 @@ sub start {
     push @command, '-H', $_ for @{ $r{headers} // [] };
     push @command, '--limit-rate', $r{rate} if $r{rate};
     if (defined $r{body}) {
-        open my $file, '>', "$dir/sent" or die;
-        print $file $r{body};
-        close $file;
+        Headpond::Process::spew("$dir/sent", $r{body});
         $r{file} = "$dir/sent";
     }
     if (defined $r{file}) {

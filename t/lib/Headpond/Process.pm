@@ -60,6 +60,8 @@ sub slurp {
     return scalar(<$file>) // '';
 }
 
+sub spew { my ($path, $text) = @_; open my $file, '>', $path or die "$path: $!\n"; print $file $text; close $file or die "$path: $!\n" }
+
 sub log_text {
     my ($self) = @_;
     return slurp($self->{log});
