@@ -327,9 +327,8 @@ sub look_over_h2 {
     for my $i (0 .. $#reads) {
         my ($cell, $read, $truth) = @{ $reads[$i] };
         my $reply = Headpond::Http::parse(Headpond::Process::slurp("$dir/head$i"));
-        my @headers = map { [$_, $reply->{headers}{$_}] } keys %{ $reply->{headers} };
-        my $got = { status => $reply->{status}, headers => \@headers, body => Headpond::Process::slurp("$dir/body$i") };
-        push @{ $cell->{found} }, differences($read, 'HTTP/2', $truth, $got);
+        $reply->{body} = Headpond::Process::slurp("$dir/body$i");
+        push @{ $cell->{found} }, differences($read, 'HTTP/2', $truth, Headpond::Differential::Compare::from_http($reply));
     }
 }
 

@@ -34,6 +34,9 @@ sub code {
     return $headers->{'x-ms-error-code'} // ($reply->{body} =~ m{<Code>(\w+)</Code>} ? $1 : '');
 }
 
+# A reply as Headpond::Http gives it, in the form that is compared here.
+sub from_http { my ($reply) = @_; return { %$reply, headers => [map { [$_, $reply->{headers}{$_}] } keys %{ $reply->{headers} }] } }
+
 # What differs: [field, direct, through], ...
 sub differences {
     my ($direct, $through) = @_;
