@@ -157,7 +157,7 @@ static enum status parse_names(struct arena *arena, struct str path, struct blob
 {
     struct str blob, container;
     url->level = BLOB_LEVEL_ACCOUNT;
-    url->container = url->blob = url->blob_raw = STR("");
+    url->container = url->blob = STR("");
     if (path.len <= 1)
         return STATUS_OK;
     struct str first = str_split((struct str){path.ptr + 1, path.len - 1}, '/', &blob);
@@ -173,11 +173,9 @@ static enum status parse_names(struct arena *arena, struct str path, struct blob
         url->level = BLOB_LEVEL_BLOB;
         url->container = STR("$root");
         url->blob = container;
-        url->blob_raw = first;
         return STATUS_OK;
     }
     url->level = BLOB_LEVEL_BLOB;
-    url->blob_raw = blob;
     if (blob_percent_decode(arena, blob, &url->blob) != STATUS_OK)
         return bad(url, "malformed percent-encoding in the path");
     if (characters(url->blob) > BLOB_NAME_MAX || url->blob.len > 4 * BLOB_NAME_MAX)
@@ -191,7 +189,7 @@ static enum status parse_names(struct arena *arena, struct str path, struct blob
 enum status blob_url_parse(struct arena *arena, struct str target, struct str authority,
                            const struct blob_accounts *accounts, struct blob_url *url)
 {
-    *url = (struct blob_url){.container = STR(""), .blob = STR(""), .blob_raw = STR("")};
+    *url = (struct blob_url){.container = STR(""), .blob = STR("")};
     if (target.len == 0 || target.ptr[0] != '/')
         return bad(url, "the request target is not a path");
     if (str_find(target, '#') >= 0)

@@ -41,7 +41,6 @@ struct blob_url {
     struct str account;    /* [a-z0-9]{3,24}, without "-secondary" */
     struct str container;  /* decoded; "" on account level; "$root" for a blob named without a container */
     struct str blob;       /* decoded; "" above blob level */
-    struct str blob_raw;   /* as sent */
     struct str path;       /* as sent, without the account component of path-style: "/container/blob", at least "/" */
     struct str query_text; /* as sent, without '?'; a NULL str when there is no '?' */
     struct blob_query query;

@@ -204,7 +204,6 @@ static void details(void)
     is_text(blob_url_version(&url, arena), "versionid=a:b", "the version");
     ok(blob_url_parse(arena, STR("/acct/c/b?snapshot=s"), STR("h"), &any, &url) == STATUS_OK, "a snapshot");
     is_text(blob_url_version(&url, arena), "snapshot=s", "is one too");
-    is_text(url.blob_raw, "b", "raw blob");
     ok(blob_url_parse(arena, STR("/acct/c/b"), STR("h"), &any, &url) == STATUS_OK && url.query_text.ptr == NULL,
        "no query");
     is_text(blob_url_version(&url, arena), "", "no version");
