@@ -228,12 +228,5 @@ subtest 'the scheme of the token' => sub {
     refused('spr=https in the clear', $pond->get('/acct/data/x', sas => $https, proto => 'h1'), 403);
 };
 
-subtest 'overrides of headers are for one reply' => sub {
-    my $with = $origin->sas('/acct/data', extra => '&rsct=text%2Fevil');
-    my $reply = $pond->get('/acct/data/x', sas => $with);
-    is($reply->{status}, 200, 'read with rsct');
-    unlike($pond->get('/acct/data/x', sas => $sas)->{headers}{'content-type'}, qr/evil/, 'another does not see it');
-};
-
 $pond->stop;
 done_testing();

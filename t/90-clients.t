@@ -23,8 +23,6 @@ my $port = $azurite->{port};
 
 Headpond::Process::spew("$dir/key", "$KEY\n");
 
-my ($pond, $endpoint, $mode);
-
 # Runs a client to its end; its output goes to the test's when it fails.
 sub run_client {
     my ($what, $env, @command) = @_;
@@ -35,11 +33,10 @@ sub run_client {
 
 # Who says yes: the service, asked by the client's own signature each time, or headpond by the account's key.
 my %accounts = (origin => {}, key => { key_file => "$dir/key", authorize => 'key' });
-for (qw(origin key)) {
-    $mode = $_;
-    $pond = Headpond->start(config => {
+for my $mode (qw(origin key)) {
+    my $pond = Headpond->start(config => {
         accounts => [{ name => $ACCOUNT, origin => "http://127.0.0.1:$port/$ACCOUNT", %{ $accounts{$mode} } }] });
-    $endpoint = "http://$pond->{http}/$ACCOUNT";
+    my $endpoint = "http://$pond->{http}/$ACCOUNT";
     my $reads = sub { $pond->metric('headpond_requests_total', method => 'GET', cache => $_[0]) // 0 };
 
     subtest "$mode: \@azure/storage-blob" => sub {
