@@ -262,8 +262,7 @@ static struct blob_class blob_write(struct str method, const struct blob_url *ur
     if (str_eq(method, STR("DELETE")) && blob_header(headers, STR("x-ms-delete-snapshots")).ptr != NULL)
         return touches(BLOB_TOUCH_CONTAINER, false); /* snapshots are objects of their own, and not known by name */
     struct blob_class class = touches(BLOB_TOUCH_OBJECT, false);
-    class.touch_base = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
-                       blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
+    class.touch_base = blob_query_names_version(query);
     class.whole = is_whole(method, url, headers);
     if (has_empty_component(url->blob) || url->odd_path) /* the origin may take it for another blob */
         class.touch = BLOB_TOUCH_CONTAINER;

@@ -92,6 +92,12 @@ static inline struct str blob_query_value(const struct blob_query *query, enum b
     return at == 0 ? STR_NULL : query->items[at - 1].value;
 }
 
+/* Whether it names a snapshot or a version of the blob. */
+static inline bool blob_query_names_version(const struct blob_query *query)
+{
+    return query->first[BLOB_PARAM_SNAPSHOT] != 0 || query->first[BLOB_PARAM_VERSIONID] != 0;
+}
+
 /* The table's row of that name, case folded, or OTHER. */
 enum blob_param_id blob_param_id(struct str name);
 struct str blob_param_name(enum blob_param_id id);

@@ -111,10 +111,8 @@ static bool judged(const struct sas *sas, const struct blob_query *query, struct
         return false; /* the root directory: how that is written is not documented */
     if (sas->kind == SAS_ACCOUNT && sas->overrides)
         return false; /* which it does not sign */
-    bool names_version = blob_query_value(query, BLOB_PARAM_SNAPSHOT).ptr != NULL ||
-                         blob_query_value(query, BLOB_PARAM_VERSIONID).ptr != NULL;
     /* Whether a token for a blob is one for its snapshots is the service's to say. */
-    return names_version == (sas->scope == SAS_SCOPE_SNAPSHOT) || sas->scope == SAS_SCOPE_CONTAINER ||
+    return blob_query_names_version(query) == (sas->scope == SAS_SCOPE_SNAPSHOT) || sas->scope == SAS_SCOPE_CONTAINER ||
            sas->scope == SAS_SCOPE_ACCOUNT;
 }
 

@@ -156,8 +156,6 @@ static bool names_container(const struct blob_url *url)
 static enum status parse_names(struct arena *arena, struct str path, struct blob_url *url)
 {
     struct str blob, container;
-    url->level = BLOB_LEVEL_ACCOUNT;
-    url->container = url->blob = STR("");
     if (path.len <= 1)
         return STATUS_OK;
     struct str first = str_split((struct str){path.ptr + 1, path.len - 1}, '/', &blob);
@@ -189,7 +187,7 @@ static enum status parse_names(struct arena *arena, struct str path, struct blob
 enum status blob_url_parse(struct arena *arena, struct str target, struct str authority,
                            const struct blob_accounts *accounts, struct blob_url *url)
 {
-    *url = (struct blob_url){.container = STR(""), .blob = STR("")};
+    *url = (struct blob_url){.level = BLOB_LEVEL_ACCOUNT, .container = STR(""), .blob = STR("")};
     if (target.len == 0 || target.ptr[0] != '/')
         return bad(url, "the request target is not a path");
     if (str_find(target, '#') >= 0)
