@@ -32,6 +32,7 @@ struct blob_credential {
     const char *reason; /* SHAREDKEY, UNKNOWN, or a SAS that must be passed through: a short constant word; else NULL */
 };
 
+/* Its texts live in `arena`, or as long as the headers and the query. */
 void blob_credential_of(struct arena *arena, const struct blob_headers *headers, const struct blob_query *query,
                         struct blob_credential *credential);
 

@@ -32,7 +32,7 @@ struct sas {
     struct str text; /* the token's parameters and nothing else, in one order, after "sas\n": what to digest. Secret */
 };
 
-/* Whether the query has a SAS; fills *sas. */
+/* Whether the query has a SAS; fills *sas, whose texts live in `arena` or as long as the query. */
 bool sas_parse(struct arena *arena, const struct blob_query *query, struct sas *sas);
 
 /* How wide a yes to this token may be trusted (decision 7): an account-key token as wide as it says; a user-delegation

@@ -2,7 +2,7 @@
 /*
  * own_request.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one
  * pinned x-ms-version, no response overrides (decision 6), the asker's credential or our own, nothing else of the
- * asker's request.
+ * asker's request. The loop that asks.
  */
 #ifndef HEADPOND_CACHE_OWN_REQUEST_H
 #define HEADPOND_CACHE_OWN_REQUEST_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keeper.h: a credential as credential.c (values, who waits) and keeper.c (the thread that renews them) see it. */
+/*
+ * keeper.h: a credential as credential.c (values, who waits) and keeper.c (the thread that renews them) see it. The
+ * keeper's thread, or main's before it has been started.
+ */
 #ifndef HEADPOND_ORIGIN_KEEPER_H
 #define HEADPOND_ORIGIN_KEEPER_H
 
@@ -45,7 +48,7 @@ struct credentials {
 void credential_publish(struct credential *credential, struct credential_value *value);
 /* A value with a copy of the text behind it. */
 struct credential_value *credential_value_new(struct str text);
-/* Reads the file of one that has one. On failure a line in *error. */
+/* Reads the file of one that has one. On failure INVALID, a NULL value and a line in *error. */
 enum status credential_read(const struct credential *credential, struct credential_value **value,
                             struct strbuf *error) STATUS_CHECKED;
 

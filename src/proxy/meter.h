@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * meter.h: a loop's own pointers to the cells of the request metrics, so that counting a request looks no label up.
+ * Own loop.
  */
 #ifndef HEADPOND_PROXY_METER_H
 #define HEADPOND_PROXY_METER_H
