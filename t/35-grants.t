@@ -115,6 +115,19 @@ subtest 'a token for one blob cannot be made to look like one for the account' =
     }
 };
 
+# An origin may let anybody read an open container, whatever token comes along: the emulator does.
+subtest 'a token that is good for one container need not be for another' => sub {
+    $origin->control(PUT => 'grant', sig => 'made+up', scope => '/acct/open');
+    my $made = 'sv=2022-11-02&ss=b&srt=sco&sp=r&se=2098-01-01T00%3A00%3A00Z&sig=made%2Bup';
+    for my $method (qw(GET HEAD)) {
+        is($pond->request('/acct/open/x', method => $method, sas => $made)->{status}, 200, "$method: the origin says yes there");
+        refused("$method elsewhere", $pond->request('/acct/data/x', method => $method, sas => $made), 403, 'AuthenticationFailed');
+    }
+    $origin->reset_stats;
+    is($pond->get('/acct/open/x', sas => $made)->{status}, 200, 'where it is good it reads on');
+    is($origin->stats->{requests}, 0, 'without a question');
+};
+
 subtest 'grant_scope: container' => sub {
     my $wide = Headpond->start(origin => $origin, account => { authorize_ttl => '3600s', grant_scope => 'container' });
     my $token = $origin->bearer('/acct/data');

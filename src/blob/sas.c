@@ -219,11 +219,9 @@ bool sas_parse(struct arena *arena, const struct blob_query *query, struct sas *
 
 enum sas_scope sas_trusted_scope(const struct sas *sas, bool vouched)
 {
-    if (sas->kind != SAS_USER_DELEGATION)
-        return sas->scope;
-    if (!vouched)
-        return sas->scope < SAS_SCOPE_BLOB ? sas->scope : SAS_SCOPE_BLOB;
-    return sas->scope < SAS_SCOPE_CONTAINER ? sas->scope : SAS_SCOPE_CONTAINER;
+    bool divided = sas->kind == SAS_USER_DELEGATION && !vouched;
+    enum sas_scope widest = divided ? SAS_SCOPE_BLOB : SAS_SCOPE_CONTAINER;
+    return sas->scope < widest ? sas->scope : widest;
 }
 
 struct str sas_directory(struct str blob, unsigned depth)

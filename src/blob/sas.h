@@ -35,9 +35,10 @@ struct sas {
 /* Whether the query has a SAS; fills *sas, whose texts live in `arena` or as long as the query. */
 bool sas_parse(struct arena *arena, const struct blob_query *query, struct sas *sas);
 
-/* How wide a yes to this token may be trusted (decision 7): an account-key token as wide as it says; a user-delegation
- * token for the one blob, because path rules may divide what it covers, unless the operator vouches that none do
- * (grant_scope: container), and then for no more than a container. */
+/* How wide a yes to this token may be trusted (decision 7): an account-key token as wide as it says, but for no more
+ * than a container: that one may be open to everybody, and the yes not be for the token; a user-delegation token for
+ * the one blob, because path rules may divide what it covers, unless the operator vouches that none do (grant_scope:
+ * container). */
 enum sas_scope sas_trusted_scope(const struct sas *sas, bool vouched);
 /* The directory that a token of that depth covers for this blob: its first components, without a trailing slash; a NULL
  * str when the blob is not below such a directory, or one of them is empty. */

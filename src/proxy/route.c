@@ -147,9 +147,8 @@ static const char *name_scope(const struct route *route, struct hash128 *scope)
     case SAS_SCOPE_CONTAINER:
         *scope = container;
         return NULL;
-    case SAS_SCOPE_ACCOUNT:
-        *scope = cache->account_hash;
-        return NULL;
+    case SAS_SCOPE_ACCOUNT: /* never trusted so far */
+        break;
     }
     return "credential";
 }

@@ -20,6 +20,7 @@ static const char config[] = "accounts:\n"
 #define BLOB_TOKEN TOKEN "&sr=b"
 #define CONTAINER_TOKEN TOKEN "&sr=c"
 #define DIRECTORY_TOKEN TOKEN "&sr=d&sdd=1"
+#define ACCOUNT_TOKEN TOKEN "&ss=b&srt=o"
 
 static void route(struct ask ask)
 {
@@ -108,6 +109,10 @@ static void test_scopes(void)
        "by whole components");
     ok(!same_scope(ASK(.target = "/other/c/x/a?" DIRECTORY_TOKEN), ASK(.target = "/other/d/x/a?" DIRECTORY_TOKEN)),
        "of this container");
+    ok(same_scope(ASK(.target = "/other/c/a?" ACCOUNT_TOKEN), ASK(.target = "/other/c/b?" ACCOUNT_TOKEN)),
+       "an account's: the container");
+    ok(!same_scope(ASK(.target = "/other/c/a?" ACCOUNT_TOKEN), ASK(.target = "/other/d/a?" ACCOUNT_TOKEN)),
+       "and no other");
     ok(!same_scope(ASK(.target = "/other/c/a", .authorization = "Bearer t"),
                    ASK(.target = "/other/c/b", .authorization = "Bearer t")),
        "bearer: the blob");

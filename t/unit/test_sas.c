@@ -155,8 +155,11 @@ static void texts(void)
 
 static void scopes(void)
 {
-    struct sas sas = {.kind = SAS_SERVICE, .scope = SAS_SCOPE_ACCOUNT};
-    is_int(sas_trusted_scope(&sas, false), SAS_SCOPE_ACCOUNT, "an account key's token is trusted as it says");
+    struct sas sas = {.kind = SAS_SERVICE, .scope = SAS_SCOPE_CONTAINER};
+    is_int(sas_trusted_scope(&sas, false), SAS_SCOPE_CONTAINER, "an account key's token is trusted as it says");
+    sas = (struct sas){.kind = SAS_ACCOUNT, .scope = SAS_SCOPE_ACCOUNT};
+    is_int(sas_trusted_scope(&sas, false), SAS_SCOPE_CONTAINER, "but in one container, which may be open to all");
+    is_int(sas_trusted_scope(&sas, true), SAS_SCOPE_CONTAINER, "whatever is vouched for");
     sas = (struct sas){.kind = SAS_USER_DELEGATION, .scope = SAS_SCOPE_CONTAINER};
     is_int(sas_trusted_scope(&sas, false), SAS_SCOPE_BLOB, "a user delegation's for one blob");
     is_int(sas_trusted_scope(&sas, true), SAS_SCOPE_CONTAINER, "unless it is vouched for");
