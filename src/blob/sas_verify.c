@@ -111,9 +111,11 @@ static bool judged(const struct sas *sas, const struct blob_query *query, struct
         return false; /* the root directory: how that is written is not documented */
     if (sas->kind == SAS_ACCOUNT && sas->overrides)
         return false; /* which it does not sign */
+    bool snapshot = query->first[BLOB_PARAM_SNAPSHOT] != 0, versionid = query->first[BLOB_PARAM_VERSIONID] != 0;
+    if (sas->scope == SAS_SCOPE_SNAPSHOT) /* what is signed is a moment, not whether a snapshot or a version is of it */
+        return str_eq(resource, STR("bs")) ? snapshot && !versionid : versionid && !snapshot;
     /* Whether a token for a blob is one for its snapshots is the service's to say. */
-    return blob_query_names_version(query) == (sas->scope == SAS_SCOPE_SNAPSHOT) || sas->scope == SAS_SCOPE_CONTAINER ||
-           sas->scope == SAS_SCOPE_ACCOUNT;
+    return !blob_query_names_version(query) || sas->scope == SAS_SCOPE_CONTAINER || sas->scope == SAS_SCOPE_ACCOUNT;
 }
 
 enum sas_verdict sas_verify(const struct sas *sas, const struct blob_url *url, const struct account_keys *keys)
