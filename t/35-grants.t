@@ -73,6 +73,23 @@ subtest 'a refusal is nobody else\'s' => sub {
     is($pond->get('/acct/data/x', sas => $sas)->{status}, 200, 'who has a grant reads on');
 };
 
+# A token's parameters without its signature are not nobody's request, though nobody has a signature either.
+subtest 'nor is one of something that was no token' => sub {
+    for my $query (qw(sv=2000-01-01 sp=w&se=2000-01-01 skoid=evil sr=evil)) {
+        for my $method (qw(GET HEAD)) {
+            my ($name) = lc "open-$method-$query" =~ /^([\w-]+)/;
+            my $path = "/acct/$name/x";
+            $origin->blob($path, size => 1000, seed => 4);
+            $origin->container("acct/$name", public => 1);
+            $origin->fault(path => $path, status => 403, first_byte_ms => 500);
+            my $evil = $pond->begin("$path?$query", method => $method);
+            ok(Headpond::Process::wait_until(sub { @{ $origin->log($path) } }, 10), "$query, $method: the origin is asked");
+            is($pond->request($path, method => $method)->{status}, 200, 'another is not told what it says');
+            is($evil->finish->{status}, 403, 'but who asked is');
+        }
+    }
+};
+
 subtest 'a second credential costs one question and no data' => sub {
     for my $again (['SAS for the container', { sas => $origin->sas('/acct/data') }],
         ['SAS for the blob', { sas => $origin->sas('/acct/data/x') }],

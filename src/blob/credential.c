@@ -67,6 +67,7 @@ static void unknown(struct blob_credential *credential, const char *reason)
 {
     credential->kind = BLOB_CREDENTIAL_UNKNOWN;
     credential->reason = reason;
+    credential->text = STR("");
 }
 
 static void of_authorization(struct arena *arena, struct blob_credential *credential)
@@ -87,6 +88,16 @@ static void of_authorization(struct arena *arena, struct blob_credential *creden
     }
 }
 
+/* A token's parameters. Without its signature the origin may make anything of them, which is then not for all those who
+ * have the same credential, or none. */
+static bool has_sas_parameter(const struct blob_query *query)
+{
+    for (unsigned id = 0; id <= BLOB_PARAM_LAST_SAS; id++)
+        if (query->first[id] != 0)
+            return true;
+    return false;
+}
+
 void blob_credential_of(struct arena *arena, const struct blob_headers *headers, const struct blob_query *query,
                         struct blob_credential *credential)
 {
@@ -96,7 +107,7 @@ void blob_credential_of(struct arena *arena, const struct blob_headers *headers,
         .authorization = blob_header(headers, STR("Authorization")),
         .expires_s = INT64_MAX,
     };
-    bool sas = sas_parse(arena, query, &credential->sas);
+    bool sas = sas_parse(arena, query, &credential->sas), broken = !sas && has_sas_parameter(query);
     if (credential->authorization.ptr != NULL) {
         if (sas)
             unknown(credential, "two-credentials"); /* which one counts is the origin's to say */
@@ -104,8 +115,12 @@ void blob_credential_of(struct arena *arena, const struct blob_headers *headers,
             unknown(credential, "two-credentials");
         else
             of_authorization(arena, credential);
+        if (broken && credential->kind == BLOB_CREDENTIAL_BEARER)
+            unknown(credential, "sas-unsigned");
         return;
     }
+    if (broken)
+        unknown(credential, "sas-unsigned");
     if (!sas)
         return;
     credential->kind = BLOB_CREDENTIAL_SAS;

@@ -54,6 +54,16 @@ static void kinds(void)
     ok(c.kind == BLOB_CREDENTIAL_UNKNOWN && c.text.len == 0, "a SAS and a token");
     is_str(c.reason, "two-credentials", "are two");
     is_int(of("Bearer abc", "Bearer def", "").kind, BLOB_CREDENTIAL_UNKNOWN, "so are two tokens");
+    static const char *const unsigned_tokens[] = {"sv=2022-11-02", "sp=r&se=2030-01-01", "snapshot=1&sr=c", "%73ip=1",
+                                                  "SKOID=x"};
+    for (unsigned i = 0; i < sizeof unsigned_tokens / sizeof unsigned_tokens[0]; i++) {
+        c = of(NULL, NULL, unsigned_tokens[i]);
+        ok(c.kind == BLOB_CREDENTIAL_UNKNOWN && c.text.len == 0, "not nobody: %s", unsigned_tokens[i]);
+        is_str(c.reason, "sas-unsigned", "but a token without its signature");
+        c = of("Bearer abc", NULL, unsigned_tokens[i]);
+        ok(c.kind == BLOB_CREDENTIAL_UNKNOWN && c.text.len == 0, "nor is it the bearer's alone");
+        ok(of("SharedKey acct:sig", NULL, unsigned_tokens[i]).kind == BLOB_CREDENTIAL_SHAREDKEY, "Shared Key signs it");
+    }
     c = of("Bearer sas\n", NULL, "");
     ok(!str_starts(c.text, STR("sas\n")), "a token cannot pass for a SAS");
 }

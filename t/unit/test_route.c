@@ -158,6 +158,7 @@ static void test_bypasses(void)
         {"/other/c/b?" BLOB_TOKEN "&sip=10.0.0.1", NULL, "sas-ip"},
         {"/other/c/b?" BLOB_TOKEN "&rsct=text/plain", NULL, "overrides"},
         {"/other/c/b?rsct=text/plain", NULL, "overrides"},
+        {"/other/c/b?sv=2022-11-02", NULL, "sas-unsigned"},
         {"/other/c/b?rsce=gzip", "Bearer t", "overrides"},
         {"/other/c/b?sv=2022-11-02&se=2031-01-01T00:00:00Z&sp=w&sr=b&sig=x", NULL, "sas-permission"},
         {"/other/c/b?" TOKEN "&sr=d&sdd=3", NULL, "sas-directory"},
