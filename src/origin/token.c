@@ -38,6 +38,8 @@ static bool is_safe(const char *url)
     struct str text = str_from(url);
     if (str_istarts(text, STR("https://")))
         return true;
+    if (str_find(text, '@') >= 0)
+        return false; /* what is before it is a name and a password */
     for (unsigned i = 0; i < sizeof near / sizeof near[0]; i++) {
         if (!str_istarts(text, near[i]))
             continue;

@@ -51,7 +51,8 @@ static void checks(void)
     place.tenant_id = "t";
     static const char *const unsafe[] = {"http://login.example",        "http://127.0.0.1.evil",
                                          "http://127.0.0.1@evil",       "ftp://x",
-                                         "http://169.254.169.254.evil", ""};
+                                         "http://169.254.169.254.evil", "http://127.0.0.1:80@evil",
+                                         "http://localhost:@evil/",     ""};
     static const char *const safe[] = {"https://x", "http://127.0.0.1", "http://localhost:80/", "http://[::1]:1"};
     for (unsigned i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
         place.authority_host = place.metadata_host = unsafe[i];
