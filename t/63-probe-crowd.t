@@ -131,13 +131,31 @@ subtest 'a grant goes first where the origin must be asked' => sub {
 subtest 'names made up' => sub {
     my $pond = start();
     my @crowd = crowd($pond, sub { "/acct/data/junk$_[0]" });
-    $pond->wait_metric(1, 'headpond_fills_waiting');
+    $pond->wait_metric(1, 'headpond_probes_waiting');
     my $most = read_among($pond, time + 2, '/acct/data/hit');
     cmp_ok($most, '<', $LIMIT, sprintf '%.1f MiB held at the most, of 64', $most / $MIB);
     read_anew($pond, '/acct/data/new', $newcomer);
     @crowd = ();
     is_drained($pond);
     $pond->stop;
+};
+
+# More than there are places for fills, and fewer than there is room for questions: who asks for a name that nobody has read
+# is told no as soon as who asks for one that is in cache.
+subtest 'how long a stranger waits does not tell what is in cache' => sub {
+    $origin->reset_stats;
+    my $pond = start(first_byte_timeout => '60s');
+    my $count = 24;
+    my @crowd = map { $pond->begin("/acct/data/junk$_") } 1 .. $count;
+    ok(Headpond::Process::wait_until(sub { @{ $origin->log } >= 3 + 8 }, 20), 'a crowd asks for names');
+    for my $path (qw(/acct/data/hit /acct/data/cold)) {
+        my $began = time;
+        is($pond->get($path)->{status}, 404, "$path: the origin's answer");
+        cmp_ok(time - $began, '<', 2 * Headpond::Process::slowness(), 'soon');
+    }
+    is($pond->get('/acct/data/cold', headers => [$newcomer])->{status}, 404, 'also for who may read') for 1 .. 2;
+    is($pond->get('/acct/data/new', headers => [$newcomer])->{status}, 200, 'and who may read what is there reads it');
+    $pond->stop_now;
 };
 
 subtest 'who leaves gives up the room' => sub {

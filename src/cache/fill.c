@@ -70,10 +70,21 @@ struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct sto
 void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last,
                struct fill_opening *opening)
 {
+    struct line_ticket place = {0};
+    if (!opening->patient && !place_now(home, &place)) {
+        opening->status = STATUS_AGAIN;
+        loop_post(opening->home, &opening->letter);
+        return;
+    }
     struct fill *fill = fill_new(home, asker, extent, first, last);
     opening->fill = fill;
     fill->opening = opening;
-    place_ask(fill);
+    if (opening->patient) {
+        place_ask(fill);
+    } else {
+        line_move(&fill->place, &place);
+        fill_fetch_start(fill);
+    }
 }
 
 struct fill *fill_ref(struct fill *fill)

@@ -221,8 +221,8 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
         }
     }
     enum probe_kind kind = probe_kind_for(inquiry, resolve);
-    if (kind == PROBE_OPEN) {
-        line_leave(&resolve->room);
+    if (kind == PROBE_OPEN && resolve->granted) {
+        line_leave(&resolve->room); /* it takes a fill's place instead */
     } else if (!question_has_room(home, resolve)) {
         if (resolve->granted)
             list_add_head(&inquiry->waiting, &resolve->node);

@@ -56,6 +56,11 @@ void place_ask(struct fill *fill)
         fill_fetch_start(fill);
 }
 
+bool place_now(struct cache_loop *home, struct line_ticket *ticket)
+{
+    return line_try(&home->places, ticket, &(struct line_ticket){.bytes = place_bytes(home->cache)});
+}
+
 bool place_try(struct cache_loop *home, struct line_ticket *ticket)
 {
     return line_try(&home->places, ticket, &(struct line_ticket){.bytes = home->cache->block_size});

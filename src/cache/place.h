@@ -5,7 +5,8 @@
  * the origin.
  *
  * Fills of a known generation are for readers who may read it; an opening is for whoever asks. Those go first, and
- * neither kind may take everything: guesses at names do not keep readers from their bytes, nor readers newcomers.
+ * neither kind may take everything: guesses at names do not keep readers from their bytes, nor readers newcomers. Who
+ * may not have been let in does not wait for an opening (probe.h).
  *
  * While somebody waits, readers read nothing ahead and a fill whose readers do not move gives its place up (fill.c).
  * Owner's loop unless said.
@@ -25,6 +26,8 @@ void places_init(struct cache *cache);
 
 /* Starts the fill's request, now or when there is a place. */
 void place_ask(struct fill *fill);
+/* A fill's place, only if there is one now; true: it is the ticket's. The loop's own. */
+bool place_now(struct cache_loop *home, struct line_ticket *ticket);
 /* A place for something that can be done without: what a fill holds but its connection. line_leave gives it up. The
  * loop's own. */
 bool place_try(struct cache_loop *home, struct line_ticket *ticket);

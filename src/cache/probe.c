@@ -65,7 +65,7 @@ static void probe_come(void *arg, enum status why)
         probe_end(probe, PROBE_FAILED, NULL, why);
 }
 
-/* What was an opening has given its place back and has no room yet. */
+/* What was an opening has no place; a patient one has no room yet. */
 static void probe_send_again(struct probe *probe)
 {
     bool granted = grants_allow(probe->cache->grants, &probe->asker->request, CACHE_WANT_GET);
@@ -143,12 +143,16 @@ static void probe_opened(struct letter *letter)
     struct answer *answer = probe->opening.answer;
 
     probe->fill = probe->opening.fill;
-    if (answer == NULL)
+    if (answer == NULL && probe->opening.status == STATUS_AGAIN) {
+        probe->kind = PROBE_RANGE;
+        probe_send_again(probe);
+    } else if (answer == NULL) {
         probe_end(probe, PROBE_FAILED, NULL, probe->opening.status);
-    else if (probe_ask_otherwise(probe, &answer->shown.head))
+    } else if (probe_ask_otherwise(probe, &answer->shown.head)) {
         answer_unref(&answer);
-    else
+    } else {
         probe_end(probe, probe_says_yes(&answer->shown.head) ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
+    }
 }
 
 static void probe_send(struct probe *probe)
@@ -161,6 +165,7 @@ static void probe_send(struct probe *probe)
         probe->open.deliver = probe_open;
         probe->opening.letter.deliver = probe_opened;
         probe->opening.home = probe->home->loop;
+        probe->opening.patient = !line_has(&probe->room);
         loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
         return;
     case PROBE_RANGE:

@@ -4,7 +4,9 @@
  * one trip (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed.
  *
  * Each holds a handle of libcurl's for as long as the origin likes, and credentials are cheap to make up: an eighth of
- * `memory` is theirs (net/line.h). An opening is a fill and has a fill's place instead.
+ * `memory` is theirs (net/line.h). An opening for who is known to be let in is a fill and has a fill's place instead.
+ * Any other question waits here first, whatever is known of the blob, and becomes an opening only where no place need
+ * be waited for: how long a stranger waits must not tell whether the blob is in cache.
  *
  * Owner's loop only; an opening's reply comes from the extent's owner by letter.
  */
@@ -67,8 +69,8 @@ void probes_init(struct cache *cache);
 struct line_ticket probe_wish(const struct asker *asker, bool granted, void (*come)(void *arg, enum status why),
                               void *arg);
 
-/* Sends it; takes the room. For PROBE_OPEN there is none, and the query's range says which blocks. `done` comes later,
- * never from inside this call. */
+/* Sends it; takes the room. A PROBE_OPEN that has none is patient; the query's range says which blocks. `done` comes
+ * later, never from inside this call. */
 struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct line_ticket *room,
                           const struct cache_query *query, void (*done)(struct probe *probe));
 /* Whether its yes also covers GET. */
