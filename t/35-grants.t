@@ -132,6 +132,17 @@ subtest 'a token for one blob cannot be made to look like one for the account' =
     }
 };
 
+# Before 2018-11-09 sr was not signed, and before 2020-02-10 there were no directories: an origin may take one for a blob.
+subtest 'an old token for a blob cannot be made to look like one for a directory' => sub {
+    for my $more ('sr=d&sdd=1', 'sr=d&sdd=0') {
+        my $own = $origin->sas('/acct/data/dir/own') =~ s/sv=[^&]+&sr=b/sv=2015-04-05&$more/r;
+        $origin->blob('/acct/data/dir/own', size => 10, seed => 1);
+        is($pond->get('/acct/data/dir/own', sas => $own)->{status}, 200, "$more: the origin says yes to its blob");
+        refused("$more: another of the directory", $pond->get('/acct/data/dir/z', sas => $own), 403, 'AuthenticationFailed');
+        refused("$more: another of the container", $pond->get('/acct/data/x', sas => $own), 403, 'AuthenticationFailed');
+    }
+};
+
 # An origin may let anybody read an open container, whatever token comes along: the emulator does.
 subtest 'a token that is good for one container need not be for another' => sub {
     $origin->control(PUT => 'grant', sig => 'made+up', scope => '/acct/open');

@@ -117,6 +117,9 @@ static void parse_scope(const struct blob_query *query, struct sas *sas)
         must_bypass(sas, "sas-scope");
     if (sas->scope == SAS_SCOPE_DIRECTORY) {
         int64_t depth;
+        /* Older versions know no directories and may not sign sr: whoever holds a token for one blob could write it. */
+        if (!blob_version_since(blob_query_value(query, BLOB_PARAM_SV), "2020-02-10"))
+            must_bypass(sas, "sas-scope");
         if (!str_to_int(blob_query_value(query, BLOB_PARAM_SDD), &depth) || depth > 1024)
             must_bypass(sas, "sas-scope");
         else if (depth == 0)
