@@ -211,12 +211,15 @@ static struct blob_class container_write(struct str method, const struct blob_ur
         /* Creating it, and comp=acl, say who may read without a credential. */
         if (comp.ptr == NULL || str_ieq(comp, STR("acl")))
             return touches(BLOB_TOUCH_NOTHING, true);
+        /* The URL names the new container; what goes is the old one, which a header names. */
+        if (str_ieq(comp, STR("rename")))
+            return touches(BLOB_TOUCH_ACCOUNT, true);
     }
     if (str_eq(method, STR("PATCH")) && str_ieq(blob_query_value(&url->query, BLOB_PARAM_RESOURCE), STR("filesystem")))
         return touches(BLOB_TOUCH_NOTHING, true);
     if (str_eq(method, STR("POST")) && str_ieq(comp, STR("batch")))
         return touches(BLOB_TOUCH_CONTAINER, false);
-    return touches(BLOB_TOUCH_CONTAINER, true); /* DELETE, undelete, rename, and what is not known */
+    return touches(BLOB_TOUCH_CONTAINER, true); /* DELETE, undelete, and what is not known */
 }
 
 /* Put Blob (Azure): no comp, a block blob, and nothing that makes the body another than the blob, or the blob one that
