@@ -20,10 +20,48 @@ static uint32_t leaf_block_length(const struct store *store, const struct leaf *
     return store_block_length(leaf->length, store->block_size, block);
 }
 
+/* Under the leaf's lock: what the location pointed at has no reader in the directory any more. */
+static void release_place(struct store *store, uint64_t location, uint32_t length)
+{
+    struct disk *disk = store->disks[location_disk(location)];
+    pthread_mutex_lock(&disk->slots.lock);
+    if (location & LOCATION_PACKED)
+        segment_dead(&disk->slots, location_slot(location), entry_packed_size(length));
+    else
+        slots_drop(&disk->slots, location_slot(location));
+    pthread_mutex_unlock(&disk->slots.lock);
+}
+
+/* Replaces the location, whatever its flags, if it is still the one seen; returns what it was, or 0. */
+static uint64_t replace(_Atomic uint64_t *location, uint64_t seen, uint64_t with)
+{
+    uint64_t now = atomic_load_explicit(location, memory_order_relaxed);
+    while (now != 0 && location_same(now, seen))
+        if (atomic_compare_exchange_weak_explicit(location, &now, with, memory_order_acq_rel, memory_order_relaxed))
+            return now;
+    return 0;
+}
+
+/* Under the leaf's lock: the block that lay there has been taken out of the leaf. */
+static void left(struct store *store, struct leaf *leaf, unsigned number, uint64_t location)
+{
+    uint32_t length = leaf_block_length(store, leaf, number);
+    release_place(store, location, length);
+    leaf_changed(store, leaf);
+    metric_add(METRIC_STORE_BLOCKS, -1);
+    metric_add(METRIC_STORE_BYTES, -(int64_t) length);
+}
+
 uint64_t block_location(struct store *store, uint64_t generation, uint64_t block)
 {
     struct leaf *leaf = directory_find(store->directory, generation, block / STORE_EXTENT_BLOCKS);
     return leaf == NULL ? 0 : atomic_load_explicit(&leaf->location[block % STORE_EXTENT_BLOCKS], memory_order_acquire);
+}
+
+uint64_t block_at_hand(struct store *store, uint64_t generation, uint64_t block)
+{
+    uint64_t location = block_location(store, generation, block);
+    return location != 0 && health_out(store->disks[location_disk(location)]) ? 0 : location;
 }
 
 bool block_publish(struct disk *disk, const struct store_generation *generation, uint64_t block, uint64_t location)
@@ -33,7 +71,13 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
     unsigned number = block % STORE_EXTENT_BLOCKS;
     directory_lock(store->directory, generation->id, extent);
     struct leaf *leaf = directory_add(store->directory, generation->id, extent, generation->object, generation->length);
-    bool fresh = atomic_load_explicit(&leaf->location[number], memory_order_relaxed) == 0;
+    uint64_t before = atomic_load_explicit(&leaf->location[number], memory_order_relaxed);
+    /* What a disk holds that is out is given up for this. */
+    bool away = before != 0 && health_out(store->disks[location_disk(before)]) && !health_out(disk) &&
+                (before = replace(&leaf->location[number], before, 0)) != 0;
+    if (away)
+        left(store, leaf, number, before);
+    bool fresh = away || before == 0;
     if (fresh) {
         atomic_store_explicit(&leaf->location[number], location, memory_order_release);
         if (!(location & LOCATION_PACKED)) {
@@ -89,28 +133,6 @@ bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsign
     return good;
 }
 
-/* Under the leaf's lock: what the location pointed at has no reader in the directory any more. */
-static void release_place(struct store *store, uint64_t location, uint32_t length)
-{
-    struct disk *disk = store->disks[location_disk(location)];
-    pthread_mutex_lock(&disk->slots.lock);
-    if (location & LOCATION_PACKED)
-        segment_dead(&disk->slots, location_slot(location), entry_packed_size(length));
-    else
-        slots_drop(&disk->slots, location_slot(location));
-    pthread_mutex_unlock(&disk->slots.lock);
-}
-
-/* Replaces the location, whatever its flags, if it is still the one seen; returns what it was, or 0. */
-static uint64_t replace(_Atomic uint64_t *location, uint64_t seen, uint64_t with)
-{
-    uint64_t now = atomic_load_explicit(location, memory_order_relaxed);
-    while (now != 0 && location_same(now, seen))
-        if (atomic_compare_exchange_weak_explicit(location, &now, with, memory_order_acq_rel, memory_order_relaxed))
-            return now;
-    return 0;
-}
-
 bool block_move(struct disk *disk, uint64_t generation, uint64_t block, uint64_t from, uint64_t to)
 {
     struct store *store = disk->store;
@@ -135,12 +157,8 @@ bool block_drop(struct store *store, uint64_t generation, uint64_t block, uint64
     struct leaf *leaf = directory_find(store->directory, generation, extent);
     bool dropped = leaf != NULL && replace(&leaf->location[number], seen, 0) != 0;
     if (dropped) {
-        uint32_t length = leaf_block_length(store, leaf, number);
-        release_place(store, seen, length);
-        leaf_changed(store, leaf);
+        left(store, leaf, number, seen);
         directory_tidy(store->directory, leaf);
-        metric_add(METRIC_STORE_BLOCKS, -1);
-        metric_add(METRIC_STORE_BYTES, -(int64_t) length);
     }
     directory_unlock(store->directory, generation, extent);
     return dropped;
@@ -158,4 +176,14 @@ void block_drop_generation(struct store *store, uint64_t generation, uint64_t le
                 block_drop(store, generation, block, seen);
         }
     }
+}
+
+void block_row_again(struct store *store, uint64_t generation, uint64_t extent)
+{
+    directory_lock(store->directory, generation, extent);
+    struct leaf *leaf = directory_find(store->directory, generation, extent);
+    bool newly = leaf == NULL || !atomic_exchange(&leaf->dirty, true);
+    directory_unlock(store->directory, generation, extent);
+    if (newly)
+        commit_dirty_extent(store->commit, generation, extent);
 }

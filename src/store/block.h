@@ -14,7 +14,8 @@
 
 #include "store/disk.h"
 
-/* Makes a written block visible. false: it was there already, and the caller keeps the place. */
+/* Makes a written block visible, in place of one on a disk that is out. false: it was there already, and the caller
+ * keeps the place. */
 bool block_publish(struct disk *disk, const struct store_generation *generation, uint64_t block, uint64_t location);
 /* The same for a location read from the index, whose place must still be claimed. */
 bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsigned number, struct hash128 object,
@@ -27,5 +28,9 @@ bool block_drop(struct store *store, uint64_t generation, uint64_t block, uint64
 void block_drop_generation(struct store *store, uint64_t generation, uint64_t length);
 /* Where it lies now, or 0. Lock-free. */
 uint64_t block_location(struct store *store, uint64_t generation, uint64_t block);
+/* The same, but 0 when its disk is out. Lock-free. */
+uint64_t block_at_hand(struct store *store, uint64_t generation, uint64_t block);
+/* The extent's row is to be written by another round. */
+void block_row_again(struct store *store, uint64_t generation, uint64_t extent);
 
 #endif

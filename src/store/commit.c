@@ -13,10 +13,13 @@
 #include "store/objects.h"
 #include "store/recover.h"
 #include "store/round.h"
+#include "store/scribe.h"
 #include "store/volume.h"
 
 #define ROUND_MS 1000
 #define ROUND_BYTES (INT64_C(256) << 20)
+/* Between looks at disks that hang while they should be read. */
+#define STUCK_MS 100
 
 struct waiter {
     struct waiter *next;
@@ -40,12 +43,18 @@ struct commit {
     struct names extents; /* struct round_extent */
     struct waiter *waiters, **waiters_end;
     bool urgent, flush, stopping;
+    bool all_ended;   /* no thread of a disk hangs */
     unsigned intents; /* under way */
     bool marked;      /* the mark is durable on every disk */
     atomic_bool loaded;
     atomic_int_fast64_t bytes; /* put since the last full round */
-    /* Index thread only. */
-    struct recover *recovers[STORE_DISKS_MAX];
+    /* Index thread only; but for what a scribe has been given. */
+    struct loading {
+        struct recover *recover; /* NULL: the disk has been read */
+        struct names groups;     /* struct round_group: forgotten since the last step */
+        bool more;
+    } loading[STORE_DISKS_MAX];
+    bool stuck; /* no disk that is to be read answers */
     int64_t next_ms;
     bool mark_there; /* the row may be */
     unsigned doubt;  /* full rounds until all that an earlier process' mark speaks of has been written */
@@ -193,6 +202,10 @@ static struct waiter *take_waiters(struct commit *commit, bool loading)
 /* Under the mutex. What ends by a tombstone of this round has ended: the mark is cleared after it is written. */
 static void take_intents(struct commit *commit, struct round *round, const struct waiter *waiter)
 {
+    if (rounds_returned(commit->rounds)) {
+        commit->mark_there = true;
+        commit->doubt = 1;
+    }
     for (; waiter != NULL; waiter = waiter->next) {
         assert(!waiter->group || commit->intents > 0);
         commit->intents -= waiter->group;
@@ -225,11 +238,11 @@ static void take_groups(struct commit *commit, struct round *round, const struct
     for (; waiter != NULL; waiter = waiter->next) {
         if (!waiter->group)
             continue;
-        *(struct round_group *) names_add(&round->groups, sizeof(struct round_group)) =
-            (struct round_group){waiter->hash, waiter->sequence};
+        const struct round_group group = {waiter->hash, waiter->sequence};
+        *(struct round_group *) names_add(&round->groups, sizeof group) = group;
         for (unsigned i = 0; i < commit->store->disk_count; i++)
-            if (commit->recovers[i] != NULL)
-                recover_group(commit->recovers[i], waiter->hash, waiter->sequence);
+            if (commit->loading[i].recover != NULL)
+                *(struct round_group *) names_add(&commit->loading[i].groups, sizeof group) = group;
     }
 }
 
@@ -237,11 +250,12 @@ static void take_groups(struct commit *commit, struct round *round, const struct
 static bool take_round(struct commit *commit, struct round *round, struct waiter **waiters)
 {
     bool loading = !commit_loaded(commit), last;
-    *round = (struct round){.loaded = !loading};
+    round->loaded = !loading;
     rcu_thread_offline();
     pthread_mutex_lock(&commit->mutex);
-    while (!commit->urgent && !commit->flush && !commit->stopping && !loading && clock_mono_ms() < commit->next_ms)
-        (void) clock_cond_wait(&commit->wake, &commit->mutex, commit->next_ms);
+    int64_t next_ms = !loading ? commit->next_ms : commit->stuck ? clock_mono_ms() + STUCK_MS : 0;
+    while (!commit->urgent && !(commit->flush && !loading) && !commit->stopping && clock_mono_ms() < next_ms)
+        (void) clock_cond_wait(&commit->wake, &commit->mutex, next_ms);
     bool flush = commit->flush && !loading;
     last = commit->stopping;
     *waiters = take_waiters(commit, loading);
@@ -268,26 +282,52 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
     return last;
 }
 
-/* One step on every disk that is not read yet. */
-static void load(struct commit *commit, bool give_up)
+static void step_errand(struct disk *disk, void *arg)
+{
+    struct loading *loading = arg;
+    const struct round_group *groups = loading->groups.items;
+    (void) disk;
+    for (size_t i = 0; i < loading->groups.count; i++)
+        recover_group(loading->recover, groups[i].group, groups[i].sequence);
+    loading->groups.count = 0;
+    loading->more = recover_step(loading->recover);
+}
+
+static void loading_end(struct loading *loading)
+{
+    recover_free(loading->recover);
+    loading->recover = NULL;
+    names_free(&loading->groups);
+}
+
+/* Whether a step may be made now: extents come after the objects of all disks. */
+static bool may_step(const struct loading *loading, const struct disk *disk, bool objects)
+{
+    return loading->recover != NULL && !health_out(disk) && scribe_idle(disk->scribe) &&
+           (objects || !recover_has_objects(loading->recover));
+}
+
+/* One step on every disk that is not read yet and answers. */
+static void load(struct commit *commit)
 {
     struct store *store = commit->store;
-    bool objects = true, done = true;
+    bool objects = true, stepped[STORE_DISKS_MAX] = {false}, done = true;
     for (unsigned i = 0; i < store->disk_count; i++)
-        objects = objects && (commit->recovers[i] == NULL || recover_has_objects(commit->recovers[i]));
+        objects = objects && (commit->loading[i].recover == NULL || recover_has_objects(commit->loading[i].recover));
     for (unsigned i = 0; i < store->disk_count; i++) {
-        struct recover *recover = commit->recovers[i];
-        if (recover == NULL)
-            continue;
-        bool more = (!objects && recover_has_objects(recover)) || (!give_up && recover_step(recover));
-        if (more && !give_up) {
-            done = false;
-            continue;
-        }
-        if (give_up)
-            volume_loaded(store->disks[i]);
-        recover_free(recover);
-        commit->recovers[i] = NULL;
+        stepped[i] = may_step(&commit->loading[i], store->disks[i], objects);
+        if (stepped[i])
+            scribe_give(store->disks[i]->scribe, step_errand, &commit->loading[i]);
+    }
+    commit->stuck = true;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        rcu_thread_offline();
+        bool ended = stepped[i] && scribe_wait(store->disks[i]->scribe);
+        rcu_thread_online();
+        if (ended && !commit->loading[i].more)
+            loading_end(&commit->loading[i]);
+        commit->stuck = commit->stuck && !ended;
+        done = done && commit->loading[i].recover == NULL;
     }
     if (!done)
         return;
@@ -297,31 +337,56 @@ static void load(struct commit *commit, bool give_up)
     pthread_mutex_unlock(&commit->mutex);
 }
 
+/* The process ends before everything was read. */
+static void load_give_up(struct commit *commit)
+{
+    for (unsigned i = 0; i < commit->store->disk_count; i++) {
+        struct disk *disk = commit->store->disks[i];
+        if (commit->loading[i].recover == NULL || !scribe_idle(disk->scribe))
+            continue;
+        volume_loaded(disk);
+        loading_end(&commit->loading[i]);
+    }
+}
+
+/* False: one of them hangs. */
+static bool stop_scribes(struct store *store)
+{
+    bool ended = true;
+    rcu_thread_offline();
+    for (unsigned i = 0; i < store->disk_count; i++)
+        ended = scribe_stop(&store->disks[i]->scribe) && ended;
+    rcu_thread_online();
+    return ended;
+}
+
 static void *commit_thread(void *arg)
 {
     struct commit *commit = arg;
     struct store *store = commit->store;
     rcu_register_thread();
     for (bool last = false; !last;) {
-        struct round round;
+        struct round *round = round_new();
         struct waiter *waiters;
-        last = take_round(commit, &round, &waiters);
-        rounds_run(commit->rounds, &round);
-        intents_marked(commit, &round);
-        if (round.full)
+        last = take_round(commit, round, &waiters);
+        rounds_run(commit->rounds, round);
+        intents_marked(commit, round);
+        if (round->full)
             store_measure(store);
         answer(commit, waiters);
-        names_free(&round.objects);
-        names_free(&round.extents);
-        names_free(&round.groups);
-        if (!commit_loaded(commit))
-            load(commit, last);
+        if (!commit_loaded(commit) && !last)
+            load(commit);
         rounds_drop_dead(commit->rounds);
-        rounds_trim(commit->rounds, round.full);
+        rounds_trim(commit->rounds, round->full);
+        round_unref(&round);
         rcu_quiescent_state();
     }
-    directory_free(store->directory);
-    objects_free(store->objects);
+    load_give_up(commit);
+    commit->all_ended = stop_scribes(store) && commit->all_ended;
+    if (commit->all_ended) {
+        directory_free(store->directory);
+        objects_free(store->objects);
+    }
     rcu_unregister_thread();
     return NULL;
 }
@@ -342,7 +407,8 @@ void commit_start(struct commit *commit)
 {
     for (unsigned i = 0; i < commit->store->disk_count; i++) {
         struct disk *disk = commit->store->disks[i];
-        commit->recovers[i] = recover_new(disk);
+        disk->scribe = scribe_start(disk);
+        commit->loading[i].recover = recover_new(disk);
         if (disk->doubted) {
             /* The first full round after loading writes what was loaded without its time. */
             commit->mark_there = true;
@@ -356,14 +422,17 @@ void commit_start(struct commit *commit)
     (void) error;
 }
 
-void commit_stop(struct commit *commit)
+bool commit_stop(struct commit *commit, bool all_ended)
 {
     pthread_mutex_lock(&commit->mutex);
     commit->stopping = true;
+    commit->all_ended = all_ended;
     pthread_cond_signal(&commit->wake);
     pthread_mutex_unlock(&commit->mutex);
     pthread_join(commit->thread, NULL);
     answer(commit, commit->waiters);
+    if (!commit->all_ended)
+        return false;
     names_free(&commit->objects);
     names_free(&commit->extents);
     rounds_free(commit->rounds);
@@ -371,4 +440,5 @@ void commit_stop(struct commit *commit)
     pthread_cond_destroy(&commit->all_loaded);
     pthread_mutex_destroy(&commit->mutex);
     mem_free(commit);
+    return true;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * commit.h: the index thread: the only one that touches LMDB once the store is open, and the one that loads it.
+ * commit.h: the index thread: it says when what is written to the indexes, and has each disk's scribe write it.
  *
  * Changes are not queued, their names are: a commit writes what is true when it comes to a name, so a change that comes
  * again before the commit costs nothing, and a commit can never write something older than an earlier one did.
@@ -15,8 +15,9 @@
  * together share a commit, and cleared by a full one that finds none, so that those that begin within a second of each
  * other find it there. Clearing it is not waited for: a mark too many costs validations.
  *
- * An index that cannot be written any more is condemned (volume.h): a marker makes the next start empty that disk,
- * which is how a tombstone stays honest even then.
+ * A disk that does not answer misses rounds and is brought up to date later (round.h). An index that cannot be written
+ * is condemned (volume.h) until it could be made anew: a marker keeps the next start from believing it, which is how a
+ * tombstone stays honest even then.
  */
 #ifndef HEADPOND_STORE_COMMIT_H
 #define HEADPOND_STORE_COMMIT_H
@@ -35,9 +36,10 @@ struct store;
 /* The thread waits for commit_start. */
 struct commit *commit_new(struct store *store);
 void commit_start(struct commit *commit);
-/* A last full round; then, on the index thread, the directory and the objects are freed. All disks have been stopped.
- * Frees the commit. */
-void commit_stop(struct commit *commit);
+/* A last full round; then the scribes end, and on the index thread the directory and the objects are freed. All disks
+ * have been stopped; `all_ended`: none hangs. Frees the commit. false: a thread hangs in a disk, and nothing was freed
+ * that it may use. */
+bool commit_stop(struct commit *commit, bool all_ended);
 
 /* ---- Any thread. ---- */
 
@@ -62,7 +64,7 @@ bool commit_loaded(struct commit *commit);
 /* Waits for that, but not longer. Not on a registered thread that is online. */
 void commit_wait_loaded(struct commit *commit, int64_t ms);
 
-/* ---- Index thread, while loading. ---- */
+/* ---- Scribes, while loading. ---- */
 
 /* The group's row may go when all that is dirty by the end of loading has been written. */
 void commit_group_settles(struct commit *commit, struct hash128 group);

@@ -11,10 +11,14 @@
 #include "base/mem.h"
 #include "base/thread.h"
 #include "net/loop.h"
+#include "store/block.h"
 #include "store/commit.h"
 #include "store/generation.h"
 #include "store/reclaim.h"
 #include "store/transfer.h"
+
+/* How often who drains looks whether the disk hangs. */
+#define DRAIN_LOOK_MS 100
 
 struct put_job {
     struct put_job *next;
@@ -34,12 +38,10 @@ void disk_error(struct disk *disk, const char *what, int error)
     log_event(STORE_IO, "path=%s op=%s errno=%d: %s", disk->path, what, error, strerror_r(error, text, sizeof text));
 }
 
-void disk_broken(struct disk *disk)
+void disk_set_broken(struct disk *disk, bool broken)
 {
-    if (atomic_exchange(&disk->broken, true))
-        return;
-    metric_cell_add(metric_cell(METRIC_STORE_DISKS, "used"), -1);
-    metric_cell_add(metric_cell(METRIC_STORE_DISKS, "failed"), 1);
+    if (atomic_exchange(&disk->broken, broken) != broken)
+        disks_counted(disk->store);
 }
 
 static void rejected(const char *reason)
@@ -48,6 +50,14 @@ static void rejected(const char *reason)
 }
 
 /* ---- Loads. ---- */
+
+/* A read under way or queued. Who asked may be answered before it ends. */
+struct load_job {
+    struct load_job *next;
+    struct store_load *load; /* the asker's; NULL: answered by now. Under the mutex */
+    struct store_load what;  /* a copy that stays */
+    int64_t until_ms;
+};
 
 static void load_finish(struct disk *disk, struct store_load *load, enum status status, struct buf *buf)
 {
@@ -60,39 +70,96 @@ static void load_finish(struct disk *disk, struct store_load *load, enum status 
 
 void disk_load(struct disk *disk, struct store_load *load)
 {
-    load->done.next = NULL;
+    struct load_job *job = mem_alloc(sizeof *job);
+    *job = (struct load_job){.load = load, .what = *load, .until_ms = clock_mono_ms() + HEALTH_LOAD_MS};
     pthread_mutex_lock(&disk->mutex);
     bool full = disk->load_count >= DISK_LOADS || disk->stopping;
-    if (!full) {
+    bool out = health_out(disk); /* under the mutex: disk_give_up has not passed yet, or will see it */
+    if (!full && !out) {
         if (disk->load_last == NULL)
-            disk->load_first = load;
+            disk->load_first = job;
         else
-            disk->load_last->done.next = &load->done;
-        disk->load_last = load;
+            disk->load_last->next = job;
+        disk->load_last = job;
         disk->load_count++;
         pthread_cond_signal(&disk->work);
     }
     pthread_mutex_unlock(&disk->mutex);
-    if (full)
-        load_finish(disk, load, STATUS_BUSY, NULL);
-}
-
-static struct store_load *load_of(struct letter *letter)
-{
-    return letter == NULL ? NULL : CONTAINER_OF(letter, struct store_load, done);
+    if (full || out) {
+        mem_free(job);
+        load_finish(disk, load, out ? STATUS_NOT_FOUND : STATUS_BUSY, NULL);
+    }
 }
 
 /* Under the mutex. */
-static struct store_load *load_take(struct disk *disk)
+static struct load_job *load_take(struct disk *disk)
 {
-    struct store_load *load = disk->load_first;
-    if (load == NULL)
+    struct load_job *job = disk->load_first;
+    if (job == NULL)
         return NULL;
-    disk->load_first = load_of(load->done.next);
+    disk->load_first = job->next;
     if (disk->load_first == NULL)
         disk->load_last = NULL;
     disk->load_count--;
-    return load;
+    return job;
+}
+
+static void load_run(struct disk *disk, unsigned thread, struct load_job *job)
+{
+    struct buf *buf = NULL;
+    enum status status = STATUS_SHUTDOWN;
+    if (!atomic_load(&disk->store->closing))
+        status = transfer_load(disk, &job->what, &buf);
+    pthread_mutex_lock(&disk->mutex);
+    struct store_load *load = job->load;
+    disk->loading[thread] = NULL;
+    pthread_mutex_unlock(&disk->mutex);
+    mem_free(job);
+    if (load != NULL)
+        load_finish(disk, load, status, buf);
+    else
+        buf_unref(&buf);
+}
+
+/* Under the mutex: takes the asker away from the job, to be answered. */
+static void load_orphan(struct load_job *job, struct store_load **given_up)
+{
+    if (job == NULL || job->load == NULL)
+        return;
+    job->load->done.next = *given_up == NULL ? NULL : &(*given_up)->done;
+    *given_up = job->load;
+    job->load = NULL;
+}
+
+static void answer_given_up(struct disk *disk, struct store_load *load, bool drop)
+{
+    while (load != NULL) {
+        struct letter *next = load->done.next;
+        uint64_t location = drop ? block_location(disk->store, load->generation, load->block) : 0;
+        /* So that it is fetched from where the reader gets it sooner. */
+        if (location != 0 && location_disk(location) == disk->number)
+            (void) block_drop(disk->store, load->generation, load->block, location);
+        metric_add(METRIC_STORE_STALLED, 1);
+        load->done.next = NULL;
+        load_finish(disk, load, STATUS_STALLED, NULL);
+        load = next == NULL ? NULL : CONTAINER_OF(next, struct store_load, done);
+    }
+}
+
+void disk_expire(struct disk *disk, int64_t now_ms)
+{
+    struct store_load *given_up = NULL;
+    pthread_mutex_lock(&disk->mutex);
+    for (unsigned i = 0; i < DISK_THREADS; i++)
+        if (disk->loading[i] != NULL && disk->loading[i]->until_ms <= now_ms)
+            load_orphan(disk->loading[i], &given_up);
+    while (disk->load_first != NULL && disk->load_first->until_ms <= now_ms) {
+        struct load_job *job = load_take(disk);
+        load_orphan(job, &given_up);
+        mem_free(job);
+    }
+    pthread_mutex_unlock(&disk->mutex);
+    answer_given_up(disk, given_up, true);
 }
 
 /* ---- Puts. ---- */
@@ -105,14 +172,20 @@ static bool resting(struct disk *disk)
            clock_mono_ms() < atomic_load_explicit(&disk->rest_until_ms, memory_order_relaxed);
 }
 
+bool disk_takes(struct disk *disk)
+{
+    return atomic_load_explicit(&disk->loaded, memory_order_relaxed) && !health_out(disk) &&
+           !atomic_load_explicit(&disk->broken, memory_order_relaxed) && !resting(disk) &&
+           atomic_load_explicit(&disk->sync_errors, memory_order_relaxed) < DISK_SYNC_ERRORS_MAX;
+}
+
 /* Why a block is not taken, or NULL. */
 static const char *refusal(struct disk *disk, const struct store_generation *generation, uint64_t block,
                            uint32_t length)
 {
     if (!atomic_load_explicit(&disk->loaded, memory_order_relaxed))
         return "loading";
-    if (atomic_load_explicit(&disk->broken, memory_order_relaxed) || resting(disk) ||
-        atomic_load_explicit(&disk->sync_errors, memory_order_relaxed) >= DISK_SYNC_ERRORS_MAX)
+    if (!disk_takes(disk))
         return "disk";
     if (atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2)
         return "index";
@@ -131,10 +204,11 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
     }
     struct put_job *job = mem_alloc(sizeof *job);
     pthread_mutex_lock(&disk->mutex);
-    if (disk->put_bytes + length > DISK_PUT_BYTES || disk->stopping) {
+    bool out = health_out(disk);
+    if (disk->put_bytes + length > DISK_PUT_BYTES || disk->stopping || out) {
         pthread_mutex_unlock(&disk->mutex);
         mem_free(job);
-        rejected("queue");
+        rejected(out ? "disk" : "queue");
         return STATUS_BUSY;
     }
     *job = (struct put_job){.generation = store_generation_ref((struct store_generation *) (uintptr_t) generation),
@@ -167,13 +241,9 @@ static struct put_job *put_take(struct disk *disk)
     return job;
 }
 
-static void put_run(struct disk *disk, struct put_job *job)
+/* It was written, or will not be. */
+static void put_end(struct disk *disk, struct put_job *job)
 {
-    enum status status = transfer_put(disk, job->generation, job->block, job->buf->data, job->length);
-    if (status == STATUS_OK)
-        commit_wrote(disk->store->commit, job->length);
-    else
-        rejected(status == STATUS_BUSY ? "space" : "error");
     buf_unref(&job->buf);
     store_generation_unref(&job->generation);
     store_post(disk->store, job->loop, job->done);
@@ -185,51 +255,118 @@ static void put_run(struct disk *disk, struct put_job *job)
     mem_free(job);
 }
 
+static void put_run(struct disk *disk, struct put_job *job)
+{
+    enum status status = transfer_put(disk, job->generation, job->block, job->buf->data, job->length);
+    if (status == STATUS_OK)
+        commit_wrote(disk->store->commit, job->length);
+    else
+        rejected(status == STATUS_BUSY ? "space" : "error");
+    put_end(disk, job);
+}
+
 void disk_drain(struct disk *disk)
 {
     pthread_mutex_lock(&disk->mutex);
     unsigned epoch = disk->epoch;
-    disk->epoch = !epoch; /* what comes later counts elsewhere; that side was empty since the last drain */
-    while (disk->outstanding[epoch] > 0)
-        pthread_cond_wait(&disk->drained, &disk->mutex);
+    disk->epoch = !epoch; /* what comes later counts elsewhere; but for what hangs, that side is empty */
+    while (disk->outstanding[epoch] > 0 && !health_out(disk) && !health_stalled(disk, clock_mono_ms()))
+        (void) clock_cond_wait(&disk->drained, &disk->mutex, clock_mono_ms() + DRAIN_LOOK_MS);
     pthread_mutex_unlock(&disk->mutex);
+}
+
+/* ---- Out, and back in. ---- */
+
+void disk_give_up(struct disk *disk)
+{
+    struct store_load *given_up = NULL;
+    pthread_mutex_lock(&disk->mutex);
+    for (unsigned i = 0; i < DISK_THREADS; i++)
+        load_orphan(disk->loading[i], &given_up);
+    for (struct load_job *job; (job = load_take(disk)) != NULL; mem_free(job))
+        load_orphan(job, &given_up);
+    struct put_job *puts = disk->put_first;
+    disk->put_first = disk->put_last = NULL;
+    disk->health.probe_at_ms = clock_mono_ms() + HEALTH_PROBE_MS;
+    pthread_cond_broadcast(&disk->drained);
+    pthread_mutex_unlock(&disk->mutex);
+    answer_given_up(disk, given_up, false);
+    while (puts != NULL) {
+        struct put_job *job = puts;
+        puts = job->next;
+        rejected("disk");
+        put_end(disk, job);
+    }
+}
+
+void disk_want_probe(struct disk *disk, int64_t now_ms)
+{
+    pthread_mutex_lock(&disk->mutex);
+    if (now_ms >= disk->health.probe_at_ms) {
+        disk->health.probe_at_ms = now_ms + HEALTH_PROBE_MS;
+        disk->health.probe_wanted = true;
+        pthread_cond_signal(&disk->work);
+    }
+    pthread_mutex_unlock(&disk->mutex);
+}
+
+void disks_counted(const struct store *store)
+{
+    unsigned used = 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        used += !health_out(store->disks[i]) && !atomic_load(&store->disks[i]->broken);
+    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "used"), used);
+    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "failed"), store->disk_count + store->left_out - used);
 }
 
 /* ---- Threads. ---- */
 
-static bool take_work(struct disk *disk, struct store_load **load, struct put_job **job)
+struct work {
+    struct load_job *load;
+    struct put_job *put;
+    bool probe;
+};
+
+static bool take_work(struct disk *disk, unsigned thread, struct work *work)
 {
-    *load = NULL;
-    *job = NULL;
+    *work = (struct work){0};
     rcu_thread_offline();
     pthread_mutex_lock(&disk->mutex);
-    while (disk->load_first == NULL && disk->put_first == NULL && !disk->stopping)
+    while (disk->load_first == NULL && disk->put_first == NULL && !disk->health.probe_wanted && !disk->stopping)
         pthread_cond_wait(&disk->work, &disk->mutex);
-    *load = load_take(disk);
-    if (*load == NULL)
-        *job = put_take(disk);
+    if (disk->health.probe_wanted && !disk->stopping)
+        work->probe = true;
+    else if ((work->load = load_take(disk)) == NULL)
+        work->put = put_take(disk);
+    disk->health.probe_wanted = false;
+    disk->loading[thread] = work->load;
     pthread_mutex_unlock(&disk->mutex);
     rcu_thread_online();
-    return *load != NULL || *job != NULL;
+    return work->load != NULL || work->put != NULL || work->probe;
 }
+
+struct disk_thread {
+    struct disk *disk;
+    unsigned number;
+};
 
 static void *disk_thread(void *arg)
 {
-    struct disk *disk = arg;
-    struct store_load *load;
-    struct put_job *job;
+    struct disk_thread *self = arg;
+    struct disk *disk = self->disk;
+    unsigned number = self->number;
+    struct work work;
+    mem_free(self);
     rcu_register_thread();
-    while (take_work(disk, &load, &job)) {
-        struct buf *buf = NULL;
-        if (load != NULL && atomic_load(&disk->store->closing)) {
-            load_finish(disk, load, STATUS_SHUTDOWN, NULL);
-        } else if (load != NULL) {
-            enum status status = transfer_load(disk, load, &buf);
-            load_finish(disk, load, status, buf);
-        } else {
-            put_run(disk, job);
-        }
-        if (reclaim_wanted(disk))
+    health_sit(number);
+    while (take_work(disk, number, &work)) {
+        if (work.probe)
+            health_probe(disk);
+        else if (work.load != NULL)
+            load_run(disk, number, work.load);
+        else
+            put_run(disk, work.put);
+        if (!health_out(disk) && reclaim_wanted(disk))
             reclaim_run(disk);
     }
     rcu_unregister_thread();
@@ -240,26 +377,32 @@ void disk_start(struct disk *disk)
 {
     pthread_mutex_init(&disk->mutex, NULL);
     pthread_cond_init(&disk->work, NULL);
-    pthread_cond_init(&disk->drained, NULL);
+    clock_cond_init(&disk->drained);
     disk->started = true;
     for (unsigned i = 0; i < DISK_THREADS; i++) {
-        int error = thread_start(&disk->threads[i], "store-io", disk_thread, disk);
+        struct disk_thread *self = mem_alloc(sizeof *self);
+        *self = (struct disk_thread){disk, i};
+        int error = thread_start(&disk->threads[i], "store-io", disk_thread, self);
         assert(error == 0);
         (void) error;
     }
 }
 
-void disk_stop(struct disk *disk)
+bool disk_stop(struct disk *disk)
 {
+    bool ended = true;
     if (!disk->started)
-        return;
+        return true;
     pthread_mutex_lock(&disk->mutex);
     disk->stopping = true;
     pthread_cond_broadcast(&disk->work);
     pthread_mutex_unlock(&disk->mutex);
     for (unsigned i = 0; i < DISK_THREADS; i++)
-        pthread_join(disk->threads[i], NULL);
+        ended = health_join(disk, disk->threads[i]) && ended;
+    if (!ended)
+        return false;
     pthread_cond_destroy(&disk->work);
     pthread_cond_destroy(&disk->drained);
     pthread_mutex_destroy(&disk->mutex);
+    return true;
 }

@@ -3,8 +3,9 @@
  * disk.h: one disk: its queues, its I/O threads, and what is known of its health.
  *
  * Loads come before puts: somebody waits for them. Both queues are bounded, and a put that finds its queue full is
- * refused at once, so a slow disk costs hits and never time. The threads also run eviction (reclaim.h) when free slots
- * run short. They are RCU-registered, and offline while they wait or do I/O.
+ * refused at once, so a slow disk costs hits and never time. A load that takes too long is answered without its block
+ * (health.h). The threads also run eviction (reclaim.h) when free slots run short. They are RCU-registered, and offline
+ * while they wait or do I/O.
  */
 #ifndef HEADPOND_STORE_DISK_H
 #define HEADPOND_STORE_DISK_H
@@ -16,8 +17,10 @@
 
 #include "base/hash.h"
 #include "base/metric.h"
+#include "store/health.h"
 #include "store/inside.h"
 #include "store/label.h"
+#include "store/names.h"
 #include "store/slot.h"
 
 #define DISK_THREADS 4
@@ -30,7 +33,9 @@
 #define DISK_SYNC_ERRORS_MAX 3
 
 struct index;
+struct load_job;
 struct put_job;
+struct scribe;
 
 struct disk {
     struct store *store;
@@ -42,13 +47,18 @@ struct disk {
     int64_t weight; /* bytes of data it may hold */
     uint64_t mark;  /* what was begun after it is younger than the index that was loaded */
     bool doubted;   /* an intent stood when the last process ended: no validation of then is believed */
+    struct health health;
     struct slots slots;
-    struct index *index; /* only the index thread, once the store is open */
+    struct index *index; /* only the scribe, once the store is open */
+    struct scribe *scribe;
     struct metric_cell *errors;
     atomic_bool loaded;                /* the index has been read: slots are known */
-    atomic_bool broken;                /* the index cannot be written any more: nothing is put */
+    atomic_bool broken;                /* the index cannot be written: nothing is put */
     atomic_bool index_tight;           /* the index is nearly full: nothing more is packed until objects have gone */
-    int64_t full_logged_ms;            /* index thread */
+    int64_t full_logged_ms;            /* scribe */
+    atomic_size_t index_load;          /* how full the index is, in 1/1024 of what it should hold at most */
+    atomic_uint_least32_t fit;         /* slots that the file system had room for when it was last asked */
+    struct names unlogged;             /* struct hash128: written in a short round, their records are not; scribe */
     atomic_bool no_nowait;             /* the file system refuses RWF_NOWAIT */
     atomic_bool no_cachestat;          /* the kernel refuses cachestat */
     atomic_uint write_errors;          /* in a row */
@@ -58,10 +68,11 @@ struct disk {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     pthread_cond_t drained;
-    struct store_load *load_first, *load_last; /* linked by the letter */
+    struct load_job *load_first, *load_last;
+    struct load_job *loading[DISK_THREADS]; /* what each thread reads */
     struct put_job *put_first, *put_last;
     unsigned load_count;
-    size_t put_bytes;
+    atomic_size_t put_bytes; /* changed under the mutex */
     unsigned outstanding[2]; /* puts queued or running, by the epoch they came in */
     unsigned epoch;
     bool reclaiming;
@@ -72,18 +83,34 @@ struct disk {
 
 /* What volume.c has filled in is started; the index need not be loaded yet. */
 void disk_start(struct disk *disk);
-/* Writes what is queued, gives up loads, ends the threads. */
-void disk_stop(struct disk *disk);
+/* Writes what is queued, gives up loads, ends the threads. false: one of them hangs, and goes on using the disk. */
+bool disk_stop(struct disk *disk);
 
 /* Any loop. Completes by letter, also when BUSY. */
 void disk_load(struct disk *disk, struct store_load *load);
 /* Any loop. Takes a reference to the buffer and to the generation. */
 enum status disk_put(struct disk *disk, const struct store_generation *generation, uint64_t block, struct buf *buf,
                      uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
-/* Waits until every put queued so far has been written or has failed. Index thread only, offline. */
+/* Whether a put would be taken now, but for a full queue. Any thread. */
+bool disk_takes(struct disk *disk);
+/* Waits until every put queued so far has been written or has failed, or the disk is out. Index thread only, offline.
+ */
 void disk_drain(struct disk *disk);
-/* Nothing is put any more, and its index is left alone. Index thread. */
-void disk_broken(struct disk *disk);
+/* Answers loads whose time is over, STALLED, and drops their blocks. The watch. */
+void disk_expire(struct disk *disk, int64_t now_ms);
+/* Has an I/O thread probe a disk that is out, if it is time. The watch. */
+void disk_want_probe(struct disk *disk, int64_t now_ms);
+/* The disk is out: what is queued is given up. Registered, online thread. */
+void disk_give_up(struct disk *disk);
+/* Bytes that wait to be written. Any thread. */
+static inline size_t disk_queued(struct disk *disk)
+{
+    return atomic_load_explicit(&disk->put_bytes, memory_order_relaxed);
+}
+/* Tells the metrics how many disks are used and how many are not. Any thread. */
+void disks_counted(const struct store *store);
+/* Nothing is put while it is. Index thread, scribe. */
+void disk_set_broken(struct disk *disk, bool broken);
 /* Counts and logs an error that the disk reported. */
 void disk_error(struct disk *disk, const char *what, int error);
 

@@ -16,6 +16,7 @@ struct directory;
 struct disk;
 struct generations;
 struct objects;
+struct watch;
 
 struct store {
     uint32_t block_size;
@@ -25,6 +26,8 @@ struct store {
     struct objects *objects;
     struct generations *generations;
     struct commit *commit;
+    struct watch *watch;
+    unsigned left_out; /* disks that could not be opened */
     atomic_uint_fast64_t next_id; /* generations and sequences; only grows, also across starts */
     uint64_t first_id;            /* of this opening */
     atomic_bool closing;          /* the loops are gone: no more letters */
@@ -39,7 +42,7 @@ static inline uint64_t store_next_id(struct store *store)
  * NULL without disks. */
 struct disk *store_disk_of(const struct store *store, uint64_t hash);
 
-/* Tells the metrics what there is room for: bytes of blocks, without what goes before each. May wait for disks. */
+/* Tells the metrics what there is room for: bytes of blocks, without what goes before each. */
 void store_measure(struct store *store);
 
 /* Posts unless the loops are gone; letter may be NULL. */

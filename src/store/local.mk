@@ -8,6 +8,7 @@ libheadpond_a_SOURCES += \
 	src/store/evict.c src/store/evict.h \
 	src/store/generation.c src/store/generation.h \
 	src/store/guard.c src/store/guard.h \
+	src/store/health.c src/store/health.h \
 	src/store/index.c src/store/index.h \
 	src/store/inside.h \
 	src/store/io.c src/store/io.h \
@@ -20,12 +21,16 @@ libheadpond_a_SOURCES += \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c src/store/recover.h \
 	src/store/resident.c src/store/resident.h \
+	src/store/resync.c src/store/resync.h \
 	src/store/round.c src/store/round.h \
+	src/store/rows.c src/store/rows.h \
+	src/store/scribe.c src/store/scribe.h \
 	src/store/segment.c src/store/segment.h \
 	src/store/slot.c src/store/slot_files.c src/store/slot.h \
 	src/store/store.c src/store/store.h \
 	src/store/transfer.c src/store/transfer.h \
-	src/store/volume.c src/store/volume.h
+	src/store/volume.c src/store/volume.h \
+	src/store/watch.c src/store/watch.h
 
 check_PROGRAMS += t/unit/test_directory t/unit/test_store_entry t/unit/test_store_evict t/unit/test_store_blocks
 t_unit_test_directory_SOURCES = t/unit/test_directory.c t/unit/tap.h
@@ -47,9 +52,11 @@ check_PROGRAMS += t/unit/test_store_space
 t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_space_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_store_gone
+check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang
 t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_gone_LDADD = $(UNIT_LDADD)
+t_unit_test_store_hang_SOURCES = t/unit/test_store_hang.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_hang_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_peek
 t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.h t/unit/tap.h

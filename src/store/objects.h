@@ -58,17 +58,19 @@ struct objects_place {
     uint32_t length;
 };
 struct objects_row {
-    struct store_generation *generation; /* counted, the caller's; only for WRITE */
+    struct store_generation *generation; /* counted, the caller's; else NULL */
     struct hash128 group;
     int64_t validated_s;
     uint64_t sequence;
     struct objects_place place; /* of its record; for DELETE: nothing points at it any more */
 };
-/* Takes the object off the dirty list and says how it is now. Index thread. */
+/* Takes the object off the dirty list and says how it is now. Its disk's scribe, or the index thread for it. */
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row);
+/* How it is now, without taking it off the list; no generation: there is nothing to write. Any RCU thread. */
+void objects_row(struct objects *objects, struct hash128 object, struct objects_row *row);
 /* Puts it back: the commit failed. */
 bool objects_retake(struct objects *objects, struct hash128 object);
-/* The index now agrees with what objects_take said: a node that holds nothing may go. Index thread. */
+/* The index now agrees with what objects_take said: a node that holds nothing may go. As objects_take. */
 void objects_settled(struct objects *objects, struct hash128 object);
 
 /* From the index: ignored when something newer is known. Consumes *generation. `place`: where its record lies, or 0.
@@ -77,6 +79,8 @@ bool objects_load(struct objects *objects, struct store_generation **generation,
                   int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite);
 /* The object's row is to be deleted, unless the object is known. `dirty` as above. Index thread. */
 bool objects_expunge(struct objects *objects, struct hash128 object);
+/* Every object that is known. Online RCU thread. */
+void objects_each(struct objects *objects, void (*each)(void *arg, struct hash128 object), void *arg);
 /* The id of the object's current generation, or 0. */
 uint64_t objects_current(struct objects *objects, struct hash128 object);
 

@@ -9,6 +9,12 @@ static struct objects_place node_place(const struct object_node *node)
     return (struct objects_place){location, location == 0 ? 0 : node->record_length};
 }
 
+static struct objects_row row_of(const struct object_node *node, const struct object_state *state)
+{
+    return (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
+                                state->sequence, node_place(node)};
+}
+
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
 {
     enum objects_change change = OBJECTS_NOTHING;
@@ -21,8 +27,7 @@ enum objects_change objects_take(struct objects *objects, struct hash128 object,
         atomic_store(&node->dirty, false);
         struct object_state *state = atomic_load(&node->state);
         if (state != NULL) {
-            *row = (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
-                                        state->sequence, node_place(node)};
+            *row = row_of(node, state);
             change = OBJECTS_WRITE;
         } else {
             change = node->invalidated ? OBJECTS_INVALIDATE : OBJECTS_DELETE;
@@ -32,6 +37,29 @@ enum objects_change objects_take(struct objects *objects, struct hash128 object,
     }
     pthread_mutex_unlock(lock);
     return change;
+}
+
+void objects_row(struct objects *objects, struct hash128 object, struct objects_row *row)
+{
+    *row = (struct objects_row){0};
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
+    if (state != NULL)
+        *row = row_of(node, state);
+    pthread_mutex_unlock(lock);
+}
+
+void objects_each(struct objects *objects, void (*each)(void *arg, struct hash128 object), void *arg)
+{
+    struct cds_lfht_iter iter;
+    struct object_node *node;
+    RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
+    {
+        if (atomic_load(&node->state) != NULL)
+            each(arg, node->object);
+    }
 }
 
 bool objects_retake(struct objects *objects, struct hash128 object)

@@ -124,13 +124,15 @@ enum status store_peek_block(struct store *store, uint64_t generation, uint64_t 
     peek.location = atomic_load_explicit(peek.at, memory_order_acquire);
     if (peek.location == 0)
         return STATUS_NOT_FOUND;
+    peek.disk = store->disks[location_disk(peek.location)];
+    if (health_out(peek.disk))
+        return STATUS_NOT_FOUND;
     uint32_t length = store_block_length(leaf->length, store->block_size, block);
     assert(offset < length && max > 0); /* the caller knows the generation's length */
     if (!(peek.location & LOCATION_USED))
         directory_flag(peek.at, peek.location, LOCATION_USED, 0);
     if (!(peek.location & LOCATION_VERIFIED))
         return STATUS_AGAIN;
-    peek.disk = store->disks[location_disk(peek.location)];
     peek.buffer = buffer_get();
     peek.from = location_body(peek.location) + offset;
     peek.size = max < length - offset ? max : length - offset;

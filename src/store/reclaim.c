@@ -87,11 +87,11 @@ static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
     emptying.keep_all = live < slots->stride / 2;
     emptying.keep_max = slots->stride / 2;
     struct iovec iov = {space, slots->stride};
-    rcu_thread_offline();
+    health_wait(disk, HEALTH_READ);
     enum status status = io_read_all(slots_fd(slots, slot), &iov, 1, slots_offset(slots, slot));
     if (status == STATUS_IO)
         disk_error(disk, "read", errno);
-    rcu_thread_online();
+    health_waited(disk);
     if (status == STATUS_OK)
         segment_walk(space, slots->stride, entry_seen, &emptying);
     /* Entries that another thread is dropping this moment are counted until it is done. */

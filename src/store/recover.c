@@ -169,7 +169,7 @@ bool recover_step(struct recover *recover)
         disk_error(recover->disk, "index", 0);
         if (volume_condemn(recover->disk) != STATUS_OK)
             disk_error(recover->disk, "marker", 0);
-        disk_broken(recover->disk);
+        disk_set_broken(recover->disk, true);
         recover->phase = RECOVER_DONE;
         finish(recover, false);
         return false;

@@ -1,13 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * round.h: what one round of the index thread writes: changed objects, extents and groups, from memory into the indexes
- * of all disks, in transactions of at most INDEX_TXN_KEYS, the data files synced before the rows that speak of them.
+ * round.h: one round of the index thread: changed objects, extents and groups, from memory into the indexes of all
+ * disks, each disk's part written by its scribe (rows.h).
  *
- * Index thread only; online, offline while it waits for a disk.
+ * A disk that is out, or whose scribe has not come back from an earlier round, misses the round: what it should have
+ * been told is let go. The indexes of the others note, durably and before anybody is told that the round is done, that
+ * a disk is behind, so that a start after a crash believes no validation in it. When the disk is back its index is made
+ * anew from memory (resync.h); until that is done, rows that it would miss again are put off.
+ *
+ * Where the only disk hangs nothing can note it: writes go on all the same, and a crash before it is back may believe
+ * what was validated before, within its freshness.
+ *
+ * Index thread only.
  */
 #ifndef HEADPOND_STORE_ROUND_H
 #define HEADPOND_STORE_ROUND_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -27,8 +36,15 @@ struct round_group {
     uint64_t sequence;
 };
 
-/* What changed since the last one. */
+/* That disk holds a row of an object that is not its own any more. */
+struct round_stray {
+    unsigned disk;
+    struct hash128 object;
+};
+
+/* What changed since the last one. Counted: a scribe that is late still reads it. */
 struct round {
+    atomic_uint refs;
     struct names objects; /* struct hash128 */
     struct names extents; /* struct round_extent; only in a full round */
     struct names groups;  /* struct round_group: to be forgotten */
@@ -36,15 +52,31 @@ struct round {
     bool durable;         /* somebody waits: sync what was written */
     bool loaded;          /* everything from the disks is in memory */
     enum { ROUND_INTENT_KEEP, ROUND_INTENT_SET, ROUND_INTENT_CLEAR } intent; /* the mark of intents (store.h) */
+    /* By rounds_run: */
+    struct names rows;      /* struct index_extent, with all disks' locations in them */
+    struct names forgotten; /* struct round_group: those that a row is to tell of */
+    struct names settled;   /* struct hash128: groups whose rows may go */
+    struct names strays;    /* struct round_stray */
+    uint64_t mark;          /* everything begun before it is in the rows */
+    uint64_t opening;       /* to be written; 0: it was */
 };
+
+struct round *round_new(void);
+void round_unref(struct round **round);
 
 struct rounds *rounds_new(struct store *store);
 void rounds_free(struct rounds *rounds);
+/* `round` is the caller's. */
 void rounds_run(struct rounds *rounds, struct round *round);
+/* Whether a disk whose index was made anew has come back since the last call: what it holds is marked as doubtful until
+ * a full round has written what was put off. */
+bool rounds_returned(struct rounds *rounds);
 /* Forgets objects when memory or an index has no room for more; after a round. */
 void rounds_trim(struct rounds *rounds, bool full);
 /* Drops the blocks of generations that nobody can reach any more, some at a time. */
 void rounds_drop_dead(struct rounds *rounds);
+
+/* ---- Scribes. ---- */
 
 /* The group's row may go when all that is dirty by the end of loading has been written. */
 void rounds_group_settles(struct rounds *rounds, struct hash128 group);

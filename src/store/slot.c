@@ -8,6 +8,8 @@
 
 /* Free space that is kept ahead of puts: what they write while a grace period passes. */
 #define RESERVE_BYTES (128 * 1024 * 1024)
+/* How long one thread waits for another to make more slots. */
+#define GROW_WAIT_MS 1000
 
 static bool slot_used(void *arg, uint32_t slot)
 {
@@ -91,10 +93,29 @@ const uint8_t *slots_mapped(struct slots *slots, uint32_t slot)
     return map == NULL ? NULL : map + slots_offset(slots, slot);
 }
 
+void slots_lock_grown(struct slots *slots)
+{
+    int64_t deadline = clock_mono_ms() + GROW_WAIT_MS;
+    pthread_mutex_lock(&slots->lock);
+    while (slots->growing && slots->free_count <= SLOT_SPARE)
+        if (!clock_cond_wait(&slots->freed, &slots->lock, deadline))
+            return;
+    if (slots->free_count > SLOT_SPARE || !slots_may_grow(slots))
+        return;
+    slots->growing = true;
+    pthread_mutex_unlock(&slots->lock);
+    uint32_t count = slot_files_grow(slots);
+    pthread_mutex_lock(&slots->lock);
+    slots->growing = false;
+    slots->high += count;
+    slots_reserve(slots);
+    for (uint32_t i = slots->high; i-- > slots->high - count;)
+        slots_free_unseen(slots, i);
+    pthread_cond_broadcast(&slots->freed);
+}
+
 uint32_t slots_alloc(struct slots *slots, bool spare)
 {
-    if (slots->free_count <= SLOT_SPARE && slots_may_grow(slots))
-        slots_grow(slots);
     if (slots->free_count <= (spare ? 0 : SLOT_SPARE))
         return SLOT_NONE;
     uint32_t slot = slots->free_head;

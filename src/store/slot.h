@@ -55,11 +55,12 @@ struct slots {
     int dir;              /* of the data files; the caller's */
     int64_t index_max;    /* bytes the index beside them may take */
     struct metric_cell *errors;
-    uint32_t stride;    /* bytes of a slot */
-    uint32_t capacity;  /* slots the disk's share allows */
-    uint32_t high;      /* slots that exist in files */
-    int64_t grow_at_ms; /* when to try again to make more, after there was no room; 0: at once */
-    uint32_t reserve;   /* free slots that eviction keeps ahead */
+    uint32_t stride;                /* bytes of a slot */
+    uint32_t capacity;              /* slots the disk's share allows */
+    uint32_t high;                  /* slots that exist in files */
+    bool growing;                   /* a thread makes more: `high` and the files are its */
+    atomic_int_fast64_t grow_at_ms; /* when to try again to make more, after there was no room; 0: at once */
+    uint32_t reserve;               /* free slots that eviction keeps ahead */
     uint32_t free_head, free_count;
     uint32_t limbo_head, limbo_count;
     uint64_t *owner; /* BLOCK: leaf and number within it; OPEN, SEGMENT: live bytes and writers; FREE, LIMBO: next */
@@ -103,9 +104,12 @@ void slots_written(struct slots *slots, uint32_t slot);
 /* fdatasync of every file written since the last time. IO with errno set; those files are tried again the next time. */
 enum status slots_sync(struct slots *slots) STATUS_CHECKED;
 
+/* Takes the lock, and before that makes more slots if there should be more: then it waits for the disk, without it. */
+void slots_lock_grown(struct slots *slots);
+
 /* ---- All below: with the lock held. ---- */
 
-/* WRITING, or SLOT_NONE. `spare`: may use the last SLOT_SPARE. May extend a data file. */
+/* WRITING, or SLOT_NONE. `spare`: may use the last SLOT_SPARE. */
 uint32_t slots_alloc(struct slots *slots, bool spare);
 /* A slot whose content was never visible. */
 void slots_free_unseen(struct slots *slots, uint32_t slot);
@@ -127,7 +131,7 @@ bool slots_short(const struct slots *slots);
 /* Sets how much of what there is eviction keeps free. */
 void slots_reserve(struct slots *slots);
 
-/* ---- The files, slot_files.c; with the lock held once there are threads. ---- */
+/* ---- The files, slot_files.c. ---- */
 
 /* Opens what is there, in order; the first that is missing or short ends it. IO with errno set. */
 enum status slot_files_open(struct slots *slots) STATUS_CHECKED;
@@ -136,9 +140,10 @@ void slot_files_trim(struct slots *slots);
 void slot_files_close(struct slots *slots);
 /* How many slots more the file system has room for, within the share. Asks it: may wait. */
 uint32_t slot_files_fit(const struct slots *slots);
-/* Whether more slots may be made now. */
+/* Whether more slots may be made now. With the lock held. */
 bool slots_may_grow(const struct slots *slots);
-/* Makes some, free. When there is no room, not again for a while. May wait. */
-void slots_grow(struct slots *slots);
+/* Makes the files longer: by how many slots, from `high` on. When there is no room, 0, and not again for a while. One
+ * thread at a time, without the lock; may wait. */
+uint32_t slot_files_grow(struct slots *slots);
 
 #endif

@@ -182,27 +182,25 @@ static uint32_t grow(struct slots *slots, uint32_t file, char name[16])
 
 bool slots_may_grow(const struct slots *slots)
 {
-    return slots->high < slots->capacity && clock_mono_ms() >= slots->grow_at_ms;
+    struct slots *shared = (struct slots *) (uintptr_t) slots;
+    return slots->high < slots->capacity && clock_mono_ms() >= atomic_load(&shared->grow_at_ms);
 }
 
-void slots_grow(struct slots *slots)
+uint32_t slot_files_grow(struct slots *slots)
 {
     uint32_t file = slots->high / SLOT_PER_FILE;
     char name[16];
     uint32_t count = grow(slots, file, name);
-    if (count == 0) {
-        bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-        if (slots->grow_at_ms == 0)
-            log_event(STORE_FULL, "path=%s file=%s errno=%d: no more room for data; the store stays at %u of %u slots",
-                      slots->path, name, errno, slots->high, slots->capacity);
-        if (!full)
-            metric_cell_add(slots->errors, 1);
-        slots->grow_at_ms = clock_mono_ms() + GROW_RETRY_MS;
-        return;
+    if (count > 0) {
+        atomic_store(&slots->grow_at_ms, 0);
+        return count;
     }
-    slots->grow_at_ms = 0;
-    slots->high += count;
-    slots_reserve(slots);
-    for (uint32_t i = slots->high; i-- > slots->high - count;)
-        slots_free_unseen(slots, i);
+    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+    if (atomic_load(&slots->grow_at_ms) == 0)
+        log_event(STORE_FULL, "path=%s file=%s errno=%d: no more room for data; the store stays at %u of %u slots",
+                  slots->path, name, errno, slots->high, slots->capacity);
+    if (!full)
+        metric_cell_add(slots->errors, 1);
+    atomic_store(&slots->grow_at_ms, clock_mono_ms() + GROW_RETRY_MS);
+    return 0;
 }

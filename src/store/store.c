@@ -18,6 +18,7 @@
 #include "store/inside.h"
 #include "store/objects.h"
 #include "store/volume.h"
+#include "store/watch.h"
 
 #define BLOCK_SIZE_MIN (16 * 1024)
 #define BLOCK_SIZE_MAX (16 * 1024 * 1024)
@@ -37,6 +38,11 @@ static double minus_log2(uint64_t x)
     return 64 - exponent - ((double) (x | 1) / (double) (UINT64_C(1) << exponent) - 1);
 }
 
+static double score_of(const struct disk *disk, uint64_t hash)
+{
+    return minus_log2(hash_mix(hash, disk->label.id.lo)) / (double) disk->weight;
+}
+
 struct disk *store_disk_of(const struct store *store, uint64_t hash)
 {
     if (store->disk_count <= 1)
@@ -45,13 +51,39 @@ struct disk *store_disk_of(const struct store *store, uint64_t hash)
     double best_score = 0;
     for (unsigned i = 0; i < store->disk_count; i++) {
         struct disk *disk = store->disks[i];
-        double score = minus_log2(hash_mix(hash, disk->label.id.lo)) / (double) disk->weight;
+        double score = score_of(disk, hash);
         if (best == NULL || score < best_score) {
             best = disk;
             best_score = score;
         }
     }
     return best;
+}
+
+/* Where a new block goes: to its name's disk, or to the one after that while the first is not used, or has much queued
+ * and the other has not: so a slow disk gets fewer. NULL: nowhere. */
+static struct disk *disk_for_block(const struct store *store, uint64_t hash)
+{
+    struct disk *best[2] = {NULL, NULL};
+    double scores[2] = {0, 0};
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        struct disk *disk = store->disks[i];
+        double score = score_of(disk, hash);
+        if (!disk_takes(disk))
+            continue;
+        if (best[0] == NULL || score < scores[0]) {
+            best[1] = best[0];
+            scores[1] = scores[0];
+            best[0] = disk;
+            scores[0] = score;
+        } else if (best[1] == NULL || score < scores[1]) {
+            best[1] = disk;
+            scores[1] = score;
+        }
+    }
+    bool slow =
+        best[1] != NULL && disk_queued(best[0]) > DISK_PUT_BYTES / 4 && disk_queued(best[1]) < disk_queued(best[0]) / 2;
+    return best[slow];
 }
 
 void store_post(struct store *store, struct loop *loop, struct letter *letter)
@@ -169,10 +201,10 @@ void store_measure(struct store *store)
 {
     int64_t count = 0;
     for (unsigned i = 0; i < store->disk_count; i++) {
-        struct slots *slots = &store->disks[i]->slots;
-        pthread_mutex_lock(&slots->lock);
-        count += slots->high + slot_files_fit(slots);
-        pthread_mutex_unlock(&slots->lock);
+        struct disk *disk = store->disks[i];
+        pthread_mutex_lock(&disk->slots.lock);
+        count += disk->slots.high + atomic_load(&disk->fit);
+        pthread_mutex_unlock(&disk->slots.lock);
     }
     metric_set(METRIC_STORE_CAPACITY, count * store->block_size);
 }
@@ -189,14 +221,15 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
         return status;
     }
     number_openings(made);
-    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "used"), made->disk_count);
-    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "failed"), count - made->disk_count);
+    made->left_out = count - made->disk_count;
     made->generations = generations_new(codec);
     made->directory = directory_new();
     made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4);
     made->commit = commit_new(made);
     for (unsigned i = 0; i < made->disk_count; i++)
         disk_start(made->disks[i]);
+    disks_counted(made);
+    made->watch = watch_start(made);
     commit_start(made->commit);
     commit_wait_loaded(made->commit, LOAD_WAIT_MS);
     store_measure(made);
@@ -206,10 +239,13 @@ enum status store_open(const struct store_disk *disks, unsigned count, uint32_t 
 
 void store_close(struct store *store)
 {
+    bool ended = true;
     atomic_store(&store->closing, true);
+    watch_stop(store->watch);
     for (unsigned i = 0; i < store->disk_count; i++)
-        disk_stop(store->disks[i]);
-    commit_stop(store->commit);
+        ended = disk_stop(store->disks[i]) && ended;
+    if (!commit_stop(store->commit, ended))
+        return; /* what hangs may come back and go on using it: left to the end of the process */
     volumes_close(store);
     generations_unref(&store->generations);
     metric_set(METRIC_STORE_BLOCKS, 0);
@@ -287,12 +323,12 @@ void store_intent_end(struct store *store)
 
 bool store_has_block(struct store *store, uint64_t generation, uint64_t block)
 {
-    return block_location(store, generation, block) != 0;
+    return block_at_hand(store, generation, block) != 0;
 }
 
 void store_load_block(struct store *store, struct store_load *load)
 {
-    uint64_t location = block_location(store, load->generation, load->block);
+    uint64_t location = block_at_hand(store, load->generation, load->block);
     load->buf = NULL;
     if (location != 0) {
         disk_load(store->disks[location_disk(location)], load);
@@ -311,7 +347,10 @@ enum status store_put_block(struct store *store, const struct store_generation *
         store_post(store, loop, done);
         return STATUS_OK;
     }
-    struct disk *disk = store_disk_of(store, hash_mix(generation->object.lo, block / STORE_EXTENT_BLOCKS));
+    uint64_t hash = hash_mix(generation->object.lo, block / STORE_EXTENT_BLOCKS);
+    struct disk *disk = disk_for_block(store, hash);
+    if (disk == NULL)
+        disk = store_disk_of(store, hash); /* which counts why not */
     if (disk == NULL)
         return STATUS_BUSY;
     return disk_put(disk, generation, block, buf, length, loop, done);

@@ -48,12 +48,20 @@ static void write_result(struct disk *disk, enum status status)
     atomic_fetch_add_explicit(&disk->write_errors, 1, memory_order_relaxed);
 }
 
+/* Takes the slots' lock, when more of them have been made if there should be. */
+static void lock_space(struct disk *disk)
+{
+    health_wait(disk, HEALTH_WRITE);
+    slots_lock_grown(&disk->slots);
+    health_waited(disk);
+}
+
 static uint32_t wait_for_slot(struct disk *disk)
 {
     struct slots *slots = &disk->slots;
     int64_t deadline = clock_mono_ms() + SPACE_WAIT_MS;
     for (;;) {
-        pthread_mutex_lock(&slots->lock);
+        lock_space(disk);
         uint32_t slot = slots_alloc(slots, false);
         bool never = slots->high <= SLOT_SPARE && !slots_may_grow(slots); /* there is nothing to evict */
         pthread_mutex_unlock(&slots->lock);
@@ -79,9 +87,9 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     uint32_t slot = wait_for_slot(disk);
     if (slot == SLOT_NONE)
         return STATUS_BUSY;
-    rcu_thread_offline();
+    health_wait(disk, HEALTH_WRITE);
     enum status status = write_paged(disk, slot, entry, body);
-    rcu_thread_online();
+    health_waited(disk);
     write_result(disk, status);
     uint64_t location = location_make(disk->number, disk->label.incarnation, slot) | LOCATION_VERIFIED;
     if (status == STATUS_OK && block_publish(disk, generation, block, location))
@@ -118,13 +126,13 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
 {
     struct slots *slots = &disk->slots;
     struct segment_room room;
-    pthread_mutex_lock(&slots->lock);
+    lock_space(disk);
     bool found = segment_reserve(slots, entry_packed_size(entry->length), spare, &room);
     pthread_mutex_unlock(&slots->lock);
     if (!found)
         return STATUS_NO_SPACE;
     enum status status = STATUS_OK;
-    rcu_thread_offline();
+    health_wait(disk, HEALTH_WRITE);
     if (room.fresh) {
         struct entry first = entry_of(disk, ENTRY_SEGMENT);
         first.sequence = store_next_id(disk->store);
@@ -132,7 +140,7 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
     }
     if (status == STATUS_OK)
         status = write_packed(disk, &room, entry, body);
-    rcu_thread_online();
+    health_waited(disk);
     write_result(disk, status);
     *location = location_packed(disk->number, disk->label.incarnation, room.slot, room.offset) | LOCATION_VERIFIED;
     if (status != STATUS_OK)
@@ -172,7 +180,7 @@ static enum status put_packed(struct disk *disk, const struct store_generation *
 enum status transfer_put(struct disk *disk, const struct store_generation *generation, uint64_t block,
                          const uint8_t *body, uint32_t length)
 {
-    if (block_location(disk->store, generation->id, block) != 0)
+    if (block_at_hand(disk->store, generation->id, block) != 0)
         return STATUS_OK;
     struct entry entry = entry_of(disk, ENTRY_BLOCK);
     entry.object = generation->object;
@@ -229,16 +237,18 @@ static enum status read_checked(struct disk *disk, uint64_t location, const stru
     uint8_t page[ENTRY_PAGE];
     uint32_t header = location_body(location) - location_offset(location);
     struct iovec iov[2] = {{page, header}, {buf->data, load->length}};
-    rcu_thread_offline();
+    health_wait(disk, HEALTH_READ);
     enum status status =
         io_read_all(slots_fd(&disk->slots, slot), iov, 2, slots_offset(&disk->slots, slot) + location_offset(location));
     if (status == STATUS_IO)
         disk_error(disk, "read", errno);
+    bool answered = status != STATUS_IO;
     if (status == STATUS_OK)
         status = transfer_check(disk, page, buf->data, load);
     if (status == STATUS_CORRUPT && (location & LOCATION_PACKED))
         status = read_superseded(disk, location);
-    rcu_thread_online();
+    health_waited(disk);
+    health_read(disk, answered);
     return status;
 }
 

@@ -17,7 +17,7 @@
 
 #define TAG "CACHEDIR.TAG"
 /* What goes with the data files when a store is emptied. */
-#define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "believed"
+#define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "believed", HEALTH_PROBE_FILE
 #define LOADING_MAX 3
 #define SLOTS_MIN 16
 #define MIB (INT64_C(1) << 20)
@@ -100,6 +100,14 @@ enum status volume_condemn(struct disk *disk)
     bool sure = disbelieve(disk);
     errno = error;
     return sure ? STATUS_OK : STATUS_IO;
+}
+
+void volume_uncondemn(struct disk *disk)
+{
+    if (unlinkat(disk->dir, "opening", 0) != 0 && errno != ENOENT)
+        disk_error(disk, "marker", errno);
+    if (marker_size(disk->dir, "believed") == 0 && marker_set(disk->dir, "believed", true) != STATUS_OK)
+        disk_error(disk, "marker", errno);
 }
 
 /* What cannot be written is no loss: the label was. */
@@ -316,6 +324,18 @@ static enum status try_index(struct disk *disk, const char **why)
     return status;
 }
 
+enum status volume_index_anew(struct disk *disk)
+{
+    const char *why = "";
+    if (disk->index != NULL)
+        index_close(disk->index);
+    disk->index = NULL;
+    if ((unlinkat(disk->dir, SLOT_INDEX_FILE, 0) != 0 && errno != ENOENT) ||
+        (unlinkat(disk->dir, "index/lock.mdb", 0) != 0 && errno != ENOENT))
+        return STATUS_IO;
+    return try_index(disk, &why);
+}
+
 static enum status open_index(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
                               struct strbuf *error)
 {
@@ -353,7 +373,8 @@ static enum status open_slots(struct disk *disk, const struct store_disk *conf, 
     enum status status = slots_init(&disk->slots, &slots);
     if (status != STATUS_OK)
         return refuse(error, conf->path, "a data file cannot be opened", errno);
-    int64_t stride = disk->slots.stride, there = disk->slots.high + slot_files_fit(&disk->slots);
+    atomic_store(&disk->fit, slot_files_fit(&disk->slots));
+    int64_t stride = disk->slots.stride, there = disk->slots.high + atomic_load(&disk->fit);
     if (there < count)
         log_event(STORE_FULL, "path=%s size=%lld: the file system has room for %lld of %lld MiB of data", conf->path,
                   (long long) conf->size, (long long) (there * stride / MIB), (long long) (count * stride / MIB));
@@ -406,6 +427,7 @@ void volume_close(struct disk *disk)
 {
     if (disk->index != NULL)
         index_close(disk->index);
+    names_free(&disk->unlogged);
     if (disk->slots.files != NULL)
         slots_fini(&disk->slots);
     if (disk->lock >= 0)

@@ -16,7 +16,7 @@
  * What the operator did wrong is refused, and the directory left as it is: no directory, another format or block size,
  * in use, others may write to it (guard.h), foreign files in it and no label of ours. What the disk does wrong is not:
  * a damaged label or index empties the directory; one that is full, read-only or broken is left out, with a line in the
- * log, and headpond runs without it. Opening thread only, but for volume_condemn and volume_loaded (index thread).
+ * log, and headpond runs without it. Opening thread only, but for those at the end (scribe).
  */
 #ifndef HEADPOND_STORE_VOLUME_H
 #define HEADPOND_STORE_VOLUME_H
@@ -42,6 +42,10 @@ void volume_opened(struct disk *disk);
 void volume_loaded(struct disk *disk);
 /* The index cannot be written: what is in it must not be believed at the next start. OK when that is sure. */
 enum status volume_condemn(struct disk *disk) STATUS_CHECKED;
+/* The index could be made anew: it is to be believed again. Scribe. */
+void volume_uncondemn(struct disk *disk);
+/* Closes the index and makes an empty one; on a failure there may be none. Scribe. */
+enum status volume_index_anew(struct disk *disk) STATUS_CHECKED;
 /* Closes everything and frees the disk. */
 void volume_close(struct disk *disk);
 

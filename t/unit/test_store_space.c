@@ -161,12 +161,13 @@ static int limited_allocate(int fd, off_t offset, off_t length)
 
 static unsigned alloc_all(struct slots *slots)
 {
-    unsigned count = 0;
-    pthread_mutex_lock(&slots->lock);
-    while (slots_alloc(slots, true) != SLOT_NONE)
-        count++;
-    pthread_mutex_unlock(&slots->lock);
-    return count;
+    for (unsigned count = 0;; count++) {
+        slots_lock_grown(slots);
+        uint32_t slot = slots_alloc(slots, true);
+        pthread_mutex_unlock(&slots->lock);
+        if (slot == SLOT_NONE)
+            return count;
+    }
 }
 
 static void open_slots(struct slots *slots, int dir, unsigned capacity)
@@ -209,7 +210,7 @@ static void test_growth(void)
     close(dir);
     dir = open(path, O_RDONLY | O_DIRECTORY);
     open_slots(&slots, dir, CAPACITY);
-    pthread_mutex_lock(&slots.lock);
+    slots_lock_grown(&slots);
     (void) slots_alloc(&slots, true);
     unsigned part = slots.high;
     pthread_mutex_unlock(&slots.lock);

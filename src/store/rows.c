@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rows.c: from memory to the rows of one index. */
+#include "store/rows.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/block.h"
+#include "store/generation.h"
+#include "store/record.h"
+#include "store/volume.h"
+
+/* Rows take at most that part of an index' map. A commit needs the pages it replaces, those it writes and those freed
+ * by the one before; and what is added in one round gets a part as well. */
+#define INDEX_PART 4
+#define FULL_LOG_MS 60000
+/* Key, header and fixed part of a row of either kind. */
+#define ROW_BYTES 80
+
+/* An object as it was when it was taken. */
+struct taken {
+    struct hash128 object;
+    enum objects_change change;
+    struct objects_row row;
+};
+
+struct part {
+    struct disk *disk;
+    const struct round *round;
+    struct names objects; /* struct taken */
+    bool synced;
+    bool written;
+};
+
+/* ---- Transactions. ---- */
+
+void rows_begin(struct rows *rows, struct disk *disk)
+{
+    size_t part = disk->label.map_size / INDEX_PART, used = index_used(disk->index);
+    *rows = (struct rows){.disk = disk, .room = used < part ? part : used < 2 * part ? 2 * part - used : 0};
+    index_begin(disk->index);
+}
+
+static void next_transaction(struct rows *rows)
+{
+    if (rows->status == STATUS_OK)
+        rows->status = index_commit(rows->disk->index);
+    if (rows->status == STATUS_OK)
+        index_begin(rows->disk->index);
+    rows->keys = 0;
+}
+
+static void key_written(struct rows *rows)
+{
+    if (++rows->keys >= INDEX_TXN_KEYS)
+        next_transaction(rows);
+}
+
+bool rows_finish(struct rows *rows, bool durable)
+{
+    if (rows->status == STATUS_OK)
+        rows->status = index_commit(rows->disk->index);
+    if (rows->status == STATUS_OK && durable)
+        rows->status = index_sync(rows->disk->index);
+    return rows->status == STATUS_OK;
+}
+
+/* Takes what a row of `size` bytes costs, its key and its share of pages half full included; false: there is no room,
+ * and the row is left out, so that what it says is forgotten by the next start. The map must never run full: then
+ * nothing could be made durable. */
+static bool take_room(struct rows *rows, size_t size)
+{
+    size_t cost = size > 2000 ? (size + 16 + 4095) / 4096 * 4096 + 100 : size + size / 2;
+    if (rows->room < cost)
+        return false;
+    rows->room -= cost;
+    return true;
+}
+
+/* ---- Single rows. ---- */
+
+void rows_put_object(struct rows *rows, struct hash128 object, const struct objects_row *row)
+{
+    const struct store_generation *generation = row->generation;
+    if (rows->status != STATUS_OK)
+        return;
+    if (take_room(rows, ROW_BYTES + generation->record.len))
+        index_put_object(rows->disk->index, &(struct index_object){.object = object,
+                                                                   .group = row->group,
+                                                                   .generation = generation->id,
+                                                                   .length = generation->length,
+                                                                   .validated_s = row->validated_s,
+                                                                   .sequence = row->sequence,
+                                                                   .place = row->place.location & LOCATION_STORED,
+                                                                   .record = generation->record});
+    else
+        index_delete_object(rows->disk->index, object);
+    key_written(rows);
+}
+
+void rows_put_extent(struct rows *rows, const struct index_extent *extent)
+{
+    struct index_extent part = *extent;
+    unsigned blocks = 0;
+    if (rows->status != STATUS_OK)
+        return;
+    for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++) {
+        bool here = part.location[k] != 0 && location_disk(part.location[k]) == rows->disk->number;
+        part.location[k] = here ? part.location[k] & LOCATION_STORED : 0;
+        blocks += here;
+    }
+    if (blocks > 0 && !take_room(rows, ROW_BYTES + blocks * sizeof *part.location))
+        memset(part.location, 0, sizeof part.location);
+    index_put_extent(rows->disk->index, &part);
+    key_written(rows);
+}
+
+void rows_extent(struct store *store, uint64_t generation, uint64_t extent, bool take, struct index_extent *row)
+{
+    *row = (struct index_extent){.generation = generation, .extent = (uint32_t) extent};
+    directory_lock(store->directory, generation, extent);
+    struct leaf *leaf = directory_find(store->directory, generation, extent);
+    if (leaf != NULL) {
+        if (take)
+            atomic_store(&leaf->dirty, false);
+        row->object = leaf->object;
+        row->length = leaf->length;
+        for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++)
+            row->location[k] = atomic_load(&leaf->location[k]);
+    }
+    directory_unlock(store->directory, generation, extent);
+}
+
+/* ---- The parts of a round. ---- */
+
+/* Whether a round's object belongs into this index. */
+static bool own(const struct disk *disk, struct hash128 object)
+{
+    return store_disk_of(disk->store, object.lo) == disk;
+}
+
+static void take_object(struct part *part, struct hash128 object)
+{
+    struct taken *taken = names_add(&part->objects, sizeof *taken);
+    taken->object = object;
+    taken->change = objects_take(part->disk->store->objects, object, &taken->row);
+    if (taken->change == OBJECTS_DELETE)
+        record_dead(part->disk->store, taken->row.place.location, taken->row.place.length);
+}
+
+/* A full round brings the records of what changed to the disk, before it is synced; a short one leaves that to it. */
+static void log_records(struct part *part)
+{
+    struct disk *disk = part->disk;
+    const struct hash128 *objects = part->round->objects.items, *unlogged = disk->unlogged.items;
+    for (size_t i = 0; i < part->round->objects.count; i++) {
+        if (!own(disk, objects[i]))
+            continue;
+        if (part->round->full)
+            (void) record_log(disk->store, objects[i]);
+        else
+            *(struct hash128 *) names_add(&disk->unlogged, sizeof *objects) = objects[i];
+    }
+    if (!part->round->full)
+        return;
+    for (size_t i = 0; i < disk->unlogged.count; i++)
+        if (record_log(disk->store, unlogged[i]) && objects_retake(disk->store->objects, unlogged[i]))
+            take_object(part, unlogged[i]);
+    names_free(&disk->unlogged);
+}
+
+static void sync_data(struct part *part)
+{
+    struct disk *disk = part->disk;
+    health_wait(disk, HEALTH_SYNC);
+    enum status status = slots_sync(&disk->slots);
+    int error = errno;
+    health_waited(disk);
+    part->synced = status == STATUS_OK;
+    if (part->synced) {
+        atomic_store(&disk->sync_errors, 0);
+        return;
+    }
+    atomic_fetch_add(&disk->sync_errors, 1);
+    disk_error(disk, "sync", error);
+}
+
+/* Offline. */
+static void write_objects(struct rows *rows, const struct part *part)
+{
+    struct index *index = rows->disk->index;
+    const struct taken *taken = part->objects.items;
+    for (size_t i = 0; i < part->objects.count && rows->status == STATUS_OK; i++) {
+        if (taken[i].change == OBJECTS_WRITE) {
+            rows_put_object(rows, taken[i].object, &taken[i].row);
+            continue;
+        }
+        if (taken[i].change == OBJECTS_DELETE)
+            index_delete_object(index, taken[i].object);
+        else if (taken[i].change == OBJECTS_INVALIDATE)
+            index_invalidate_object(index, taken[i].object);
+        key_written(rows);
+    }
+}
+
+/* Offline. */
+static void write_groups(struct rows *rows, const struct names *groups)
+{
+    const struct round_group *items = groups->items;
+    for (size_t i = 0; i < groups->count && rows->status == STATUS_OK; i++) {
+        index_put_group(rows->disk->index, items[i].group, items[i].sequence);
+        key_written(rows);
+    }
+}
+
+/* Offline. */
+static void write_settled(struct rows *rows, const struct round *round)
+{
+    const struct hash128 *groups = round->settled.items;
+    const struct round_stray *strays = round->strays.items;
+    for (size_t i = 0; i < round->settled.count; i++)
+        index_delete_group(rows->disk->index, groups[i]);
+    for (size_t i = 0; i < round->strays.count; i++)
+        if (strays[i].disk == rows->disk->number)
+            index_delete_object(rows->disk->index, strays[i].object);
+}
+
+/* Offline. How full the index is, for the index thread and for who puts. */
+static void measure(struct disk *disk)
+{
+    size_t load = index_used(disk->index) / (disk->label.map_size / INDEX_PART / 1024 + 1);
+    if (load > 1024 && clock_mono_ms() >= disk->full_logged_ms + FULL_LOG_MS) {
+        disk->full_logged_ms = clock_mono_ms();
+        log_event(STORE_FULL, "path=%s: the index is full; the longest unused objects are forgotten", disk->path);
+    }
+    atomic_store(&disk->index_load, load);
+    atomic_store(&disk->index_tight, load > 1024);
+    atomic_store(&disk->fit, slot_files_fit(&disk->slots));
+}
+
+/* Offline. */
+static void write_all(struct part *part)
+{
+    const struct round *round = part->round;
+    const struct index_extent *extents = round->rows.items;
+    struct disk *disk = part->disk;
+    struct rows rows;
+    rows_begin(&rows, disk);
+    write_groups(&rows, &round->forgotten);
+    write_objects(&rows, part);
+    if (round->full && part->synced) {
+        for (size_t i = 0; i < round->rows.count; i++)
+            rows_put_extent(&rows, &extents[i]);
+        /* Everything begun before the rows were taken is in the index as it was then (see transfer_superseded). */
+        if (round->extents.count > 0 && rows.status == STATUS_OK)
+            index_put_meta(disk->index, "mark", round->mark);
+    }
+    if (rows.status == STATUS_OK) {
+        write_settled(&rows, round);
+        if (round->opening != 0)
+            index_put_meta(disk->index, "opening", round->opening);
+        /* Cleared after the groups of this round and of all before it were written: they say what the mark stood for.
+         */
+        if (round->intent != ROUND_INTENT_KEEP)
+            index_put_meta(disk->index, "intent", round->intent == ROUND_INTENT_SET);
+    }
+    part->written = rows_finish(&rows, round->durable);
+    if (!part->written) {
+        disk_error(disk, "index", rows.status == STATUS_NO_SPACE ? ENOSPC : EIO);
+        log_event(STORE_IO, "path=%s reason=%s: the index cannot be written; nothing is put on this disk until it can",
+                  disk->path, status_name(rows.status));
+        if (volume_condemn(disk) != STATUS_OK)
+            disk_error(disk, "marker", errno);
+    } else if (round->full) {
+        measure(disk);
+    }
+}
+
+bool rows_write(struct disk *disk, const struct round *round)
+{
+    struct part part = {.disk = disk, .round = round};
+    const struct hash128 *objects = round->objects.items;
+    const struct index_extent *extents = round->rows.items;
+    log_records(&part);
+    if (round->full)
+        sync_data(&part);
+    for (size_t i = 0; i < round->objects.count; i++)
+        if (own(disk, objects[i]))
+            take_object(&part, objects[i]);
+    health_wait(disk, HEALTH_SYNC);
+    write_all(&part);
+    health_waited(disk);
+    /* What a failed sync keeps from being spoken of is another round's work. */
+    for (size_t i = 0; round->full && !part.synced && i < round->rows.count; i++)
+        block_row_again(disk->store, extents[i].generation, extents[i].extent);
+    struct taken *taken = part.objects.items;
+    for (size_t i = 0; i < part.objects.count; i++) {
+        store_generation_unref(&taken[i].row.generation);
+        if (part.written) /* objects may be freed from memory once their rows are as they should be */
+            objects_settled(disk->store->objects, taken[i].object);
+    }
+    names_free(&part.objects);
+    return part.written;
+}
