@@ -69,3 +69,8 @@ t_unit_test_store_race_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_store_bounds
 t_unit_test_store_bounds_SOURCES = t/unit/test_store_bounds.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_bounds_LDADD = $(UNIT_LDADD)
+
+# Not part of the suite: contrib/store-scale.
+EXTRA_PROGRAMS = t/bench/store_scale
+t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.h
+t_bench_store_scale_LDADD = $(UNIT_LDADD)
