@@ -83,7 +83,8 @@ subtest 'nor is one of something that was no token' => sub {
             $origin->container("acct/$name", public => 1);
             $origin->fault(path => $path, status => 403, first_byte_ms => 500);
             my $evil = $pond->begin("$path?$query", method => $method);
-            ok(Headpond::Process::wait_until(sub { @{ $origin->log($path) } }, 10), "$query, $method: the origin is asked");
+            ok(Headpond::Process::wait_until(sub { grep { $_->{path} eq $path && $_->{taken} } @{ $origin->faults } }, 10),
+                "$query, $method: the origin is asked");
             is($pond->request($path, method => $method)->{status}, 200, 'another is not told what it says');
             is($evil->finish->{status}, 403, 'but who asked is');
         }

@@ -49,10 +49,9 @@ static void checks(void)
     is_int(token_place_check_workload(&place, &error), STATUS_INVALID, "no tenant");
     ok(strstr(error.ptr, "AZURE_TENANT_ID") != NULL, "%s", error.ptr);
     place.tenant_id = "t";
-    static const char *const unsafe[] = {"http://login.example",        "http://127.0.0.1.evil",
-                                         "http://127.0.0.1@evil",       "ftp://x",
-                                         "http://169.254.169.254.evil", "http://127.0.0.1:80@evil",
-                                         "http://localhost:@evil/",     ""};
+    static const char *const unsafe[] = {
+        "http://login.example",        "http://127.0.0.1.evil",    "http://127.0.0.1@evil",   "ftp://x",
+        "http://169.254.169.254.evil", "http://127.0.0.1:80@evil", "http://localhost:@evil/", ""};
     static const char *const safe[] = {"https://x", "http://127.0.0.1", "http://localhost:80/", "http://[::1]:1"};
     for (unsigned i = 0; i < sizeof unsafe / sizeof unsafe[0]; i++) {
         place.authority_host = place.metadata_host = unsafe[i];
