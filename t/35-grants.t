@@ -77,7 +77,7 @@ subtest 'a refusal is nobody else\'s' => sub {
 subtest 'nor is one of something that was no token' => sub {
     for my $query (qw(sv=2000-01-01 sp=w&se=2000-01-01 skoid=evil sr=evil)) {
         for my $method (qw(GET HEAD)) {
-            my ($name) = lc "open-$method-$query" =~ /^([\w-]+)/;
+            my ($name) = lc("open-$method-$query") =~ /^([\w-]+)/;
             my $path = "/acct/$name/x";
             $origin->blob($path, size => 1000, seed => 4);
             $origin->container("acct/$name", public => 1);
