@@ -29,7 +29,8 @@ struct conf_listen {
 
 struct conf_store {
     char *path;
-    int64_t size; /* bytes */
+    int64_t size;       /* bytes */
+    int64_t scrub_rate; /* bytes per second */
 };
 
 struct conf_container {

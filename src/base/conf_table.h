@@ -57,7 +57,9 @@
 
 #define CONF_STORE_TABLE(X, L, M) \
     X(path, PATH, REQUIRED, 0, 0, NULL, "A directory of its own, that no other user may write to.") \
-    X(size, SIZE, REQUIRED, 1, 1024 * CONF_TIB, NULL, "On that file system, everything included; at least 64 blocks.")
+    X(size, SIZE, REQUIRED, 1, 1024 * CONF_TIB, NULL, "On that file system, everything included; at least 64 blocks.") \
+    X(scrub_rate, SIZE, "8MiB", 0, CONF_TIB, NULL, \
+      "Bytes a second read in the background to find damage early; 0 for none.")
 
 #define CONF_ACCOUNT_TABLE(X, L, M) \
     X(name, ACCOUNT, REQUIRED, 0, 0, NULL, "The account, or * for any other.") \

@@ -33,6 +33,7 @@
     X(STORE_IO, LOG_ERROR, "store-io") \
     X(STORE_FULL, LOG_WARN, "store-full") \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt") \
+    X(STORE_SCRUB, LOG_INFO, "store-scrub") \
     X(STORE_DISK_OUT, LOG_ERROR, "store-disk-out") \
     X(STORE_DISK_BACK, LOG_INFO, "store-disk-back") \
     X(MEMORY, LOG_WARN, "memory")

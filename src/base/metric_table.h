@@ -42,6 +42,9 @@
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks dropped because a check failed") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \
+    X(STORE_SCRUBBED, COUNTER, "headpond_store_scrubbed_bytes_total", "path", \
+      "Bytes of a disk read in the background and checked") \
+    X(STORE_SCRUBS, COUNTER, "headpond_store_scrubs_total", "path", "Times that all of a disk was so checked") \
     X(STORE_STALLED, COUNTER, "headpond_store_stalled_total", "", "Reads given up because a disk did not answer in time") \
     X(STORE_ERRORS, COUNTER, "headpond_store_errors_total", "path", "Errors reported by a disk") \
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \

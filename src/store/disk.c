@@ -15,6 +15,7 @@
 #include "store/commit.h"
 #include "store/generation.h"
 #include "store/reclaim.h"
+#include "store/scrub.h"
 #include "store/transfer.h"
 
 /* How often who drains looks whether the disk hangs. */
@@ -386,13 +387,14 @@ void disk_start(struct disk *disk)
         assert(error == 0);
         (void) error;
     }
+    disk->scrub = scrub_start(disk, disk->scrub_rate);
 }
 
 bool disk_stop(struct disk *disk)
 {
-    bool ended = true;
     if (!disk->started)
         return true;
+    bool ended = scrub_stop(&disk->scrub);
     pthread_mutex_lock(&disk->mutex);
     disk->stopping = true;
     pthread_cond_broadcast(&disk->work);

@@ -36,6 +36,7 @@ struct index;
 struct load_job;
 struct put_job;
 struct scribe;
+struct scrub;
 
 struct disk {
     struct store *store;
@@ -51,6 +52,8 @@ struct disk {
     struct slots slots;
     struct index *index; /* only the scribe, once the store is open */
     struct scribe *scribe;
+    struct scrub *scrub; /* NULL: none */
+    int64_t scrub_rate;
     struct metric_cell *errors;
     atomic_bool loaded;                /* the index has been read: slots are known */
     atomic_bool broken;                /* the index cannot be written: nothing is put */

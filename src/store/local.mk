@@ -25,6 +25,7 @@ libheadpond_a_SOURCES += \
 	src/store/round.c src/store/round.h \
 	src/store/rows.c src/store/rows.h \
 	src/store/scribe.c src/store/scribe.h \
+	src/store/scrub.c src/store/scrub.h \
 	src/store/segment.c src/store/segment.h \
 	src/store/slot.c src/store/slot_files.c src/store/slot.h \
 	src/store/store.c src/store/store.h \
@@ -52,11 +53,13 @@ check_PROGRAMS += t/unit/test_store_space
 t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_space_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang
+check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang t/unit/test_store_scrub
 t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_gone_LDADD = $(UNIT_LDADD)
 t_unit_test_store_hang_SOURCES = t/unit/test_store_hang.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_hang_LDADD = $(UNIT_LDADD)
+t_unit_test_store_scrub_SOURCES = t/unit/test_store_scrub.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_scrub_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_peek
 t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.h t/unit/tap.h

@@ -138,6 +138,8 @@ enum status slot_files_open(struct slots *slots) STATUS_CHECKED;
 /* Removes files beyond the share, left from a larger one. */
 void slot_files_trim(struct slots *slots);
 void slot_files_close(struct slots *slots);
+/* A descriptor of the file that reads past the page cache, the caller's; −1: there is none. May wait. */
+int slot_files_direct(const struct slots *slots, uint32_t file);
 /* How many slots more the file system has room for, within the share. Asks it: may wait. */
 uint32_t slot_files_fit(const struct slots *slots);
 /* Whether more slots may be made now. With the lock held. */

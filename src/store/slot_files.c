@@ -99,6 +99,13 @@ void slot_files_close(struct slots *slots)
     }
 }
 
+int slot_files_direct(const struct slots *slots, uint32_t file)
+{
+    char name[16];
+    file_name(name, file);
+    return openat(slots->dir, name, O_RDONLY | O_DIRECT | GUARD_OPEN);
+}
+
 void slots_written(struct slots *slots, uint32_t slot)
 {
     atomic_store(&slots->files[slot / SLOT_PER_FILE].unsynced, true);

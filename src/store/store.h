@@ -45,7 +45,8 @@ static inline uint32_t store_block_length(uint64_t total, uint32_t block_size, u
 
 struct store_disk {
     const char *path;
-    int64_t size; /* bytes on the file system, everything included */
+    int64_t size;       /* bytes on the file system, everything included */
+    int64_t scrub_rate; /* bytes per second read in the background to check them; 0: none */
 };
 
 /* How a generation's `decoded` is made when its record comes from the disk, and freed. decode returns NULL for a record

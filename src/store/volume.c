@@ -400,6 +400,7 @@ enum status volume_open(struct store *store, unsigned number, const struct store
     made->full_logged_ms = INT64_MIN / 2;
     made->number = number;
     made->path = mem_strdup(conf->path);
+    made->scrub_rate = conf->scrub_rate;
     made->errors = metric_cell(METRIC_STORE_ERRORS, conf->path);
     enum status status = open_directory(made, conf->path, error);
     if (status == STATUS_OK)

@@ -155,7 +155,7 @@ UNUSED static int64_t fixture_usage(const char *path)
 /* NULL when it is refused: then *error (if not NULL) holds the line. */
 UNUSED static struct store *fixture_open(const char *path, int64_t size, uint32_t block_size, char **error)
 {
-    struct store_disk disk = {path, size};
+    struct store_disk disk = {.path = path, .size = size};
     struct store *store = NULL;
     struct strbuf text = {0};
     rcu_thread_offline();

@@ -210,7 +210,7 @@ void rig_start(unsigned disks, uint32_t block_size)
              getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
     if (disks > 0 && mkdtemp(disk_path) == NULL)
         rig_die("no directory for the store");
-    const struct store_disk disk = {disk_path, INT64_C(2) << 30};
+    const struct store_disk disk = {.path = disk_path, .size = INT64_C(2) << 30};
     rcu_register_thread();
     if (store_open(&disk, disks, block_size, &codec, &store, &error) != STATUS_OK) {
         printf("# %.*s\n", STR_ARG(strbuf_str(&error)));

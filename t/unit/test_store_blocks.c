@@ -376,7 +376,7 @@ static void test_two(const char *path)
     for (unsigned i = 0; i < 2; i++) {
         char below[4200];
         snprintf(below, sizeof below, "%s/%u", path, i);
-        const struct store_disk disk = {below, SIZE};
+        const struct store_disk disk = {.path = below, .size = SIZE};
         rcu_thread_offline();
         if (store_open(&disk, 1, BLOCK, &codecs[i], &stores[i], &error) != STATUS_OK)
             abort();

@@ -449,7 +449,7 @@ static int64_t time_of(struct store *store, uint64_t object)
 static void test_away(void)
 {
     char *paths[2] = {fixture_directory(), fixture_directory()};
-    struct store_disk disks[2] = {{paths[0], SIZE}, {paths[1], SIZE}};
+    struct store_disk disks[2] = {{.path = paths[0], .size = SIZE}, {.path = paths[1], .size = SIZE}};
     static const unsigned counts[] = {2, 2, 1, 2};
     struct strbuf error = {0};
     unsigned times[4];
@@ -516,7 +516,9 @@ static void test_resized(const char *path)
 static void test_disks(void)
 {
     char *paths[3] = {fixture_directory(), fixture_directory(), fixture_directory()};
-    struct store_disk disks[3] = {{paths[0], SIZE}, {paths[1], SIZE}, {paths[2], SIZE}};
+    struct store_disk disks[3];
+    for (unsigned i = 0; i < 3; i++)
+        disks[i] = (struct store_disk){.path = paths[i], .size = SIZE};
     struct strbuf error = {0};
     unsigned missing = 0, wrong = 0;
     bool right;

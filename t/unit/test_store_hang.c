@@ -103,7 +103,7 @@ struct rig {
 
 static void rig_open(struct rig *rig)
 {
-    struct store_disk disks[2] = {{rig->paths[0], SIZE}, {rig->paths[1], SIZE}};
+    struct store_disk disks[2] = {{.path = rig->paths[0], .size = SIZE}, {.path = rig->paths[1], .size = SIZE}};
     struct strbuf error = {0};
     rcu_thread_offline();
     if (store_open(disks, rig->count, BLOCK, NULL, &rig->store, &error) != STATUS_OK)

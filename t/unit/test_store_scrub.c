@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_store_scrub.c: damage that nobody has asked for is found, dropped and counted; what is well is left alone. */
+#include "store/entry.h"
+#include "store_fixture.h"
+#include "tap.h"
+
+#define BLOCK (256 * KIB)
+#define SIZE (64 * MIB)
+#define RATE (INT64_C(1) << 30)
+#define STRIDE ((off_t) BLOCK + ENTRY_PAGE)
+
+static struct store *scrubbed(const char *path, int64_t rate)
+{
+    struct store_disk disk = {.path = path, .size = SIZE, .scrub_rate = rate};
+    struct store *store = NULL;
+    struct strbuf error = {0};
+    rcu_thread_offline();
+    if (store_open(&disk, 1, BLOCK, NULL, &store, &error) != STATUS_OK)
+        abort();
+    rcu_thread_online();
+    strbuf_free(&error);
+    fixture_flush(store);
+    return store;
+}
+
+/* Waits for a pass that began after now; at most a minute. */
+static bool wait_pass(const char *path)
+{
+    struct metric_cell *passes = metric_cell(METRIC_STORE_SCRUBS, path);
+    int64_t wanted = metric_cell_value(passes) + 2;
+    rcu_thread_offline();
+    for (unsigned i = 0; i < 6000 && metric_cell_value(passes) < wanted; i++)
+        usleep(10000);
+    rcu_thread_online();
+    return metric_cell_value(passes) >= wanted;
+}
+
+static void damage(const char *path, off_t at)
+{
+    char name[4200];
+    uint8_t byte;
+    snprintf(name, sizeof name, "%s/data-000000", path);
+    int fd = open(name, O_RDWR);
+    if (fd < 0 || pread(fd, &byte, 1, at) != 1)
+        abort();
+    byte ^= 1;
+    if (pwrite(fd, &byte, 1, at) != 1)
+        abort();
+    close(fd);
+}
+
+int main(void)
+{
+    fixture_start();
+    char *path = fixture_directory();
+    struct store *store = scrubbed(path, 0);
+    struct store_generation *whole = fixture_object(store, 1, 5 * BLOCK, 1), *small[4];
+    for (uint64_t block = 0; block < 5; block++)
+        fixture_put(store, whole, 1, block); /* slots 0 to 4 */
+    for (uint64_t i = 0; i < 4; i++) {
+        small[i] = fixture_object(store, 10 + i, 1000, 1);
+        fixture_put(store, small[i], 10 + i, 0); /* the first entries of the segment in slot 5 */
+    }
+    fixture_close(store);
+    const off_t packed = entry_packed_size(1000), segment = 5 * STRIDE + ENTRY_PAGE;
+    damage(path, ENTRY_PAGE + 5000);                /* a body */
+    damage(path, 2 * STRIDE + 40);                  /* a header */
+    damage(path, segment + ENTRY_HEADER_SIZE + 17); /* a packed body */
+    damage(path, segment + 2 * packed + 50);        /* a packed header */
+    store = scrubbed(path, 0);
+    int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT),
+            bytes = metric_cell_value(metric_cell(METRIC_STORE_SCRUBBED, path));
+    fixture_flush(store);
+    is_int(metric_cell_value(metric_cell(METRIC_STORE_SCRUBBED, path)) - bytes, 0, "with a rate of 0 nothing is read");
+    fixture_close(store);
+    store = scrubbed(path, RATE);
+    ok(wait_pass(path), "the disk is read from end to end");
+    ok(!store_has_block(store, whole->id, 0), "a damaged body is found");
+    ok(!store_has_block(store, whole->id, 2), "so is a damaged header");
+    ok(!store_has_block(store, small[0]->id, 0), "a damaged packed body");
+    ok(!store_has_block(store, small[2]->id, 0), "and a damaged packed header");
+    is_int(fixture_metric(METRIC_STORE_CORRUPT) - corrupt, 4, "each is counted once");
+    unsigned well = 0;
+    bool right;
+    for (uint64_t block = 1; block < 5; block++)
+        well += block != 2 && fixture_load(store, whole, 1, block, &right) == STATUS_OK && right;
+    for (uint64_t i = 1; i < 4; i += 2)
+        well += fixture_load(store, small[i], 10 + i, 0, &right) == STATUS_OK && right;
+    is_int(well, 5, "what is well is still there");
+    fixture_put(store, whole, 1, 0);
+    damage(path, 3 * STRIDE + ENTRY_PAGE + 99);
+    ok(wait_pass(path), "it goes on while the store is used");
+    ok(!store_has_block(store, whole->id, 3), "and finds what has rotted since");
+    ok(fixture_load(store, whole, 1, 0, &right) == STATUS_OK && right, "what was put meanwhile is right");
+    store_generation_unref(&whole);
+    for (unsigned i = 0; i < 4; i++)
+        store_generation_unref(&small[i]);
+    fixture_close(store);
+    fixture_remove(path);
+    fixture_stop();
+    return done_testing();
+}
