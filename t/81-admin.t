@@ -38,6 +38,10 @@ subtest 'metrics' => sub {
     is($pond->metric('headpond_requests_total', method => 'GET', cache => 'hit', code => '200'), 1, 'a hit');
     is($pond->metric('headpond_requests_total', method => 'GET', cache => 'miss', code => '200'), 1, 'a miss');
     is($pond->metric('headpond_requests_total', code => '404'), 1, 'a 404');
+    my %data = (account => 'acct', container => 'data');
+    is($pond->metric('headpond_container_requests_total', %data, cache => 'hit'), 1, 'the hit is its container\'s');
+    is($pond->metric('headpond_container_requests_total', %data, cache => 'miss'), 1, 'so is the miss');
+    cmp_ok($pond->metric('headpond_container_bytes_total', %data, cache => 'hit'), '>', 0, 'with its bytes');
     cmp_ok($pond->metric('headpond_client_bytes_total'), '>=', 6 * $MIB, 'bytes to clients');
     is($pond->metric('headpond_origin_bytes_total', account => 'acct') >= 3 * $MIB, 1, 'bytes from the origin');
     is($pond->metric('headpond_store_blocks'), 3, 'blocks');

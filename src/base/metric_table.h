@@ -12,6 +12,10 @@
     X(EXPELLED, COUNTER, "headpond_expelled_total", "reason", \
       "HTTP/2 connections ended because of what the client made us do") \
     X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
+    X(CONTAINER_REQUESTS, COUNTER, "headpond_container_requests_total", "account,container,cache", \
+      "Reads for the cache that were answered with 200, 206 or 304") \
+    X(CONTAINER_BYTES, COUNTER, "headpond_container_bytes_total", "account,container,cache", \
+      "Body bytes sent in answer to them") \
     X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
     X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \
     X(TLS_CONNECTIONS, COUNTER, "headpond_tls_connections_total", "offload", \

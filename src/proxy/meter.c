@@ -5,6 +5,7 @@
  */
 #include "proxy/meter.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/mem.h"
@@ -12,15 +13,27 @@
 
 #define CODES 600
 #define METHODS (HTTP_OTHER + 1)
+/* Containers told apart, a power of two; at most half of the places are taken. What a metric holds is bounded further.
+ */
+#define CONTAINERS 512
 
 struct codes {
     struct metric_cell *cell[CODES];
+};
+
+struct container_cells {
+    struct hash128 name;
+    bool taken;
+    struct metric_cell *requests[OUTCOME_COUNT];
+    struct metric_cell *bytes[OUTCOME_COUNT];
 };
 
 struct meter {
     struct codes *requests[METHODS][OUTCOME_COUNT];
     struct metric_cell *total[OUTCOME_COUNT];
     struct metric_cell *first[OUTCOME_COUNT];
+    struct container_cells *containers; /* found by open addressing; made with the first read */
+    unsigned container_count;
 };
 
 struct meter *meter_new(void)
@@ -43,6 +56,7 @@ void meter_free(struct meter **meter)
         for (unsigned o = 0; o < OUTCOME_COUNT; o++)
             mem_free(gone->requests[m][o]);
     }
+    mem_free(gone->containers);
     mem_free(gone);
 }
 
@@ -63,4 +77,41 @@ void meter_count(struct meter *meter, enum http_method method, enum outcome outc
     metric_cell_observe(meter->total[outcome], total_us);
     if (first_us >= 0)
         metric_cell_observe(meter->first[outcome], first_us);
+}
+
+/* NULL: too many. */
+static struct container_cells *container_cells(struct meter *meter, struct hash128 name)
+{
+    if (meter->containers == NULL)
+        meter->containers = mem_calloc(CONTAINERS, sizeof *meter->containers);
+    uint64_t at = name.lo;
+    for (;; at++) {
+        struct container_cells *cells = &meter->containers[at & (CONTAINERS - 1)];
+        if (cells->taken && hash128_eq(cells->name, name))
+            return cells;
+        if (cells->taken)
+            continue;
+        if (meter->container_count == CONTAINERS / 2)
+            return NULL;
+        meter->container_count++;
+        *cells = (struct container_cells){.name = name, .taken = true};
+        return cells;
+    }
+}
+
+void meter_read(struct meter *meter, const char *account, struct str container, struct hash128 name,
+                enum outcome outcome, uint64_t bytes)
+{
+    struct container_cells *cells = container_cells(meter, name);
+    if (cells == NULL || str_find(container, '\t') >= 0) /* which is no name, and parts labels */
+        return;
+    if (cells->requests[outcome] == NULL) {
+        struct strbuf labels = {0};
+        strbuf_addf(&labels, "%s\t%.*s\t%s", account, STR_ARG(container), outcome_label(outcome));
+        cells->requests[outcome] = metric_cell(METRIC_CONTAINER_REQUESTS, labels.ptr);
+        cells->bytes[outcome] = metric_cell(METRIC_CONTAINER_BYTES, labels.ptr);
+        strbuf_free(&labels);
+    }
+    metric_cell_add(cells->requests[outcome], 1);
+    metric_cell_add(cells->bytes[outcome], (int64_t) bytes);
 }

@@ -228,7 +228,12 @@ static void request_account(struct request *request, enum status how)
     const struct http_exchange *x = request->x;
     int64_t total = clock_mono_us() - x->began_us;
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
-    meter_count(request->home->meter, x->request.method, request->facts.outcome, x->status, first, total);
+    enum outcome outcome = request->facts.outcome;
+    meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
+    if (outcome != OUTCOME_NONE && outcome != OUTCOME_BYPASS &&
+        (x->status == 200 || x->status == 206 || x->status == 304))
+        meter_read(request->home->meter, request->route.account->name, request->route.url.container,
+                   request->route.cache.container, outcome, x->sent);
     if (request->home->feed == NULL)
         return;
     struct str range = http_headers_get(&x->request.headers, STR("x-ms-range"));
@@ -247,7 +252,7 @@ static void request_account(struct request *request, enum status how)
         .status = x->status,
         .sent = x->sent,
         .received = x->received,
-        .cache = outcome_label(request->facts.outcome),
+        .cache = outcome_label(outcome),
         .detail = request->facts.detail,
         .first_us = first,
         .total_us = total,
