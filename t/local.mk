@@ -17,6 +17,7 @@ t_files = \
 	t/37-routes.t \
 	t/40-store.t \
 	t/41-small-disk.t \
+	t/44-disks.t \
 	t/50-differential.t \
 	t/51-range-checksums.t \
 	t/52-dfs.t \
@@ -43,7 +44,7 @@ TEST_JOBS = 2
 PROVE_FLAGS =
 
 # A test may lie in the build tree (a program) or in the source tree (a script).
-check-local:
+check-local: t/lib/bad_disk.so
 	@tests=; for t in $(CHECKS); do \
 	    if test -f "$$t" && test -x "$$t"; then tests="$$tests ./$$t"; else tests="$$tests $(srcdir)/$$t"; fi; done; \
 	HEADPOND_BUILD='$(abs_builddir)' HEADPOND_SOURCE='$(abs_srcdir)' \
@@ -53,8 +54,13 @@ check-local:
 	$(PROVE) -j$(TEST_JOBS) --timer $(PROVE_FLAGS) $$tests
 .PHONY: check-local
 
+# What t/44-disks.t preloads into headpond; without sanitizers of its own.
+t/lib/bad_disk.so: $(srcdir)/t/lib/bad_disk.c
+	$(AM_V_CC)$(MKDIR_P) t/lib && $(CC) $(CFLAGS) -D_GNU_SOURCE -shared -fPIC -o $@ $(srcdir)/t/lib/bad_disk.c -ldl
+CLEANFILES += t/lib/bad_disk.so
+
 # For contrib/check: everything that tests need, and the names of the unit tests.
-check-programs: config.h $(bin_PROGRAMS) $(check_PROGRAMS)
+check-programs: config.h $(bin_PROGRAMS) $(check_PROGRAMS) t/lib/bad_disk.so
 unit-tests:
 	@echo $(UNIT_TESTS)
 .PHONY: check-programs unit-tests

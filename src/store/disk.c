@@ -361,12 +361,12 @@ static void *disk_thread(void *arg)
     rcu_register_thread();
     health_sit(number);
     while (take_work(disk, number, &work)) {
-        if (work.probe)
-            health_probe(disk);
-        else if (work.load != NULL)
+        if (work.load != NULL)
             load_run(disk, number, work.load);
-        else
+        else if (work.put != NULL)
             put_run(disk, work.put);
+        else if (health_probe(disk))
+            health_take_back(disk);
         if (!health_out(disk) && reclaim_wanted(disk))
             reclaim_run(disk);
     }

@@ -111,16 +111,19 @@ static bool probe(struct disk *disk)
     return good;
 }
 
-void health_probe(struct disk *disk)
+bool health_probe(struct disk *disk)
 {
     health_wait(disk, HEALTH_SYNC);
     bool good = probe(disk);
     int error = errno;
     health_waited(disk);
-    if (!good) {
+    if (!good)
         disk_error(disk, "probe", error);
-        return;
-    }
+    return good;
+}
+
+void health_take_back(struct disk *disk)
+{
     atomic_store(&disk->health.read_errors, 0);
     if (!atomic_exchange(&disk->health.out, false))
         return;

@@ -65,8 +65,10 @@ void health_read(struct disk *disk, bool good);
 bool health_stalled(const struct disk *disk, int64_t now_ms);
 /* Takes the disk out, if it is in: queued work is given up. `why` for the log. Registered, online thread. */
 void health_take_out(struct disk *disk, const char *why);
-/* Writes, syncs and reads a small file; takes the disk back when that ends well. I/O thread. */
-void health_probe(struct disk *disk);
+/* Whether a small file can be written, synced and read. I/O thread, scribe. */
+bool health_probe(struct disk *disk);
+/* Takes it back, if it is out. I/O thread. */
+void health_take_back(struct disk *disk);
 
 /* Waits for a thread of the disk to end. false: it hangs in the disk. */
 bool health_join(struct disk *disk, pthread_t thread);

@@ -2,8 +2,6 @@
 /* resync.c: every object and extent of one disk, in transactions, from memory. */
 #include "store/resync.h"
 
-#include <errno.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/disk.h"
@@ -117,7 +115,7 @@ bool resync_run(struct disk *disk)
 {
     struct resync resync = {.disk = disk};
     int64_t started_ms = clock_mono_ms();
-    bool good = begin_anew(disk);
+    bool good = health_probe(disk) && begin_anew(disk);
     if (good) {
         objects_each(disk->store->objects, object_seen, &resync);
         good = write_all(&resync, resync.objects.count, write_objects);
@@ -135,8 +133,6 @@ bool resync_run(struct disk *disk)
         volume_uncondemn(disk);
         log_event(STORE_OPEN, "path=%s objects=%zu extents=%zu ms=%lld: the index was made anew from memory",
                   disk->path, resync.objects.count, resync.extents.count, (long long) (clock_mono_ms() - started_ms));
-    } else {
-        disk_error(disk, "index", errno);
     }
     names_free(&resync.objects);
     names_free(&resync.extents);

@@ -20,7 +20,7 @@
 /* Dead generations dropped between two rounds. */
 #define DEAD_STEP 1024
 /* Before an index that could not be made anew is tried again. */
-#define RESYNC_RETRY_MS 30000
+#define RESYNC_RETRY_MS 5000
 
 /* A disk's part in rounds. */
 enum part_state {

@@ -83,7 +83,8 @@ sub run {
     my $log = "$self->{dir}/error.log";
     $self->{log_start} = -s $log // 0;
     $self->{process} = Headpond::Process->start(
-        command => ["$build/headpond", '-c', "$self->{dir}/headpond.yaml"], log => $log, out => "$self->{dir}/out");
+        command => ["$build/headpond", '-c', "$self->{dir}/headpond.yaml"], log => $log, out => "$self->{dir}/out",
+        env => $self->{env});
     for my $scheme (qw(http https admin)) {
         next if $scheme eq 'https' && @{ $self->configuration->{listen} } < 2;
         $self->{$scheme} = $self->wait_listen($scheme)
