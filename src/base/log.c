@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -189,17 +190,39 @@ static char *secret_after(const char *text, char *at)
     return NULL;
 }
 
+static bool may_mark(char c)
+{
+    return strchr("sSbBxXaA", c) != NULL;
+}
+
+static char *value_end(char *value)
+{
+    while (!ends_secret(*value))
+        value++;
+    return value;
+}
+
+/* Where the secret ends that begins there. What it seems to be may itself announce one, as in "Bearer SharedKey …":
+ * then that is part of it. */
+static char *secret_end(const char *text, char *secret)
+{
+    char *end = value_end(secret);
+    for (char *at = secret; at < end; at++) {
+        char *inner = may_mark(*at) ? secret_after(text, at) : NULL;
+        if (inner != NULL && inner >= end)
+            end = value_end(inner);
+    }
+    return end;
+}
+
 void log_redact(char *text)
 {
     for (char *at = text; *at != '\0'; at++) {
-        char c = (char) (*at | 0x20);
-        if (c != 's' && c != 'b' && c != 'x' && c != 'a')
-            continue;
-        char *secret = secret_after(text, at);
+        char *secret = may_mark(*at) ? secret_after(text, at) : NULL;
         if (secret == NULL)
             continue;
-        for (; !ends_secret(*secret); secret++)
-            *secret = 'x';
-        at = secret - 1;
+        char *end = secret_end(text, secret);
+        memset(secret, 'x', (size_t) (end - secret));
+        at = end - 1;
     }
 }

@@ -35,6 +35,8 @@ static void redaction(void)
     redacts("x-ms-encryption-key-sha256: abc", "x-ms-encryption-key-sha256: abc");
     redacts("sig=one&sig=two", "sig=xxx&sig=xxx");
     redacts("ends with Bearer", "ends with Bearer");
+    redacts("Bearer SharedKey acct:c2ln next", "Bearer xxxxxxxxxxxxxxxxxxx next");
+    redacts("?sig=a+bearer secret&sig=b", "?sig=xxxxxxxxxxxxxxx&sig=x");
     redacts("sig", "sig");
     redacts("", "");
 }
