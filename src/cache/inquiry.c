@@ -324,8 +324,9 @@ static struct store_generation *inquiry_learn(struct probe *probe, const char **
     struct store_generation *generation = NULL;
 
     *known = store_object_find(cache->config.store, request->object, &view);
-    /* A write that has come since may have changed what only a HEAD tells, the tier among it, and left the ETag. */
-    if (*known && view.stamp == probe->stamp)
+    /* A write that has come since may have changed what only a HEAD tells, the tier among it, and left the ETag. So may
+     * one before this start of what counts as never validated. */
+    if (*known && view.stamp == probe->stamp && view.validated_s > 0)
         before = view.generation->decoded;
     enum status status =
         object_from_reply(&probe->answer->shown.head, probe->kind == PROBE_HEAD, probe->sent_s, before, &object);
