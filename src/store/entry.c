@@ -30,6 +30,7 @@ void entry_encode(const struct entry *entry, uint8_t out[ENTRY_HEADER_SIZE])
     bytes_put_hash(out + 72, entry->group);
     bytes_put64(out + 88, entry->sequence);
     bytes_put64(out + 96, entry->checksum);
+    bytes_put64(out + 104, entry->segment);
     bytes_put64(out + SUM_AT, hash64(out, SUM_AT, ENTRY_MAGIC));
 }
 
@@ -50,6 +51,7 @@ enum status entry_decode(const uint8_t in[ENTRY_HEADER_SIZE], struct entry *entr
                             .total = bytes_get64(in + 64),
                             .group = bytes_get_hash(in + 72),
                             .sequence = bytes_get64(in + 88),
-                            .checksum = bytes_get64(in + 96)};
+                            .checksum = bytes_get64(in + 96),
+                            .segment = bytes_get64(in + 104)};
     return STATUS_OK;
 }

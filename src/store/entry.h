@@ -7,7 +7,10 @@
  *
  *   0 magic "HPe1"   4 version   6 kind   7 zero   8 store id (16)   24 incarnation   28 length of the body
  *   32 object hash (16)   48 generation   56 block   64 total length of the blob   72 group hash (16)
- *   88 sequence   96 XXH3-64 of the body   104 zero (16)   120 XXH3-64 of bytes 0–119
+ *   88 sequence   96 XXH3-64 of the body   104 segment   112 zero (8)   120 XXH3-64 of bytes 0–119
+ *
+ * A slot is used again without being wiped. What lies in a segment behind its last entry, or in a hole where one was
+ * not written, is of the slot's earlier life: `segment` tells it from the segment's own.
  */
 #ifndef HEADPOND_STORE_ENTRY_H
 #define HEADPOND_STORE_ENTRY_H
@@ -44,8 +47,11 @@ struct entry {
     uint64_t block;
     uint64_t total; /* bytes of the whole blob */
     struct hash128 group;
-    uint64_t sequence; /* of a segment: when it was begun, in the order of generations' ids */
+    uint64_t
+        sequence; /* in the order of generations' ids. Of a segment: when it was begun; of a record: when it was set */
     uint64_t checksum; /* of the body */
+    uint64_t
+        segment; /* of a packed entry: the sequence of the segment that it was written to; 0: before there was this */
 };
 
 uint64_t entry_checksum(const void *body, uint32_t length);

@@ -87,7 +87,8 @@ uint64_t objects_current(struct objects *objects, struct hash128 object);
 /* ---- Where records lie on the disks: record.h. ---- */
 
 /* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. */
-struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group);
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group,
+                                               uint64_t *sequence);
 /* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
  * or the new place when the object has gone. */
 struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,

@@ -84,7 +84,8 @@ static uint64_t record_sum(const struct store_generation *generation)
     return hash64(generation->record.ptr, generation->record.len, generation->id);
 }
 
-struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group)
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group,
+                                               uint64_t *sequence)
 {
     struct store_generation *generation = NULL;
     pthread_mutex_t *lock = object_lock(objects, object);
@@ -94,6 +95,7 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
     if (state != NULL && (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
         generation = store_generation_ref(state->generation);
         *group = node->group;
+        *sequence = state->sequence;
     }
     pthread_mutex_unlock(lock);
     return generation;

@@ -29,7 +29,8 @@ bool record_log(struct store *store, struct hash128 object)
 {
     struct disk *disk = store_disk_of(store, object.lo);
     struct hash128 group;
-    struct store_generation *generation = objects_record_wanted(store->objects, object, &group);
+    uint64_t sequence;
+    struct store_generation *generation = objects_record_wanted(store->objects, object, &group, &sequence);
     bool logged = false;
     if (generation == NULL)
         return false;
@@ -39,6 +40,7 @@ bool record_log(struct store *store, struct hash128 object)
                           .generation = generation->id,
                           .group = group,
                           .total = generation->length,
+                          .sequence = sequence,
                           .length = length};
     uint64_t location;
     if (may_write(disk, length)) {

@@ -23,7 +23,8 @@ bool segment_busy(const struct slots *slots, uint32_t slot)
 
 void segment_sort(struct slots *slots, uint32_t slot)
 {
-    if (slots->state[slot] != SLOT_SEGMENT || segment_busy(slots, slot))
+    /* One that is being loaded may yet be found to hold more. */
+    if (slots->state[slot] != SLOT_SEGMENT || !slots->loaded || segment_busy(slots, slot))
         return;
     if (segment_live(slots, slot) == 0)
         slots_drop(slots, slot);
@@ -104,10 +105,13 @@ void segment_walk(const uint8_t *data, uint32_t size,
                   void (*each)(void *arg, const struct entry *entry, uint32_t offset, const uint8_t *body), void *arg)
 {
     uint32_t offset = ENTRY_PAGE;
+    struct entry first;
+    uint64_t own = entry_decode(data, &first) == STATUS_OK && first.kind == ENTRY_SEGMENT ? first.sequence : 0;
     while (offset + ENTRY_HEADER_SIZE <= size) {
         struct entry entry;
         uint32_t step = ENTRY_ALIGN;
-        if (entry_decode(data + offset, &entry) == STATUS_OK && entry.length <= size - offset - ENTRY_HEADER_SIZE) {
+        if (entry_decode(data + offset, &entry) == STATUS_OK && entry.length <= size - offset - ENTRY_HEADER_SIZE &&
+            (entry.segment == own || entry.segment == 0 || own == 0)) {
             each(arg, &entry, offset, data + offset + ENTRY_HEADER_SIZE);
             step = entry_packed_size(entry.length);
         }

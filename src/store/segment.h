@@ -35,13 +35,14 @@ void segment_written(struct slots *slots, uint32_t slot);
 void segment_dead(struct slots *slots, uint32_t slot, uint32_t size);
 /* An entry of that size is known from the index: makes the slot a sealed segment. false: it cannot be there. */
 bool segment_claim(struct slots *slots, uint32_t slot, uint32_t offset, uint32_t size);
-/* After loading: sorts out the sparse ones. */
+/* After loading: sorts out the sparse ones and those of which nothing is left. */
 void segment_sort(struct slots *slots, uint32_t slot);
 uint32_t segment_live(const struct slots *slots, uint32_t slot);
 /* Whether somebody writes to it. */
 bool segment_busy(const struct slots *slots, uint32_t slot);
 
-/* Calls `each` for every entry whose header is right in a whole slot's bytes; `body` has entry->length bytes. Pure. */
+/* Calls `each` for every entry of the segment's own (entry.h) whose header is right in a whole slot's bytes; `body` has
+ * entry->length bytes. Pure. */
 void segment_walk(const uint8_t *data, uint32_t size,
                   void (*each)(void *arg, const struct entry *entry, uint32_t offset, const uint8_t *body), void *arg);
 

@@ -81,6 +81,7 @@ void slots_fini(struct slots *slots)
 void slots_loaded(struct slots *slots)
 {
     pthread_mutex_lock(&slots->lock);
+    slots->loaded = true;
     for (uint32_t slot = slots->high; slot-- > 0;)
         if (slots->state[slot] == SLOT_FREE)
             slots_free_unseen(slots, slot);

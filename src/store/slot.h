@@ -58,6 +58,7 @@ struct slots {
     uint32_t stride;                /* bytes of a slot */
     uint32_t capacity;              /* slots the disk's share allows */
     uint32_t high;                  /* slots that exist in files */
+    bool loaded;                    /* what lies in them is known */
     bool growing;                   /* a thread makes more: `high` and the files are its */
     atomic_int_fast64_t grow_at_ms; /* when to try again to make more, after there was no room; 0: at once */
     uint32_t reserve;               /* free slots that eviction keeps ahead */
@@ -66,9 +67,10 @@ struct slots {
     uint64_t *owner; /* BLOCK: leaf and number within it; OPEN, SEGMENT: live bytes and writers; FREE, LIMBO: next */
     uint8_t *state;
     struct evict *evict;
-    uint32_t segment;      /* the OPEN slot or SLOT_NONE */
-    uint32_t segment_used; /* bytes of it given away */
-    atomic_uint emptying;  /* the segment that reclaim.c reads whole, unchecked, or SLOT_NONE */
+    uint32_t segment;          /* the OPEN slot or SLOT_NONE */
+    uint32_t segment_used;     /* bytes of it given away */
+    uint64_t segment_sequence; /* its own */
+    atomic_uint emptying;      /* the segment that reclaim.c reads whole, unchecked, or SLOT_NONE */
     struct slot_file *files;
     uint32_t file_count;
 };

@@ -126,8 +126,12 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
 {
     struct slots *slots = &disk->slots;
     struct segment_room room;
+    struct entry own = *entry;
     lock_space(disk);
     bool found = segment_reserve(slots, entry_packed_size(entry->length), spare, &room);
+    if (found && room.fresh)
+        slots->segment_sequence = store_next_id(disk->store);
+    own.segment = slots->segment_sequence;
     pthread_mutex_unlock(&slots->lock);
     if (!found)
         return STATUS_NO_SPACE;
@@ -135,11 +139,11 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
     health_wait(disk, HEALTH_WRITE);
     if (room.fresh) {
         struct entry first = entry_of(disk, ENTRY_SEGMENT);
-        first.sequence = store_next_id(disk->store);
+        first.sequence = own.segment;
         status = write_paged(disk, room.slot, &first, NULL);
     }
     if (status == STATUS_OK)
-        status = write_packed(disk, &room, entry, body);
+        status = write_packed(disk, &room, &own, body);
     health_waited(disk);
     write_result(disk, status);
     *location = location_packed(disk->number, disk->label.incarnation, room.slot, room.offset) | LOCATION_VERIFIED;

@@ -20,7 +20,8 @@ static struct entry sample(void)
                           .total = UINT64_C(190) << 40,
                           .group = {5, 6},
                           .sequence = 9,
-                          .checksum = 0xfeedfacecafebeef};
+                          .checksum = 0xfeedfacecafebeef,
+                          .segment = 77};
 }
 
 static bool same(const struct entry *a, const struct entry *b)
@@ -28,7 +29,7 @@ static bool same(const struct entry *a, const struct entry *b)
     return a->kind == b->kind && hash128_eq(a->store, b->store) && a->incarnation == b->incarnation &&
            a->length == b->length && hash128_eq(a->object, b->object) && a->generation == b->generation &&
            a->block == b->block && a->total == b->total && hash128_eq(a->group, b->group) &&
-           a->sequence == b->sequence && a->checksum == b->checksum;
+           a->sequence == b->sequence && a->checksum == b->checksum && a->segment == b->segment;
 }
 
 static void test_round_trip(void)
@@ -127,6 +128,24 @@ static void test_walk(void)
     seen = (struct seen){.right = true};
     segment_walk(data, SIZE, see, &seen);
     is_int(seen.count, 5, "and never past the end");
+    /* Of the segment's own life are those that say its sequence, and those from before entries said it. */
+    struct entry first = sample();
+    first.kind = ENTRY_SEGMENT;
+    first.sequence = 78;
+    entry_encode(&first, data);
+    seen = (struct seen){.right = true};
+    segment_walk(data, SIZE, see, &seen);
+    is_int(seen.count, 0, "entries of the slot's earlier life are none of the segment's");
+    struct entry own = sample();
+    own.length = 0;
+    own.checksum = entry_checksum("", 0);
+    own.segment = 78;
+    entry_encode(&own, data + offsets[5]);
+    own.segment = 0;
+    entry_encode(&own, data + offsets[5] + ENTRY_HEADER_SIZE);
+    seen = (struct seen){.right = true};
+    segment_walk(data, SIZE, see, &seen);
+    ok(seen.count == 2 && seen.right && seen.offsets[0] == offsets[5], "its own are");
     free(data);
 }
 
