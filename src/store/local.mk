@@ -9,7 +9,9 @@ libheadpond_a_SOURCES += \
 	src/store/generation.c src/store/generation.h \
 	src/store/guard.c src/store/guard.h \
 	src/store/health.c src/store/health.h \
-	src/store/index.c src/store/index.h \
+	src/store/index.c src/store/index.h src/store/index_inside.h src/store/index_scan.c \
+	src/store/index_guard.c src/store/index_guard.h \
+	src/store/index_row.c src/store/index_row.h \
 	src/store/inside.h \
 	src/store/io.c src/store/io.h \
 	src/store/label.c src/store/label.h \
@@ -77,3 +79,7 @@ t_unit_test_store_bounds_LDADD = $(UNIT_LDADD)
 EXTRA_PROGRAMS = t/bench/store_scale
 t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.h
 t_bench_store_scale_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_index
+t_unit_test_store_index_SOURCES = t/unit/test_store_index.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_index_LDADD = $(UNIT_LDADD)

@@ -2,9 +2,15 @@
 /* recover.c: the index into the directory. */
 #include "store/recover.h"
 
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "store/block.h"
 #include "store/commit.h"
 #include "store/generation.h"
@@ -63,6 +69,14 @@ static void group_each(void *arg, struct hash128 group, uint64_t sequence)
     commit_group_settles(recover->disk->store->commit, group);
 }
 
+/* Whatever it spoke of was forgotten. The row goes when all that has been written, as a good one would. */
+static void group_bad(void *arg, const uint8_t key[16])
+{
+    struct recover *recover = arg;
+    recover->disk->doubted = true;
+    commit_group_settles(recover->disk->store->commit, bytes_get_hash(key));
+}
+
 static bool group_newer(const struct recover *recover, const struct index_object *object)
 {
     for (unsigned i = 0; i < recover->group_count; i++)
@@ -103,6 +117,23 @@ static void object_each(void *arg, const struct index_object *object)
     recover->objects++;
 }
 
+static void object_bad(void *arg, const uint8_t key[16])
+{
+    struct recover *recover = arg;
+    struct store *store = recover->disk->store;
+    if (objects_expunge(store->objects, bytes_get_hash(key)))
+        commit_dirty_object(store->commit, bytes_get_hash(key));
+}
+
+static void extent_bad(void *arg, const uint8_t key[16])
+{
+    struct recover *recover = arg;
+    uint64_t generation, extent;
+    memcpy(&generation, key, 8);
+    memcpy(&extent, key + 8, 8);
+    commit_dirty_extent(recover->disk->store->commit, be64toh(generation), be64toh(extent));
+}
+
 static void extent_each(void *arg, const struct index_extent *extent)
 {
     struct recover *recover = arg;
@@ -125,9 +156,20 @@ static void extent_each(void *arg, const struct index_extent *extent)
     }
 }
 
+static void count_bad(struct recover *recover)
+{
+    if (recover->cursor.bad == 0)
+        return;
+    metric_add(METRIC_STORE_CORRUPT, recover->cursor.bad);
+    log_event(STORE_CORRUPT, "path=%s rows=%u: rows of the index were dropped because their check failed%s",
+              recover->disk->path, recover->cursor.bad,
+              recover->disk->doubted ? "; no validation of before is believed" : "");
+}
+
 static void finish(struct recover *recover, bool whole)
 {
     struct disk *disk = recover->disk;
+    count_bad(recover);
     slots_loaded(&disk->slots);
     pthread_mutex_lock(&disk->slots.lock);
     for (uint32_t slot = 0; slot < disk->slots.high; slot++)
@@ -146,6 +188,17 @@ bool recover_has_objects(const struct recover *recover)
     return recover->phase >= RECOVER_EXTENTS;
 }
 
+/* What was found is checked block by block; the rest is forgotten, and the next start begins anew. */
+static void fail(struct recover *recover)
+{
+    disk_error(recover->disk, "index", EIO);
+    if (volume_condemn(recover->disk) != STATUS_OK)
+        disk_error(recover->disk, "marker", errno);
+    disk_set_broken(recover->disk, true);
+    recover->phase = RECOVER_DONE;
+    finish(recover, false);
+}
+
 bool recover_step(struct recover *recover)
 {
     struct index *index = recover->disk->index;
@@ -153,25 +206,19 @@ bool recover_step(struct recover *recover)
     enum status status = STATUS_OK;
     switch (recover->phase) {
     case RECOVER_GROUPS:
-        status = index_scan_groups(index, &recover->cursor, STEP_ROWS, group_each, recover, &more);
+        status = index_scan_groups(index, &recover->cursor, STEP_ROWS, group_each, group_bad, recover, &more);
         break;
     case RECOVER_OBJECTS:
-        status = index_scan_objects(index, &recover->cursor, STEP_ROWS, object_each, recover, &more);
+        status = index_scan_objects(index, &recover->cursor, STEP_ROWS, object_each, object_bad, recover, &more);
         break;
     case RECOVER_EXTENTS:
-        status = index_scan_extents(index, &recover->cursor, STEP_ROWS, extent_each, recover, &more);
+        status = index_scan_extents(index, &recover->cursor, STEP_ROWS, extent_each, extent_bad, recover, &more);
         break;
     case RECOVER_DONE:
         return false;
     }
     if (status != STATUS_OK) {
-        /* What was read is checked block by block; the rest is forgotten, and the next start begins anew. */
-        disk_error(recover->disk, "index", 0);
-        if (volume_condemn(recover->disk) != STATUS_OK)
-            disk_error(recover->disk, "marker", 0);
-        disk_set_broken(recover->disk, true);
-        recover->phase = RECOVER_DONE;
-        finish(recover, false);
+        fail(recover);
         return false;
     }
     if (more)

@@ -6,7 +6,8 @@
  * between. Until the end, what is not loaded yet counts as not stored, and nothing is put on that disk (which slots are
  * free is known only then). Blocks are loaded unverified: the first read of each checks header and body. Times of
  * validation are kept unless a tombstone of the object or its group is newer; stamps are 0. Extents whose generation is
- * no object's current one, and rows that contradict each other, are dropped.
+ * no object's current one, and rows that contradict each other, are dropped; so are rows whose checksum is wrong, which
+ * are counted. One of those among the groups may have been the tombstone of anything: then no validation is believed.
  *
  * A rebuild of the index from the entries on the disk belongs here too.
  */

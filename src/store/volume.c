@@ -295,7 +295,7 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
 static enum status try_index(struct disk *disk, const char **why)
 {
     char path[4096 + 16];
-    uint64_t id = 0;
+    uint64_t version = 0, id = 0;
     snprintf(path, sizeof path, "%s/index", disk->path);
     if (mkdirat(disk->dir, "index", 0700) != 0 && errno != EEXIST) {
         *why = "the index directory cannot be made";
@@ -304,14 +304,19 @@ static enum status try_index(struct disk *disk, const char **why)
     enum status status = index_open(path, disk->label.map_size, &disk->index, why);
     if (status != STATUS_OK)
         return status;
-    status = index_get_meta(disk->index, "store", &id);
+    status = index_get_meta(disk->index, "version", &version);
+    if (status == STATUS_OK && version == INDEX_VERSION)
+        status = index_get_meta(disk->index, "store", &id);
+    else if (status == STATUS_OK || index_get_old_meta(disk->index, "opening", &id) != STATUS_NOT_FOUND)
+        status = STATUS_CORRUPT;
+    *why = "the index is of another version, or damaged";
     if (status == STATUS_OK && id != disk->label.id.lo) {
         *why = "the index is another store's";
         status = STATUS_CORRUPT;
     } else if (status == STATUS_NOT_FOUND) {
         index_begin(disk->index);
         index_put_meta(disk->index, "store", disk->label.id.lo);
-        index_put_meta(disk->index, "format", VOLUME_FORMAT);
+        index_put_meta(disk->index, "version", INDEX_VERSION);
         index_put_meta(disk->index, "mark", 1);
         index_put_meta(disk->index, "block_size", disk->label.block_size);
         status = index_commit(disk->index);
