@@ -161,22 +161,45 @@ subtest 'damage is noticed' => sub {
     $pond->stop;
 };
 
-subtest 'a damaged index' => sub {
-    my $blobs = make_blobs('index', 3 * $MIB);
+# What becomes of the index while headpond is down, and whether that is damage.
+my %lost = (
+    'gone' => [0, sub { unlink "$_[0]/data.mdb", "$_[0]/lock.mdb" }],
+    'gone with its directory' => [0, sub { unlink "$_[0]/data.mdb", "$_[0]/lock.mdb"; rmdir $_[0] }],
+    'zeros' => [1, sub { open my $file, '+<', "$_[0]/data.mdb" or die $!; print $file "\0" x 65536 }],
+    'cut short' => [1, sub { truncate "$_[0]/data.mdb", 12288 }],
+);
+
+subtest "an index that is lost: $_" => sub {
+    my ($damage, $lose) = @{ $lost{$_} };
+    my $blobs = make_blobs('index', 0, 1, 5000, 3 * $MIB, 7 * $MIB + 11);
     my $pond = Headpond->start(origin => $origin, account => \%account);
     read_all_right($pond, $blobs, 'before');
+    $pond->head('/acct/data/' . $blobs =~ s/:.*//r);
     $pond->settle;
+    my $count = $pond->metric('headpond_store_blocks');
     $pond->stop;
-    for my $path (grep { -f && /mdb|index/ } glob("$pond->{dir}/store/* $pond->{dir}/store/*/*")) {
-        next if $path =~ /lock/;
-        open my $file, '+<', $path or die;
-        print $file "\0" x 65536;
-    }
+    $lose->("$pond->{dir}/store/index");
+    $origin->reset_stats;
     $pond->run;
+    like($pond->log_text, qr/ store-rebuild path=\S+ the index is made anew from the data files: /, 'the log tells of it');
+    $pond->wait_metric($count, 'headpond_store_blocks');
+    is($pond->metric('headpond_store_corrupt_total'), $damage, $damage ? 'the damage is counted' : 'nothing is damaged');
+    $pond->head('/acct/data/' . $blobs =~ s/:.*//r);
+    is($origin->stats->{requests}, 1, 'what a HEAD told is asked for again, immutable or not');
     read_all_right($pond, $blobs, 'after');
-    like($pond->log_text, qr/ store-reset /, 'the log tells of it');
+    is($origin->data_requests, 0, 'no data request at the origin');
+    my $asked = $origin->stats->{requests};
+    cmp_ok($asked, '>=', 5, 'each blob was validated');
+    cmp_ok($asked, '<=', 12, 'hardly more than once');
+    read_all_right($pond, $blobs, 'again');
+    is($origin->stats->{requests}, $asked, 'and not again');
     $pond->stop;
-};
+    $pond->run;
+    unlike($pond->log_text, qr/ store-rebuild /, 'the next start reads the index');
+    read_all_right($pond, $blobs, 'after a restart');
+    is($origin->data_requests, 0, 'still no data request');
+    $pond->stop;
+} for sort keys %lost;
 
 subtest 'the size is kept' => sub {
     my $size = 96 * $MIB;

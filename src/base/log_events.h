@@ -30,6 +30,7 @@
     X(STORE_OPEN, LOG_INFO, "store-open") \
     X(STORE_REFUSED, LOG_ERROR, "store-refused") \
     X(STORE_RESET, LOG_WARN, "store-reset") \
+    X(STORE_REBUILD, LOG_WARN, "store-rebuild") \
     X(STORE_IO, LOG_ERROR, "store-io") \
     X(STORE_FULL, LOG_WARN, "store-full") \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt") \

@@ -44,7 +44,7 @@
     X(STORE_WRITTEN, COUNTER, "headpond_store_written_bytes_total", "", "Bytes written to the store") \
     X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "", "Blocks evicted") \
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
-    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks dropped because a check failed") \
+    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks, records and rows of the index dropped because a check failed") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \
     X(STORE_SCRUBBED, COUNTER, "headpond_store_scrubbed_bytes_total", "path", \
       "Bytes of a disk read in the background and checked") \

@@ -112,24 +112,48 @@ static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, u
     return good;
 }
 
+/* Under the leaf's lock: it lies there now, if that is possible and it does not lie elsewhere. */
+static bool leaf_claim(struct disk *disk, struct leaf *leaf, unsigned number, struct hash128 object, uint64_t length,
+                       uint64_t location)
+{
+    uint32_t bytes = leaf_block_length(disk->store, leaf, number);
+    if (leaf->length != length || !hash128_eq(leaf->object, object) ||
+        atomic_load_explicit(&leaf->location[number], memory_order_relaxed) != 0 ||
+        !claim_place(disk, leaf, number, location, bytes))
+        return false;
+    atomic_store_explicit(&leaf->location[number], location, memory_order_release);
+    metric_add(METRIC_STORE_BLOCKS, 1);
+    metric_add(METRIC_STORE_BYTES, bytes);
+    return true;
+}
+
 bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsigned number, struct hash128 object,
                  uint64_t length, uint64_t location)
 {
     struct store *store = disk->store;
     directory_lock(store->directory, generation, extent);
     struct leaf *leaf = directory_add(store->directory, generation, extent, object, length);
-    uint32_t bytes = leaf_block_length(store, leaf, number);
-    bool good = leaf->length == length && atomic_load_explicit(&leaf->location[number], memory_order_relaxed) == 0 &&
-                claim_place(disk, leaf, number, location, bytes);
-    if (good) {
-        atomic_store_explicit(&leaf->location[number], location, memory_order_release);
-        metric_add(METRIC_STORE_BLOCKS, 1);
-        metric_add(METRIC_STORE_BYTES, bytes);
-    } else {
+    bool good = leaf_claim(disk, leaf, number, object, length, location);
+    if (!good) {
         leaf_changed(store, leaf); /* the index is wrong about it */
         directory_tidy(store->directory, leaf);
     }
     directory_unlock(store->directory, generation, extent);
+    return good;
+}
+
+bool block_found(struct disk *disk, uint64_t generation, uint64_t block, struct hash128 object, uint64_t length,
+                 uint64_t location, bool *first)
+{
+    struct directory *directory = disk->store->directory;
+    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    directory_lock(directory, generation, extent);
+    struct leaf *leaf = directory_add(directory, generation, extent, object, length);
+    bool good = leaf_claim(disk, leaf, block % STORE_EXTENT_BLOCKS, object, length, location);
+    *first = good && !atomic_exchange(&leaf->dirty, true);
+    if (!good)
+        directory_tidy(directory, leaf);
+    directory_unlock(directory, generation, extent);
     return good;
 }
 

@@ -344,7 +344,7 @@ static void load_give_up(struct commit *commit)
         struct disk *disk = commit->store->disks[i];
         if (commit->loading[i].recover == NULL || !scribe_idle(disk->scribe))
             continue;
-        volume_loaded(disk);
+        recover_give_up(commit->loading[i].recover);
         loading_end(&commit->loading[i]);
     }
 }

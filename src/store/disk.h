@@ -47,6 +47,7 @@ struct disk {
     struct label label;
     int64_t weight; /* bytes of data it may hold */
     uint64_t mark;  /* what was begun after it is younger than the index that was loaded */
+    bool rebuild;   /* its index was lost: it is made anew from what lies on the disk */
     bool doubted;   /* an intent stood when the last process ended: no validation of then is believed */
     struct health health;
     struct slots slots;

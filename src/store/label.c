@@ -10,7 +10,8 @@
 #include "base/bytes.h"
 #include "store/guard.h"
 
-/* Little-endian: magic, format (4), block size (4), id (16), incarnation (8), map size, XXH3-64 of all before. */
+/* Little-endian: magic, format (4), block size (4), id (16), incarnation (8), map size, opening,
+ * XXH3-64 of all before. */
 #define LABEL_MAGIC UINT64_C(0x31425364506f7048) /* "HpoPdSB1" */
 #define LABEL_SIZE 64
 #define SUM_AT 56
@@ -24,6 +25,7 @@ enum status label_write(int dir, const struct label *label)
     bytes_put_hash(bytes + 16, label->id);
     bytes_put64(bytes + 32, label->incarnation);
     bytes_put64(bytes + 40, label->map_size);
+    bytes_put64(bytes + 48, label->opening);
     bytes_put64(bytes + SUM_AT, hash64(bytes, SUM_AT, 0));
     int fd = openat(dir, LABEL_FILE_NEW, O_WRONLY | O_CREAT | O_TRUNC | GUARD_OPEN, 0600);
     if (fd < 0)
@@ -54,6 +56,7 @@ enum status label_read(int dir, struct label *label)
                             .block_size = bytes_get32(bytes + 12),
                             .id = bytes_get_hash(bytes + 16),
                             .incarnation = (uint32_t) bytes_get64(bytes + 32),
-                            .map_size = bytes_get64(bytes + 40)};
+                            .map_size = bytes_get64(bytes + 40),
+                            .opening = bytes_get64(bytes + 48)};
     return STATUS_OK;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * label.h: the file headpond.store, which says what made a disk's directory. Written once, by rename. Opening thread.
+ * label.h: the file headpond.store, which says what made a disk's directory, and how far its numbers have come. Written
+ * by rename, at each opening. Opening thread; the index thread afterwards.
  */
 #ifndef HEADPOND_STORE_LABEL_H
 #define HEADPOND_STORE_LABEL_H
@@ -19,6 +20,7 @@ struct label {
     struct hash128 id;    /* of what is in the directory now */
     uint32_t incarnation; /* how often it was emptied */
     uint64_t map_size;    /* bytes the index may grow to */
+    uint64_t opening;     /* no number of a later opening (generation.h) was ever given; 0: the index alone knows */
 };
 
 /* NOT_FOUND: there is none. CORRUPT: it is none of ours. IO with errno set. */

@@ -19,6 +19,7 @@ libheadpond_a_SOURCES += \
 	src/store/names.h \
 	src/store/objects.c src/store/objects.h src/store/objects_inside.h src/store/objects_rows.c \
 	src/store/peek.c \
+	src/store/rebuild.c src/store/rebuild.h \
 	src/store/reclaim.c src/store/reclaim.h \
 	src/store/record.c src/store/record.h \
 	src/store/recover.c src/store/recover.h \
@@ -83,3 +84,9 @@ t_bench_store_scale_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_store_index
 t_unit_test_store_index_SOURCES = t/unit/test_store_index.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_index_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_rebuild t/unit/test_store_found
+t_unit_test_store_rebuild_SOURCES = t/unit/test_store_rebuild.c t/unit/store_rebuild.h t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_rebuild_LDADD = $(UNIT_LDADD)
+t_unit_test_store_found_SOURCES = t/unit/test_store_found.c t/unit/store_rebuild.h t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_found_LDADD = $(UNIT_LDADD)

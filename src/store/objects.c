@@ -141,6 +141,13 @@ uint64_t objects_current(struct objects *objects, struct hash128 object)
     return state == NULL ? 0 : state->generation->id;
 }
 
+bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length)
+{
+    struct object_node *node = object_node_find(objects, object);
+    struct object_state *state = node == NULL ? NULL : atomic_load_explicit(&node->state, memory_order_acquire);
+    return state != NULL && state->generation->id == generation && state->generation->length == length;
+}
+
 bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,
                  int64_t validated_s, uint64_t stamp, uint64_t sequence)
 {

@@ -77,12 +77,19 @@ void objects_settled(struct objects *objects, struct hash128 object);
  * `rewrite`: the row is not as it should be. `dirty` as above. Index thread. */
 bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
                   int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite);
+/* From a record's entry, by a rebuild: of the records of an object the highest generation counts, of a generation's the
+ * one set last. Never validated. Consumes *generation. Returns the place that is not pointed at any more, as
+ * objects_record_set does; location 0: none. `dirty` as above. Index thread. */
+struct objects_place objects_found(struct objects *objects, struct store_generation **generation, struct hash128 group,
+                                   uint64_t sequence, uint64_t place, bool *dirty);
 /* The object's row is to be deleted, unless the object is known. `dirty` as above. Index thread. */
 bool objects_expunge(struct objects *objects, struct hash128 object);
 /* Every object that is known. Online RCU thread. */
 void objects_each(struct objects *objects, void (*each)(void *arg, struct hash128 object), void *arg);
 /* The id of the object's current generation, or 0. */
 uint64_t objects_current(struct objects *objects, struct hash128 object);
+/* Whether that is its current one, and so long. */
+bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length);
 
 /* ---- Where records lie on the disks: record.h. ---- */
 

@@ -192,6 +192,41 @@ bool objects_load(struct objects *objects, struct store_generation **generation,
     return dirty;
 }
 
+/* Under the lock: whether a record that was found is later than what is known. */
+static bool found_is_later(const struct object_node *node, uint64_t generation, uint64_t sequence)
+{
+    const struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
+    if (state == NULL)
+        return load_accepts(node, generation);
+    if (state->validated_s != 0) /* the origin said so since, or its own index does */
+        return false;
+    return state->generation->id < generation || (state->generation->id == generation && state->sequence < sequence);
+}
+
+struct objects_place objects_found(struct objects *objects, struct store_generation **generation, struct hash128 group,
+                                   uint64_t sequence, uint64_t place, bool *dirty)
+{
+    struct objects_place dead = {place, (uint32_t) (*generation)->record.len};
+    *dirty = false;
+    pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, (*generation)->object);
+    if (found_is_later(node, (*generation)->id, sequence)) {
+        node = object_node_add(objects, (*generation)->object);
+        dead = node_place(node);
+        node->group = group;
+        node->invalidated = false;
+        object_node_replace(objects, node, object_state_new(*generation, 0, 0, sequence));
+        node->record_length = (uint32_t) (*generation)->record.len;
+        node->record_sum = record_sum(*generation);
+        atomic_store(&node->record_at, place);
+        *dirty = object_node_dirty(node);
+    }
+    pthread_mutex_unlock(lock);
+    store_generation_unref(generation);
+    return dead;
+}
+
 bool objects_expunge(struct objects *objects, struct hash128 object)
 {
     bool dirty = false;

@@ -16,6 +16,7 @@
 #include "store/generation.h"
 #include "store/index.h"
 #include "store/objects.h"
+#include "store/rebuild.h"
 #include "store/record.h"
 #include "store/segment.h"
 #include "store/volume.h"
@@ -30,6 +31,7 @@ struct group_mark {
 
 struct recover {
     struct disk *disk;
+    struct rebuild *rebuild; /* NULL: from the index */
     enum { RECOVER_GROUPS, RECOVER_OBJECTS, RECOVER_EXTENTS, RECOVER_DONE } phase;
     struct index_cursor cursor;
     struct group_mark *groups;
@@ -43,13 +45,24 @@ struct recover *recover_new(struct disk *disk)
     struct recover *recover = mem_calloc(1, sizeof *recover);
     recover->disk = disk;
     recover->started_ms = clock_mono_ms();
+    if (disk->rebuild)
+        recover->rebuild = rebuild_new(disk);
     return recover;
 }
 
 void recover_free(struct recover *recover)
 {
+    if (recover->rebuild != NULL)
+        rebuild_free(recover->rebuild);
     mem_free(recover->groups);
     mem_free(recover);
+}
+
+void recover_give_up(struct recover *recover)
+{
+    volume_loaded(recover->disk);
+    if (recover->rebuild != NULL)
+        volume_put_off(recover->disk);
 }
 
 void recover_group(struct recover *recover, struct hash128 group, uint64_t sequence)
@@ -185,12 +198,13 @@ static void finish(struct recover *recover, bool whole)
 
 bool recover_has_objects(const struct recover *recover)
 {
-    return recover->phase >= RECOVER_EXTENTS;
+    return recover->rebuild != NULL ? rebuild_has_objects(recover->rebuild) : recover->phase >= RECOVER_EXTENTS;
 }
 
 /* What was found is checked block by block; the rest is forgotten, and the next start begins anew. */
-static void fail(struct recover *recover)
+static void fail(struct recover *recover, enum status why)
 {
+    metric_add(METRIC_STORE_CORRUPT, why == STATUS_CORRUPT);
     disk_error(recover->disk, "index", EIO);
     if (volume_condemn(recover->disk) != STATUS_OK)
         disk_error(recover->disk, "marker", errno);
@@ -199,8 +213,26 @@ static void fail(struct recover *recover)
     finish(recover, false);
 }
 
+static bool rebuild_on(struct recover *recover)
+{
+    bool more;
+    enum status status = rebuild_step(recover->rebuild, &more);
+    if (status != STATUS_OK) {
+        fail(recover, status);
+        return false;
+    }
+    if (!more) {
+        rebuild_count(recover->rebuild, &recover->objects, &recover->blocks, &recover->dropped);
+        volume_rebuilt(recover->disk);
+        finish(recover, true);
+    }
+    return more;
+}
+
 bool recover_step(struct recover *recover)
 {
+    if (recover->rebuild != NULL)
+        return rebuild_on(recover);
     struct index *index = recover->disk->index;
     bool more = false;
     enum status status = STATUS_OK;
@@ -218,7 +250,7 @@ bool recover_step(struct recover *recover)
         return false;
     }
     if (status != STATUS_OK) {
-        fail(recover);
+        fail(recover, status);
         return false;
     }
     if (more)

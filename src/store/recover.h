@@ -2,14 +2,14 @@
 /*
  * recover.h: what a start does with what the last one left, in the background, on the index thread.
  *
- * First form: objects, then extents, are read from the index a piece at a time, so that commits and tombstones go on in
+ * Objects, then extents, are read from the index a piece at a time, so that commits and tombstones go on in
  * between. Until the end, what is not loaded yet counts as not stored, and nothing is put on that disk (which slots are
  * free is known only then). Blocks are loaded unverified: the first read of each checks header and body. Times of
  * validation are kept unless a tombstone of the object or its group is newer; stamps are 0. Extents whose generation is
  * no object's current one, and rows that contradict each other, are dropped; so are rows whose checksum is wrong, which
  * are counted. One of those among the groups may have been the tombstone of anything: then no validation is believed.
  *
- * A rebuild of the index from the entries on the disk belongs here too.
+ * Where the index was lost, rebuild.h does this instead.
  */
 #ifndef HEADPOND_STORE_RECOVER_H
 #define HEADPOND_STORE_RECOVER_H
@@ -23,6 +23,8 @@ struct disk;
 
 struct recover *recover_new(struct disk *disk);
 void recover_free(struct recover *recover);
+/* The process ends: what was not read is left to the next start. */
+void recover_give_up(struct recover *recover);
 /* Whether all objects of this disk are known. Extents come after the objects of all disks. */
 bool recover_has_objects(const struct recover *recover);
 /* One piece, some milliseconds. true: there is more. Index thread, online, outside a transaction. */

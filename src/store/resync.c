@@ -52,6 +52,8 @@ static bool begin_anew(struct disk *disk)
     }
     if (status == STATUS_OK)
         status = index_sync(disk->index);
+    if (status == STATUS_OK)
+        status = volume_number(disk, atomic_load(&disk->store->next_id) >> GENERATION_OPENING_SHIFT);
     health_waited(disk);
     return status == STATUS_OK;
 }

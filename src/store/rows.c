@@ -240,6 +240,14 @@ static void measure(struct disk *disk)
     atomic_store(&disk->fit, slot_files_fit(&disk->slots));
 }
 
+/* Offline. The label says it too, for the day the index is lost. */
+static void tell_opening(struct disk *disk, uint64_t opening)
+{
+    index_put_meta(disk->index, "opening", opening);
+    if (volume_number(disk, opening) != STATUS_OK)
+        disk_error(disk, "label", errno);
+}
+
 /* Offline. */
 static void write_all(struct part *part)
 {
@@ -260,7 +268,7 @@ static void write_all(struct part *part)
     if (rows.status == STATUS_OK) {
         write_settled(&rows, round);
         if (round->opening != 0)
-            index_put_meta(disk->index, "opening", round->opening);
+            tell_opening(disk, round->opening);
         /* Cleared after the groups of this round and of all before it were written: they say what the mark stood for.
          */
         if (round->intent != ROUND_INTENT_KEEP)
@@ -268,6 +276,7 @@ static void write_all(struct part *part)
     }
     part->written = rows_finish(&rows, round->durable);
     if (!part->written) {
+        metric_add(METRIC_STORE_CORRUPT, rows.status == STATUS_CORRUPT);
         disk_error(disk, "index", rows.status == STATUS_NO_SPACE ? ENOSPC : EIO);
         log_event(STORE_IO, "path=%s reason=%s: the index cannot be written; nothing is put on this disk until it can",
                   disk->path, status_name(rows.status));

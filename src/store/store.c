@@ -94,7 +94,7 @@ void store_post(struct store *store, struct loop *loop, struct letter *letter)
 
 /* ---- Opening and closing. ---- */
 
-/* A disk that failed while it was being opened; the others move up. `lost`: the next start empties it. */
+/* A disk that failed while it was being opened; the others move up. `lost`: the next start rebuilds its index. */
 static void leave_out(struct store *store, unsigned number, const char *what, bool lost)
 {
     struct disk *disk = store->disks[number];
@@ -112,7 +112,7 @@ static void leave_out(struct store *store, unsigned number, const char *what, bo
     }
 }
 
-/* What the index remembers of earlier openings; false: it cannot be read. */
+/* What the disk remembers of earlier openings; false: its index cannot be read. */
 static bool recall(struct disk *disk, uint64_t *opening)
 {
     uint64_t intent = 0;
@@ -125,6 +125,8 @@ static bool recall(struct disk *disk, uint64_t *opening)
     for (unsigned i = 0; i < sizeof statuses / sizeof *statuses; i++)
         if (statuses[i] != STATUS_OK && statuses[i] != STATUS_NOT_FOUND)
             return false;
+    if (disk->label.opening > *opening)
+        *opening = disk->label.opening;
     return true;
 }
 
@@ -134,7 +136,8 @@ static bool record_opening(struct disk *disk, uint64_t opening)
     index_put_meta(disk->index, "opening", opening);
     if (disk->doubted)
         index_put_meta(disk->index, "intent", 1); /* until all that is doubted has been written so */
-    return index_commit(disk->index) == STATUS_OK && index_sync(disk->index) == STATUS_OK;
+    return index_commit(disk->index) == STATUS_OK && index_sync(disk->index) == STATUS_OK &&
+           volume_number(disk, opening) == STATUS_OK;
 }
 
 static void number_openings(struct store *store)
@@ -162,6 +165,9 @@ static void number_openings(struct store *store)
     }
     store->first_id = opening << GENERATION_OPENING_SHIFT | 1;
     atomic_store(&store->next_id, store->first_id);
+    for (unsigned i = 0; i < store->disk_count; i++)
+        if (store->disks[i]->rebuild)
+            store->disks[i]->mark = store->first_id; /* the index will know all that was begun before this start */
 }
 
 static void volumes_close(struct store *store)

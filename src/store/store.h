@@ -56,10 +56,10 @@ struct store_record_codec {
     void (*free)(void *decoded);
 };
 
-/* Opens or creates the disks (first form: an index left by a crash while opening, or damaged, empties the store). What
- * the operator did wrong is refused with one line in *error that says what to do; a disk that fails is logged and left
- * out (volume.h). `disks` may be empty; `codec` NULL: every record is readable, and `decoded` of those from the disk is
- * NULL. */
+/* Opens or creates the disks; an index that was lost is made anew from what lies on the disk, in the background
+ * (rebuild.h). What the operator did wrong is refused with one line in *error that says what to do; a disk that fails
+ * is logged and left out (volume.h). `disks` may be empty; `codec` NULL: every record is readable, and `decoded` of
+ * those from the disk is NULL. */
 enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size,
                        const struct store_record_codec *codec, struct store **store,
                        struct strbuf *error) STATUS_CHECKED;

@@ -12,13 +12,15 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "store/guard.h"
 #include "store/index.h"
 
 #define TAG "CACHEDIR.TAG"
 /* What goes with the data files when a store is emptied. */
-#define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "believed", HEALTH_PROBE_FILE
+#define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "rebuild", "believed", HEALTH_PROBE_FILE
 #define LOADING_MAX 3
+#define REBUILD_MAX 3
 #define SLOTS_MIN 16
 #define MIB (INT64_C(1) << 20)
 
@@ -46,7 +48,8 @@ static enum status label_new(struct disk *disk, const struct store_disk *conf, u
     *label = (struct label){.format = VOLUME_FORMAT,
                             .block_size = block_size,
                             .incarnation = label->incarnation + 1,
-                            .map_size = (uint64_t) map_for(conf->size)};
+                            .map_size = (uint64_t) map_for(conf->size),
+                            .opening = label->opening};
     if (getrandom(&label->id, sizeof label->id, 0) != (ssize_t) sizeof label->id)
         return STATUS_IO;
     return label_write(disk->dir, label);
@@ -70,9 +73,14 @@ static off_t marker_size(int dir, const char *name)
     return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? info.st_size : 0;
 }
 
+static bool is_there(int dir, const char *name)
+{
+    return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 void volume_opened(struct disk *disk)
 {
-    /* Without it the next start asks for all; with the last one left it would empty the store. */
+    /* Without it the next start asks for all; with the last one left it would rebuild the index. */
     if (marker_size(disk->dir, "believed") == 0 && marker_set(disk->dir, "believed", true) != STATUS_OK)
         disk_error(disk, "marker", errno);
     if (marker_set(disk->dir, "loading", false) != STATUS_OK)
@@ -84,6 +92,30 @@ void volume_opened(struct disk *disk)
 void volume_loaded(struct disk *disk)
 {
     (void) unlinkat(disk->dir, "loading", 0);
+}
+
+void volume_rebuilt(struct disk *disk)
+{
+    if (unlinkat(disk->dir, "rebuild", 0) != 0 || fsync(disk->dir) != 0)
+        disk_error(disk, "marker", errno);
+    disk->rebuild = false;
+}
+
+void volume_put_off(struct disk *disk)
+{
+    int fd = openat(disk->dir, "rebuild", O_WRONLY | O_TRUNC | GUARD_OPEN);
+    if (fd >= 0)
+        close(fd);
+}
+
+enum status volume_number(struct disk *disk, uint64_t opening)
+{
+    struct label label = disk->label;
+    label.opening = opening;
+    if (label_write(disk->dir, &label) != STATUS_OK)
+        return STATUS_IO;
+    disk->label.opening = opening;
+    return STATUS_OK;
 }
 
 /* Removing is possible where the disk is full, too. */
@@ -237,9 +269,38 @@ static enum status reset(struct disk *disk, const struct store_disk *conf, uint3
                          struct strbuf *error)
 {
     log_event(STORE_RESET, "path=%s: the store is emptied: %s", conf->path, why);
+    disk->rebuild = false;
     /* A new id first: should emptying be cut short, what is left is not believed. */
     if (label_new(disk, conf, block_size) != STATUS_OK || empty_directory(disk->dir) != STATUS_OK)
         return refuse(error, conf->path, "the store cannot be emptied", errno);
+    return STATUS_OK;
+}
+
+static enum status index_remove(int dir)
+{
+    static const char *const files[] = {SLOT_INDEX_FILE, "index/lock.mdb"};
+    for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
+        if (unlinkat(dir, files[i], 0) != 0 && errno != ENOENT)
+            return STATUS_IO;
+    (void) unlinkat(dir, "opening", 0);
+    (void) unlinkat(dir, "loading", 0);
+    return STATUS_OK;
+}
+
+/* Takes the index away; what was on the disk is found again in the background (rebuild.h). */
+static enum status rebuild(struct disk *disk, const struct store_disk *conf, uint32_t block_size, const char *why,
+                           struct strbuf *error)
+{
+    if (disk->label.opening == 0)
+        return reset(disk, conf, block_size, why, error);
+    if (marker_size(disk->dir, "rebuild") >= REBUILD_MAX)
+        return reset(disk, conf, block_size, "rebuilding its index did not come to an end three times", error);
+    log_event(STORE_REBUILD, "path=%s: the index is made anew from the data files: %s", conf->path, why);
+    /* The marker first: should taking it away be cut short, the next start goes on with that. */
+    if (label_write(disk->dir, &disk->label) != STATUS_OK || marker_set(disk->dir, "rebuild", true) != STATUS_OK ||
+        index_remove(disk->dir) != STATUS_OK)
+        return refuse(error, conf->path, "the index cannot be taken away", errno);
+    disk->rebuild = true;
     return STATUS_OK;
 }
 
@@ -284,18 +345,71 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
                  label->block_size, block_size);
         return refuse(error, conf->path, text, 0);
     }
-    if (marker_size(disk->dir, "opening") > 0)
-        return reset(disk, conf, block_size, "opening it did not come to an end the last time", error);
-    if (marker_size(disk->dir, "loading") >= LOADING_MAX)
-        return reset(disk, conf, block_size, "reading its index did not come to an end three times", error);
     disk->doubted = marker_size(disk->dir, "believed") == 0;
     return STATUS_OK;
 }
 
+/* Whether what earlier starts left says that the index is not to be opened. */
+static bool distrusted(const struct disk *disk, const char **why)
+{
+    if (marker_size(disk->dir, "opening") > 0)
+        *why = "opening it did not come to an end the last time, or it could not be written";
+    else if (marker_size(disk->dir, "loading") >= LOADING_MAX)
+        *why = "reading it did not come to an end three times";
+    else if (is_there(disk->dir, "rebuild"))
+        *why = "that did not come to an end the last time";
+    else
+        return false;
+    return true;
+}
+
+/* Numbers that the store lives by; CORRUPT: one of them cannot be read, or is another store's. */
+static enum status check_numbers(struct disk *disk, const char **why)
+{
+    static const char *const names[] = {"opening", "mark", "intent"};
+    uint64_t value;
+    enum status status = index_get_meta(disk->index, "store", &value);
+    if (status == STATUS_OK && value != disk->label.id.lo) {
+        *why = "the index is another store's";
+        return STATUS_CORRUPT;
+    }
+    *why = "a number in it is damaged";
+    for (unsigned i = 0; status == STATUS_OK && i < sizeof names / sizeof *names; i++) {
+        status = index_get_meta(disk->index, names[i], &value);
+        status = status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    }
+    return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
+}
+
+/* An index without a version is new, or from before there were versions: that one is the last to know the numbers. */
+static enum status index_begins(struct disk *disk, const char **why)
+{
+    uint64_t opening;
+    enum status status = index_get_old_meta(disk->index, "opening", &opening);
+    if (status != STATUS_NOT_FOUND) {
+        if (status == STATUS_OK && opening > disk->label.opening)
+            disk->label.opening = opening;
+        *why = "it is of an earlier version";
+        return STATUS_INVALID;
+    }
+    if (!disk->rebuild && is_there(disk->dir, SLOT_FILE_PREFIX "000000")) {
+        *why = "it is gone";
+        return STATUS_NOT_FOUND;
+    }
+    index_begin(disk->index);
+    index_put_meta(disk->index, "store", disk->label.id.lo);
+    index_put_meta(disk->index, "version", INDEX_VERSION);
+    index_put_meta(disk->index, "mark", 1);
+    index_put_meta(disk->index, "block_size", disk->label.block_size);
+    *why = "the index cannot be written";
+    return index_commit(disk->index);
+}
+
+/* CORRUPT: it is damaged; NOT_FOUND, INVALID: gone, of another version. */
 static enum status try_index(struct disk *disk, const char **why)
 {
     char path[4096 + 16];
-    uint64_t version = 0, id = 0;
+    uint64_t version;
     snprintf(path, sizeof path, "%s/index", disk->path);
     if (mkdirat(disk->dir, "index", 0700) != 0 && errno != EEXIST) {
         *why = "the index directory cannot be made";
@@ -305,22 +419,14 @@ static enum status try_index(struct disk *disk, const char **why)
     if (status != STATUS_OK)
         return status;
     status = index_get_meta(disk->index, "version", &version);
-    if (status == STATUS_OK && version == INDEX_VERSION)
-        status = index_get_meta(disk->index, "store", &id);
-    else if (status == STATUS_OK || index_get_old_meta(disk->index, "opening", &id) != STATUS_NOT_FOUND)
-        status = STATUS_CORRUPT;
-    *why = "the index is of another version, or damaged";
-    if (status == STATUS_OK && id != disk->label.id.lo) {
-        *why = "the index is another store's";
-        status = STATUS_CORRUPT;
-    } else if (status == STATUS_NOT_FOUND) {
-        index_begin(disk->index);
-        index_put_meta(disk->index, "store", disk->label.id.lo);
-        index_put_meta(disk->index, "version", INDEX_VERSION);
-        index_put_meta(disk->index, "mark", 1);
-        index_put_meta(disk->index, "block_size", disk->label.block_size);
-        status = index_commit(disk->index);
-        *why = "the index cannot be written";
+    *why = "its version cannot be read";
+    if (status == STATUS_NOT_FOUND) {
+        status = index_begins(disk, why);
+    } else if (status == STATUS_OK && version != INDEX_VERSION) {
+        *why = "it is of another version";
+        status = STATUS_INVALID;
+    } else if (status == STATUS_OK) {
+        status = check_numbers(disk, why);
     }
     if (status != STATUS_OK) {
         index_close(disk->index);
@@ -338,26 +444,30 @@ enum status volume_index_anew(struct disk *disk)
     if ((unlinkat(disk->dir, SLOT_INDEX_FILE, 0) != 0 && errno != ENOENT) ||
         (unlinkat(disk->dir, "index/lock.mdb", 0) != 0 && errno != ENOENT))
         return STATUS_IO;
-    return try_index(disk, &why);
+    bool rebuild = disk->rebuild;
+    disk->rebuild = true; /* that it has no index is no news */
+    enum status status = try_index(disk, &why);
+    disk->rebuild = rebuild;
+    return status;
 }
 
 static enum status open_index(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
                               struct strbuf *error)
 {
     const char *why = "";
-    if (marker_set(disk->dir, "opening", true) != STATUS_OK)
-        return refuse(error, conf->path, "the directory cannot be written to", errno);
-    enum status status = try_index(disk, &why);
-    if (status == STATUS_CORRUPT) {
-        status = reset(disk, conf, block_size, why, error);
-        if (status != STATUS_OK)
+    enum status status = distrusted(disk, &why) ? STATUS_INVALID : STATUS_OK;
+    for (unsigned i = 0; i < 2; i++) {
+        metric_add(METRIC_STORE_CORRUPT, status == STATUS_CORRUPT);
+        if (status != STATUS_OK && (status = rebuild(disk, conf, block_size, why, error)) != STATUS_OK)
             return status;
         if (marker_set(disk->dir, "opening", true) != STATUS_OK)
             return refuse(error, conf->path, "the directory cannot be written to", errno);
         status = try_index(disk, &why);
+        if (status == STATUS_OK)
+            return STATUS_OK;
+        if (status != STATUS_CORRUPT && status != STATUS_NOT_FOUND && status != STATUS_INVALID)
+            break;
     }
-    if (status == STATUS_OK)
-        return STATUS_OK;
     (void) refuse(error, conf->path, why, 0);
     return STATUS_IO;
 }

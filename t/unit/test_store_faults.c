@@ -394,13 +394,16 @@ static void test_guarded(const char *path)
         abort();
 }
 
-/* Whether object 5 and its block are there; puts them if not. */
-static bool kept(const char *path)
+/* Whether object 5 and its block are there, and when it was validated; puts them if not. */
+static bool kept(const char *path, int64_t *validated_s)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
     struct store_view view;
     bool right = false;
+    *validated_s = -1;
     if (store_object_find(store, fixture_hash(5), &view)) {
+        *validated_s = view.validated_s;
+        store_object_set(store, view.generation, fixture_hash(1000005), 1, 7);
         ok(fixture_load(store, view.generation, 5, 0, &right) == STATUS_OK && right, "the block of object 5 is right");
         store_generation_unref(&view.generation);
     } else {
@@ -414,26 +417,32 @@ static bool kept(const char *path)
 
 static void test_markers(const char *path)
 {
-    ok(!kept(path) && kept(path), "a block is kept over a restart");
+    int64_t time;
+    ok(!kept(path, &time) && kept(path, &time) && time == 1, "a block is kept over a restart");
     leave_marker(path, "opening", "x");
-    ok(!kept(path), "a start that crashed while opening empties the store");
-    ok(kept(path), "once");
+    ok(kept(path, &time) && time == 0, "a start that crashed while opening costs each object a validation");
+    ok(kept(path, &time) && time == 1, "once");
     leave_marker(path, "loading", "xx");
-    ok(kept(path), "two starts that were killed while loading do not");
+    ok(kept(path, &time) && time == 1, "two starts that were killed while loading do not");
     leave_marker(path, "loading", "xxx");
-    ok(!kept(path), "three do");
-    ok(kept(path), "once");
+    ok(kept(path, &time) && time == 0, "three do");
+    ok(kept(path, &time) && time == 1, "once");
     char file[4200], zeros[8192] = {0};
     snprintf(file, sizeof file, "%s/index/data.mdb", path);
     int fd = open(file, O_WRONLY);
     if (fd < 0 || pwrite(fd, zeros, sizeof zeros, 0) != (ssize_t) sizeof zeros)
         abort();
     close(fd);
-    ok(!kept(path), "an index that is none empties the store as well");
-    ok(kept(path), "once");
+    ok(kept(path, &time) && time == 0, "so does an index that is none");
+    ok(kept(path, &time) && time == 1, "once");
+    leave_marker(path, "rebuild", "xx");
+    ok(kept(path, &time) && time == 0, "and one that was being made anew, twice in vain");
+    leave_marker(path, "rebuild", "xxx");
+    ok(!kept(path, &time), "three times in vain empties the store");
+    ok(kept(path, &time) && time == 1, "once");
     leave_marker(path, "headpond.store", "no label");
-    ok(!kept(path), "and so does a damaged label");
-    ok(kept(path), "once");
+    ok(!kept(path, &time), "and so does a damaged label");
+    ok(kept(path, &time) && time == 1, "once");
 }
 
 static int64_t time_of(struct store *store, uint64_t object)
