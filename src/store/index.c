@@ -14,14 +14,21 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "store/index_check.h"
 #include "store/index_guard.h"
 #include "store/index_inside.h"
 
 static const char *const db_names[INDEX_KINDS] = {"meta", "objects", "extents", "groups"};
+
+/* Those that were closed: what LMDB holds of them is never freed, but not lost sight of. */
+static struct index *poisoned;
+static pthread_mutex_t poisoned_lock = PTHREAD_MUTEX_INITIALIZER;
 
 enum status index_status(int code)
 {
@@ -58,6 +65,7 @@ int index_guarded(struct index *index, int (*call)(void *arg), void *arg)
     if (index_guard(call, arg, &code))
         return code;
     index->poisoned = true;
+    index->lost = index->txn;
     index->txn = NULL;
     return MDB_PANIC;
 }
@@ -79,12 +87,13 @@ static void asserted(MDB_env *env, const char *text)
 
 static int open_databases(struct index *index)
 {
-    MDB_txn *txn;
-    int code = mdb_txn_begin(index->env, NULL, 0, &txn);
+    int code = mdb_txn_begin(index->env, NULL, 0, &index->txn);
     if (code != 0)
         return code;
     for (unsigned i = 0; i < INDEX_KINDS && code == 0; i++)
-        code = mdb_dbi_open(txn, db_names[i], MDB_CREATE, &index->db[i]);
+        code = mdb_dbi_open(index->txn, db_names[i], MDB_CREATE, &index->db[i]);
+    MDB_txn *txn = index->txn;
+    index->txn = NULL;
     if (code == 0)
         return mdb_txn_commit(txn);
     mdb_txn_abort(txn);
@@ -122,6 +131,11 @@ static int call_close(void *arg)
 
 enum status index_open(const char *path, size_t map_size, struct index **index, const char **why)
 {
+    char file[4096 + 32];
+    snprintf(file, sizeof file, "%s/data.mdb", path);
+    enum status status = index_check(file, map_size, why);
+    if (status != STATUS_OK)
+        return status;
     struct index *made = mem_calloc(1, sizeof *made);
     int code = index_guarded(made, call_open, &(struct open_call){made, path, map_size});
     made->row = mem_alloc(INDEX_ROW_MAX);
@@ -136,11 +150,19 @@ enum status index_open(const char *path, size_t map_size, struct index **index, 
 
 void index_close(struct index *index)
 {
-    if (index->env != NULL)
-        (void) index_guarded(index, call_close, index);
     mem_free(index->scan);
     mem_free(index->row);
-    mem_free(index);
+    index->scan = index->row = NULL;
+    if (index->env != NULL)
+        (void) index_guarded(index, call_close, index);
+    if (!index->poisoned) {
+        mem_free(index);
+        return;
+    }
+    pthread_mutex_lock(&poisoned_lock);
+    index->next = poisoned;
+    poisoned = index;
+    pthread_mutex_unlock(&poisoned_lock);
 }
 
 /* ---- Writing. ---- */
@@ -187,18 +209,23 @@ static int call_delete(void *arg)
     return code == MDB_NOTFOUND ? 0 : code;
 }
 
-/* Copies an object's row; one that is too long for that comes as one of no bytes. */
-static int call_get(void *arg)
+/* To index->row; one that is too long for that comes as one of no bytes. */
+static int copy_row(struct row_call *call, MDB_txn *txn)
 {
-    struct row_call *call = arg;
     struct index *index = call->index;
-    int code = mdb_get(index->txn, index->db[call->kind], &call->key, &call->value);
+    int code = mdb_get(txn, index->db[call->kind], &call->key, &call->value);
     if (code != 0)
         return code;
     if (call->value.mv_size > INDEX_ROW_MAX)
         call->value.mv_size = 0;
     memcpy(index->row, call->value.mv_data, call->value.mv_size);
     return 0;
+}
+
+static int call_get(void *arg)
+{
+    struct row_call *call = arg;
+    return copy_row(call, call->index->txn);
 }
 
 static void stick(struct index *index, int code)
@@ -329,11 +356,11 @@ static int call_get_meta(void *arg)
 {
     struct row_call *call = arg;
     struct index *index = call->index;
-    int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->txn);
+    int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->reader);
     if (code != 0)
         return code;
-    code = call_get(call);
-    mdb_txn_abort(index->txn);
+    code = copy_row(call, index->reader);
+    mdb_txn_abort(index->reader);
     return code;
 }
 
@@ -343,7 +370,6 @@ static enum status get_meta(struct index *index, const char *name, size_t *size)
     struct row_call call = row_call(index, INDEX_META, name, strlen(name));
     assert(index->txn == NULL);
     enum status status = index_status(index_guarded(index, call_get_meta, &call));
-    index->txn = NULL;
     *size = call.value.mv_size;
     return status;
 }
@@ -376,15 +402,15 @@ struct used_call {
 static int call_used(void *arg)
 {
     struct used_call *call = arg;
-    MDB_txn *txn;
-    int code = mdb_txn_begin(call->index->env, NULL, MDB_RDONLY, &txn);
+    MDB_txn **txn = &call->index->reader;
+    int code = mdb_txn_begin(call->index->env, NULL, MDB_RDONLY, txn);
     for (unsigned i = 0; code == 0 && i < INDEX_KINDS; i++) {
         MDB_stat stat;
-        if (mdb_stat(txn, call->index->db[i], &stat) == 0)
+        if (mdb_stat(*txn, call->index->db[i], &stat) == 0)
             call->bytes += (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages) * stat.ms_psize;
     }
     if (code == 0)
-        mdb_txn_abort(txn);
+        mdb_txn_abort(*txn);
     return code;
 }
 

@@ -11,11 +11,15 @@
 struct index {
     MDB_env *env;
     MDB_dbi db[INDEX_KINDS];
-    MDB_txn *txn;
+    MDB_txn *txn;       /* that writes */
+    MDB_txn *reader;    /* of a call that reads; kept here for what an interrupted one leaves behind */
+    MDB_cursor *cursor; /* the same */
+    MDB_txn *lost;      /* what was open when a call was interrupted */
     enum status sticky;
-    bool poisoned; /* a call was interrupted: env is never touched again */
-    uint8_t *row;  /* where a row is put together */
-    uint8_t *scan; /* where rows are copied to; NULL: nobody scans */
+    bool poisoned;      /* a call was interrupted: env is never touched again */
+    uint8_t *row;       /* where a row is put together */
+    uint8_t *scan;      /* where rows are copied to; NULL: nobody scans */
+    struct index *next; /* among the poisoned that were closed */
 };
 
 /* What an answer of LMDB's means here. */

@@ -73,24 +73,23 @@ static int copy_rows(struct scan *scan, MDB_cursor *cursor)
 static int call_scan(void *arg)
 {
     struct scan *scan = arg;
-    MDB_txn *txn;
-    MDB_cursor *cursor;
+    struct index *index = scan->index;
     MDB_stat stat;
-    int code = mdb_txn_begin(scan->index->env, NULL, MDB_RDONLY, &txn);
+    int code = mdb_txn_begin(index->env, NULL, MDB_RDONLY, &index->reader);
     if (code != 0)
         return code;
-    code = mdb_cursor_open(txn, scan->index->db[scan->kind], &cursor);
+    /* Also brings the table's root in, where a fault is: in mdb_cursor_open it would lose the cursor. */
+    code = mdb_stat(index->reader, index->db[scan->kind], &stat);
+    if (code == 0)
+        code = mdb_cursor_open(index->reader, index->db[scan->kind], &index->cursor);
     if (code == 0) {
-        code = copy_rows(scan, cursor);
-        mdb_cursor_close(cursor);
+        code = copy_rows(scan, index->cursor);
+        mdb_cursor_close(index->cursor);
     }
     /* Where all fit in one piece it is known how many there must be. */
-    if (code == 0 && scan->whole && !scan->after->started) {
-        code = mdb_stat(txn, scan->index->db[scan->kind], &stat);
-        if (code == 0 && stat.ms_entries != scan->rows)
-            code = MDB_CORRUPTED;
-    }
-    mdb_txn_abort(txn);
+    if (code == 0 && scan->whole && !scan->after->started && stat.ms_entries != scan->rows)
+        code = MDB_CORRUPTED;
+    mdb_txn_abort(index->reader);
     return code;
 }
 

@@ -10,6 +10,7 @@ libheadpond_a_SOURCES += \
 	src/store/guard.c src/store/guard.h \
 	src/store/health.c src/store/health.h \
 	src/store/index.c src/store/index.h src/store/index_inside.h src/store/index_scan.c \
+	src/store/index_check.c src/store/index_check.h \
 	src/store/index_guard.c src/store/index_guard.h \
 	src/store/index_row.c src/store/index_row.h \
 	src/store/inside.h \
@@ -90,3 +91,8 @@ t_unit_test_store_rebuild_SOURCES = t/unit/test_store_rebuild.c t/unit/store_reb
 t_unit_test_store_rebuild_LDADD = $(UNIT_LDADD)
 t_unit_test_store_found_SOURCES = t/unit/test_store_found.c t/unit/store_rebuild.h t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_found_LDADD = $(UNIT_LDADD)
+
+# Not a test: how long it takes.
+check_PROGRAMS += t/unit/time_rebuild
+t_unit_time_rebuild_SOURCES = t/unit/time_rebuild.c t/unit/store_fixture.h
+t_unit_time_rebuild_LDADD = $(UNIT_LDADD)

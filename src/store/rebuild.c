@@ -203,18 +203,14 @@ static void slot_seen(struct rebuild *rebuild, uint32_t slot, const uint8_t *hea
     }
 }
 
-static void advise(struct rebuild *rebuild, uint32_t slot, int advice)
-{
-    struct slots *slots = &rebuild->disk->slots;
-    (void) posix_fadvise(slots_fd(slots, slot), slots_offset(slots, slot), ENTRY_PAGE, advice);
-}
-
-/* Reads ahead are asked for by the thousand, so that a disk that does many at once does. */
+/* Reads ahead are asked for by the thousand, so that a disk that does many at once does. Their pages are left to the
+ * system to drop: told to, at once, it would first wait for all its processors. */
 static void ask_ahead(struct rebuild *rebuild)
 {
-    uint32_t high = rebuild->disk->slots.high;
-    for (; rebuild->ahead < high && rebuild->ahead < rebuild->slot + AHEAD; rebuild->ahead++)
-        advise(rebuild, rebuild->ahead, POSIX_FADV_WILLNEED);
+    struct slots *slots = &rebuild->disk->slots;
+    for (; rebuild->ahead < slots->high && rebuild->ahead < rebuild->slot + AHEAD; rebuild->ahead++)
+        (void) posix_fadvise(slots_fd(slots, rebuild->ahead), slots_offset(slots, rebuild->ahead), ENTRY_PAGE,
+                             POSIX_FADV_WILLNEED);
 }
 
 static void scan_batch(struct rebuild *rebuild)
@@ -224,10 +220,8 @@ static void scan_batch(struct rebuild *rebuild)
     bool good[BATCH];
     health_wait(rebuild->disk, HEALTH_SYNC);
     ask_ahead(rebuild);
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         good[i] = read_slot(rebuild, first + i, rebuild->headers[i], ENTRY_HEADER_SIZE) == STATUS_OK;
-        advise(rebuild, first + i, POSIX_FADV_DONTNEED); /* of no use to the reads of the blocks */
-    }
     health_waited(rebuild->disk);
     for (unsigned i = 0; i < count; i++)
         if (good[i])
