@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <ucontext.h>
 
 static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE};
 #define FAULTS (sizeof faults / sizeof *faults)
@@ -17,6 +18,8 @@ static struct sigaction before[FAULTS];
 /* Where the thread's call began; NULL: it is in none. */
 static _Thread_local sigjmp_buf *volatile within;
 static _Thread_local bool unblocked;
+/* Which signals were blocked when the fault came. */
+static _Thread_local sigset_t blocked;
 
 /* As if this were not here: the fault comes again, a signal that was sent is sent again. */
 static void pass_on(int number, const siginfo_t *info)
@@ -30,20 +33,19 @@ static void pass_on(int number, const siginfo_t *info)
 
 static void fault(int number, siginfo_t *info, void *context)
 {
-    (void) context;
     sigjmp_buf *jump = within;
     if (jump == NULL || info->si_code <= 0) {
         pass_on(number, info);
         return;
     }
     within = NULL;
+    blocked = ((const ucontext_t *) context)->uc_sigmask;
     siglongjmp(*jump, 1);
 }
 
-/* SA_NODEFER: the handler is left by a jump, after which the signal must not stay blocked. */
 static void install(void)
 {
-    struct sigaction action = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < FAULTS; i++)
         (void) sigaction(faults[i], &action, &before[i]);
@@ -67,8 +69,11 @@ bool index_guard(int (*call)(void *arg), void *arg, int *result)
     pthread_once(&once, install);
     if (!unblocked)
         unblock();
-    if (sigsetjmp(jump, 0) != 0)
+    /* Saving the mask would be a system call each time; only the handler's way out changes it. */
+    if (sigsetjmp(jump, 0) != 0) {
+        (void) pthread_sigmask(SIG_SETMASK, &blocked, NULL);
         return false;
+    }
     within = &jump;
     int answer = call(arg);
     within = NULL;
@@ -81,6 +86,7 @@ void index_guard_fail(void)
     sigjmp_buf *jump = within;
     if (jump == NULL)
         abort();
+    (void) pthread_sigmask(SIG_SETMASK, NULL, &blocked);
     within = NULL;
     siglongjmp(*jump, 1);
 }
