@@ -92,7 +92,7 @@ t_unit_test_store_rebuild_LDADD = $(UNIT_LDADD)
 t_unit_test_store_found_SOURCES = t/unit/test_store_found.c t/unit/store_rebuild.h t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_found_LDADD = $(UNIT_LDADD)
 
-# Not a test: how long it takes.
-check_PROGRAMS += t/unit/time_rebuild
-t_unit_time_rebuild_SOURCES = t/unit/time_rebuild.c t/unit/store_fixture.h
-t_unit_time_rebuild_LDADD = $(UNIT_LDADD)
+# Not part of the suite: how long making an index anew takes.
+EXTRA_PROGRAMS = t/bench/rebuild_time
+t_bench_rebuild_time_SOURCES = t/bench/rebuild_time.c t/unit/store_fixture.h
+t_bench_rebuild_time_LDADD = $(UNIT_LDADD)

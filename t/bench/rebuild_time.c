@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * time_rebuild.c: not a test. `time_rebuild DIRECTORY BLOCKS [BLOCKS-PER-OBJECT]` writes headers of that many full
+ * rebuild_time.c: not a test. `rebuild_time DIRECTORY BLOCKS [BLOCKS-PER-OBJECT]` writes headers of that many full
  * blocks of 1 MiB into sparse files, and records of their objects, as a store would have left them, and says how long
  * it takes to make an index of them: with the headers in the page cache, and not. Takes 4 KiB of disk a block.
  */
@@ -8,7 +8,7 @@
 #include "store/entry.h"
 #include "store/label.h"
 #include "store/slot.h"
-#include "store_fixture.h"
+#include "../unit/store_fixture.h"
 
 #define BLOCK (1024 * KIB)
 #define STRIDE ((off_t) BLOCK + ENTRY_PAGE)
@@ -141,7 +141,7 @@ int main(int count, char **words)
 {
     struct plan plan = {.fd = -1};
     if (count < 3) {
-        fprintf(stderr, "usage: time_rebuild DIRECTORY BLOCKS [BLOCKS-PER-OBJECT]\n");
+        fprintf(stderr, "usage: rebuild_time DIRECTORY BLOCKS [BLOCKS-PER-OBJECT]\n");
         return 2;
     }
     plan.path = words[1];
