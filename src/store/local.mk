@@ -93,6 +93,6 @@ t_unit_test_store_found_SOURCES = t/unit/test_store_found.c t/unit/store_rebuild
 t_unit_test_store_found_LDADD = $(UNIT_LDADD)
 
 # Not part of the suite: how long making an index anew takes.
-EXTRA_PROGRAMS = t/bench/rebuild_time
+EXTRA_PROGRAMS += t/bench/rebuild_time
 t_bench_rebuild_time_SOURCES = t/bench/rebuild_time.c t/unit/store_fixture.h
 t_bench_rebuild_time_LDADD = $(UNIT_LDADD)
