@@ -78,6 +78,19 @@ static bool is_there(int dir, const char *name)
     return faccessat(dir, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* What a directory calls its files is on the disk. */
+static enum status names_sync(int dir, const char *name)
+{
+    int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | GUARD_OPEN);
+    if (fd < 0)
+        return STATUS_IO;
+    bool good = fsync(fd) == 0;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return good ? STATUS_OK : STATUS_IO;
+}
+
 void volume_opened(struct disk *disk)
 {
     /* Without it the next start asks for all; with the last one left it would rebuild the index. */
@@ -85,13 +98,15 @@ void volume_opened(struct disk *disk)
         disk_error(disk, "marker", errno);
     if (marker_set(disk->dir, "loading", false) != STATUS_OK)
         disk_error(disk, "marker", errno);
-    if (unlinkat(disk->dir, "opening", 0) != 0)
+    /* Durably: a power failure must not bring it back, and with it the order to empty the store. */
+    if (unlinkat(disk->dir, "opening", 0) != 0 || fsync(disk->dir) != 0)
         disk_error(disk, "marker", errno);
 }
 
 void volume_loaded(struct disk *disk)
 {
-    (void) unlinkat(disk->dir, "loading", 0);
+    if (unlinkat(disk->dir, "loading", 0) == 0)
+        (void) fsync(disk->dir);
 }
 
 void volume_rebuilt(struct disk *disk)
@@ -218,12 +233,15 @@ static enum status guard_unlabelled(int dir, char why[GUARD_TEXT])
 
 static enum status open_directory(struct disk *disk, const char *path, struct strbuf *error)
 {
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+    bool made = mkdir(path, 0700) == 0;
+    if (!made && errno != EEXIST)
         return refuse(error, path, "the directory cannot be made", errno);
     /* A link to it is fine: systemd makes one. */
     disk->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (disk->dir < 0)
         return refuse(error, path, "the directory cannot be opened", errno);
+    if (made)
+        (void) names_sync(disk->dir, ".."); /* which may be closed to us */
     char why[GUARD_TEXT];
     enum status status = guard(disk->dir, why);
     if (status == STATUS_OK && faccessat(disk->dir, LABEL_FILE, F_OK, 0) != 0 && errno == ENOENT)
@@ -402,7 +420,9 @@ static enum status index_begins(struct disk *disk, const char **why)
     index_put_meta(disk->index, "mark", 1);
     index_put_meta(disk->index, "block_size", disk->label.block_size);
     *why = "the index cannot be written";
-    return index_commit(disk->index);
+    status = index_commit(disk->index);
+    /* LMDB made the file; that it is there under this name is ours to see to. volume_opened does it for `index`. */
+    return status == STATUS_OK ? names_sync(disk->dir, "index") : status;
 }
 
 /* CORRUPT: it is damaged; NOT_FOUND, INVALID: gone, of another version. */
