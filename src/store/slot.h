@@ -102,6 +102,7 @@ static inline off_t slots_offset(const struct slots *slots, uint32_t slot)
 
 /* Where the slot begins in its file's mapping, or NULL. */
 const uint8_t *slots_mapped(struct slots *slots, uint32_t slot);
+/* Bytes of it were written: the file is to be synced. After the write, before anything speaks of it. */
 void slots_written(struct slots *slots, uint32_t slot);
 /* fdatasync of every file written since the last time. IO with errno set; those files are tried again the next time. */
 enum status slots_sync(struct slots *slots) STATUS_CHECKED;

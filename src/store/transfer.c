@@ -25,6 +25,17 @@ static struct entry entry_of(const struct disk *disk, enum entry_kind kind)
 
 static const uint8_t zeros[ENTRY_PAGE];
 
+/* The file is marked after the write: a sync that takes the mark before would not cover it, and no later one would come
+ * before the block's row. */
+static enum status write_slot(struct slots *slots, uint32_t slot, const struct iovec *iov, int count, uint32_t from)
+{
+    enum status status = io_write_all(slots_fd(slots, slot), iov, count, slots_offset(slots, slot) + from);
+    int error = errno;
+    slots_written(slots, slot);
+    errno = error;
+    return status;
+}
+
 /* A header alone on its page, then the body, in one write. */
 static enum status write_paged(struct disk *disk, uint32_t slot, const struct entry *entry, const uint8_t *body)
 {
@@ -32,8 +43,7 @@ static enum status write_paged(struct disk *disk, uint32_t slot, const struct en
     memcpy(page, zeros, sizeof page);
     entry_encode(entry, page);
     struct iovec iov[2] = {{page, sizeof page}, {(void *) (uintptr_t) body, entry->length}};
-    slots_written(&disk->slots, slot);
-    return io_write_all(slots_fd(&disk->slots, slot), iov, entry->length > 0 ? 2 : 1, slots_offset(&disk->slots, slot));
+    return write_slot(&disk->slots, slot, iov, entry->length > 0 ? 2 : 1, 0);
 }
 
 static void write_result(struct disk *disk, enum status status)
@@ -116,9 +126,7 @@ static enum status write_packed(struct disk *disk, const struct segment_room *ro
         iov[count++] = (struct iovec){(void *) (uintptr_t) body, entry->length};
     if (room->after > 0)
         iov[count++] = (struct iovec){(void *) (uintptr_t) zeros, after};
-    slots_written(slots, room->slot);
-    return io_write_all(slots_fd(slots, room->slot), iov, count,
-                        slots_offset(slots, room->slot) + room->offset - room->before);
+    return write_slot(slots, room->slot, iov, count, room->offset - room->before);
 }
 
 enum status transfer_pack(struct disk *disk, const struct entry *entry, const uint8_t *body, bool spare,
