@@ -30,6 +30,7 @@ struct part {
     struct disk *disk;
     const struct round *round;
     struct names objects; /* struct taken */
+    bool forgot; /* an object may leave memory */
     bool synced;
     bool written;
 };
@@ -146,6 +147,7 @@ static void take_object(struct part *part, struct hash128 object)
     struct taken *taken = names_add(&part->objects, sizeof *taken);
     taken->object = object;
     taken->change = objects_take(part->disk->store->objects, object, &taken->row);
+    part->forgot = part->forgot || taken->change == OBJECTS_DELETE || taken->change == OBJECTS_INVALIDATE;
     if (taken->change == OBJECTS_DELETE)
         record_dead(part->disk->store, taken->row.place.location, taken->row.place.length);
 }
@@ -274,7 +276,8 @@ static void write_all(struct part *part)
         if (round->intent != ROUND_INTENT_KEEP)
             index_put_meta(disk->index, "intent", round->intent == ROUND_INTENT_SET);
     }
-    part->written = rows_finish(&rows, round->durable);
+    /* Once an object has left memory a tombstone of it has nothing to do: its row must not come back by then. */
+    part->written = rows_finish(&rows, round->durable || part->forgot);
     if (!part->written) {
         metric_add(METRIC_STORE_CORRUPT, rows.status == STATUS_CORRUPT);
         disk_error(disk, "index", rows.status == STATUS_NO_SPACE ? ENOSPC : EIO);
