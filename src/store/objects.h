@@ -56,7 +56,10 @@ enum objects_change { OBJECTS_NOTHING, OBJECTS_WRITE, OBJECTS_DELETE, OBJECTS_IN
 struct objects_place {
     uint64_t location;
     uint32_t length;
+    uint64_t sum; /* objects_record_sum of what should lie there */
 };
+/* Tells records, and generations with the same record, apart. */
+uint64_t objects_record_sum(uint64_t generation, const void *record, uint32_t length);
 struct objects_row {
     struct store_generation *generation; /* counted, the caller's; else NULL */
     struct hash128 group;

@@ -6,7 +6,7 @@
 static struct objects_place node_place(const struct object_node *node)
 {
     uint64_t location = atomic_load(&node->record_at);
-    return (struct objects_place){location, location == 0 ? 0 : node->record_length};
+    return (struct objects_place){location, location == 0 ? 0 : node->record_length, node->record_sum};
 }
 
 static struct objects_row row_of(const struct object_node *node, const struct object_state *state)
@@ -79,9 +79,14 @@ void objects_settled(struct objects *objects, struct hash128 object)
     pthread_mutex_unlock(lock);
 }
 
+uint64_t objects_record_sum(uint64_t generation, const void *record, uint32_t length)
+{
+    return hash64(record, length, generation);
+}
+
 static uint64_t record_sum(const struct store_generation *generation)
 {
-    return hash64(generation->record.ptr, generation->record.len, generation->id);
+    return objects_record_sum(generation->id, generation->record.ptr, (uint32_t) generation->record.len);
 }
 
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group,
@@ -104,7 +109,7 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
 struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,
                                         uint64_t location)
 {
-    struct objects_place dead = {location, (uint32_t) generation->record.len};
+    struct objects_place dead = {location, (uint32_t) generation->record.len, 0};
     pthread_mutex_t *lock = object_lock(objects, generation->object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, generation->object);
@@ -135,7 +140,7 @@ bool objects_record_move(struct objects *objects, struct hash128 object, uint64_
 
 struct objects_place objects_record_place(struct objects *objects, struct hash128 object)
 {
-    struct objects_place place = {0, 0};
+    struct objects_place place = {0};
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
@@ -206,7 +211,7 @@ static bool found_is_later(const struct object_node *node, uint64_t generation, 
 struct objects_place objects_found(struct objects *objects, struct store_generation **generation, struct hash128 group,
                                    uint64_t sequence, uint64_t place, bool *dirty)
 {
-    struct objects_place dead = {place, (uint32_t) (*generation)->record.len};
+    struct objects_place dead = {.location = place, .length = (uint32_t) (*generation)->record.len};
     *dirty = false;
     pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
     pthread_mutex_lock(lock);

@@ -70,16 +70,20 @@ uint32_t record_out(struct disk *disk, const struct entry *entry, uint64_t from,
     struct objects *objects = disk->store->objects;
     uint64_t to = 0;
     bool dirty;
-    if (!location_same(objects_record_place(objects, entry->object).location, from))
+    struct objects_place place = objects_record_place(objects, entry->object);
+    if (!location_same(place.location, from))
         return 0;
-    if (!keep || entry_checksum(body, entry->length) != entry->checksum ||
-        transfer_pack(disk, entry, body, true, &to) != STATUS_OK)
+    /* After a crash the place may hold a later record of the same object, of another length: the slot was written anew
+     * before the row was. */
+    bool right =
+        place.length == entry->length && place.sum == objects_record_sum(entry->generation, body, entry->length);
+    if (!keep || !right || transfer_pack(disk, entry, body, true, &to) != STATUS_OK)
         to = 0;
     bool moved = objects_record_move(objects, entry->object, from, to, &dirty);
     if (to != 0)
         transfer_packed_done(disk, to, entry->length, moved);
     if (moved)
-        moved_away(disk, entry->object, from, entry->length, dirty);
+        moved_away(disk, entry->object, from, place.length, dirty);
     return to == 0 ? 0 : entry_packed_size(entry->length);
 }
 
