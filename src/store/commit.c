@@ -42,7 +42,7 @@ struct commit {
     struct names objects; /* struct hash128 */
     struct names extents; /* struct round_extent */
     struct waiter *waiters, **waiters_end;
-    bool urgent, flush, stopping;
+    bool urgent, flush, hurried, stopping;
     bool all_ended;   /* no thread of a disk hangs */
     unsigned intents; /* under way */
     bool marked;      /* the mark is durable on every disk */
@@ -89,6 +89,14 @@ void commit_kick(struct commit *commit)
 {
     pthread_mutex_lock(&commit->mutex);
     commit->urgent = true;
+    pthread_cond_signal(&commit->wake);
+    pthread_mutex_unlock(&commit->mutex);
+}
+
+void commit_hurry(struct commit *commit)
+{
+    pthread_mutex_lock(&commit->mutex);
+    commit->urgent = commit->hurried = true;
     pthread_cond_signal(&commit->wake);
     pthread_mutex_unlock(&commit->mutex);
 }
@@ -264,7 +272,7 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
     for (unsigned i = 0; flush && i < commit->store->disk_count; i++)
         disk_drain(commit->store->disks[i]);
     pthread_mutex_lock(&commit->mutex);
-    round->full = !loading && (flush || last || clock_mono_ms() >= commit->next_ms ||
+    round->full = !loading && (flush || last || commit->hurried || clock_mono_ms() >= commit->next_ms ||
                                atomic_load_explicit(&commit->bytes, memory_order_relaxed) >= ROUND_BYTES);
     round->objects = commit->objects;
     commit->objects = (struct names){0};
@@ -273,6 +281,7 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
         commit->extents = (struct names){0};
         atomic_store_explicit(&commit->bytes, 0, memory_order_relaxed);
         commit->next_ms = clock_mono_ms() + ROUND_MS;
+        commit->hurried = false;
     }
     take_intents(commit, round, *waiters);
     pthread_mutex_unlock(&commit->mutex);

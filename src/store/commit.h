@@ -59,6 +59,8 @@ void commit_intent_end(struct commit *commit);
 void commit_flush(struct commit *commit, struct loop *loop, struct letter *done);
 /* Something to drop or to trim: do not wait for the next second. */
 void commit_kick(struct commit *commit);
+/* Slots wait for a full round to be free. */
+void commit_hurry(struct commit *commit);
 /* Whether everything that was on the disks at the start is in memory. */
 bool commit_loaded(struct commit *commit);
 /* Waits for that, but not longer. Not on a registered thread that is online. */

@@ -79,8 +79,9 @@ static uint32_t live_now(struct slots *slots, uint32_t slot)
 }
 
 /* Reads the segment and takes every live entry out of it. Entries whose headers cannot be read any more are found the
- * long way, in the directory: a location must never be left pointing into a slot that will be written again. */
-static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8_t *space)
+ * long way, in the directory: a location must never be left pointing into a slot that will be written again. True:
+ * entries were moved. */
+static bool segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8_t *space)
 {
     struct slots *slots = &disk->slots;
     struct emptying emptying = {.disk = disk, .slot = slot};
@@ -98,7 +99,7 @@ static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
     for (unsigned i = 0; i < 100 && (live = live_now(slots, slot)) > 0; i++)
         sched_yield();
     if (live == 0)
-        return;
+        return emptying.kept > 0;
     bool damaged = status != STATUS_OK || !transfer_superseded(disk, space);
     metric_add(METRIC_STORE_CORRUPT, damaged);
     if (damaged)
@@ -106,15 +107,17 @@ static void segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
                   disk->path, slot, live);
     directory_each(disk->store->directory, leaf_lost, &emptying);
     record_lost(disk, slot);
+    return emptying.kept > 0;
 }
 
-/* Takes one victim out of the directory: its slot, or SLOT_NONE. */
-static uint32_t take_victim(struct disk *disk, uint8_t **space)
+/* Takes one victim out of the directory: its slot, or SLOT_NONE. `moved`: what was in it lies elsewhere now. */
+static uint32_t take_victim(struct disk *disk, uint8_t **space, bool *moved)
 {
     struct slots *slots = &disk->slots;
     bool segment;
     unsigned number = 0;
     struct leaf *leaf = NULL;
+    *moved = false;
     pthread_mutex_lock(&slots->lock);
     uint32_t slot = slots_victim(slots, &segment);
     uint32_t live = slot != SLOT_NONE && segment ? segment_live(slots, slot) : 0;
@@ -129,7 +132,7 @@ static uint32_t take_victim(struct disk *disk, uint8_t **space)
         if (*space == NULL)
             *space = mem_aligned(ENTRY_PAGE, slots->stride);
         atomic_store(&slots->emptying, slot);
-        segment_empty(disk, slot, live, *space);
+        *moved = segment_empty(disk, slot, live, *space);
         atomic_store(&slots->emptying, SLOT_NONE);
     }
     return slot;
@@ -139,7 +142,7 @@ static unsigned batch_wanted(struct disk *disk)
 {
     struct slots *slots = &disk->slots;
     pthread_mutex_lock(&slots->lock);
-    unsigned have = slots->free_count + slots->limbo_count;
+    unsigned have = slots->free_count + slots->limbo_count + slots->held_count;
     unsigned wanted = have >= slots->reserve ? 0 : slots->reserve - have;
     pthread_mutex_unlock(&slots->lock);
     return wanted > BATCH_MAX ? BATCH_MAX : wanted;
@@ -149,8 +152,9 @@ static bool reclaim_batch(struct disk *disk, uint8_t **space)
 {
     struct slots *slots = &disk->slots;
     uint32_t victims[BATCH_MAX];
+    bool moved[BATCH_MAX];
     unsigned wanted = batch_wanted(disk), count = 0;
-    while (count < wanted && (victims[count] = take_victim(disk, space)) != SLOT_NONE)
+    while (count < wanted && (victims[count] = take_victim(disk, space, &moved[count])) != SLOT_NONE)
         count++;
     pthread_mutex_lock(&slots->lock);
     uint32_t limbo = slots_take_limbo(slots);
@@ -161,7 +165,10 @@ static bool reclaim_batch(struct disk *disk, uint8_t **space)
     synchronize_rcu();
     pthread_mutex_lock(&slots->lock);
     for (unsigned i = 0; i < count; i++)
-        slots_free_unseen(slots, victims[i]);
+        if (moved[i])
+            slots_hold(slots, victims[i]);
+        else
+            slots_free_unseen(slots, victims[i]);
     slots_free_chain(slots, limbo);
     pthread_mutex_unlock(&slots->lock);
     return true;

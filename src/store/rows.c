@@ -30,7 +30,8 @@ struct part {
     struct disk *disk;
     const struct round *round;
     struct names objects; /* struct taken */
-    bool forgot; /* an object may leave memory */
+    bool forgot;          /* an object may leave memory */
+    bool leaving;         /* slots wait for what is written to be durable */
     bool synced;
     bool written;
 };
@@ -277,7 +278,7 @@ static void write_all(struct part *part)
             index_put_meta(disk->index, "intent", round->intent == ROUND_INTENT_SET);
     }
     /* Once an object has left memory a tombstone of it has nothing to do: its row must not come back by then. */
-    part->written = rows_finish(&rows, round->durable || part->forgot);
+    part->written = rows_finish(&rows, round->durable || part->forgot || part->leaving);
     if (!part->written) {
         metric_add(METRIC_STORE_CORRUPT, rows.status == STATUS_CORRUPT);
         disk_error(disk, "index", rows.status == STATUS_NO_SPACE ? ENOSPC : EIO);
@@ -290,9 +291,26 @@ static void write_all(struct part *part)
     }
 }
 
+static bool slots_leaving(struct slots *slots)
+{
+    pthread_mutex_lock(&slots->lock);
+    bool leaving = slots->leaving_head != SLOT_NONE;
+    pthread_mutex_unlock(&slots->lock);
+    return leaving;
+}
+
+/* What was moved out of slots before this round was taken has its rows; what was moved since is taken by the next. */
+static void free_held(struct slots *slots)
+{
+    pthread_mutex_lock(&slots->lock);
+    slots_held_free(slots);
+    slots_held_leave(slots);
+    pthread_mutex_unlock(&slots->lock);
+}
+
 bool rows_write(struct disk *disk, const struct round *round)
 {
-    struct part part = {.disk = disk, .round = round};
+    struct part part = {.disk = disk, .round = round, .leaving = round->full && slots_leaving(&disk->slots)};
     const struct hash128 *objects = round->objects.items;
     const struct index_extent *extents = round->rows.items;
     log_records(&part);
@@ -313,6 +331,8 @@ bool rows_write(struct disk *disk, const struct round *round)
         if (part.written) /* objects may be freed from memory once their rows are as they should be */
             objects_settled(disk->store->objects, taken[i].object);
     }
+    if (round->full && part.synced && part.written)
+        free_held(&disk->slots);
     names_free(&part.objects);
     return part.written;
 }

@@ -50,6 +50,8 @@ enum status slots_init(struct slots *slots, const struct slots_config *config)
                             .capacity = capacity,
                             .free_head = SLOT_NONE,
                             .limbo_head = SLOT_NONE,
+                            .held_head = SLOT_NONE,
+                            .leaving_head = SLOT_NONE,
                             .segment = SLOT_NONE};
     atomic_init(&slots->emptying, SLOT_NONE);
     pthread_mutex_init(&slots->lock, NULL);
@@ -200,6 +202,29 @@ void slots_free_chain(struct slots *slots, uint32_t chain)
         chain = next;
     }
     pthread_cond_broadcast(&slots->freed);
+}
+
+void slots_hold(struct slots *slots, uint32_t slot)
+{
+    slots->held_head = slots_chain(slots, slots->held_head, slot);
+    slots->held_count++;
+}
+
+void slots_held_leave(struct slots *slots)
+{
+    while (slots->held_head != SLOT_NONE) {
+        uint32_t slot = slots->held_head;
+        slots->held_head = (uint32_t) slots->owner[slot];
+        slots->leaving_head = slots_chain(slots, slots->leaving_head, slot);
+    }
+}
+
+void slots_held_free(struct slots *slots)
+{
+    for (uint32_t slot = slots->leaving_head; slot != SLOT_NONE; slot = (uint32_t) slots->owner[slot])
+        slots->held_count--;
+    slots_free_chain(slots, slots->leaving_head);
+    slots->leaving_head = SLOT_NONE;
 }
 
 bool slots_short(const struct slots *slots)

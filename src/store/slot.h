@@ -8,6 +8,9 @@
  *
  *   FREE → WRITING → BLOCK | OPEN → SEGMENT; BLOCK and SEGMENT → VICTIM (chosen by eviction) or LIMBO (dropped) → FREE
  *
+ * A victim whose entries were moved is held: what the index says of them is true until the row that speaks of the new
+ * place is durable, so it is not written again before (else a crash in between would lose what was kept).
+ *
  * Nothing returns to FREE before every reader that could have seen a location in it has passed a quiescent state:
  * reclaim.c takes the slots in limbo, waits for a grace period and frees them. Only what was never visible is freed at
  * once.
@@ -64,6 +67,8 @@ struct slots {
     uint32_t reserve;               /* free slots that eviction keeps ahead */
     uint32_t free_head, free_count;
     uint32_t limbo_head, limbo_count;
+    uint32_t held_head, leaving_head; /* leaving: the next full round writes what was moved out of them */
+    uint32_t held_count;              /* both */
     uint64_t *owner; /* BLOCK: leaf and number within it; OPEN, SEGMENT: live bytes and writers; FREE, LIMBO: next */
     uint8_t *state;
     struct evict *evict;
@@ -129,6 +134,12 @@ uint32_t slots_take_limbo(struct slots *slots);
 uint32_t slots_chain(struct slots *slots, uint32_t chain, uint32_t slot);
 /* After a grace period. Wakes who waits for space. */
 void slots_free_chain(struct slots *slots, uint32_t chain);
+/* A victim, after its grace period, that entries were moved from. */
+void slots_hold(struct slots *slots, uint32_t slot);
+/* What is held by now leaves with the next full round that begins. */
+void slots_held_leave(struct slots *slots);
+/* What left with it has its rows, durably. */
+void slots_held_free(struct slots *slots);
 /* Whether eviction should run. */
 bool slots_short(const struct slots *slots);
 /* Sets how much of what there is eviction keeps free. */

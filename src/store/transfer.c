@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/block.h"
+#include "store/commit.h"
 #include "store/io.h"
 #include "store/location.h"
 #include "store/reclaim.h"
@@ -74,6 +75,7 @@ static uint32_t wait_for_slot(struct disk *disk)
         lock_space(disk);
         uint32_t slot = slots_alloc(slots, false);
         bool never = slots->high <= SLOT_SPARE && !slots_may_grow(slots); /* there is nothing to evict */
+        bool held = slots->held_count > 0;
         pthread_mutex_unlock(&slots->lock);
         if (atomic_load(&disk->store->closing) && deadline > clock_mono_ms() + SPACE_WAIT_CLOSING_MS)
             deadline = clock_mono_ms() + SPACE_WAIT_CLOSING_MS;
@@ -81,7 +83,9 @@ static uint32_t wait_for_slot(struct disk *disk)
             return slot;
         if (reclaim_run(disk))
             continue;
-        /* Another thread is at it. */
+        /* Another thread is at it, or a round has to come first. */
+        if (held)
+            commit_hurry(disk->store->commit);
         rcu_thread_offline();
         pthread_mutex_lock(&slots->lock);
         if (slots->free_count <= SLOT_SPARE)
