@@ -85,7 +85,7 @@ void power_dawdle(unsigned seed)
 /* Chance need not be good, only often different: threads share it. */
 static void dawdle(unsigned one_in, useconds_t most)
 {
-    if (power.log == NULL || power.dawdle == 0)
+    if (power.log == NULL || __atomic_load_n(&power.dawdle, __ATOMIC_RELAXED) == 0)
         return;
     unsigned x = __atomic_add_fetch(&power.dawdle, 0x9e3779b9, __ATOMIC_RELAXED);
     x = (x ^ x >> 15) * 0x85ebca6b;
@@ -104,6 +104,7 @@ static struct power_op *op_add(enum power_kind kind)
     struct power_op *op = &log->ops[log->count];
     memset(op, 0, sizeof *op);
     op->kind = kind;
+    log->used = (log->used + 7) & ~(size_t) 7; /* notes are looked at as what they are */
     return op;
 }
 

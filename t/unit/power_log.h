@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define POWER_NAME 32
-#define POWER_FILES 64
+#define POWER_FILES 256
 #define POWER_ROOT 0 /* the number of the directory itself */
 
 enum power_kind {
