@@ -17,6 +17,7 @@ t_files = \
 	t/37-routes.t \
 	t/40-store.t \
 	t/41-small-disk.t \
+	t/42-crash.t \
 	t/43-damage.t \
 	t/44-disks.t \
 	t/50-differential.t \
