@@ -47,11 +47,12 @@ struct entry {
     uint64_t block;
     uint64_t total; /* bytes of the whole blob */
     struct hash128 group;
-    uint64_t
-        sequence; /* in the order of generations' ids. Of a segment: when it was begun; of a record: when it was set */
+    /* In the order of generations' ids. Of a segment: when it was begun; of a whole block: when it was written; of a
+     * record: when it was set. */
+    uint64_t sequence;
     uint64_t checksum; /* of the body */
-    uint64_t
-        segment; /* of a packed entry: the sequence of the segment that it was written to; 0: before there was this */
+    /* Of a packed entry: the sequence of the segment that it was written to; 0: before there was this. */
+    uint64_t segment;
 };
 
 uint64_t entry_checksum(const void *body, uint32_t length);

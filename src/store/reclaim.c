@@ -100,7 +100,7 @@ static bool segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
         sched_yield();
     if (live == 0)
         return emptying.kept > 0;
-    bool damaged = status != STATUS_OK || !transfer_superseded(disk, space);
+    bool damaged = status != STATUS_OK || !transfer_superseded(disk, location_packed(disk->number, 0, slot, 0), space);
     metric_add(METRIC_STORE_CORRUPT, damaged);
     if (damaged)
         log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",

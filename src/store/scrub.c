@@ -88,14 +88,27 @@ static void damaged(struct scrub *scrub, uint64_t generation, uint64_t block, ui
               (unsigned long long) block);
 }
 
+/* The bytes in `space` are not right: damaged, unless the slot was written over before a crash and the index still
+ * spoke of what was in it before. */
+static void wrong(struct scrub *scrub, uint64_t generation, uint64_t block, uint64_t location)
+{
+    if (transfer_superseded(scrub->disk, location, scrub->space))
+        (void) block_drop(scrub->disk->store, generation, block, location);
+    else
+        damaged(scrub, generation, block, location);
+}
+
 /* Whether the bytes in `space` are those of that block. */
 static void check_block(struct scrub *scrub, uint64_t generation, uint64_t block, uint32_t length, uint64_t location)
 {
     const struct store_load wanted = {.generation = generation, .block = block, .length = length};
     const uint8_t *header = scrub->space + location_offset(location), *body = scrub->space + location_body(location);
+    enum status status = transfer_check(scrub->disk, header, body, &wanted);
     scrub->checked++;
-    if (transfer_check(scrub->disk, header, body, &wanted) != STATUS_OK)
-        damaged(scrub, generation, block, location);
+    if (status == STATUS_NOT_FOUND) /* a good header of something else, as after a crash */
+        (void) block_drop(scrub->disk->store, generation, block, location);
+    else if (status != STATUS_OK)
+        wrong(scrub, generation, block, location);
 }
 
 /* ---- Segments. ---- */
@@ -111,7 +124,7 @@ static void entry_seen(void *arg, const struct entry *entry, uint32_t offset, co
         if (good)
             scrub->live += entry_packed_size(entry->length);
         else
-            damaged(scrub, entry->generation, entry->block, at);
+            wrong(scrub, entry->generation, entry->block, at);
     } else if (entry->kind == ENTRY_RECORD &&
                location_same(objects_record_place(store->objects, entry->object).location, at)) {
         if (good)

@@ -101,8 +101,10 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     uint32_t slot = wait_for_slot(disk);
     if (slot == SLOT_NONE)
         return STATUS_BUSY;
+    struct entry dated = *entry;
+    dated.sequence = store_next_id(disk->store);
     health_wait(disk, HEALTH_WRITE);
-    enum status status = write_paged(disk, slot, entry, body);
+    enum status status = write_paged(disk, slot, &dated, body);
     health_waited(disk);
     write_result(disk, status);
     uint64_t location = location_make(disk->number, disk->label.incarnation, slot) | LOCATION_VERIFIED;
@@ -227,11 +229,12 @@ enum status transfer_check(const struct disk *disk, const uint8_t *header, const
     return entry.checksum == entry_checksum(body, wanted->length) ? STATUS_OK : STATUS_CORRUPT;
 }
 
-bool transfer_superseded(const struct disk *disk, const uint8_t *first)
+bool transfer_superseded(const struct disk *disk, uint64_t location, const uint8_t *first)
 {
+    const enum entry_kind kind = location & LOCATION_PACKED ? ENTRY_SEGMENT : ENTRY_BLOCK;
     struct entry entry;
     return entry_decode(first, &entry) == STATUS_OK &&
-           (entry.kind != ENTRY_SEGMENT || !hash128_eq(entry.store, disk->label.id) ||
+           (entry.kind != kind || !hash128_eq(entry.store, disk->label.id) ||
             entry.incarnation != disk->label.incarnation ||
             (entry.sequence >= disk->mark && entry.sequence < disk->store->first_id));
 }
@@ -244,7 +247,7 @@ static enum status read_superseded(struct disk *disk, uint64_t location)
     uint32_t slot = location_slot(location);
     if (io_read_all(slots_fd(&disk->slots, slot), &iov, 1, slots_offset(&disk->slots, slot)) != STATUS_OK)
         return STATUS_CORRUPT;
-    return transfer_superseded(disk, page) ? STATUS_NOT_FOUND : STATUS_CORRUPT;
+    return transfer_superseded(disk, location, page) ? STATUS_NOT_FOUND : STATUS_CORRUPT;
 }
 
 static enum status read_checked(struct disk *disk, uint64_t location, const struct store_load *load, struct buf *buf)
@@ -263,6 +266,8 @@ static enum status read_checked(struct disk *disk, uint64_t location, const stru
         status = transfer_check(disk, page, buf->data, load);
     if (status == STATUS_CORRUPT && (location & LOCATION_PACKED))
         status = read_superseded(disk, location);
+    else if (status == STATUS_CORRUPT && transfer_superseded(disk, location, page))
+        status = STATUS_NOT_FOUND;
     health_waited(disk);
     health_read(disk, answered);
     return status;
