@@ -271,6 +271,8 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
     /* Waiters first, then the names: what a waiter waits for is among them, puts included once they are drained. */
     for (unsigned i = 0; flush && i < commit->store->disk_count; i++)
         disk_drain(commit->store->disks[i]);
+    /* Before the names: a slot that was begun by now was freed before, and what had been in it is among them. */
+    round->mark = atomic_load(&commit->store->next_id);
     pthread_mutex_lock(&commit->mutex);
     round->full = !loading && (flush || last || commit->hurried || clock_mono_ms() >= commit->next_ms ||
                                atomic_load_explicit(&commit->bytes, memory_order_relaxed) >= ROUND_BYTES);

@@ -193,7 +193,6 @@ static void take_extents(struct rounds *rounds, struct round *round)
 
 static void describe(struct rounds *rounds, struct round *round)
 {
-    round->mark = atomic_load(&rounds->store->next_id);
     forget_groups(rounds, round);
     if (round->full) {
         take_extents(rounds, round);

@@ -52,12 +52,12 @@ struct round {
     bool durable;         /* somebody waits: sync what was written */
     bool loaded;          /* everything from the disks is in memory */
     enum { ROUND_INTENT_KEEP, ROUND_INTENT_SET, ROUND_INTENT_CLEAR } intent; /* the mark of intents (store.h) */
+    uint64_t mark; /* everything begun before it is in the rows */
     /* By rounds_run: */
     struct names rows;      /* struct index_extent, with all disks' locations in them */
     struct names forgotten; /* struct round_group: those that a row is to tell of */
     struct names settled;   /* struct hash128: groups whose rows may go */
     struct names strays;    /* struct round_stray */
-    uint64_t mark;          /* everything begun before it is in the rows */
     uint64_t opening;       /* to be written; 0: it was */
 };
 
