@@ -252,13 +252,13 @@ void inquiry_forget(struct cache_loop *home, struct cache_resolve *resolve)
 
 /* The generation that the object describes: the one that is known if it is that, with the record brought up to date,
  * else a new one. Takes the object. */
-static struct store_generation *generation_for(struct cache *cache, struct hash128 name, struct object *object,
-                                               struct str record)
+static struct store_generation *generation_for(struct cache *cache, const struct cache_request *request,
+                                               struct object *object, struct str record)
 {
     struct store_view view;
     uint64_t id = 0;
 
-    if (store_object_find(cache->config.store, name, &view)) {
+    if (store_object_find(cache->config.store, request->object, &view)) {
         const struct object *known = view.generation->decoded;
         if (view.generation->length == object->length && etag_eq_strong(known->etag, object->etag)) {
             if (str_eq(view.generation->record, record)) {
@@ -269,7 +269,8 @@ static struct store_generation *generation_for(struct cache *cache, struct hash1
         }
         store_generation_unref(&view.generation);
     }
-    return store_generation_new(cache->config.store, name, id, object->length, record, object);
+    return store_generation_new(cache->config.store, request->object, request->container, id, object->length, record,
+                                object);
 }
 
 /* Whether a write has begun, or was under way when the probe was sent: it cannot know of that. */
@@ -333,7 +334,7 @@ static struct store_generation *inquiry_learn(struct probe *probe, const char **
     if (status == STATUS_OK)
         status = object_encode(object, &record);
     if (status == STATUS_OK) {
-        generation = generation_for(cache, request->object, object, strbuf_str(&record));
+        generation = generation_for(cache, request, object, strbuf_str(&record));
         inquiry_commit(probe, generation);
     } else {
         object_free(object);

@@ -129,7 +129,8 @@ struct cache_keep *cache_keep_start(struct cache *cache, struct loop *loop, cons
     keep->group = request->container;
     keep->key = asker_epoch_key(request);
     keep->length = length;
-    keep->generation = store_generation_new(cache->config.store, request->object, 0, length, STR_NULL, NULL);
+    keep->generation =
+        store_generation_new(cache->config.store, request->object, request->container, 0, length, STR_NULL, NULL);
     keep->body = *body;
     source_listen(keep->body, on_ready, keep);
     *body = &keep->source;
@@ -171,8 +172,8 @@ static struct store_generation *with_record(const struct cache_keep *keep, const
     }
     if (object_from_reply(&head, false, 0, NULL, &object) == STATUS_OK) {
         if (object_encode(object, &record) == STATUS_OK)
-            generation = store_generation_new(keep->cache->config.store, keep->object, keep->generation->id,
-                                              keep->length, strbuf_str(&record), object);
+            generation = store_generation_new(keep->cache->config.store, keep->object, keep->group,
+                                              keep->generation->id, keep->length, strbuf_str(&record), object);
         else
             object_free(object);
     }

@@ -58,7 +58,7 @@ bool generation_decode(const struct generations *generations, struct str record,
 }
 
 struct store_generation *generation_make(struct generations *generations, uint64_t id, struct hash128 object,
-                                         uint64_t length, struct str record, void *decoded)
+                                         struct hash128 group, uint64_t length, struct str record, void *decoded)
 {
     assert(id != 0 && record.len <= STORE_RECORD_MAX);
     struct box *box = mem_alloc(sizeof *box + record.len);
@@ -67,8 +67,12 @@ struct store_generation *generation_make(struct generations *generations, uint64
     atomic_init(&box->doomed, false);
     if (record.len > 0)
         memcpy(box->record, record.ptr, record.len);
-    box->generation = (struct store_generation){
-        .id = id, .object = object, .length = length, .record = {box->record, record.len}, .decoded = decoded};
+    box->generation = (struct store_generation){.id = id,
+                                                .object = object,
+                                                .group = group,
+                                                .length = length,
+                                                .record = {box->record, record.len},
+                                                .decoded = decoded};
     atomic_init(&box->generation.refs, 1);
     return &box->generation;
 }

@@ -26,7 +26,7 @@ void generations_unref(struct generations **generations);
 
 /* With an id that is known (from the index). */
 struct store_generation *generation_make(struct generations *generations, uint64_t id, struct hash128 object,
-                                         uint64_t length, struct str record, void *decoded);
+                                         struct hash128 group, uint64_t length, struct str record, void *decoded);
 /* The codec's decode; false when the record is unreadable. Without a codec every record is readable and *decoded NULL.
  */
 bool generation_decode(const struct generations *generations, struct str record, uint64_t length, void **decoded);

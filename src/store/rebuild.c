@@ -127,8 +127,8 @@ static void record_seen(struct rebuild *rebuild, const struct entry *entry, uint
         rebuild->dropped++;
         return;
     }
-    struct store_generation *generation =
-        generation_make(store->generations, entry->generation, entry->object, entry->total, record, decoded);
+    struct store_generation *generation = generation_make(store->generations, entry->generation, entry->object,
+                                                          entry->group, entry->total, record, decoded);
     bool home = store_disk_of(store, entry->object.lo) == disk, dirty;
     uint64_t place = home && record_claim(disk, location, entry->length) ? location : 0;
     /* Records from before they had a sequence of their own take their segment's. */

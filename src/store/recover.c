@@ -115,7 +115,7 @@ static void object_each(void *arg, const struct index_object *object)
     /* On a disk that is not its home any more nobody kept it up to date. */
     bool stale = !home || recover->disk->doubted || group_newer(recover, object);
     struct store_generation *generation = generation_make(store->generations, object->generation, object->object,
-                                                          object->length, object->record, decoded);
+                                                          object->group, object->length, object->record, decoded);
     uint32_t length = (uint32_t) object->record.len;
     uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) recover->disk->number << 56;
     bool claimed = home && record_claim(recover->disk, place, length);

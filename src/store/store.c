@@ -271,10 +271,11 @@ bool store_loaded(struct store *store)
 
 /* ---- Generations and objects. ---- */
 
-struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t id, uint64_t length,
-                                              struct str record, void *decoded)
+struct store_generation *store_generation_new(struct store *store, struct hash128 object, struct hash128 group,
+                                              uint64_t id, uint64_t length, struct str record, void *decoded)
 {
-    return generation_make(store->generations, id == 0 ? store_next_id(store) : id, object, length, record, decoded);
+    uint64_t number = id == 0 ? store_next_id(store) : id;
+    return generation_make(store->generations, number, object, group, length, record, decoded);
 }
 
 bool store_object_find(struct store *store, struct hash128 object, struct store_view *view)

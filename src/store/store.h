@@ -75,17 +75,18 @@ bool store_loaded(struct store *store);
 struct store_generation {
     uint64_t id; /* never 0 */
     struct hash128 object;
-    uint64_t length;   /* of the whole blob, bytes */
-    struct str record; /* the floor above's, owned by the generation */
-    void *decoded;     /* the floor above's parsed form of `record`; freed by the store's codec */
+    struct hash128 group; /* what the object belongs to: its container */
+    uint64_t length;      /* of the whole blob, bytes */
+    struct str record;    /* the floor above's, owned by the generation */
+    void *decoded;        /* the floor above's parsed form of `record`; freed by the store's codec */
     atomic_uint refs;
 };
 
 /* A generation with one reference, not in the directory yet. `id` 0: a fresh one, never used before, also not before a
- * crash; else the id of a generation of the same object and bytes whose record changed. Copies `record`; takes
- * `decoded`. Any loop. */
-struct store_generation *store_generation_new(struct store *store, struct hash128 object, uint64_t id, uint64_t length,
-                                              struct str record, void *decoded);
+ * crash; else the id of a generation of the same object and bytes whose record changed. Blocks are kept or not by what
+ * is read of their `group`. Copies `record`; takes `decoded`. Any loop. */
+struct store_generation *store_generation_new(struct store *store, struct hash128 object, struct hash128 group,
+                                              uint64_t id, uint64_t length, struct str record, void *decoded);
 struct store_generation *store_generation_ref(struct store_generation *generation);
 void store_generation_unref(struct store_generation **generation);
 

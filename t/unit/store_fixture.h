@@ -251,9 +251,10 @@ UNUSED static struct store_generation *fixture_object(struct store *store, uint6
 {
     char record[64];
     int size = snprintf(record, sizeof record, "record of %llu", (unsigned long long) object);
+    struct hash128 group = fixture_hash(object % 10 + 1000000);
     struct store_generation *generation =
-        store_generation_new(store, fixture_hash(object), 0, length, (struct str){record, (size_t) size}, NULL);
-    store_object_set(store, generation, fixture_hash(object % 10 + 1000000), validated_s, 7);
+        store_generation_new(store, fixture_hash(object), group, 0, length, (struct str){record, (size_t) size}, NULL);
+    store_object_set(store, generation, group, validated_s, 7);
     return generation;
 }
 

@@ -99,7 +99,7 @@ static void test_replaced(struct store *store)
     struct store_generation *old = fixture_object(store, 4, BLOCK, 1);
     fixture_put(store, old, 4, 0);
     struct store_generation *again =
-        store_generation_new(store, fixture_hash(4), old->id, BLOCK, STR("other record"), NULL);
+        store_generation_new(store, fixture_hash(4), fixture_hash(9), old->id, BLOCK, STR("other record"), NULL);
     store_object_set(store, again, fixture_hash(9), 2, 8);
     uint64_t id = old->id;
     store_generation_unref(&old);
@@ -281,7 +281,7 @@ static void test_restart(const char *path)
         wrong += fixture_load(store, view.generation, 6, block, &right) != STATUS_OK || !right ||
                  !peek_all(store, view.generation, 6, block, false);
     is_int(wrong, 0, "they load right, and peek right from then on");
-    struct store_generation *next = store_generation_new(store, fixture_hash(7), 0, 1, STR(""), NULL);
+    struct store_generation *next = store_generation_new(store, fixture_hash(7), fixture_hash(9), 0, 1, STR(""), NULL);
     ok(next->id > id, "numbers rise over a restart");
     store_generation_unref(&next);
     store_generation_unref(&view.generation);
@@ -382,13 +382,14 @@ static void test_two(const char *path)
             abort();
         rcu_thread_online();
         fixture_flush(stores[i]);
-        generations[i] = store_generation_new(stores[i], fixture_hash(i), 0, BLOCK, STR("a"), &decoded_freed[i]);
+        generations[i] =
+            store_generation_new(stores[i], fixture_hash(i), fixture_hash(9), 0, BLOCK, STR("a"), &decoded_freed[i]);
         store_object_set(stores[i], generations[i], fixture_hash(9), 1, 1);
         fixture_put(stores[i], generations[i], i, 0);
     }
     /* The first store's generation dies; the other's index thread comes by before its own. */
     uint64_t id = generations[0]->id;
-    next[0] = store_generation_new(stores[0], fixture_hash(0), 0, BLOCK, STR("b"), &decoded_freed[0]);
+    next[0] = store_generation_new(stores[0], fixture_hash(0), fixture_hash(9), 0, BLOCK, STR("b"), &decoded_freed[0]);
     store_object_set(stores[0], next[0], fixture_hash(9), 2, 1);
     store_generation_unref(&generations[0]);
     fixture_flush(stores[1]);

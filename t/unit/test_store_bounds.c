@@ -163,8 +163,8 @@ static void test_objects(const char *path)
     struct store_view view;
     int64_t most = 0;
     for (unsigned i = 0; i < OBJECTS; i++) {
-        struct store_generation *generation =
-            store_generation_new(store, fixture_hash(400000 + i), 0, 0, (struct str){record, sizeof record}, NULL);
+        struct store_generation *generation = store_generation_new(store, fixture_hash(400000 + i), fixture_hash(1), 0,
+                                                                   0, (struct str){record, sizeof record}, NULL);
         store_object_set(store, generation, fixture_hash(1), 1, 1);
         store_generation_unref(&generation);
         /* The first stays in use. */
@@ -200,8 +200,8 @@ static void test_index(const char *path)
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
     struct store_view view;
     for (unsigned i = 0; i < OBJECTS; i++) {
-        struct store_generation *generation =
-            store_generation_new(store, fixture_hash(500000 + i), 0, 0, (struct str){record, sizeof record}, NULL);
+        struct store_generation *generation = store_generation_new(store, fixture_hash(500000 + i), fixture_hash(1), 0,
+                                                                   0, (struct str){record, sizeof record}, NULL);
         store_object_set(store, generation, fixture_hash(1), 1, 1);
         store_generation_unref(&generation);
         /* Little by little at first, then much at once. */

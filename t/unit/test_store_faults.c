@@ -108,7 +108,7 @@ static void test_damage(const char *path)
     ok(fixture_load(store, generation, 1, 0, &right) == STATUS_OK && right, "the block can be put again");
     /* Another object's name for the same generation is not believed. */
     struct store_generation *other =
-        store_generation_new(store, fixture_hash(77), generation->id, 3 * BLOCK, STR(""), NULL);
+        store_generation_new(store, fixture_hash(77), fixture_hash(9), generation->id, 3 * BLOCK, STR(""), NULL);
     is_int(fixture_load(store, other, 1, 2, &right), STATUS_NOT_FOUND, "a block of another object is not found");
     store_generation_unref(&other);
     store_generation_unref(&generation);
