@@ -42,7 +42,11 @@
     X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "", "Blocks in the store") \
     X(STORE_OBJECTS, GAUGE, "headpond_store_objects", "", "Objects the directory knows") \
     X(STORE_WRITTEN, COUNTER, "headpond_store_written_bytes_total", "", "Bytes written to the store") \
+    X(STORE_DISK_WRITTEN, COUNTER, "headpond_store_disk_written_bytes_total", "", "Bytes written to the disks for them: headers, records and copies included") \
     X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "", "Blocks evicted") \
+    X(STORE_VICTIMS, COUNTER, "headpond_store_victims_total", "queue", "Slots taken by eviction, by the queue they lay in: small (new, not read again), main, dead (given up), sparse, fresh") \
+    X(STORE_GHOST_HITS, COUNTER, "headpond_store_ghost_hits_total", "", "Blocks stored again soon after they were evicted") \
+    X(STORE_FROZEN_GROUPS, GAUGE, "headpond_store_frozen_groups", "", "Containers whose new blocks are not stored, because a fixed part of them serves better; added up over the disks") \
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks, records and rows of the index dropped because a check failed") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \

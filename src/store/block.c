@@ -6,6 +6,7 @@
 #include "store/commit.h"
 #include "store/directory.h"
 #include "store/inside.h"
+#include "store/objects.h"
 #include "store/segment.h"
 
 static void leaf_changed(struct store *store, struct leaf *leaf)
@@ -79,10 +80,13 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
         left(store, leaf, number, before);
     bool fresh = away || before == 0;
     if (fresh) {
+        /* Whoever waited for it comes now: that is no use, so it counts as used until eviction looks (evict.h). */
+        if (!(location & LOCATION_PACKED))
+            location |= LOCATION_USED;
         atomic_store_explicit(&leaf->location[number], location, memory_order_release);
         if (!(location & LOCATION_PACKED)) {
             pthread_mutex_lock(&disk->slots.lock);
-            slots_settle(&disk->slots, location_slot(location), leaf, number);
+            slots_settle(&disk->slots, location_slot(location), leaf, number, generation->group, EVICT_FILLED);
             pthread_mutex_unlock(&disk->slots.lock);
         }
         leaf_changed(store, leaf);
@@ -93,8 +97,21 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
     return fresh;
 }
 
+/* Of the object as it is known, which its extents come after. */
+static struct hash128 group_of(struct store *store, struct hash128 object)
+{
+    struct store_view view;
+    struct hash128 group = {0, 0};
+    if (objects_find(store->objects, object, &view)) {
+        group = view.generation->group;
+        store_generation_unref(&view.generation);
+    }
+    return group;
+}
+
 /* Under the leaf's lock. */
-static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, uint64_t location, uint32_t length)
+static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, uint64_t location, uint32_t length,
+                        struct hash128 group)
 {
     struct slots *slots = &disk->slots;
     uint32_t slot = location_slot(location);
@@ -105,7 +122,7 @@ static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, u
     } else if (location & LOCATION_PACKED) {
         good = segment_claim(slots, slot, location_offset(location), entry_packed_size(length));
     } else if (slots->state[slot] == SLOT_FREE) {
-        slots_settle(slots, slot, leaf, number);
+        slots_settle(slots, slot, leaf, number, group, EVICT_FOUND);
         good = true;
     }
     pthread_mutex_unlock(&slots->lock);
@@ -114,12 +131,12 @@ static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, u
 
 /* Under the leaf's lock: it lies there now, if that is possible and it does not lie elsewhere. */
 static bool leaf_claim(struct disk *disk, struct leaf *leaf, unsigned number, struct hash128 object, uint64_t length,
-                       uint64_t location)
+                       uint64_t location, struct hash128 group)
 {
     uint32_t bytes = leaf_block_length(disk->store, leaf, number);
     if (leaf->length != length || !hash128_eq(leaf->object, object) ||
         atomic_load_explicit(&leaf->location[number], memory_order_relaxed) != 0 ||
-        !claim_place(disk, leaf, number, location, bytes))
+        !claim_place(disk, leaf, number, location, bytes, group))
         return false;
     atomic_store_explicit(&leaf->location[number], location, memory_order_release);
     metric_add(METRIC_STORE_BLOCKS, 1);
@@ -131,9 +148,10 @@ bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsign
                  uint64_t length, uint64_t location)
 {
     struct store *store = disk->store;
+    struct hash128 group = group_of(store, object);
     directory_lock(store->directory, generation, extent);
     struct leaf *leaf = directory_add(store->directory, generation, extent, object, length);
-    bool good = leaf_claim(disk, leaf, number, object, length, location);
+    bool good = leaf_claim(disk, leaf, number, object, length, location, group);
     if (!good) {
         leaf_changed(store, leaf); /* the index is wrong about it */
         directory_tidy(store->directory, leaf);
@@ -142,14 +160,14 @@ bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsign
     return good;
 }
 
-bool block_found(struct disk *disk, uint64_t generation, uint64_t block, struct hash128 object, uint64_t length,
-                 uint64_t location, bool *first)
+bool block_found(struct disk *disk, const struct entry *entry, uint64_t location, bool *first)
 {
     struct directory *directory = disk->store->directory;
-    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    uint64_t generation = entry->generation, extent = entry->block / STORE_EXTENT_BLOCKS;
     directory_lock(directory, generation, extent);
-    struct leaf *leaf = directory_add(directory, generation, extent, object, length);
-    bool good = leaf_claim(disk, leaf, block % STORE_EXTENT_BLOCKS, object, length, location);
+    struct leaf *leaf = directory_add(directory, generation, extent, entry->object, entry->total);
+    bool good =
+        leaf_claim(disk, leaf, entry->block % STORE_EXTENT_BLOCKS, entry->object, entry->total, location, entry->group);
     *first = good && !atomic_exchange(&leaf->dirty, true);
     if (!good)
         directory_tidy(directory, leaf);

@@ -22,8 +22,7 @@ bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsign
                  uint64_t length, uint64_t location);
 /* The same for a block whose header was found by a rebuild. What is known of the block already stays, wherever it lies.
  * *first: the leaf counts as dirty from here on, and it is the caller who must see that it gets to the index. */
-bool block_found(struct disk *disk, uint64_t generation, uint64_t block, struct hash128 object, uint64_t length,
-                 uint64_t location, bool *first);
+bool block_found(struct disk *disk, const struct entry *entry, uint64_t location, bool *first);
 /* Points the block at its copy. false: it does not lie at `from` any more, and the caller keeps the copy's place. */
 bool block_move(struct disk *disk, uint64_t generation, uint64_t block, uint64_t from, uint64_t to);
 /* Takes it out if it still lies at `seen`. */

@@ -190,9 +190,9 @@ static const char *refusal(struct disk *disk, const struct store_generation *gen
         return "disk";
     if (atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2)
         return "index";
-    if (!evict_admit(disk->slots.evict, generation->object, block, length))
-        return "admission";
-    return NULL;
+    uint32_t weight = (uint32_t) ((uint64_t) length * EVICT_SLOT / disk->store->block_size);
+    struct evict_block wanted = {generation->id, block, generation->group, weight > 0 ? weight : 1};
+    return evict_admit(disk->slots.evict, &wanted) ? NULL : "admission";
 }
 
 enum status disk_put(struct disk *disk, const struct store_generation *generation, uint64_t block, struct buf *buf,

@@ -1,13 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * evict.h: who goes when space is needed. A policy and nothing else: it knows slots by number, asks its owner whether
- * one was used, and touches no disk, so a trace can drive it.
+ * evict.h: which blocks are kept: who goes when space is needed, and who is let in at all. A policy and nothing else:
+ * it knows slots by number, asks its owner whether one was used, and touches no disk, so a trace can drive it
+ * (t/sim; contrib/evict-sim prints hit ratios beside those of others).
  *
- * First form: one queue in the order of filling, with a second chance for slots that were used since the policy last
- * looked; segments with little left in them go first. A better policy (queues with ghosts, admission by reuse distance)
- * replaces what is behind these functions and needs no other face.
+ * Two kinds of reading are common, and no simple queue serves both.
  *
- * Not thread-safe, but for evict_admit: the owner calls it under its space lock.
+ * Skewed reads: few blocks are read often. Queues like S3-FIFO's (Yang et al., SOSP'23):
+ *   - A block that was filled is *fresh* for 1 % of the room. Nothing counts meanwhile: whoever waited for the fill
+ * comes to read it now, and that is no reuse.
+ *   - Then it is in the *small* queue, to 5 % of the room. At its end it goes to main if it was used, or out.
+ *   - *Main* is a queue with second chances. Each look that finds a slot used gives it one, up to 3; each time it comes
+ *     to the end costs one.
+ *   - A *ghost* is the name of a block that went lately; asked for again, it goes on to main when it is no longer
+ * fresh. Queues are logical: no block is written anew because it moves. A use is a bit that hits set in the block's
+ * location, once a look; every slot is looked at four times while as much is missed as there is room, so the many
+ * pieces in which a client reads a block are one use.
+ *
+ * Rounds: a data set larger than the cache is read again and again, in fixed or fresh order (training). Whatever lets
+ * every block in has evicted most of them when they come again; the best is to keep a part and let it be. So for each
+ * group (a container) reuse distances are sampled (reuse.h: one extent in 64, in small caches more), and where they say
+ * that keeping a fixed part would answer more reads than any queue (group.h), *admission is frozen*: the group's blocks
+ * stream through unstored, except
+ *   - one in 64, so that what is kept slowly turns over;
+ *   - while there are dead slots, which it may have.
+ *
+ * Dead is what nobody will ask for: slots of a group that was not read in any way while as much else was read as there
+ * is room; and those of a frozen group that were not used for twice the distance its blocks come again in, or for one
+ * room if far less of what it reads is held than should be (its readers have gone on to other data). They go first.
+ *
+ * Time is volume: what was missed and what looks found used, in parts of a slot. A disk at rest forgets nothing.
+ *
+ * Segments of packed entries (segment.h) are not judged by their entries: they go through main once, and what is used
+ * in them is copied out by reclaim.c; those with little left in them go before everything else.
+ *
+ * At a start nothing is remembered but the blocks themselves: they all begin in main, unused, and no group is frozen
+ * before some of its sampled blocks came again.
+ *
+ * Memory: 27 bytes a slot, of them 7 for ghosts and 4 for distances, and 80 KiB for groups.
  */
 #ifndef HEADPOND_STORE_EVICT_H
 #define HEADPOND_STORE_EVICT_H
@@ -18,28 +48,53 @@
 #include "base/hash.h"
 
 #define EVICT_NONE UINT32_MAX
+/* What a full slot weighs. */
+#define EVICT_SLOT 256
 
 struct evict;
 
 struct evict_events {
-    /* Whether the slot was used since the last call, which this call forgets. */
+    /* Whether the slot was used since the last call, which this call forgets. A segment: whether it must not go now. */
     bool (*used)(void *arg, uint32_t slot);
     /* How many live bytes a sparse segment still holds. */
     uint32_t (*live)(void *arg, uint32_t slot);
     void *arg;
 };
 
-/* For slots 0 … capacity − 1; 9 bytes each. */
+/* A block, as the policy knows it. */
+struct evict_block {
+    uint64_t generation;
+    uint64_t block;
+    struct hash128 group;
+    uint32_t weight; /* in parts of EVICT_SLOT, from 1 to EVICT_SLOT */
+};
+
+/* For slots 0 … capacity − 1. Events are called under the owner's lock, from within any of the calls that need it. */
 struct evict *evict_new(uint32_t capacity, const struct evict_events *events);
 void evict_free(struct evict *evict);
 
-/* Whether this block should be stored at all. Always yes in this form. Any thread, without the lock: loops ask. */
-bool evict_admit(struct evict *evict, struct hash128 object, uint64_t block, uint32_t length);
-/* The slot now holds something that may be evicted. */
-void evict_insert(struct evict *evict, uint32_t slot);
-/* It no longer does (dropped otherwise); nothing happens when it is not queued. */
+/* ---- Any thread, without the lock and without waiting. ---- */
+
+/* The block was missed and could be stored now: should it be? Each miss is to be told so exactly once. */
+bool evict_admit(struct evict *evict, const struct evict_block *block);
+/* Whether reads of this block are to be told to evict_read. */
+bool evict_sampled(const struct evict *evict, uint64_t generation, uint64_t block);
+/* A block that lies in that slot was read for the first time since `used` was last asked. */
+void evict_read(struct evict *evict, uint64_t generation, uint64_t block, uint32_t slot);
+
+/* ---- Under the owner's lock. ---- */
+
+/* Sets how many slots there may be in the queues before some are evicted; the capacity at first. */
+void evict_resize(struct evict *evict, uint32_t room);
+/* The slot holds that block now: it was filled just now, or found on the disk at a start. Nothing happens when it is
+ * queued already. What `used` says of a filled one is ignored while it is fresh. */
+enum evict_origin { EVICT_FILLED, EVICT_FOUND };
+void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *block, enum evict_origin origin);
+/* The slot holds a segment that is written to no more. */
+void evict_insert_segment(struct evict *evict, uint32_t slot);
+/* It holds nothing any more (dropped otherwise); nothing happens when it is not queued. */
 void evict_remove(struct evict *evict, uint32_t slot);
-/* A queued segment is mostly dead: it goes before everything else. */
+/* A queued segment is mostly dead. */
 void evict_sparse(struct evict *evict, uint32_t slot);
 /* Takes the next victim off the queues, or EVICT_NONE when they are empty. Looks at a bounded number of slots. */
 uint32_t evict_victim(struct evict *evict);

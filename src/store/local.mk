@@ -7,6 +7,8 @@ libheadpond_a_SOURCES += \
 	src/store/entry.c src/store/entry.h \
 	src/store/evict.c src/store/evict.h \
 	src/store/generation.c src/store/generation.h \
+	src/store/ghost.c src/store/ghost.h \
+	src/store/group.c src/store/group.h \
 	src/store/guard.c src/store/guard.h \
 	src/store/health.c src/store/health.h \
 	src/store/index.c src/store/index.h src/store/index_inside.h src/store/index_scan.c \
@@ -26,8 +28,10 @@ libheadpond_a_SOURCES += \
 	src/store/recover.c src/store/recover.h \
 	src/store/resident.c src/store/resident.h \
 	src/store/resync.c src/store/resync.h \
+	src/store/reuse.c src/store/reuse.h \
 	src/store/round.c src/store/round.h \
 	src/store/rows.c src/store/rows.h \
+	src/store/sample.h \
 	src/store/scribe.c src/store/scribe.h \
 	src/store/scrub.c src/store/scrub.h \
 	src/store/segment.c src/store/segment.h \

@@ -114,6 +114,15 @@ static bool peek_checked(const struct peek *peek, uint64_t generation, uint64_t 
            transfer_check(peek->disk, header, header + ENTRY_HEADER_SIZE, &wanted) == STATUS_OK;
 }
 
+/* The first since eviction looked at the block. */
+static void first_use(const struct peek *peek, uint64_t generation, uint64_t block)
+{
+    struct evict *evict = peek->disk->slots.evict;
+    directory_flag(peek->at, peek->location, LOCATION_USED, 0);
+    if (evict_sampled(evict, generation, block))
+        evict_read(evict, generation, block, location_slot(peek->location));
+}
+
 enum status store_peek_block(struct store *store, uint64_t generation, uint64_t block, uint32_t offset, uint32_t max,
                              bool plain, struct iovec *piece)
 {
@@ -129,8 +138,9 @@ enum status store_peek_block(struct store *store, uint64_t generation, uint64_t 
         return STATUS_NOT_FOUND;
     uint32_t length = store_block_length(leaf->length, store->block_size, block);
     assert(offset < length && max > 0); /* the caller knows the generation's length */
+    peek.disk = store->disks[location_disk(peek.location)];
     if (!(peek.location & LOCATION_USED))
-        directory_flag(peek.at, peek.location, LOCATION_USED, 0);
+        first_use(&peek, generation, block);
     if (!(peek.location & LOCATION_VERIFIED))
         return STATUS_AGAIN;
     peek.buffer = buffer_get();

@@ -107,8 +107,7 @@ static void block_seen(struct rebuild *rebuild, const struct entry *entry, uint6
     bool packed = location & LOCATION_PACKED, first = false;
     bool good = entry->generation != 0 && entry->block / STORE_EXTENT_BLOCKS <= UINT32_MAX && entry->length > 0 &&
                 entry->length == store_block_length(entry->total, disk->store->block_size, entry->block) &&
-                packed == (entry->length <= disk->store->block_size / 2) &&
-                block_found(disk, entry->generation, entry->block, entry->object, entry->total, location, &first);
+                packed == (entry->length <= disk->store->block_size / 2) && block_found(disk, entry, location, &first);
     rebuild->blocks += good;
     rebuild->dropped += !good;
     if (first)

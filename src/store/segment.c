@@ -37,7 +37,7 @@ static void segment_seal(struct slots *slots)
     uint32_t slot = slots->segment;
     slots->segment = SLOT_NONE;
     slots->state[slot] = SLOT_SEGMENT;
-    evict_insert(slots->evict, slot);
+    evict_insert_segment(slots->evict, slot);
     segment_sort(slots, slot);
 }
 
@@ -93,7 +93,7 @@ bool segment_claim(struct slots *slots, uint32_t slot, uint32_t offset, uint32_t
     if (slots->state[slot] == SLOT_FREE) {
         slots->state[slot] = SLOT_SEGMENT;
         slots->owner[slot] = 0;
-        evict_insert(slots->evict, slot);
+        evict_insert_segment(slots->evict, slot);
     }
     if (slots->state[slot] != SLOT_SEGMENT || segment_live(slots, slot) + size > slots->stride - ENTRY_PAGE)
         return false;

@@ -37,6 +37,8 @@ void slots_reserve(struct slots *slots)
         slots->reserve = slots->high / 8;
     if (slots->reserve < SLOT_SPARE + 1)
         slots->reserve = SLOT_SPARE + 1;
+    uint32_t room = slots_may_grow(slots) ? slots->capacity : slots->high;
+    evict_resize(slots->evict, room > slots->reserve ? room - slots->reserve : 0);
 }
 
 enum status slots_init(struct slots *slots, const struct slots_config *config)
@@ -137,11 +139,16 @@ void slots_free_unseen(struct slots *slots, uint32_t slot)
     slots->free_count++;
 }
 
-void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number)
+void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct hash128 group,
+                  enum evict_origin origin)
 {
+    struct evict_block block = {.generation = leaf->generation,
+                                .block = (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number,
+                                .group = group,
+                                .weight = EVICT_SLOT};
     slots->owner[slot] = (uint64_t) (uintptr_t) leaf | number;
     slots->state[slot] = SLOT_BLOCK;
-    evict_insert(slots->evict, slot);
+    evict_insert(slots->evict, slot, &block, origin);
 }
 
 struct leaf *slots_owner(const struct slots *slots, uint32_t slot, unsigned *number)
@@ -173,7 +180,7 @@ uint32_t slots_victim(struct slots *slots, bool *segment)
     *segment = slots->state[slot] == SLOT_SEGMENT;
     if (*segment && segment_busy(slots, slot)) {
         /* Entries are still being written to the oldest of all: nearly nothing else is there. */
-        evict_insert(slots->evict, slot);
+        evict_insert_segment(slots->evict, slot);
         return SLOT_NONE;
     }
     slots->state[slot] = SLOT_VICTIM;

@@ -16,7 +16,7 @@
  * once.
  *
  * One lock per disk guards all of it. Loops never take it. It may be taken under a directory lock, never the reverse.
- * Memory: 18 bytes a slot.
+ * Memory: 36 bytes a slot, of them 27 for eviction.
  */
 #ifndef HEADPOND_STORE_SLOT_H
 #define HEADPOND_STORE_SLOT_H
@@ -121,8 +121,9 @@ void slots_lock_grown(struct slots *slots);
 uint32_t slots_alloc(struct slots *slots, bool spare);
 /* A slot whose content was never visible. */
 void slots_free_unseen(struct slots *slots, uint32_t slot);
-/* It holds block `number` of the leaf now. */
-void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number);
+/* It holds block `number` of the leaf, whose object belongs to the group, now. */
+void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct hash128 group,
+                  enum evict_origin origin);
 /* Its block was taken out of the directory: to limbo, unless eviction has it already. */
 void slots_drop(struct slots *slots, uint32_t slot);
 /* The next to be evicted, VICTIM now; SLOT_NONE: nothing can be. Online RCU thread. */
@@ -142,7 +143,7 @@ void slots_held_leave(struct slots *slots);
 void slots_held_free(struct slots *slots);
 /* Whether eviction should run. */
 bool slots_short(const struct slots *slots);
-/* Sets how much of what there is eviction keeps free. */
+/* Sets how much of what there is eviction keeps free, and tells it what it may use. */
 void slots_reserve(struct slots *slots);
 
 /* ---- The files, slot_files.c. ---- */

@@ -44,6 +44,7 @@ static enum status write_paged(struct disk *disk, uint32_t slot, const struct en
     memcpy(page, zeros, sizeof page);
     entry_encode(entry, page);
     struct iovec iov[2] = {{page, sizeof page}, {(void *) (uintptr_t) body, entry->length}};
+    metric_add(METRIC_STORE_DISK_WRITTEN, (int64_t) sizeof page + entry->length);
     return write_slot(&disk->slots, slot, iov, entry->length > 0 ? 2 : 1, 0);
 }
 
@@ -132,6 +133,7 @@ static enum status write_packed(struct disk *disk, const struct segment_room *ro
         iov[count++] = (struct iovec){(void *) (uintptr_t) body, entry->length};
     if (room->after > 0)
         iov[count++] = (struct iovec){(void *) (uintptr_t) zeros, after};
+    metric_add(METRIC_STORE_DISK_WRITTEN, (int64_t) room->before + entry_packed_size(entry->length) + room->after);
     return write_slot(slots, room->slot, iov, count, room->offset - room->before);
 }
 
@@ -202,6 +204,7 @@ enum status transfer_put(struct disk *disk, const struct store_generation *gener
         return STATUS_OK;
     struct entry entry = entry_of(disk, ENTRY_BLOCK);
     entry.object = generation->object;
+    entry.group = generation->group;
     entry.generation = generation->id;
     entry.block = block;
     entry.total = generation->length;

@@ -465,6 +465,8 @@ int main(void)
     test_replaced(store);
     test_eviction(store, path);
     fixture_close(store);
+    fixture_remove(path);
+    path = fixture_directory();
     test_restart(path);
     fixture_remove(path);
     path = fixture_directory();
