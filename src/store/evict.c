@@ -22,7 +22,7 @@
 #define GHOSTS(capacity) ((uint32_t) ((uint64_t) (capacity) *9 / 10))
 /* How often each slot is looked at while as much is missed as there is room; looks in one call. */
 #define LOOKS 4
-#define LOOKS_MOST 512
+#define LOOKS_MOST 1024
 /* Second chances a slot may have saved up; and those given in one search: past that the oldest goes, used or not, so
  * that the search stays short. */
 #define CHANCES_MOST 3
@@ -30,7 +30,7 @@
 /* Sparse segments compared in one search. */
 #define SPARSE_LOOK 32
 /* Of the blocks of a frozen group one in so many is let in. */
-#define TURNOVER 64
+#define TURNOVER 128
 /* Sampled slots that a full cache should have, but not more than one extent in 2^SAMPLE_SHIFT_MAX is sampled. */
 #define SAMPLED_SLOTS 1024
 #define SAMPLE_SHIFT_MAX 6

@@ -22,7 +22,7 @@
  * group (a container) reuse distances are sampled (reuse.h: one extent in 64, in small caches more), and where they say
  * that keeping a fixed part would answer more reads than any queue (group.h), *admission is frozen*: the group's blocks
  * stream through unstored, except
- *   - one in 64, so that what is kept slowly turns over;
+ *   - one in 128, so that what is kept slowly turns over;
  *   - while there are dead slots, which it may have.
  *
  * Dead is what nobody will ask for: slots of a group that was not read in any way while as much else was read as there

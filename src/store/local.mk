@@ -81,6 +81,10 @@ check_PROGRAMS += t/unit/test_store_bounds
 t_unit_test_store_bounds_SOURCES = t/unit/test_store_bounds.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_bounds_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_store_admission
+t_unit_test_store_admission_SOURCES = t/unit/test_store_admission.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_admission_LDADD = $(UNIT_LDADD)
+
 # Not part of the suite: contrib/store-scale.
 EXTRA_PROGRAMS = t/bench/store_scale
 t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.h

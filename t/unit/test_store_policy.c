@@ -61,8 +61,7 @@ static void test_epochs(void)
             scene_rounds(&policy_ours, &scene, (uint32_t) (scene.trace.count / EPOCHS), ratios);
             for (unsigned k = WARM; k < EPOCHS; k++)
                 least = ratios[k] < least ? ratios[k] : least;
-            ok(least >= (parts[i] < 0.3 ? 0.9 : 0.95) * parts[i], "%s: from the 3rd round on at least %.3f", scene.name,
-               least);
+            ok(least >= 0.95 * parts[i], "%s: from the 3rd round on at least %.3f", scene.name, least);
             scene_fini(&scene);
         }
 }
