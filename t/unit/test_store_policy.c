@@ -6,7 +6,7 @@
 #include "../sim/scene.h"
 #include "tap.h"
 
-enum { CAPACITY = 2000, OBJECTS = 20000, READS = 400000 };
+enum { CAPACITY = 2000, OBJECTS = 20000, READS = 200000 };
 
 static const struct policy *const others[] = {&policy_lru, &policy_fifo, &policy_s3fifo, &policy_tinylfu};
 
