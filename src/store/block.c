@@ -97,39 +97,23 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
     return fresh;
 }
 
-/* Of the object as it is known, which its extents come after. */
-static struct hash128 group_of(struct store *store, struct hash128 object)
-{
-    struct store_view view;
-    struct hash128 group = {0, 0};
-    if (objects_find(store->objects, object, &view)) {
-        group = view.generation->group;
-        store_generation_unref(&view.generation);
-    }
-    return group;
-}
-
-/* Under the leaf's lock. */
+/* Under the leaf's lock and the slots'. */
 static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, uint64_t location, uint32_t length,
                         struct hash128 group)
 {
     struct slots *slots = &disk->slots;
     uint32_t slot = location_slot(location);
-    bool good = false;
-    pthread_mutex_lock(&slots->lock);
-    if (slot >= slots->high || length == 0) {
-        good = false;
-    } else if (location & LOCATION_PACKED) {
-        good = segment_claim(slots, slot, location_offset(location), entry_packed_size(length));
-    } else if (slots->state[slot] == SLOT_FREE) {
-        slots_settle(slots, slot, leaf, number, group, EVICT_FOUND);
-        good = true;
-    }
-    pthread_mutex_unlock(&slots->lock);
-    return good;
+    if (slot >= slots->high || length == 0)
+        return false;
+    if (location & LOCATION_PACKED)
+        return segment_claim(slots, slot, location_offset(location), entry_packed_size(length));
+    if (slots->state[slot] != SLOT_FREE)
+        return false;
+    slots_settle(slots, slot, leaf, number, group, EVICT_FOUND);
+    return true;
 }
 
-/* Under the leaf's lock: it lies there now, if that is possible and it does not lie elsewhere. */
+/* Under the leaf's lock and the slots': it lies there now, if that is possible and it does not lie elsewhere. */
 static bool leaf_claim(struct disk *disk, struct leaf *leaf, unsigned number, struct hash128 object, uint64_t length,
                        uint64_t location, struct hash128 group)
 {
@@ -139,25 +123,39 @@ static bool leaf_claim(struct disk *disk, struct leaf *leaf, unsigned number, st
         !claim_place(disk, leaf, number, location, bytes, group))
         return false;
     atomic_store_explicit(&leaf->location[number], location, memory_order_release);
-    metric_add(METRIC_STORE_BLOCKS, 1);
-    metric_add(METRIC_STORE_BYTES, bytes);
     return true;
 }
 
-bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsigned number, struct hash128 object,
-                 uint64_t length, uint64_t location)
+unsigned block_claim_extent(struct disk *disk, const struct index_extent *extent, struct hash128 group)
 {
     struct store *store = disk->store;
-    struct hash128 group = group_of(store, object);
-    directory_lock(store->directory, generation, extent);
-    struct leaf *leaf = directory_add(store->directory, generation, extent, object, length);
-    bool good = leaf_claim(disk, leaf, number, object, length, location, group);
-    if (!good) {
+    unsigned claimed = 0, wrong = 0;
+    int64_t bytes = 0;
+    directory_lock(store->directory, extent->generation, extent->extent);
+    struct leaf *leaf =
+        directory_add(store->directory, extent->generation, extent->extent, extent->object, extent->length);
+    pthread_mutex_lock(&disk->slots.lock);
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
+        uint64_t location = extent->location[i] | (uint64_t) disk->number << 56;
+        if (extent->location[i] == 0)
+            continue;
+        if (location_incarnation(location) == (disk->label.incarnation & 255) &&
+            leaf_claim(disk, leaf, i, extent->object, extent->length, location, group)) {
+            claimed++;
+            bytes += leaf_block_length(store, leaf, i);
+        } else {
+            wrong++;
+        }
+    }
+    pthread_mutex_unlock(&disk->slots.lock);
+    metric_add(METRIC_STORE_BLOCKS, claimed);
+    metric_add(METRIC_STORE_BYTES, bytes);
+    if (wrong > 0) {
         leaf_changed(store, leaf); /* the index is wrong about it */
         directory_tidy(store->directory, leaf);
     }
-    directory_unlock(store->directory, generation, extent);
-    return good;
+    directory_unlock(store->directory, extent->generation, extent->extent);
+    return claimed;
 }
 
 bool block_found(struct disk *disk, const struct entry *entry, uint64_t location, bool *first)
@@ -166,8 +164,12 @@ bool block_found(struct disk *disk, const struct entry *entry, uint64_t location
     uint64_t generation = entry->generation, extent = entry->block / STORE_EXTENT_BLOCKS;
     directory_lock(directory, generation, extent);
     struct leaf *leaf = directory_add(directory, generation, extent, entry->object, entry->total);
+    pthread_mutex_lock(&disk->slots.lock);
     bool good =
         leaf_claim(disk, leaf, entry->block % STORE_EXTENT_BLOCKS, entry->object, entry->total, location, entry->group);
+    pthread_mutex_unlock(&disk->slots.lock);
+    metric_add(METRIC_STORE_BLOCKS, good);
+    metric_add(METRIC_STORE_BYTES, good ? entry->length : 0);
     *first = good && !atomic_exchange(&leaf->dirty, true);
     if (!good)
         directory_tidy(directory, leaf);

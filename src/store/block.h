@@ -13,13 +13,14 @@
 #include <stdint.h>
 
 #include "store/disk.h"
+#include "store/index.h"
 
 /* Makes a written block visible, in place of one on a disk that is out. false: it was there already, and the caller
  * keeps the place. */
 bool block_publish(struct disk *disk, const struct store_generation *generation, uint64_t block, uint64_t location);
-/* The same for a location read from the index, whose place must still be claimed. */
-bool block_claim(struct disk *disk, uint64_t generation, uint64_t extent, unsigned number, struct hash128 object,
-                 uint64_t length, uint64_t location);
+/* The same for what the index says of an extent on this disk, whose places must still be claimed: how many could be.
+ * `group`: of its object. */
+unsigned block_claim_extent(struct disk *disk, const struct index_extent *extent, struct hash128 group);
 /* The same for a block whose header was found by a rebuild. What is known of the block already stays, wherever it lies.
  * *first: the leaf counts as dirty from here on, and it is the caller who must see that it gets to the index. */
 bool block_found(struct disk *disk, const struct entry *entry, uint64_t location, bool *first);

@@ -53,6 +53,15 @@ struct directory *directory_new(void)
     return directory;
 }
 
+void directory_expect(struct directory *directory, size_t leaves)
+{
+    size_t wanted = directory_count(directory) + leaves, size = 4096;
+    while (size < wanted && size < (size_t) 1 << 40)
+        size *= 2;
+    if (size > 4096)
+        cds_lfht_resize(directory->table, size);
+}
+
 struct leaf *directory_find(struct directory *directory, uint64_t generation, uint64_t extent)
 {
     struct leaf_key key = {generation, extent};

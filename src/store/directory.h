@@ -40,6 +40,9 @@ struct directory *directory_new(void);
 /* Nobody may look any more. Call on a registered thread, which it takes offline for a moment. */
 void directory_free(struct directory *directory);
 
+/* So many leaves more are about to come: the table grows at once and not behind them. Online RCU thread. */
+void directory_expect(struct directory *directory, size_t leaves);
+
 /* NULL: nothing of that extent is stored. Lock-free. */
 struct leaf *directory_find(struct directory *directory, uint64_t generation, uint64_t extent);
 

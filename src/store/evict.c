@@ -334,7 +334,7 @@ void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *
     *at = (struct evict_slot){.name = (uint32_t) (name_of(block->generation, block->block) >> 16),
                               .group = (uint8_t) groups_find(evict->groups, block->group),
                               .stamp = evict->tick};
-    at->proven = ghosts_take(evict->ghosts, at->name, GHOST_SPAN(evict->room));
+    at->proven = origin == EVICT_FILLED && ghosts_take(evict->ghosts, at->name, GHOST_SPAN(evict->room));
     metric_add(METRIC_STORE_GHOST_HITS, at->proven);
     groups_hold(evict->groups, at->group, 1);
     push(evict, slot, origin == EVICT_FOUND ? PLACE_MAIN : PLACE_FRESH);

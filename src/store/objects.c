@@ -141,11 +141,15 @@ uint64_t objects_current(struct objects *objects, struct hash128 object)
     return state == NULL ? 0 : state->generation->id;
 }
 
-bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length)
+bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length,
+                        struct hash128 *group)
 {
     struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load_explicit(&node->state, memory_order_acquire);
-    return state != NULL && state->generation->id == generation && state->generation->length == length;
+    if (state == NULL || state->generation->id != generation || state->generation->length != length)
+        return false;
+    *group = state->generation->group;
+    return true;
 }
 
 bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,

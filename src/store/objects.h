@@ -91,8 +91,9 @@ bool objects_expunge(struct objects *objects, struct hash128 object);
 void objects_each(struct objects *objects, void (*each)(void *arg, struct hash128 object), void *arg);
 /* The id of the object's current generation, or 0. */
 uint64_t objects_current(struct objects *objects, struct hash128 object);
-/* Whether that is its current one, and so long. */
-bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length);
+/* Whether that is its current one, and so long; then *group is what it belongs to. */
+bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length,
+                        struct hash128 *group);
 
 /* ---- Where records lie on the disks: record.h. ---- */
 

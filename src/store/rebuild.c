@@ -262,9 +262,9 @@ static void sweep(struct rebuild *rebuild, const struct round_extent *name)
     if (leaf == NULL)
         return;
     directory_lock(store->directory, name->generation, name->extent);
-    struct hash128 object = leaf->object;
+    struct hash128 object = leaf->object, group;
     directory_unlock(store->directory, name->generation, name->extent);
-    if (objects_is_current(store->objects, object, name->generation, leaf->length))
+    if (objects_is_current(store->objects, object, name->generation, leaf->length, &group))
         return;
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
         uint64_t location = atomic_load_explicit(&leaf->location[i], memory_order_acquire);

@@ -152,21 +152,17 @@ static void extent_each(void *arg, const struct index_extent *extent)
     struct recover *recover = arg;
     struct disk *disk = recover->disk;
     struct store *store = disk->store;
-    if (objects_current(store->objects, extent->object) != extent->generation) {
+    struct hash128 group;
+    if (!objects_is_current(store->objects, extent->object, extent->generation, extent->length, &group)) {
         recover->dropped++;
         commit_dirty_extent(store->commit, extent->generation, extent->extent);
         return;
     }
-    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
-        uint64_t location = extent->location[i];
-        if (location == 0)
-            continue;
-        location |= (uint64_t) disk->number << 56;
-        bool good = location_incarnation(location) == (disk->label.incarnation & 255) &&
-                    block_claim(disk, extent->generation, extent->extent, i, extent->object, extent->length, location);
-        recover->blocks += good;
-        recover->dropped += !good;
-    }
+    unsigned blocks = 0, good = block_claim_extent(disk, extent, group);
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
+        blocks += extent->location[i] != 0;
+    recover->blocks += good;
+    recover->dropped += blocks - good;
 }
 
 static void count_bad(struct recover *recover)
@@ -257,6 +253,8 @@ bool recover_step(struct recover *recover)
         return true;
     recover->cursor = (struct index_cursor){.bad = recover->cursor.bad};
     recover->phase++;
+    if (recover->phase == RECOVER_EXTENTS) /* whole extents, mostly */
+        directory_expect(recover->disk->store->directory, recover->disk->slots.high / STORE_EXTENT_BLOCKS);
     if (recover->phase == RECOVER_DONE)
         finish(recover, true);
     return recover->phase != RECOVER_DONE;
