@@ -116,8 +116,8 @@ static void set(struct work *work, unsigned o, uint64_t id)
     int length = size + (int) roll(work, roll(work, 8) == 0 ? 1500 : 200);
     memset(record + size, 'a' + (int) roll(work, 26), (size_t) (length - size));
     uint64_t total = work_length(o, work->version_of[o]);
-    struct store_generation *made =
-        store_generation_new(work->store, fixture_hash(o), work_group(o), id, total, (struct str){record, (size_t) length}, NULL);
+    struct store_generation *made = store_generation_new(work->store, fixture_hash(o), work_group(o), id, total,
+                                                         (struct str){record, (size_t) length}, NULL);
     store_generation_unref(&work->current[o]);
     work->current[o] = made;
     note(WORK_SET, o, work->version_of[o], made->id, ++work->time);

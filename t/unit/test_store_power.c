@@ -195,7 +195,8 @@ static void look_at_crash(struct campaign *campaign, unsigned i)
         use(campaign->path, store, &truth, verdict);
         return;
     }
-    struct store_generation *next = store_generation_new(store, fixture_hash(1), fixture_hash(9), 0, 1, (struct str){0}, NULL);
+    struct store_generation *next =
+        store_generation_new(store, fixture_hash(1), fixture_hash(9), 0, 1, (struct str){0}, NULL);
     verdict->again += next->id <= truth.highest_id;
     store_generation_unref(&next);
     fixture_close(store);
