@@ -298,19 +298,18 @@ static bool known_is_believed(const struct probe *probe)
 static void inquiry_commit(struct probe *probe, struct store_generation *generation)
 {
     struct store *store = probe->cache->config.store;
-    struct hash128 group = probe->asker->request.container;
 
     if (probe->number < probe->inquiry->committed)
         return;
     if (!probe_overtaken(probe)) {
         probe->inquiry->committed = probe->number;
-        store_object_set(store, generation, group, probe->sent_s, probe->stamp);
+        store_object_set(store, generation, probe->sent_s, probe->stamp);
         /* A container's or account's write may have begun on another loop in between; its tombstone may be before us.
          */
         if (probe_overtaken(probe))
-            store_object_set(store, generation, group, 0, probe->stamp);
+            store_object_set(store, generation, 0, probe->stamp);
     } else if (!known_is_believed(probe)) {
-        store_object_set(store, generation, group, 0, probe->stamp);
+        store_object_set(store, generation, 0, probe->stamp);
     }
 }
 

@@ -143,7 +143,6 @@ struct created {
     struct letter letter; /* to the object's owner */
     struct cache *cache;
     struct store_generation *generation;
-    struct hash128 group;
     struct epoch_key key;
 };
 
@@ -151,7 +150,7 @@ static void created_arrive(struct letter *letter)
 {
     struct created *created = CONTAINER_OF(letter, struct created, letter);
     uint64_t stamp = epochs_stamp(created->cache->epochs, &created->key);
-    store_object_set(created->cache->config.store, created->generation, created->group, 0, stamp);
+    store_object_set(created->cache->config.store, created->generation, 0, stamp);
     store_generation_unref(&created->generation);
     mem_free(created);
 }
@@ -191,7 +190,6 @@ static bool commit(struct cache_keep *keep, const struct http_response *reply)
     struct created *created = mem_calloc(1, sizeof *created);
     created->cache = keep->cache;
     created->generation = generation;
-    created->group = keep->group;
     created->key = keep->key;
     created->letter.deliver = created_arrive;
     loop_post(cache_object_owner(keep->cache, keep->object), &created->letter);

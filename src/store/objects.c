@@ -152,14 +152,13 @@ bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t
     return true;
 }
 
-bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,
-                 int64_t validated_s, uint64_t stamp, uint64_t sequence)
+bool objects_set(struct objects *objects, struct store_generation *generation, int64_t validated_s, uint64_t stamp,
+                 uint64_t sequence)
 {
     struct object_state *state = object_state_new(generation, validated_s, stamp, sequence);
     pthread_mutex_t *lock = object_lock(objects, generation->object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_add(objects, generation->object);
-    node->group = group;
     node->invalidated = node->dead = false;
     object_node_replace(objects, node, state);
     bool dirty = object_node_dirty(node);
@@ -205,7 +204,7 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
         pthread_mutex_t *lock = object_lock(objects, node->object);
         pthread_mutex_lock(lock);
         struct object_state *state = atomic_load(&node->state);
-        bool hit = state != NULL && store_group_covers(group, node->group) && state->sequence <= sequence;
+        bool hit = state != NULL && store_group_covers(group, state->generation->group) && state->sequence <= sequence;
         bool newly = hit && node_forget(objects, node);
         pthread_mutex_unlock(lock);
         count += hit;

@@ -33,8 +33,8 @@ void objects_free(struct objects *objects);
 
 bool objects_find(struct objects *objects, struct hash128 object, struct store_view *view);
 /* `sequence` orders this against group tombstones. Takes a reference of its own. */
-bool objects_set(struct objects *objects, struct store_generation *generation, struct hash128 group,
-                 int64_t validated_s, uint64_t stamp, uint64_t sequence);
+bool objects_set(struct objects *objects, struct store_generation *generation, int64_t validated_s, uint64_t stamp,
+                 uint64_t sequence);
 enum objects_known { OBJECTS_UNKNOWN, OBJECTS_KNOWN };
 /* Forgets the validation. With `expect` an object that is not known leaves a node for the loader to find; without, it
  * is answered OBJECTS_UNKNOWN. */
@@ -62,7 +62,6 @@ struct objects_place {
 uint64_t objects_record_sum(uint64_t generation, const void *record, uint32_t length);
 struct objects_row {
     struct store_generation *generation; /* counted, the caller's; else NULL */
-    struct hash128 group;
     int64_t validated_s;
     uint64_t sequence;
     struct objects_place place; /* of its record; for DELETE: nothing points at it any more */
@@ -78,13 +77,13 @@ void objects_settled(struct objects *objects, struct hash128 object);
 
 /* From the index: ignored when something newer is known. Consumes *generation. `place`: where its record lies, or 0.
  * `rewrite`: the row is not as it should be. `dirty` as above. Index thread. */
-bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                  int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite);
+bool objects_load(struct objects *objects, struct store_generation **generation, int64_t validated_s, uint64_t sequence,
+                  uint64_t place, bool rewrite);
 /* From a record's entry, by a rebuild: of the records of an object the highest generation counts, of a generation's the
  * one set last. Never validated. Consumes *generation. Returns the place that is not pointed at any more, as
  * objects_record_set does; location 0: none. `dirty` as above. Index thread. */
-struct objects_place objects_found(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                                   uint64_t sequence, uint64_t place, bool *dirty);
+struct objects_place objects_found(struct objects *objects, struct store_generation **generation, uint64_t sequence,
+                                   uint64_t place, bool *dirty);
 /* The object's row is to be deleted, unless the object is known. `dirty` as above. Index thread. */
 bool objects_expunge(struct objects *objects, struct hash128 object);
 /* Every object that is known. Online RCU thread. */
@@ -98,8 +97,7 @@ bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t
 /* ---- Where records lie on the disks: record.h. ---- */
 
 /* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. */
-struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group,
-                                               uint64_t *sequence);
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence);
 /* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
  * or the new place when the object has gone. */
 struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,

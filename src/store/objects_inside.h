@@ -29,7 +29,6 @@ struct object_node {
     struct cds_lfht_node node;
     struct rcu_head rcu;
     struct hash128 object;
-    struct hash128 group;                 /* under the lock */
     _Atomic(struct object_state *) state; /* NULL: forgotten, or not loaded yet */
     atomic_bool dirty;
     atomic_bool used;

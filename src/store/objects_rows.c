@@ -11,8 +11,8 @@ static struct objects_place node_place(const struct object_node *node)
 
 static struct objects_row row_of(const struct object_node *node, const struct object_state *state)
 {
-    return (struct objects_row){store_generation_ref(state->generation), node->group, state->validated_s,
-                                state->sequence, node_place(node)};
+    return (struct objects_row){store_generation_ref(state->generation), state->validated_s, state->sequence,
+                                node_place(node)};
 }
 
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
@@ -89,8 +89,7 @@ static uint64_t record_sum(const struct store_generation *generation)
     return objects_record_sum(generation->id, generation->record.ptr, (uint32_t) generation->record.len);
 }
 
-struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, struct hash128 *group,
-                                               uint64_t *sequence)
+struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence)
 {
     struct store_generation *generation = NULL;
     pthread_mutex_t *lock = object_lock(objects, object);
@@ -99,7 +98,6 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
     struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
     if (state != NULL && (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
         generation = store_generation_ref(state->generation);
-        *group = node->group;
         *sequence = state->sequence;
     }
     pthread_mutex_unlock(lock);
@@ -172,8 +170,8 @@ static bool load_accepts(const struct object_node *node, uint64_t generation)
     return state == NULL ? node->invalidated : state->generation->id < generation;
 }
 
-bool objects_load(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                  int64_t validated_s, uint64_t sequence, uint64_t place, bool rewrite)
+bool objects_load(struct objects *objects, struct store_generation **generation, int64_t validated_s, uint64_t sequence,
+                  uint64_t place, bool rewrite)
 {
     bool dirty = false;
     pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
@@ -182,7 +180,6 @@ bool objects_load(struct objects *objects, struct store_generation **generation,
     if (load_accepts(node, (*generation)->id)) {
         bool invalidated = node != NULL && node->invalidated;
         node = object_node_add(objects, (*generation)->object);
-        node->group = group;
         node->invalidated = false;
         object_node_replace(objects, node, object_state_new(*generation, invalidated ? 0 : validated_s, 0, sequence));
         if (place != 0) {
@@ -208,8 +205,8 @@ static bool found_is_later(const struct object_node *node, uint64_t generation, 
     return state->generation->id < generation || (state->generation->id == generation && state->sequence < sequence);
 }
 
-struct objects_place objects_found(struct objects *objects, struct store_generation **generation, struct hash128 group,
-                                   uint64_t sequence, uint64_t place, bool *dirty)
+struct objects_place objects_found(struct objects *objects, struct store_generation **generation, uint64_t sequence,
+                                   uint64_t place, bool *dirty)
 {
     struct objects_place dead = {.location = place, .length = (uint32_t) (*generation)->record.len};
     *dirty = false;
@@ -219,7 +216,6 @@ struct objects_place objects_found(struct objects *objects, struct store_generat
     if (found_is_later(node, (*generation)->id, sequence)) {
         node = object_node_add(objects, (*generation)->object);
         dead = node_place(node);
-        node->group = group;
         node->invalidated = false;
         object_node_replace(objects, node, object_state_new(*generation, 0, 0, sequence));
         node->record_length = (uint32_t) (*generation)->record.len;

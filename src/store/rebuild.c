@@ -132,7 +132,7 @@ static void record_seen(struct rebuild *rebuild, const struct entry *entry, uint
     uint64_t place = home && record_claim(disk, location, entry->length) ? location : 0;
     /* Records from before they had a sequence of their own take their segment's. */
     uint64_t sequence = entry->sequence != 0 ? entry->sequence : entry->segment;
-    struct objects_place dead = objects_found(store->objects, &generation, entry->group, sequence, place, &dirty);
+    struct objects_place dead = objects_found(store->objects, &generation, sequence, place, &dirty);
     record_dead(store, dead.location, dead.length);
     if (dirty)
         commit_dirty_object(store->commit, entry->object);

@@ -28,9 +28,8 @@ void record_dead(struct store *store, uint64_t location, uint32_t length)
 bool record_log(struct store *store, struct hash128 object)
 {
     struct disk *disk = store_disk_of(store, object.lo);
-    struct hash128 group;
     uint64_t sequence;
-    struct store_generation *generation = objects_record_wanted(store->objects, object, &group, &sequence);
+    struct store_generation *generation = objects_record_wanted(store->objects, object, &sequence);
     bool logged = false;
     if (generation == NULL)
         return false;
@@ -38,7 +37,7 @@ bool record_log(struct store *store, struct hash128 object)
     struct entry entry = {.kind = ENTRY_RECORD,
                           .object = object,
                           .generation = generation->id,
-                          .group = group,
+                          .group = generation->group,
                           .total = generation->length,
                           .sequence = sequence,
                           .length = length};

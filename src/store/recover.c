@@ -119,7 +119,7 @@ static void object_each(void *arg, const struct index_object *object)
     uint32_t length = (uint32_t) object->record.len;
     uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) recover->disk->number << 56;
     bool claimed = home && record_claim(recover->disk, place, length);
-    bool dirty = objects_load(store->objects, &generation, object->group, stale ? 0 : validated_s, object->sequence,
+    bool dirty = objects_load(store->objects, &generation, stale ? 0 : validated_s, object->sequence,
                               claimed ? place : 0, !claimed || (stale && validated_s != 0));
     if (claimed && !location_same(objects_record_place(store->objects, object->object).location, place))
         record_dead(store, place, length);

@@ -90,7 +90,7 @@ void rows_put_object(struct rows *rows, struct hash128 object, const struct obje
         return;
     if (take_room(rows, ROW_BYTES + generation->record.len))
         index_put_object(rows->disk->index, &(struct index_object){.object = object,
-                                                                   .group = row->group,
+                                                                   .group = generation->group,
                                                                    .generation = generation->id,
                                                                    .length = generation->length,
                                                                    .validated_s = row->validated_s,

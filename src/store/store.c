@@ -152,8 +152,10 @@ static void number_openings(struct store *store)
         }
     for (unsigned i = 0; i < store->disk_count; i++)
         last = before[i] > last ? before[i] : last;
-    if (last >= opening)
-        opening = last + 1;
+    /* A process goes on into the next opening for each disk that falls behind, and tells the others then (round.c): what
+     * it could not tell any more must not come again either. */
+    if (opening <= last + STORE_DISKS_MAX)
+        opening = last + 1 + STORE_DISKS_MAX;
     for (unsigned i = store->disk_count; i-- > 0;) {
         struct disk *disk = store->disks[i];
         /* One that was away while others were used has missed what was written then. */
@@ -288,10 +290,9 @@ uint64_t store_object_current(struct store *store, struct hash128 object)
     return objects_current(store->objects, object);
 }
 
-void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group,
-                      int64_t validated_s, uint64_t stamp)
+void store_object_set(struct store *store, struct store_generation *generation, int64_t validated_s, uint64_t stamp)
 {
-    if (objects_set(store->objects, generation, group, validated_s, stamp, store_next_id(store)))
+    if (objects_set(store->objects, generation, validated_s, stamp, store_next_id(store)))
         commit_dirty_object(store->commit, generation->object);
     if (objects_over_budget(store->objects))
         commit_kick(store->commit);

@@ -109,10 +109,8 @@ uint64_t store_object_current(struct store *store, struct hash128 object);
 
 /* Makes `generation` the object's current one, validated at that time under that stamp, or only renews time and stamp
  * when it is current already; the same id with another record replaces the record and keeps the blocks. Visible at
- * once; durable with the next commit. `group` names what the object belongs to (its container) for
- * store_tombstone_group. Owner's loop. */
-void store_object_set(struct store *store, struct store_generation *generation, struct hash128 group,
-                      int64_t validated_s, uint64_t stamp);
+ * once; durable with the next commit. Owner's loop. */
+void store_object_set(struct store *store, struct store_generation *generation, int64_t validated_s, uint64_t stamp);
 
 /* Forgets that the object was validated, durably: no start of the process will believe an older validation again.
  * `done` is posted to `loop` when that is on disk (at once when nothing of the object is stored). Owner's loop. */

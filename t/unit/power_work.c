@@ -121,7 +121,7 @@ static void set(struct work *work, unsigned o, uint64_t id)
     store_generation_unref(&work->current[o]);
     work->current[o] = made;
     note(WORK_SET, o, work->version_of[o], made->id, ++work->time);
-    store_object_set(work->store, made, work_group(o), (int64_t) work->time, 1);
+    store_object_set(work->store, made, (int64_t) work->time, 1);
 }
 
 /* Puts what is missing of it, all at once. */

@@ -254,7 +254,7 @@ UNUSED static struct store_generation *fixture_object(struct store *store, uint6
     struct hash128 group = fixture_hash(object % 10 + 1000000);
     struct store_generation *generation =
         store_generation_new(store, fixture_hash(object), group, 0, length, (struct str){record, (size_t) size}, NULL);
-    store_object_set(store, generation, group, validated_s, 7);
+    store_object_set(store, generation, validated_s, 7);
     return generation;
 }
 

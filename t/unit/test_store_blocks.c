@@ -100,7 +100,7 @@ static void test_replaced(struct store *store)
     fixture_put(store, old, 4, 0);
     struct store_generation *again =
         store_generation_new(store, fixture_hash(4), fixture_hash(9), old->id, BLOCK, STR("other record"), NULL);
-    store_object_set(store, again, fixture_hash(9), 2, 8);
+    store_object_set(store, again, 2, 8);
     uint64_t id = old->id;
     store_generation_unref(&old);
     fixture_flush(store);
@@ -384,13 +384,13 @@ static void test_two(const char *path)
         fixture_flush(stores[i]);
         generations[i] =
             store_generation_new(stores[i], fixture_hash(i), fixture_hash(9), 0, BLOCK, STR("a"), &decoded_freed[i]);
-        store_object_set(stores[i], generations[i], fixture_hash(9), 1, 1);
+        store_object_set(stores[i], generations[i], 1, 1);
         fixture_put(stores[i], generations[i], i, 0);
     }
     /* The first store's generation dies; the other's index thread comes by before its own. */
     uint64_t id = generations[0]->id;
     next[0] = store_generation_new(stores[0], fixture_hash(0), fixture_hash(9), 0, BLOCK, STR("b"), &decoded_freed[0]);
-    store_object_set(stores[0], next[0], fixture_hash(9), 2, 1);
+    store_object_set(stores[0], next[0], 2, 1);
     store_generation_unref(&generations[0]);
     fixture_flush(stores[1]);
     fixture_flush(stores[1]);
@@ -439,8 +439,10 @@ static void test_no_disks(void)
                  {{8, 10}, false, "not another group's of the family"},
                  {{9, 11}, false, "nor one of the same name elsewhere"},
                  {{0, 11}, false, "nor another family's"}};
+    struct store_generation *grouped =
+        store_generation_new(store, fixture_hash(8), (struct hash128){9, 10}, 0, BLOCK, STR(""), NULL);
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
-        store_object_set(store, generation, (struct hash128){9, 10}, 100, 1);
+        store_object_set(store, grouped, 100, 1);
         store_intent_begin(store, fixture_loop, &arrival.letter);
         arrival_wait(&arrival, 1);
         store_tombstone_group(store, names[i].name, fixture_loop, &arrival.letter);
@@ -451,6 +453,7 @@ static void test_no_disks(void)
     }
     fixture_flush(store);
     ok(true, "a flush is answered");
+    store_generation_unref(&grouped);
     store_generation_unref(&generation);
     fixture_close(store);
 }

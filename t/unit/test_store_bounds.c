@@ -165,7 +165,7 @@ static void test_objects(const char *path)
     for (unsigned i = 0; i < OBJECTS; i++) {
         struct store_generation *generation = store_generation_new(store, fixture_hash(400000 + i), fixture_hash(1), 0,
                                                                    0, (struct str){record, sizeof record}, NULL);
-        store_object_set(store, generation, fixture_hash(1), 1, 1);
+        store_object_set(store, generation, 1, 1);
         store_generation_unref(&generation);
         /* The first stays in use. */
         if (store_object_find(store, fixture_hash(400000), &view))
@@ -202,7 +202,7 @@ static void test_index(const char *path)
     for (unsigned i = 0; i < OBJECTS; i++) {
         struct store_generation *generation = store_generation_new(store, fixture_hash(500000 + i), fixture_hash(1), 0,
                                                                    0, (struct str){record, sizeof record}, NULL);
-        store_object_set(store, generation, fixture_hash(1), 1, 1);
+        store_object_set(store, generation, 1, 1);
         store_generation_unref(&generation);
         /* Little by little at first, then much at once. */
         if (i < 8000 && i % 250 == 249)

@@ -264,7 +264,7 @@ static void test_tombstones_settle(const char *path)
     fixture_flush(store);
     struct store_view view;
     if (store_object_find(store, fixture_hash(2), &view)) {
-        store_object_set(store, view.generation, GROUP(2), 6000, 1);
+        store_object_set(store, view.generation, 6000, 1);
         store_generation_unref(&view.generation);
     }
     fixture_close(store);
@@ -284,7 +284,7 @@ static void test_intent(const char *path)
     is_int(found.validated, 0, "and none counts as validated");
     struct store_view view;
     if (store_object_find(store, fixture_hash(2), &view)) {
-        store_object_set(store, view.generation, GROUP(2), 6000, 1);
+        store_object_set(store, view.generation, 6000, 1);
         store_generation_unref(&view.generation);
     }
     fixture_flush(store);

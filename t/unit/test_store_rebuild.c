@@ -79,7 +79,7 @@ static void validate_all(struct store *store, int64_t validated_s)
         struct store_view view;
         if (!store_object_find(store, fixture_hash(object), &view))
             continue;
-        store_object_set(store, view.generation, GROUP(object), validated_s, 1);
+        store_object_set(store, view.generation, validated_s, 1);
         store_generation_unref(&view.generation);
     }
 }
