@@ -48,7 +48,7 @@
     X(STORE_GHOST_HITS, COUNTER, "headpond_store_ghost_hits_total", "", "Blocks stored again soon after they were evicted") \
     X(STORE_FROZEN_GROUPS, GAUGE, "headpond_store_frozen_groups", "", "Containers whose new blocks are not stored, because a fixed part of them serves better; added up over the disks") \
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
-    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks, records and rows of the index dropped because a check failed") \
+    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks, records and index rows that failed a check") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \
     X(STORE_SCRUBBED, COUNTER, "headpond_store_scrubbed_bytes_total", "path", \
       "Bytes of a disk read in the background and checked") \
