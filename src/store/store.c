@@ -27,8 +27,8 @@
 /* How long opening waits for what the disks held: a small store answers with its first request, a large one goes on
  * loading behind its back. */
 #define LOAD_WAIT_MS 500
-/* Openings are numbered by minutes since 2020 or by one more than the last, whichever is later: so numbers also rise
- * where nothing could be kept, and where disks are swapped. */
+/* Openings are numbered by minutes since 2020 or by a little more than the last, whichever is later: so numbers also
+ * rise where nothing could be kept, and where disks are swapped. */
 #define OPENING_EPOCH_S INT64_C(1577836800)
 
 /* −log2(x / 2^64), by the exponent and a straight line between powers of two: good enough to share disks by size. */
@@ -152,8 +152,8 @@ static void number_openings(struct store *store)
         }
     for (unsigned i = 0; i < store->disk_count; i++)
         last = before[i] > last ? before[i] : last;
-    /* A process goes on into the next opening for each disk that falls behind, and tells the others then (round.c): what
-     * it could not tell any more must not come again either. */
+    /* A process goes on into the next opening for each disk that falls behind, and tells the others then (round.c):
+     * what it could not tell any more must not come again either. */
     if (opening <= last + STORE_DISKS_MAX)
         opening = last + 1 + STORE_DISKS_MAX;
     for (unsigned i = store->disk_count; i-- > 0;) {
