@@ -206,7 +206,7 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
     struct put_job *job = mem_alloc(sizeof *job);
     pthread_mutex_lock(&disk->mutex);
     bool out = health_out(disk);
-    if (disk->put_bytes + length > DISK_PUT_BYTES || disk->stopping || out) {
+    if (disk->put_bytes + length > disk->put_most || disk->stopping || out) {
         pthread_mutex_unlock(&disk->mutex);
         mem_free(job);
         rejected(out ? "disk" : "queue");
@@ -374,8 +374,16 @@ static void *disk_thread(void *arg)
     return NULL;
 }
 
+static size_t put_most(const struct store *store)
+{
+    size_t part = mem_limit() / 8 / store->disk_count, least = (size_t) DISK_PUT_BLOCKS_MIN * store->block_size;
+    size_t most = mem_limit() != 0 && part < DISK_PUT_BYTES ? part : DISK_PUT_BYTES;
+    return most > least ? most : least;
+}
+
 void disk_start(struct disk *disk)
 {
+    disk->put_most = put_most(disk->store);
     pthread_mutex_init(&disk->mutex, NULL);
     pthread_cond_init(&disk->work, NULL);
     clock_cond_init(&disk->drained);

@@ -24,7 +24,9 @@
 #include "store/slot.h"
 
 #define DISK_THREADS 4
+/* What may wait to be written: so much at most, and an eighth of `memory` over all disks, but some blocks. */
 #define DISK_PUT_BYTES (64 * 1024 * 1024)
+#define DISK_PUT_BLOCKS_MIN 4
 #define DISK_LOADS 1024
 /* Write errors in a row after which nothing more is put for a while. */
 #define DISK_ERRORS_MAX 16
@@ -77,6 +79,7 @@ struct disk {
     struct put_job *put_first, *put_last;
     unsigned load_count;
     atomic_size_t put_bytes; /* changed under the mutex */
+    size_t put_most;         /* bytes of them */
     unsigned outstanding[2]; /* puts queued or running, by the epoch they came in */
     unsigned epoch;
     bool reclaiming;

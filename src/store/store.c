@@ -81,8 +81,8 @@ static struct disk *disk_for_block(const struct store *store, uint64_t hash)
             scores[1] = score;
         }
     }
-    bool slow =
-        best[1] != NULL && disk_queued(best[0]) > DISK_PUT_BYTES / 4 && disk_queued(best[1]) < disk_queued(best[0]) / 2;
+    bool slow = best[1] != NULL && disk_queued(best[0]) > best[0]->put_most / 4 &&
+                disk_queued(best[1]) < disk_queued(best[0]) / 2;
     return best[slow];
 }
 
