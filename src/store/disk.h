@@ -20,6 +20,7 @@
 #include "store/health.h"
 #include "store/inside.h"
 #include "store/label.h"
+#include "store/lost.h"
 #include "store/names.h"
 #include "store/slot.h"
 
@@ -48,9 +49,9 @@ struct disk {
     int lock; /* descriptor that holds the directory's lock */
     struct label label;
     int64_t weight; /* bytes of data it may hold */
-    uint64_t mark;  /* what was begun after it is younger than the index that was loaded */
-    bool rebuild;   /* its index was lost: it is made anew from what lies on the disk */
-    bool doubted;   /* an intent stood when the last process ended: no validation of then is believed */
+    struct lost_span lost[LOST_SPANS];
+    bool rebuild; /* its index was lost: it is made anew from what lies on the disk */
+    bool doubted; /* an intent stood when the last process ended: no validation of then is believed */
     struct health health;
     struct slots slots;
     struct index *index; /* only the scribe, once the store is open */

@@ -19,6 +19,7 @@ libheadpond_a_SOURCES += \
 	src/store/io.c src/store/io.h \
 	src/store/label.c src/store/label.h \
 	src/store/location.h \
+	src/store/lost.c src/store/lost.h \
 	src/store/names.h \
 	src/store/objects.c src/store/objects.h src/store/objects_inside.h src/store/objects_rows.c \
 	src/store/peek.c \

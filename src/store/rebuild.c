@@ -317,7 +317,7 @@ static enum status write_rows(struct rebuild *rebuild)
     }
     bool last = rebuild->row == rebuild->extents.count;
     if (last)
-        index_put_meta(disk->index, "mark", disk->mark);
+        index_put_meta(disk->index, "mark", disk->store->first_id);
     health_wait(disk, HEALTH_SYNC);
     enum status status = index_commit(disk->index);
     if (status == STATUS_OK && last)

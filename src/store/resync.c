@@ -47,6 +47,7 @@ static bool begin_anew(struct disk *disk)
         index_begin(disk->index);
         index_put_meta(disk->index, "intent", 1);
         index_put_meta(disk->index, "mark", atomic_load(&disk->store->next_id));
+        lost_put(disk);
         index_put_meta(disk->index, "opening", atomic_load(&disk->store->next_id) >> GENERATION_OPENING_SHIFT);
         status = index_commit(disk->index);
     }

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,6 +17,7 @@
 #include "store/generation.h"
 #include "store/index.h"
 #include "store/inside.h"
+#include "store/lost.h"
 #include "store/objects.h"
 #include "store/volume.h"
 #include "store/watch.h"
@@ -117,9 +119,7 @@ static bool recall(struct disk *disk, uint64_t *opening)
 {
     uint64_t intent = 0;
     *opening = 0;
-    disk->mark = 1;
     enum status statuses[] = {index_get_meta(disk->index, "opening", opening),
-                              index_get_meta(disk->index, "mark", &disk->mark),
                               index_get_meta(disk->index, "intent", &intent)};
     disk->doubted = disk->doubted || intent != 0;
     for (unsigned i = 0; i < sizeof statuses / sizeof *statuses; i++)
@@ -127,13 +127,15 @@ static bool recall(struct disk *disk, uint64_t *opening)
             return false;
     if (disk->label.opening > *opening)
         *opening = disk->label.opening;
-    return true;
+    return lost_recall(disk);
 }
 
 static bool record_opening(struct disk *disk, uint64_t opening)
 {
+    lost_end(disk, opening << GENERATION_OPENING_SHIFT);
     index_begin(disk->index);
     index_put_meta(disk->index, "opening", opening);
+    lost_put(disk);
     if (disk->doubted)
         index_put_meta(disk->index, "intent", 1); /* until all that is doubted has been written so */
     return index_commit(disk->index) == STATUS_OK && index_sync(disk->index) == STATUS_OK &&
@@ -167,9 +169,6 @@ static void number_openings(struct store *store)
     }
     store->first_id = opening << GENERATION_OPENING_SHIFT | 1;
     atomic_store(&store->next_id, store->first_id);
-    for (unsigned i = 0; i < store->disk_count; i++)
-        if (store->disks[i]->rebuild)
-            store->disks[i]->mark = store->first_id; /* the index will know all that was begun before this start */
 }
 
 static void volumes_close(struct store *store)

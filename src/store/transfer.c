@@ -236,10 +236,10 @@ bool transfer_superseded(const struct disk *disk, uint64_t location, const uint8
 {
     const enum entry_kind kind = location & LOCATION_PACKED ? ENTRY_SEGMENT : ENTRY_BLOCK;
     struct entry entry;
-    return entry_decode(first, &entry) == STATUS_OK &&
-           (entry.kind != kind || !hash128_eq(entry.store, disk->label.id) ||
-            entry.incarnation != disk->label.incarnation ||
-            (entry.sequence >= disk->mark && entry.sequence < disk->store->first_id));
+    if (entry_decode(first, &entry) != STATUS_OK)
+        return false;
+    return entry.kind != kind || !hash128_eq(entry.store, disk->label.id) ||
+           entry.incarnation != disk->label.incarnation || lost_covers(disk, entry.sequence);
 }
 
 /* The same for a packed entry that could not be read. */

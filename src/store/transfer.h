@@ -33,9 +33,9 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
 /* Afterwards; `kept`: the directory points at it. */
 void transfer_packed_done(struct disk *disk, uint64_t location, uint32_t length, bool kept);
 
-/* Whether the slot of that location, whose first bytes these are, was filled anew after the last commit before this
- * start, so that the index spoke of an earlier content: then what is not where it said, or was cut short, is no damage.
- */
+/* Whether the slot of that location, whose first bytes these are, was filled anew after the last commit before a start,
+ * so that the index spoke of an earlier content (lost.h): then what is not where it said, or was cut short, is no
+ * damage. */
 bool transfer_superseded(const struct disk *disk, uint64_t location, const uint8_t *first);
 
 #endif
