@@ -47,6 +47,10 @@
     X(STORE_VICTIMS, COUNTER, "headpond_store_victims_total", "queue", "Slots taken by eviction, by the queue they lay in: small (new, not read again), main, dead (given up), sparse, fresh") \
     X(STORE_GHOST_HITS, COUNTER, "headpond_store_ghost_hits_total", "", "Blocks stored again soon after they were evicted") \
     X(STORE_FROZEN_GROUPS, GAUGE, "headpond_store_frozen_groups", "", "Containers whose new blocks are not stored, because a fixed part of them serves better; added up over the disks") \
+    X(STORE_QUOTA, GAUGE, "headpond_store_quota_bytes", "account,container", \
+      "What an account or container with a reserve or a limit holds, in whole blocks; packed entries are not counted") \
+    X(STORE_QUOTA_RESERVE, GAUGE, "headpond_store_quota_reserve_bytes", "account,container", "Its reserve") \
+    X(STORE_QUOTA_LIMIT, GAUGE, "headpond_store_quota_limit_bytes", "account,container", "Its limit") \
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks, records and index rows that failed a check") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \

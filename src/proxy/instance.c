@@ -153,8 +153,11 @@ static enum status open_store(struct instance *instance, struct strbuf *error)
     struct store_disk *disks = mem_calloc(conf->store_count + 1, sizeof *disks);
     for (unsigned i = 0; i < conf->store_count; i++)
         disks[i] = (struct store_disk){conf->store[i].path, conf->store[i].size, conf->store[i].scrub_rate};
-    enum status status =
-        store_open(disks, conf->store_count, (uint32_t) conf->block_size, &codec, &instance->store, error);
+    enum status status = store_open(&(struct store_options){.disks = disks,
+                                                            .disk_count = conf->store_count,
+                                                            .block_size = (uint32_t) conf->block_size,
+                                                            .codec = &codec},
+                                    &instance->store, error);
     mem_free(disks);
     return status;
 }

@@ -311,6 +311,14 @@ void disk_want_probe(struct disk *disk, int64_t now_ms)
     pthread_mutex_unlock(&disk->mutex);
 }
 
+void disk_want_space(struct disk *disk)
+{
+    pthread_mutex_lock(&disk->mutex);
+    disk->look_at_space = true;
+    pthread_cond_signal(&disk->work);
+    pthread_mutex_unlock(&disk->mutex);
+}
+
 void disks_counted(const struct store *store)
 {
     unsigned used = 0;
@@ -326,6 +334,7 @@ struct work {
     struct load_job *load;
     struct put_job *put;
     bool probe;
+    bool space; /* only what is done after each work */
 };
 
 static bool take_work(struct disk *disk, unsigned thread, struct work *work)
@@ -333,17 +342,20 @@ static bool take_work(struct disk *disk, unsigned thread, struct work *work)
     *work = (struct work){0};
     rcu_thread_offline();
     pthread_mutex_lock(&disk->mutex);
-    while (disk->load_first == NULL && disk->put_first == NULL && !disk->health.probe_wanted && !disk->stopping)
+    while (disk->load_first == NULL && disk->put_first == NULL && !disk->health.probe_wanted && !disk->look_at_space &&
+           !disk->stopping)
         pthread_cond_wait(&disk->work, &disk->mutex);
     if (disk->health.probe_wanted && !disk->stopping)
         work->probe = true;
     else if ((work->load = load_take(disk)) == NULL)
         work->put = put_take(disk);
     disk->health.probe_wanted = false;
+    work->space = disk->look_at_space && !disk->stopping;
+    disk->look_at_space = false;
     disk->loading[thread] = work->load;
     pthread_mutex_unlock(&disk->mutex);
     rcu_thread_online();
-    return work->load != NULL || work->put != NULL || work->probe;
+    return work->load != NULL || work->put != NULL || work->probe || work->space;
 }
 
 struct disk_thread {
@@ -365,7 +377,7 @@ static void *disk_thread(void *arg)
             load_run(disk, number, work.load);
         else if (work.put != NULL)
             put_run(disk, work.put);
-        else if (health_probe(disk))
+        else if (work.probe && health_probe(disk))
             health_take_back(disk);
         if (!health_out(disk) && reclaim_wanted(disk))
             reclaim_run(disk);

@@ -84,6 +84,7 @@ struct disk {
     unsigned outstanding[2]; /* puts queued or running, by the epoch they came in */
     unsigned epoch;
     bool reclaiming;
+    bool look_at_space; /* a thread is to look whether slots are to be freed */
     bool stopping;
     bool started;
     pthread_t threads[DISK_THREADS];
@@ -108,6 +109,8 @@ void disk_drain(struct disk *disk);
 void disk_expire(struct disk *disk, int64_t now_ms);
 /* Has an I/O thread probe a disk that is out, if it is time. The watch. */
 void disk_want_probe(struct disk *disk, int64_t now_ms);
+/* Has an I/O thread look whether slots are to be freed. Any thread. */
+void disk_want_space(struct disk *disk);
 /* The disk is out: what is queued is given up. Registered, online thread. */
 void disk_give_up(struct disk *disk);
 /* Bytes that wait to be written. Any thread. */

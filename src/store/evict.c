@@ -2,14 +2,14 @@
 /* evict.c: lists threaded through an array of slots, looks, and the way of a slot through the queues. */
 #include "store/evict.h"
 
-#include <stdatomic.h>
+#include <assert.h>
 
 #include "base/mem.h"
 #include "base/metric.h"
+#include "store/evict_inside.h"
 #include "store/ghost.h"
 #include "store/group.h"
 #include "store/reuse.h"
-#include "store/sample.h"
 #include "store/store.h"
 
 /* Figures found with t/sim. Parts of the room: what is fresh, and the small queue with it. */
@@ -23,12 +23,8 @@
 /* How often each slot is looked at while as much is missed as there is room; looks in one call. */
 #define LOOKS 4
 #define LOOKS_MOST 1024
-/* Second chances a slot may have saved up; and those given in one search: past that the oldest goes, used or not, so
- * that the search stays short. */
+/* Second chances a slot may have saved up. */
 #define CHANCES_MOST 3
-#define REPRIEVES 128
-/* Sparse segments compared in one search. */
-#define SPARSE_LOOK 32
 /* Of the blocks of a frozen group one in so many is let in. */
 #define TURNOVER 128
 /* Sampled slots that a full cache should have, but not more than one extent in 2^SAMPLE_SHIFT_MAX is sampled. */
@@ -41,58 +37,41 @@
 #define TICKS_A_ROOM 8
 #define IDLE_MOST 200
 
-enum evict_place { PLACE_NONE, PLACE_FRESH, PLACE_SMALL, PLACE_MAIN, PLACE_DEAD, PLACE_SPARSE, PLACES };
-
 static const char *const place_names[PLACES] = {"none", "fresh", "small", "main", "dead", "sparse"};
 
-struct evict_list {
-    uint32_t head; /* oldest */
-    uint32_t tail;
-    uint32_t count;
-};
+static struct reuse *reuse_for(const struct evict *evict, uint32_t slots)
+{
+    uint32_t things = (slots < evict->capacity ? slots : evict->capacity) >> evict->sample_shift;
+    return reuse_new((things < 64 ? 64 : things) * REACH);
+}
 
-struct evict_slot {
-    uint32_t next;
-    uint32_t prev;
-    uint32_t name;
-    unsigned place : 3;
-    unsigned chances : 2;
-    unsigned proven : 1; /* it was a ghost: from fresh to main */
-    unsigned segment : 1;
-    unsigned group : 8;
-    unsigned stamp : 8; /* when it came or was last found used */
-};
+static void queues_free(struct evict *evict)
+{
+    for (unsigned i = 0; i <= quotas_count(evict->quotas); i++)
+        if (evict->queues[i].reuse != NULL)
+            reuse_free(evict->queues[i].reuse);
+    mem_free(evict->queues);
+    quotas_free(evict->quotas);
+}
 
-struct evict {
-    struct evict_events events;
-    uint32_t capacity;
-    uint32_t room;
-    uint32_t top; /* no slot from here on was ever queued */
-    struct evict_list lists[PLACES];
-    struct evict_slot *slots;
-    struct ghosts *ghosts;
-    struct groups *groups;
-    struct reuse *reuse;
-    unsigned sample_shift;
-    uint64_t used;      /* volume of looks that found a slot used */
-    uint64_t looked_at; /* volume missed when looks were last paid for */
-    uint64_t ticked_at;
-    uint8_t tick;
-    uint32_t hand;    /* of the looks */
-    atomic_bool full; /* somebody had to go, and not much has gone otherwise since */
-    atomic_uint dead; /* slots in PLACE_DEAD */
-    unsigned frozen;  /* groups, as the metric knows */
-    struct metric_cell *victims[PLACES];
-    struct samples samples;
-};
+static void queues_make(struct evict *evict, struct quotas *quotas)
+{
+    evict->quotas = quotas;
+    evict->queues = mem_calloc(quotas_count(quotas) + 1, sizeof *evict->queues);
+    for (unsigned i = 0; i <= quotas_count(quotas); i++) {
+        struct evict_queue *queue = &evict->queues[i];
+        for (unsigned k = 0; k < PLACES; k++)
+            queue->lists[k] = (struct evict_list){EVICT_NONE, EVICT_NONE, 0};
+        if (i == 0 || quotas_limited(quotas, i) == i)
+            queue->reuse = reuse_for(evict, quotas_limit(quotas, i));
+    }
+}
 
 struct evict *evict_new(uint32_t capacity, const struct evict_events *events)
 {
     struct evict *evict = mem_calloc(1, sizeof *evict);
     evict->events = *events;
     evict->capacity = evict->room = capacity;
-    for (unsigned i = 0; i < PLACES; i++)
-        evict->lists[i] = (struct evict_list){EVICT_NONE, EVICT_NONE, 0};
     evict->slots = mem_calloc(capacity, sizeof *evict->slots);
     for (unsigned i = PLACE_FRESH; i < PLACES; i++)
         evict->victims[i] = metric_cell(METRIC_STORE_VICTIMS, place_names[i]);
@@ -100,15 +79,22 @@ struct evict *evict_new(uint32_t capacity, const struct evict_events *events)
     evict->groups = groups_new();
     while (evict->sample_shift < SAMPLE_SHIFT_MAX && capacity >> evict->sample_shift > SAMPLED_SLOTS)
         evict->sample_shift++;
-    uint32_t things = capacity >> evict->sample_shift;
-    evict->reuse = reuse_new((things < 64 ? 64 : things) * REACH);
+    queues_make(evict, quotas_new(NULL, 0, 0));
     return evict;
+}
+
+uint32_t evict_set_quotas(struct evict *evict, const struct quota_row *rows, unsigned count, uint32_t unit)
+{
+    assert(evict->queued == 0);
+    queues_free(evict);
+    queues_make(evict, quotas_new(rows, count, unit));
+    return quotas_reserved(evict->quotas);
 }
 
 void evict_free(struct evict *evict)
 {
     metric_add(METRIC_STORE_FROZEN_GROUPS, -(int64_t) evict->frozen);
-    reuse_free(evict->reuse);
+    queues_free(evict);
     groups_free(evict->groups);
     ghosts_free(evict->ghosts);
     mem_free(evict->slots);
@@ -119,8 +105,9 @@ void evict_free(struct evict *evict)
 
 static void push(struct evict *evict, uint32_t slot, enum evict_place place)
 {
-    struct evict_list *list = &evict->lists[place];
     struct evict_slot *at = &evict->slots[slot];
+    struct evict_queue *queue = &evict->queues[at->quota];
+    struct evict_list *list = &queue->lists[place];
     at->place = place;
     at->next = EVICT_NONE;
     at->prev = list->tail;
@@ -130,12 +117,15 @@ static void push(struct evict *evict, uint32_t slot, enum evict_place place)
         evict->slots[list->tail].next = slot;
     list->tail = slot;
     list->count++;
+    queue->count++;
+    evict->queued++;
 }
 
 static void take(struct evict *evict, uint32_t slot)
 {
     struct evict_slot *at = &evict->slots[slot];
-    struct evict_list *list = &evict->lists[at->place];
+    struct evict_queue *queue = &evict->queues[at->quota];
+    struct evict_list *list = &queue->lists[at->place];
     if (at->prev == EVICT_NONE)
         list->head = at->next;
     else
@@ -145,29 +135,41 @@ static void take(struct evict *evict, uint32_t slot)
     else
         evict->slots[at->next].prev = at->prev;
     list->count--;
+    queue->count--;
+    evict->queued--;
     at->place = PLACE_NONE;
 }
 
-static void move(struct evict *evict, uint32_t slot, enum evict_place place)
+void evict_move(struct evict *evict, uint32_t slot, enum evict_place place)
 {
     take(evict, slot);
     push(evict, slot, place);
 }
 
-static uint32_t queued(const struct evict *evict)
-{
-    uint32_t count = 0;
-    for (unsigned i = PLACE_FRESH; i < PLACES; i++)
-        count += evict->lists[i].count;
-    return count;
-}
-
 /* What loops go by. */
 static void publish(struct evict *evict)
 {
-    atomic_store_explicit(&evict->dead, evict->lists[PLACE_DEAD].count, memory_order_relaxed);
-    if (queued(evict) < evict->room / 16 * 15)
+    uint32_t dead = 0;
+    for (unsigned i = 0; i <= quotas_count(evict->quotas); i++) {
+        struct evict_queue *queue = &evict->queues[i];
+        uint32_t limit = quotas_limit(evict->quotas, i);
+        dead += quotas_kept(evict->quotas, i, 0) ? 0 : queue->lists[PLACE_DEAD].count;
+        atomic_store_explicit(&queue->dead, queue->lists[PLACE_DEAD].count, memory_order_relaxed);
+        if (limit != QUOTA_UNLIMITED && quotas_held(evict->quotas, i) + 1 < limit - limit / 16)
+            atomic_store_explicit(&queue->full, false, memory_order_relaxed);
+    }
+    atomic_store_explicit(&evict->dead, dead, memory_order_relaxed);
+    if (evict->queued < evict->room / 16 * 15)
         atomic_store_explicit(&evict->full, false, memory_order_relaxed);
+}
+
+/* Whether a limit that the quota lies under was met lately. */
+static bool at_limit(struct evict *evict, unsigned quota)
+{
+    for (; quota != 0; quota = quotas_parent(evict->quotas, quota))
+        if (atomic_load_explicit(&evict->queues[quota].full, memory_order_relaxed))
+            return true;
+    return false;
 }
 
 /* ---- Loops ask and tell. ---- */
@@ -185,22 +187,35 @@ bool evict_sampled(const struct evict *evict, uint64_t generation, uint64_t bloc
 
 /* A sample's note: whose, how much, and from where. */
 #define NOTE_READ (UINT64_C(1) << 63)
-#define NOTE_MISS(group, weight) ((uint64_t) (weight) << 8 | (group))
+#define NOTE_MISS(quota, group, weight) ((uint64_t) (quota) << 32 | (uint64_t) (weight) << 8 | (group))
 #define NOTE_GROUP(note) ((uint8_t) (note))
 #define NOTE_WEIGHT(note) ((uint16_t) ((note) >> 8))
+#define NOTE_QUOTA(note) ((uint16_t) ((note) >> 32))
 #define NOTE_SLOT(note) ((uint32_t) (note))
+
+/* Of a frozen group. */
+static bool lets_in(struct evict *evict, unsigned quota, uint64_t name)
+{
+    bool bound = at_limit(evict, quota);
+    if (!bound && (!atomic_load_explicit(&evict->full, memory_order_relaxed) || quotas_entitled(evict->quotas, quota)))
+        return true;
+    return atomic_load_explicit(&evict->queues[quota].dead, memory_order_relaxed) > 0 ||
+           (!bound && atomic_load_explicit(&evict->dead, memory_order_relaxed) > 0) ||
+           hash_mix(name, groups_misses(evict->groups)) % TURNOVER == 0;
+}
 
 bool evict_admit(struct evict *evict, const struct evict_block *block)
 {
     unsigned group = groups_find(evict->groups, block->group);
+    unsigned quota = quotas_find(evict->quotas, block->group);
     uint64_t name = name_of(block->generation, block->block);
+    bool barred = quotas_barred(evict->quotas, quota);
+    if (block->weight <= EVICT_SLOT / 2) /* it will be packed, which no quota counts */
+        quota = 0;
     groups_missed(evict->groups, group, block->weight);
     if (evict_sampled(evict, block->generation, block->block))
-        sample_add(&evict->samples, name | 1, NOTE_MISS(group, block->weight));
-    if (!atomic_load_explicit(&evict->full, memory_order_relaxed) || !groups_frozen(evict->groups, group))
-        return true;
-    return atomic_load_explicit(&evict->dead, memory_order_relaxed) > 0 ||
-           hash_mix(name, groups_misses(evict->groups)) % TURNOVER == 0;
+        sample_add(&evict->samples, name | 1, NOTE_MISS(quota, group, block->weight));
+    return !barred && (!groups_frozen(evict->groups, group) || lets_in(evict, quota, name));
 }
 
 void evict_read(struct evict *evict, uint64_t generation, uint64_t block, uint32_t slot)
@@ -215,9 +230,14 @@ static uint64_t now(const struct evict *evict)
     return groups_misses(evict->groups) + evict->used;
 }
 
-static uint64_t room_volume(const struct evict *evict)
+/* What a group may hold. */
+static struct group_space space_of(const struct evict *evict, unsigned quota)
 {
-    return (uint64_t) evict->room * EVICT_SLOT;
+    unsigned limited = quotas_limited(evict->quotas, quota);
+    uint32_t open = evict->room > evict->apart ? evict->room - evict->apart : 0;
+    uint32_t slots = limited != 0 ? quotas_limit(evict->quotas, limited) : open + quotas_own(evict->quotas, quota);
+    slots = slots < 1 ? 1 : slots > evict->room ? evict->room : slots;
+    return (struct group_space){(uint64_t) slots * EVICT_SLOT, limited != 0};
 }
 
 /* What was sampled since. */
@@ -228,29 +248,30 @@ static void learn(struct evict *evict)
     while (sample_take(&evict->samples, &name, &note)) {
         struct reuse_read read = {.name = name, .weight = EVICT_SLOT};
         bool known_only = false;
+        unsigned quota = NOTE_QUOTA(note);
         if (note & NOTE_READ) {
             const struct evict_slot *at = &evict->slots[NOTE_SLOT(note)];
+            quota = at->quota;
             read.label = at->group;
             known_only = at->segment || at->place == PLACE_NONE;
         } else {
             read.label = NOTE_GROUP(note);
             read.weight = NOTE_WEIGHT(note);
         }
-        if (reuse_note(evict->reuse, &read, known_only, &distance, &group))
-            groups_reused(evict->groups, group, distance << evict->sample_shift, room_volume(evict));
+        struct reuse *reuse = evict->queues[quotas_limited(evict->quotas, quota)].reuse;
+        if (reuse_note(reuse, &read, known_only, &distance, &group))
+            groups_reused(evict->groups, group, distance << evict->sample_shift, space_of(evict, quota));
     }
 }
 
-/* Whether the slot was used since the last look, which is counted; what has gone unused for too long is given up. */
-static bool look(struct evict *evict, uint32_t slot)
+bool evict_look(struct evict *evict, uint32_t slot)
 {
     struct evict_slot *at = &evict->slots[slot];
     bool used = evict->events.used(evict->events.arg, slot);
     at->chances += used && at->chances < CHANCES_MOST;
-    if (at->segment)
-        return used;
-    if (used) {
+    if (used)
         at->stamp = evict->tick;
+    if (used && !at->segment) {
         evict->used += EVICT_SLOT;
         groups_used(evict->groups, at->group);
         return true;
@@ -258,8 +279,11 @@ static bool look(struct evict *evict, uint32_t slot)
     uint8_t idle = (uint8_t) (evict->tick - at->stamp);
     if (idle > IDLE_MOST)
         at->stamp = (uint8_t) (evict->tick - IDLE_MOST);
-    if (at->place != PLACE_DEAD && idle * room_volume(evict) / TICKS_A_ROOM > groups_patience(evict->groups, at->group))
-        move(evict, slot, PLACE_DEAD);
+    if (at->segment)
+        return used;
+    if (at->place != PLACE_DEAD &&
+        idle * evict_room_volume(evict) / TICKS_A_ROOM > groups_patience(evict->groups, at->group))
+        evict_move(evict, slot, PLACE_DEAD);
     return false;
 }
 
@@ -275,45 +299,55 @@ static void look_around(struct evict *evict)
             evict->hand = 0;
         unsigned place = evict->slots[evict->hand].place;
         if (place == PLACE_SMALL || place == PLACE_MAIN)
-            look(evict, evict->hand);
+            (void) evict_look(evict, evict->hand);
     }
 }
 
-static uint32_t fresh_most(const struct evict *evict)
+/* What the queue's parts are parts of: of a quota's what it holds, of the rest's what those leave it. */
+static uint32_t queue_room(const struct evict *evict, unsigned quota)
 {
-    uint32_t least = evict->room / 16 < FRESH_MIN ? evict->room / 16 : FRESH_MIN;
-    return evict->room / FRESH_PART > least ? evict->room / FRESH_PART : least;
+    uint32_t count = evict->queues[quota].count, others = evict->queued - count;
+    uint32_t room = quota != 0 ? count : evict->room > others ? evict->room - others : 0;
+    return room < 1 ? 1 : room;
 }
 
-/* The fresh among them. */
-static uint32_t small_most(const struct evict *evict)
+static uint32_t fresh_most(uint32_t room)
 {
-    uint32_t most = evict->room / SMALL_PART, least = fresh_most(evict) + 1;
+    uint32_t least = room / 16 < FRESH_MIN ? room / 16 : FRESH_MIN;
+    return room / FRESH_PART > least ? room / FRESH_PART : least;
+}
+
+uint32_t evict_small_most(const struct evict *evict, unsigned quota)
+{
+    uint32_t room = queue_room(evict, quota), most = room / SMALL_PART, least = fresh_most(room) + 1;
     return most > least ? most : least;
 }
 
-static void grow_up(struct evict *evict)
+static void grow_up(struct evict *evict, unsigned quota)
 {
-    const struct evict_list *fresh = &evict->lists[PLACE_FRESH], *small = &evict->lists[PLACE_SMALL];
-    while (fresh->count > fresh_most(evict)) {
+    struct evict_queue *queue = &evict->queues[quota];
+    const struct evict_list *fresh = &queue->lists[PLACE_FRESH], *small = &queue->lists[PLACE_SMALL];
+    while (fresh->count > fresh_most(queue_room(evict, quota))) {
         uint32_t slot = fresh->head;
         (void) evict->events.used(evict->events.arg, slot);
-        move(evict, slot, evict->slots[slot].proven ? PLACE_MAIN : PLACE_SMALL);
+        evict_move(evict, slot, evict->slots[slot].proven ? PLACE_MAIN : PLACE_SMALL);
     }
     /* As long as nobody has to go there is room for all in main. */
-    while (!atomic_load_explicit(&evict->full, memory_order_relaxed) && small->count > small_most(evict))
-        move(evict, small->head, PLACE_MAIN);
+    bool full = atomic_load_explicit(&evict->full, memory_order_relaxed) || at_limit(evict, quota);
+    while (!full && small->count > evict_small_most(evict, quota))
+        evict_move(evict, small->head, PLACE_MAIN);
 }
 
 static void pass_time(struct evict *evict)
 {
     learn(evict);
     look_around(evict);
-    if (now(evict) - evict->ticked_at < room_volume(evict) / TICKS_A_ROOM)
+    if (now(evict) - evict->ticked_at < evict_room_volume(evict) / TICKS_A_ROOM)
         return;
     evict->ticked_at = now(evict);
     evict->tick++;
-    groups_judge(evict->groups, evict->ticked_at, room_volume(evict));
+    evict->apart = quotas_apart(evict->quotas);
+    groups_judge(evict->groups, evict->ticked_at, evict_room_volume(evict));
     metric_add(METRIC_STORE_FROZEN_GROUPS, (int64_t) groups_frozen_count(evict->groups) - (int64_t) evict->frozen);
     evict->frozen = groups_frozen_count(evict->groups);
 }
@@ -333,14 +367,17 @@ void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *
         return;
     *at = (struct evict_slot){.name = (uint32_t) (name_of(block->generation, block->block) >> 16),
                               .group = (uint8_t) groups_find(evict->groups, block->group),
+                              .quota = quotas_find(evict->quotas, block->group) & QUOTAS_MAX,
                               .stamp = evict->tick};
+    if (origin == EVICT_FOUND) /* what is filled was claimed */
+        quotas_hold(evict->quotas, at->quota, 1);
     at->proven = origin == EVICT_FILLED && ghosts_take(evict->ghosts, at->name, GHOST_SPAN(evict->room));
     metric_add(METRIC_STORE_GHOST_HITS, at->proven);
     groups_hold(evict->groups, at->group, 1);
     push(evict, slot, origin == EVICT_FOUND ? PLACE_MAIN : PLACE_FRESH);
     if (slot >= evict->top)
         evict->top = slot + 1;
-    grow_up(evict);
+    grow_up(evict, at->quota);
     pass_time(evict);
     publish(evict);
 }
@@ -349,7 +386,7 @@ void evict_insert_segment(struct evict *evict, uint32_t slot)
 {
     if (evict->slots[slot].place != PLACE_NONE)
         return;
-    evict->slots[slot] = (struct evict_slot){.group = GROUP_OTHERS, .segment = true};
+    evict->slots[slot] = (struct evict_slot){.group = GROUP_OTHERS, .segment = true, .stamp = evict->tick};
     push(evict, slot, PLACE_MAIN);
     if (slot >= evict->top)
         evict->top = slot + 1;
@@ -360,8 +397,10 @@ void evict_remove(struct evict *evict, uint32_t slot)
     struct evict_slot *at = &evict->slots[slot];
     if (at->place == PLACE_NONE)
         return;
-    if (!at->segment)
+    if (!at->segment) {
         groups_hold(evict->groups, at->group, -1);
+        quotas_hold(evict->quotas, at->quota, -1);
+    }
     take(evict, slot);
     publish(evict);
 }
@@ -370,81 +409,12 @@ void evict_sparse(struct evict *evict, uint32_t slot)
 {
     unsigned place = evict->slots[slot].place;
     if (place != PLACE_NONE && place != PLACE_SPARSE)
-        move(evict, slot, PLACE_SPARSE);
+        evict_move(evict, slot, PLACE_SPARSE);
 }
 
-static uint32_t sparsest(struct evict *evict)
+/* What was chosen goes. */
+static uint32_t depart(struct evict *evict, uint32_t slot)
 {
-    uint32_t best = EVICT_NONE, best_live = UINT32_MAX;
-    uint32_t slot = evict->lists[PLACE_SPARSE].head;
-    for (unsigned i = 0; i < SPARSE_LOOK && slot != EVICT_NONE; i++, slot = evict->slots[slot].next) {
-        uint32_t live = evict->events.live(evict->events.arg, slot);
-        if (live < best_live) {
-            best = slot;
-            best_live = live;
-        }
-    }
-    return best;
-}
-
-static uint32_t dead_one(struct evict *evict)
-{
-    while (evict->lists[PLACE_DEAD].count > 0) {
-        uint32_t slot = evict->lists[PLACE_DEAD].head;
-        if (!look(evict, slot))
-            return slot;
-        move(evict, slot, PLACE_MAIN);
-    }
-    return EVICT_NONE;
-}
-
-/* Whether what has come to the end of a queue is to go. */
-static bool falls(struct evict *evict, uint32_t slot)
-{
-    look(evict, slot);
-    if (evict->slots[slot].chances == 0 || evict->slots[slot].place == PLACE_DEAD)
-        return true;
-    evict->slots[slot].chances--;
-    move(evict, slot, PLACE_MAIN);
-    return false;
-}
-
-static uint32_t small_one(struct evict *evict)
-{
-    const struct evict_list *small = &evict->lists[PLACE_SMALL];
-    while (small->count > 0 && small->count + evict->lists[PLACE_FRESH].count > small_most(evict)) {
-        uint32_t slot = small->head;
-        if (falls(evict, slot))
-            return slot;
-    }
-    return EVICT_NONE;
-}
-
-static uint32_t main_one(struct evict *evict)
-{
-    for (unsigned i = 0; evict->lists[PLACE_MAIN].count > 0; i++) {
-        uint32_t slot = evict->lists[PLACE_MAIN].head;
-        if (i >= REPRIEVES || falls(evict, slot))
-            return slot;
-    }
-    return EVICT_NONE;
-}
-
-/* Nothing is old. */
-static uint32_t young_one(struct evict *evict)
-{
-    uint32_t slot = evict->lists[PLACE_SMALL].head;
-    return slot == EVICT_NONE ? evict->lists[PLACE_FRESH].head : slot;
-}
-
-uint32_t evict_victim(struct evict *evict)
-{
-    atomic_store_explicit(&evict->full, true, memory_order_relaxed);
-    pass_time(evict);
-    uint32_t (*const ways[])(struct evict * evict) = {sparsest, dead_one, small_one, main_one, young_one};
-    uint32_t slot = EVICT_NONE;
-    for (unsigned i = 0; i < sizeof ways / sizeof *ways && slot == EVICT_NONE; i++)
-        slot = ways[i](evict);
     if (slot == EVICT_NONE)
         return EVICT_NONE;
     metric_cell_add(evict->victims[evict->slots[slot].place], 1);
@@ -452,6 +422,42 @@ uint32_t evict_victim(struct evict *evict)
         ghosts_add(evict->ghosts, evict->slots[slot].name);
     evict_remove(evict, slot);
     return slot;
+}
+
+uint32_t evict_victim(struct evict *evict)
+{
+    atomic_store_explicit(&evict->full, true, memory_order_relaxed);
+    pass_time(evict);
+    return depart(evict, evict_choose(evict, 0));
+}
+
+bool evict_claim(struct evict *evict, struct hash128 group, uint32_t *victim)
+{
+    unsigned quota = quotas_find(evict->quotas, group), full = quotas_at_limit(evict->quotas, quota);
+    *victim = EVICT_NONE;
+    if (full == 0) {
+        quotas_hold(evict->quotas, quota, 1);
+        return true;
+    }
+    atomic_store_explicit(&evict->queues[full].full, true, memory_order_relaxed);
+    *victim = depart(evict, evict_choose(evict, full));
+    return false;
+}
+
+void evict_disclaim(struct evict *evict, struct hash128 group)
+{
+    quotas_hold(evict->quotas, quotas_find(evict->quotas, group), -1);
+}
+
+bool evict_over(struct evict *evict)
+{
+    return quotas_over(evict->quotas) != 0;
+}
+
+uint32_t evict_surplus(struct evict *evict)
+{
+    unsigned over = quotas_over(evict->quotas);
+    return over == 0 ? EVICT_NONE : depart(evict, evict_choose(evict, over));
 }
 
 bool evict_queued(const struct evict *evict, uint32_t slot)

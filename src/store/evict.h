@@ -34,10 +34,16 @@
  * Segments of packed entries (segment.h) are not judged by their entries: they go through main once, and what is used
  * in them is copied out by reclaim.c; those with little left in them go before everything else.
  *
+ * Quotas (quota.h) change who may go for whom. Each has queues like the above of its own. At its limit a group takes
+ * the place of its own slots only, chosen among them as above, and whether its admission is frozen is judged by what it
+ * may hold and by its own reads. What is within its reserve is passed over, dead or not, as long as anything else is
+ * left, and it is let in below that, frozen or not. Packed entries are counted by none.
+ *
  * At a start nothing is remembered but the blocks themselves: they all begin in main, unused, and no group is frozen
  * before some of its sampled blocks came again.
  *
- * Memory: 27 bytes a slot, of them 7 for ghosts and 4 for distances, and 80 KiB for groups.
+ * Memory: 27 bytes a slot, of them 7 for ghosts and 4 for distances, and 80 KiB for groups; for each limit 4 bytes a
+ * slot of it, at least 16 KiB.
  */
 #ifndef HEADPOND_STORE_EVICT_H
 #define HEADPOND_STORE_EVICT_H
@@ -52,6 +58,7 @@
 #define EVICT_SLOT 256
 
 struct evict;
+struct quota_row;
 
 struct evict_events {
     /* Whether the slot was used since the last call, which this call forgets. A segment: whether it must not go now. */
@@ -72,6 +79,8 @@ struct evict_block {
 /* For slots 0 … capacity − 1. Events are called under the owner's lock, from within any of the calls that need it. */
 struct evict *evict_new(uint32_t capacity, const struct evict_events *events);
 void evict_free(struct evict *evict);
+/* Before anything is queued (quota.h). `unit`: the bytes that a slot counts for. How many slots are reserved. */
+uint32_t evict_set_quotas(struct evict *evict, const struct quota_row *rows, unsigned count, uint32_t unit);
 
 /* ---- Any thread, without the lock and without waiting. ---- */
 
@@ -86,6 +95,12 @@ void evict_read(struct evict *evict, uint64_t generation, uint64_t block, uint32
 
 /* Sets how many slots there may be in the queues before some are evicted; the capacity at first. */
 void evict_resize(struct evict *evict, uint32_t room);
+/* Before a block of that group is filled into a slot. true: it may be; its quota counts it from now on, and what ends
+ * that is evict_insert and later evict_remove, or evict_disclaim. false: it is at its limit, and *victim, which is off
+ * the queues now, has to go first; then it is to be asked again. EVICT_NONE: nothing can go, so it is not stored. */
+bool evict_claim(struct evict *evict, struct hash128 group, uint32_t *victim);
+/* It was claimed, and will not be inserted. */
+void evict_disclaim(struct evict *evict, struct hash128 group);
 /* The slot holds that block now: it was filled just now, or found on the disk at a start. Nothing happens when it is
  * queued already. What `used` says of a filled one is ignored while it is fresh. */
 enum evict_origin { EVICT_FILLED, EVICT_FOUND };
@@ -98,6 +113,9 @@ void evict_remove(struct evict *evict, uint32_t slot);
 void evict_sparse(struct evict *evict, uint32_t slot);
 /* Takes the next victim off the queues, or EVICT_NONE when they are empty. Looks at a bounded number of slots. */
 uint32_t evict_victim(struct evict *evict);
+/* Whether a start has found more of a quota than its limit is now; then the next of it to go, off the queues. */
+bool evict_over(struct evict *evict);
+uint32_t evict_surplus(struct evict *evict);
 bool evict_queued(const struct evict *evict, uint32_t slot);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include "base/mem.h"
 
-/* Reuse distances are told apart by the eighth of the room, up to eight times the room. */
+/* Reuse distances are told apart by the eighth of the space, up to eight times the space. */
 #define BINS_A_ROOM 8
 #define BINS (8 * BINS_A_ROOM)
 /* Reads again that are needed to conclude anything, and after which older ones count half. */
@@ -26,11 +26,13 @@ struct group {
     uint64_t used;
     uint64_t missed_before, used_before; /* at the last judgement */
     uint64_t asked_at;                   /* volume when it was last read in any way */
-    uint64_t watched_at;                 /* when the next three were begun */
+    uint64_t frozen_at, frozen_clock;    /* volume, of all and by its own clock, when it was frozen */
+    uint64_t watched_at;                 /* by its own clock, when the next three were begun */
     uint64_t watched_missed, watched_used;
     bool stale; /* what it holds is not what is read */
     uint32_t held;
     uint64_t patience;
+    struct group_space space;
     float reads[BINS];
     float reads_all;
 };
@@ -96,10 +98,11 @@ uint64_t groups_misses(struct groups *groups)
 
 /* ---- Under the lock. ---- */
 
-void groups_reused(struct groups *groups, unsigned number, uint64_t distance, uint64_t room)
+void groups_reused(struct groups *groups, unsigned number, uint64_t distance, struct group_space space)
 {
     struct group *group = &groups->group[number];
-    uint64_t bin = distance * BINS_A_ROOM / room;
+    uint64_t bin = distance * BINS_A_ROOM / space.volume;
+    group->space = space;
     if (bin >= BINS || number == GROUP_OTHERS)
         return;
     group->reads[bin]++;
@@ -144,23 +147,43 @@ static struct verdict weigh(const struct group *group)
     return verdict;
 }
 
-static void watch_anew(struct group *group, uint64_t now)
+/* The volume by which its own distances are counted; `now` is that of all. */
+static uint64_t clock_of(struct group *group, uint64_t now)
 {
-    group->watched_at = now;
+    return group->space.alone ? atomic_load_explicit(&group->missed, memory_order_relaxed) + group->used : now;
+}
+
+static void watch_anew(struct group *group, uint64_t clock)
+{
+    group->watched_at = clock;
     group->watched_missed = atomic_load_explicit(&group->missed, memory_order_relaxed);
     group->watched_used = group->used;
 }
 
 /* Whether far less of what is read is held than the size of what is held lets expect: other blocks are read now. */
-static void watch(struct group *group, uint64_t now, uint64_t room, unsigned reach)
+static void watch(struct group *group, uint64_t clock, unsigned reach)
 {
-    if (now - group->watched_at < room * reach / BINS_A_ROOM + room / 4)
+    uint64_t room = group->space.volume;
+    if (clock - group->watched_at < room * reach / BINS_A_ROOM + room / 4)
         return; /* in fixed order what is held comes all at once */
     double used = (double) (group->used - group->watched_used);
     double missed = (double) (atomic_load_explicit(&group->missed, memory_order_relaxed) - group->watched_missed);
     double expected = (double) group->held * GROUP_UNIT / ((double) room * reach / BINS_A_ROOM);
     group->stale = used < (used + missed) * expected / 4;
-    watch_anew(group, now);
+    watch_anew(group, clock);
+}
+
+/* What a slot of a frozen group is given. In fresh order a block may come first in one round and last in the next. */
+static uint64_t patience(struct group *group, uint64_t now, uint64_t room, unsigned reach)
+{
+    uint64_t own = group->space.volume, clock = clock_of(group, now);
+    uint64_t span = group->stale ? own : own + own * reach * 2 / BINS_A_ROOM;
+    if (!group->space.alone)
+        return span;
+    /* Slots are stamped by the volume of all, and by eighths of the room. */
+    double pace = (double) (now - group->frozen_at) / ((double) (clock - group->frozen_clock) + 1);
+    double scaled = (double) span * (pace < 1 ? 1 : pace) + (double) (room / 8);
+    return scaled < 0x1p62 ? (uint64_t) scaled : UINT64_MAX;
 }
 
 static void judge(struct groups *groups, struct group *group, uint64_t now, uint64_t room)
@@ -175,20 +198,19 @@ static void judge(struct groups *groups, struct group *group, uint64_t now, uint
     group->used_before = group->used;
     if (frozen && !was) {
         group->stale = false;
-        watch_anew(group, now);
+        group->frozen_at = now;
+        group->frozen_clock = clock_of(group, now);
+        watch_anew(group, group->frozen_clock);
     } else if (frozen) {
-        watch(group, now, room, verdict.reach);
+        watch(group, clock_of(group, now), verdict.reach);
     }
     atomic_store_explicit(&group->frozen, frozen, memory_order_relaxed);
     groups->frozen += frozen;
-    /* Read by nobody while as much else was read as there is room: nobody's any more. In fresh order a block may come
-     * first in one round and last in the next. */
+    /* Read by nobody while as much else was read as there is room: nobody's any more. */
     if (now - group->asked_at >= room)
         group->patience = 0;
-    else if (frozen)
-        group->patience = group->stale ? room : room + room * verdict.reach * 2 / BINS_A_ROOM;
     else
-        group->patience = UINT64_MAX;
+        group->patience = frozen ? patience(group, now, room, verdict.reach) : UINT64_MAX;
 }
 
 /* Under another key it begins anew. Loops that still believe in it do no harm. */
@@ -197,6 +219,7 @@ static void vacate(struct group *group)
     for (unsigned i = 0; i < BINS; i++)
         group->reads[i] = 0;
     group->reads_all = 0;
+    group->space = (struct group_space){0, false};
     group->stale = false;
     atomic_store_explicit(&group->frozen, false, memory_order_relaxed);
     atomic_store_explicit(&group->key, 0, memory_order_relaxed);

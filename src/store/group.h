@@ -27,6 +27,13 @@
 
 struct groups;
 
+/* What a group's blocks share: how much they may hold together, in volume. `alone`: what is read of others takes
+ * nothing of it (they have a limit, quota.h), and does not count in the distances either. */
+struct group_space {
+    uint64_t volume;
+    bool alone;
+};
+
 struct groups *groups_new(void);
 void groups_free(struct groups *groups);
 
@@ -42,13 +49,13 @@ uint64_t groups_misses(struct groups *groups);
 
 /* ---- The owner's lock. ---- */
 
-/* A block of it was read again after `distance` of other reads, of all groups. `room`: what all may hold. */
-void groups_reused(struct groups *groups, unsigned number, uint64_t distance, uint64_t room);
+/* A block of it was read again after `distance` of other reads, of all groups that share its space. */
+void groups_reused(struct groups *groups, unsigned number, uint64_t distance, struct group_space space);
 /* A slot was found used. */
 void groups_used(struct groups *groups, unsigned number);
 /* Slots of it came or went. */
 void groups_hold(struct groups *groups, unsigned number, int slots);
-/* Draws conclusions; to be called each time an eighth of `room` has been missed or found used. */
+/* Draws conclusions; to be called each time an eighth of `room`, what all may hold, has been missed or found used. */
 void groups_judge(struct groups *groups, uint64_t now, uint64_t room);
 /* How long, in volume, a slot of it may go unused before it is given up; UINT64_MAX: for ever. */
 uint64_t groups_patience(const struct groups *groups, unsigned number);

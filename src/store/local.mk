@@ -5,7 +5,7 @@ libheadpond_a_SOURCES += \
 	src/store/directory.c src/store/directory.h \
 	src/store/disk.c src/store/disk.h \
 	src/store/entry.c src/store/entry.h \
-	src/store/evict.c src/store/evict.h \
+	src/store/evict.c src/store/evict.h src/store/evict_inside.h src/store/evict_victim.c \
 	src/store/generation.c src/store/generation.h \
 	src/store/ghost.c src/store/ghost.h \
 	src/store/group.c src/store/group.h \
@@ -23,6 +23,7 @@ libheadpond_a_SOURCES += \
 	src/store/names.h \
 	src/store/objects.c src/store/objects.h src/store/objects_inside.h src/store/objects_rows.c \
 	src/store/peek.c \
+	src/store/quota.c src/store/quota.h \
 	src/store/rebuild.c src/store/rebuild.h \
 	src/store/reclaim.c src/store/reclaim.h \
 	src/store/record.c src/store/record.h \
@@ -85,6 +86,10 @@ t_unit_test_store_bounds_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_store_admission
 t_unit_test_store_admission_SOURCES = t/unit/test_store_admission.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_admission_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_quota
+t_unit_test_store_quota_SOURCES = t/unit/test_store_quota.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_quota_LDADD = $(UNIT_LDADD)
 
 # Not part of the suite: contrib/store-scale.
 EXTRA_PROGRAMS = t/bench/store_scale

@@ -110,6 +110,27 @@ static bool segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
     return emptying.kept > 0;
 }
 
+static void block_out(struct disk *disk, uint32_t slot, const struct leaf *leaf, unsigned number)
+{
+    uint64_t seen = location_make(disk->number, disk->label.incarnation, slot);
+    if (block_drop(disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number, seen))
+        metric_add(METRIC_STORE_EVICTIONS, 1);
+}
+
+/* Takes what a quota has too much of out of the directory: a slot, or SLOT_NONE. */
+static uint32_t take_surplus(struct disk *disk)
+{
+    struct slots *slots = &disk->slots;
+    unsigned number = 0;
+    pthread_mutex_lock(&slots->lock);
+    uint32_t slot = slots_surplus(slots);
+    struct leaf *leaf = slot == SLOT_NONE ? NULL : slots_owner(slots, slot, &number);
+    pthread_mutex_unlock(&slots->lock);
+    if (leaf != NULL)
+        block_out(disk, slot, leaf, number);
+    return slot;
+}
+
 /* Takes one victim out of the directory: its slot, or SLOT_NONE. `moved`: what was in it lies elsewhere now. */
 static uint32_t take_victim(struct disk *disk, uint8_t **space, bool *moved)
 {
@@ -125,9 +146,7 @@ static uint32_t take_victim(struct disk *disk, uint8_t **space, bool *moved)
         leaf = slots_owner(slots, slot, &number);
     pthread_mutex_unlock(&slots->lock);
     if (leaf != NULL) {
-        uint64_t seen = location_make(disk->number, disk->label.incarnation, slot);
-        if (block_drop(disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number, seen))
-            metric_add(METRIC_STORE_EVICTIONS, 1);
+        block_out(disk, slot, leaf, number);
     } else if (live > 0) {
         if (*space == NULL)
             *space = mem_aligned(ENTRY_PAGE, slots->stride);
@@ -143,7 +162,7 @@ static unsigned batch_wanted(struct disk *disk)
     struct slots *slots = &disk->slots;
     pthread_mutex_lock(&slots->lock);
     unsigned have = slots->free_count + slots->limbo_count + slots->held_count;
-    unsigned wanted = have >= slots->reserve ? 0 : slots->reserve - have;
+    unsigned wanted = have >= slots->reserve || slots_may_grow(slots) ? 0 : slots->reserve - have;
     pthread_mutex_unlock(&slots->lock);
     return wanted > BATCH_MAX ? BATCH_MAX : wanted;
 }
@@ -152,8 +171,11 @@ static bool reclaim_batch(struct disk *disk, uint8_t **space)
 {
     struct slots *slots = &disk->slots;
     uint32_t victims[BATCH_MAX];
-    bool moved[BATCH_MAX];
-    unsigned wanted = batch_wanted(disk), count = 0;
+    bool moved[BATCH_MAX] = {false};
+    unsigned count = 0;
+    while (count < BATCH_MAX && (victims[count] = take_surplus(disk)) != SLOT_NONE)
+        count++;
+    unsigned wanted = count > 0 ? 0 : batch_wanted(disk);
     while (count < wanted && (victims[count] = take_victim(disk, space, &moved[count])) != SLOT_NONE)
         count++;
     pthread_mutex_lock(&slots->lock);
@@ -201,4 +223,23 @@ bool reclaim_run(struct disk *disk)
     disk->reclaiming = false;
     pthread_mutex_unlock(&disk->mutex);
     return freed;
+}
+
+bool reclaim_claim(struct disk *disk, struct hash128 group)
+{
+    struct slots *slots = &disk->slots;
+    for (;;) {
+        uint32_t victim;
+        unsigned number = 0;
+        pthread_mutex_lock(&slots->lock);
+        bool claimed = slots_claim(slots, group, &victim);
+        struct leaf *leaf = victim == SLOT_NONE ? NULL : slots_owner(slots, victim, &number);
+        pthread_mutex_unlock(&slots->lock);
+        if (leaf == NULL)
+            return claimed;
+        block_out(disk, victim, leaf, number);
+        pthread_mutex_lock(&slots->lock);
+        slots_evicted(slots, victim);
+        pthread_mutex_unlock(&slots->lock);
+    }
 }

@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+#include "base/hash.h"
+
 struct disk;
 
 /* One run: until the reserve is free again or nothing more can go. false: another thread is at it, or nothing could be
@@ -19,5 +21,8 @@ struct disk;
 bool reclaim_run(struct disk *disk);
 /* Whether a run is worth while. Any thread. */
 bool reclaim_wanted(struct disk *disk);
+/* Makes way for a block of that group where it is at its limit: blocks of its own go. true: a slot may be taken for it,
+ * and it counts (slots_claim). false: nothing of it can go. Registered, online thread. */
+bool reclaim_claim(struct disk *disk, struct hash128 group);
 
 #endif

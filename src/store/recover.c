@@ -186,6 +186,7 @@ static void finish(struct recover *recover, bool whole)
     pthread_mutex_unlock(&disk->slots.lock);
     volume_loaded(disk);
     atomic_store(&disk->loaded, true);
+    disk_want_space(disk); /* a limit may be lower than it was */
     log_event(STORE_OPEN, "path=%s objects=%zu blocks=%zu dropped=%zu bad_rows=%u ms=%lld%s", disk->path,
               recover->objects, recover->blocks, recover->dropped, recover->cursor.bad,
               (long long) (clock_mono_ms() - recover->started_ms),

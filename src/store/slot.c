@@ -82,6 +82,14 @@ void slots_fini(struct slots *slots)
     pthread_mutex_destroy(&slots->lock);
 }
 
+uint32_t slots_set_quotas(struct slots *slots, const struct quota_row *rows, unsigned count)
+{
+    pthread_mutex_lock(&slots->lock);
+    uint32_t reserved = evict_set_quotas(slots->evict, rows, count, slots->stride - ENTRY_PAGE);
+    pthread_mutex_unlock(&slots->lock);
+    return reserved;
+}
+
 void slots_loaded(struct slots *slots)
 {
     pthread_mutex_lock(&slots->lock);
@@ -187,6 +195,36 @@ uint32_t slots_victim(struct slots *slots, bool *segment)
     return slot;
 }
 
+static uint32_t block_victim(struct slots *slots, uint32_t slot)
+{
+    if (slot == EVICT_NONE)
+        return SLOT_NONE;
+    slots->state[slot] = SLOT_VICTIM;
+    return slot;
+}
+
+bool slots_claim(struct slots *slots, struct hash128 group, uint32_t *victim)
+{
+    bool claimed = evict_claim(slots->evict, group, victim);
+    *victim = block_victim(slots, *victim);
+    return claimed;
+}
+
+void slots_disclaim(struct slots *slots, struct hash128 group)
+{
+    evict_disclaim(slots->evict, group);
+}
+
+uint32_t slots_surplus(struct slots *slots)
+{
+    return block_victim(slots, evict_surplus(slots->evict));
+}
+
+void slots_evicted(struct slots *slots, uint32_t slot)
+{
+    limbo_add(slots, slot);
+}
+
 uint32_t slots_take_limbo(struct slots *slots)
 {
     uint32_t chain = slots->limbo_head;
@@ -236,5 +274,7 @@ void slots_held_free(struct slots *slots)
 
 bool slots_short(const struct slots *slots)
 {
-    return slots->free_count < slots->reserve && !slots_may_grow(slots);
+    /* What is in limbo comes before what is not there yet: who is held by a limit would else fill the disk. */
+    return evict_over(slots->evict) ||
+           (slots->free_count < slots->reserve && (!slots_may_grow(slots) || slots->limbo_count >= slots->reserve));
 }

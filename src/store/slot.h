@@ -30,6 +30,7 @@
 #include "base/status.h"
 #include "store/directory.h"
 #include "store/evict.h"
+#include "store/quota.h"
 
 struct metric_cell;
 
@@ -92,6 +93,9 @@ struct slots_config {
 /* Finds what files there are; slots in them are not free before slots_loaded. IO with errno set. */
 enum status slots_init(struct slots *slots, const struct slots_config *config) STATUS_CHECKED;
 void slots_fini(struct slots *slots);
+/* What of the disk each group is left, and may have at most; before anything is settled. How many slots are reserved.
+ */
+uint32_t slots_set_quotas(struct slots *slots, const struct quota_row *rows, unsigned count);
 /* After the index was read: every slot that nobody claimed is free. */
 void slots_loaded(struct slots *slots);
 
@@ -128,6 +132,15 @@ void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigne
 void slots_drop(struct slots *slots, uint32_t slot);
 /* The next to be evicted, VICTIM now; SLOT_NONE: nothing can be. Online RCU thread. */
 uint32_t slots_victim(struct slots *slots, bool *segment);
+/* Before a slot is taken for a block of that group: whether its quota lets it (evict_claim). If not, *victim is a slot
+ * of its own that has to go first, VICTIM now, or SLOT_NONE. Online RCU thread. */
+bool slots_claim(struct slots *slots, struct hash128 group, uint32_t *victim);
+/* It was claimed, and no block was settled. */
+void slots_disclaim(struct slots *slots, struct hash128 group);
+/* The next to go of a quota that holds too much since a start, VICTIM now, or SLOT_NONE. Online RCU thread. */
+uint32_t slots_surplus(struct slots *slots);
+/* A victim whose block was taken out of the directory: to limbo. */
+void slots_evicted(struct slots *slots, uint32_t slot);
 /* What a victim that held a block held; the leaf is good until the next quiescent state. */
 struct leaf *slots_owner(const struct slots *slots, uint32_t slot, unsigned *number);
 /* Takes everything in limbo: a chain for slots_free_chain. */

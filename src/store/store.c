@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "net/loop.h"
@@ -177,9 +178,9 @@ static void volumes_close(struct store *store)
         volume_close(store->disks[i]);
 }
 
-static enum status volumes_open(struct store *store, const struct store_disk *disks, unsigned count,
-                                struct strbuf *error)
+static enum status volumes_open(struct store *store, const struct store_options *options, struct strbuf *error)
 {
+    unsigned count = options->disk_count;
     if (count > STORE_DISKS_MAX) {
         strbuf_addf(error, "store: at most %u disks can be used", STORE_DISKS_MAX);
         return STATUS_TOO_LARGE;
@@ -192,7 +193,7 @@ static enum status volumes_open(struct store *store, const struct store_disk *di
     for (unsigned i = 0; i < count; i++) {
         struct strbuf why = {0};
         struct disk **disk = &store->disks[store->disk_count];
-        enum status status = volume_open(store, store->disk_count, &disks[i], disk, &why);
+        enum status status = volume_open(store, store->disk_count, &options->disks[i], disk, &why);
         if (status == STATUS_OK)
             store->disk_count++;
         else if (status != STATUS_IO)
@@ -216,20 +217,68 @@ void store_measure(struct store *store)
     metric_set(METRIC_STORE_CAPACITY, count * store->block_size);
 }
 
-enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size,
-                       const struct store_record_codec *codec, struct store **store, struct strbuf *error)
+/* ---- Quotas. ---- */
+
+/* A disk's part of so many bytes, in blocks. */
+static double part_of(const struct store *store, const struct disk *disk, int64_t bytes, double total)
+{
+    return (double) bytes / store->block_size * ((double) disk->weight / total);
+}
+
+static void share_quotas(struct store *store, struct disk *disk, const struct store_options *options, double total)
+{
+    struct quota_row *rows = mem_calloc(options->quota_count + 1, sizeof *rows);
+    for (unsigned i = 0; i < options->quota_count; i++) {
+        const struct store_quota *quota = &options->quotas[i];
+        double reserve = part_of(store, disk, quota->reserve, total), limit = part_of(store, disk, quota->limit, total);
+        rows[i] = (struct quota_row){.group = quota->group, .limit = QUOTA_UNLIMITED, .labels = quota->labels};
+        rows[i].reserve = reserve < LOCATION_SLOT_MAX ? (uint32_t) reserve : LOCATION_SLOT_MAX;
+        rows[i].reserve += (double) rows[i].reserve < reserve;
+        if (quota->limit >= 0 && limit < LOCATION_SLOT_MAX)
+            rows[i].limit = (uint32_t) limit;
+    }
+    uint32_t reserved = slots_set_quotas(&disk->slots, rows, options->quota_count);
+    uint32_t there = disk->slots.high + atomic_load(&disk->fit);
+    if (reserved > there)
+        log_event(STORE_QUOTA, "path=%s reserved=%u slots=%u: more blocks are reserved than there is room for",
+                  disk->path, reserved, there);
+    mem_free(rows);
+}
+
+static void open_quotas(struct store *store, const struct store_options *options)
+{
+    double total = 0;
+    if (options->quota_count == 0)
+        return;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        total += (double) store->disks[i]->weight;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        share_quotas(store, store->disks[i], options, total);
+    for (unsigned i = 0; i < options->quota_count; i++) {
+        const struct store_quota *quota = &options->quotas[i];
+        if (quota->reserve > 0)
+            metric_cell_set(metric_cell(METRIC_STORE_QUOTA_RESERVE, quota->labels), quota->reserve);
+        if (quota->limit >= 0)
+            metric_cell_set(metric_cell(METRIC_STORE_QUOTA_LIMIT, quota->labels), quota->limit);
+    }
+}
+
+/* ---- Opening and closing. ---- */
+
+enum status store_open(const struct store_options *options, struct store **store, struct strbuf *error)
 {
     struct store *made = mem_calloc(1, sizeof *made);
-    made->block_size = block_size;
-    enum status status = volumes_open(made, disks, count, error);
+    made->block_size = options->block_size;
+    enum status status = volumes_open(made, options, error);
     if (status != STATUS_OK) {
         volumes_close(made);
         mem_free(made);
         return status;
     }
     number_openings(made);
-    made->left_out = count - made->disk_count;
-    made->generations = generations_new(codec);
+    open_quotas(made, options);
+    made->left_out = options->disk_count - made->disk_count;
+    made->generations = generations_new(options->codec);
     made->directory = directory_new();
     made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4);
     made->commit = commit_new(made);

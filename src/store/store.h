@@ -49,6 +49,18 @@ struct store_disk {
     int64_t scrub_rate; /* bytes per second read in the background to check them; 0: none */
 };
 
+/* How much of the store a group of objects is left, and may take at most (quota.h); several disks share both by their
+ * sizes. What is counted are the slots its blocks lie in, as block_size each; blocks of up to half of that are packed
+ * with others and not counted. */
+struct store_quota {
+    struct hash128 group; /* or a whole family, below */
+    int64_t reserve;      /* bytes; 0: nothing */
+    int64_t limit;        /* bytes, or −1: none; with 0 nothing of it is stored */
+    const char *labels;   /* of its metrics: "ACCOUNT\tCONTAINER" */
+};
+
+#define STORE_QUOTAS_MAX 511
+
 /* How a generation's `decoded` is made when its record comes from the disk, and freed. decode returns NULL for a record
  * it cannot read: the object is then forgotten. Any thread; also after the store was closed, while generations live. */
 struct store_record_codec {
@@ -56,13 +68,20 @@ struct store_record_codec {
     void (*free)(void *decoded);
 };
 
+struct store_options {
+    const struct store_disk *disks; /* may be none */
+    unsigned disk_count;
+    uint32_t block_size;
+    const struct store_record_codec
+        *codec;                       /* NULL: every record is readable, and `decoded` of those from the disk NULL */
+    const struct store_quota *quotas; /* at most STORE_QUOTAS_MAX, no group twice */
+    unsigned quota_count;
+};
+
 /* Opens or creates the disks; an index that was lost is made anew from what lies on the disk, in the background
  * (rebuild.h). What the operator did wrong is refused with one line in *error that says what to do; a disk that fails
- * is logged and left out (volume.h). `disks` may be empty; `codec` NULL: every record is readable, and `decoded` of
- * those from the disk is NULL. */
-enum status store_open(const struct store_disk *disks, unsigned count, uint32_t block_size,
-                       const struct store_record_codec *codec, struct store **store,
-                       struct strbuf *error) STATUS_CHECKED;
+ * is logged and left out (volume.h). The options are needed for the call only. */
+enum status store_open(const struct store_options *options, struct store **store, struct strbuf *error) STATUS_CHECKED;
 /* After all loops have stopped: writes what is queued, commits, closes. */
 void store_close(struct store *store);
 uint32_t store_block_size(const struct store *store);

@@ -96,12 +96,26 @@ static uint32_t wait_for_slot(struct disk *disk)
     }
 }
 
+/* Nothing lies in the slot, if there is one. */
+static void put_back(struct disk *disk, uint32_t slot, const struct store_generation *generation)
+{
+    pthread_mutex_lock(&disk->slots.lock);
+    slots_disclaim(&disk->slots, generation->group);
+    if (slot != SLOT_NONE)
+        slots_free_unseen(&disk->slots, slot);
+    pthread_mutex_unlock(&disk->slots.lock);
+}
+
 static enum status put_whole(struct disk *disk, const struct store_generation *generation, uint64_t block,
                              const struct entry *entry, const uint8_t *body)
 {
-    uint32_t slot = wait_for_slot(disk);
-    if (slot == SLOT_NONE)
+    if (!reclaim_claim(disk, generation->group))
         return STATUS_BUSY;
+    uint32_t slot = wait_for_slot(disk);
+    if (slot == SLOT_NONE) {
+        put_back(disk, slot, generation);
+        return STATUS_BUSY;
+    }
     struct entry dated = *entry;
     dated.sequence = store_next_id(disk->store);
     health_wait(disk, HEALTH_WRITE);
@@ -111,9 +125,7 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     uint64_t location = location_make(disk->number, disk->label.incarnation, slot) | LOCATION_VERIFIED;
     if (status == STATUS_OK && block_publish(disk, generation, block, location))
         return STATUS_OK;
-    pthread_mutex_lock(&disk->slots.lock);
-    slots_free_unseen(&disk->slots, slot);
-    pthread_mutex_unlock(&disk->slots.lock);
+    put_back(disk, slot, generation);
     return status;
 }
 

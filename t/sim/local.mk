@@ -21,3 +21,7 @@ t_sim_evict_sim_LDADD = $(UNIT_LDADD) -lm
 check_PROGRAMS += t/unit/test_store_policy
 t_unit_test_store_policy_SOURCES = t/unit/test_store_policy.c t/unit/tap.h $(sim_sources)
 t_unit_test_store_policy_LDADD = $(UNIT_LDADD) -lm
+
+check_PROGRAMS += t/unit/test_store_quota_policy
+t_unit_test_store_quota_policy_SOURCES = t/unit/test_store_quota_policy.c t/unit/tap.h $(sim_sources)
+t_unit_test_store_quota_policy_LDADD = $(UNIT_LDADD) -lm

@@ -4,6 +4,10 @@
 
 #include "base/mem.h"
 #include "sim.h"
+#include "store/quota.h"
+
+const struct quota_row *sim_quotas;
+unsigned sim_quota_count;
 
 struct ours {
     const struct trace *trace;
@@ -34,6 +38,7 @@ static void *start(const struct trace *trace, uint32_t capacity)
     struct ours *ours = mem_calloc(1, sizeof *ours);
     ours->trace = trace;
     ours->evict = evict_new(capacity, &(struct evict_events){slot_used, slot_live, ours});
+    (void) evict_set_quotas(ours->evict, sim_quotas, sim_quota_count, 1);
     ours->slot_of = mem_alloc(trace->objects * sizeof *ours->slot_of);
     for (uint32_t i = 0; i < trace->objects; i++)
         ours->slot_of[i] = SIM_NONE;
@@ -65,6 +70,13 @@ static struct evict_block block_of(const struct ours *ours, uint32_t object)
                                 .weight = EVICT_SLOT};
 }
 
+/* What lay there has gone. */
+static void give_back(struct ours *ours, uint32_t slot)
+{
+    ours->slot_of[ours->object_of[slot]] = SIM_NONE;
+    ours->free[ours->free_count++] = slot;
+}
+
 static bool read(void *state, size_t at, uint32_t object)
 {
     struct ours *ours = state;
@@ -81,11 +93,13 @@ static bool read(void *state, size_t at, uint32_t object)
     }
     if (!evict_admit(ours->evict, &block))
         return false;
-    if (ours->free_count == 0) {
-        slot = evict_victim(ours->evict);
-        ours->slot_of[ours->object_of[slot]] = SIM_NONE;
-        ours->free[ours->free_count++] = slot;
+    while (!evict_claim(ours->evict, block.group, &slot)) {
+        if (slot == EVICT_NONE)
+            return false;
+        give_back(ours, slot);
     }
+    if (ours->free_count == 0)
+        give_back(ours, evict_victim(ours->evict));
     slot = ours->free[--ours->free_count];
     ours->slot_of[object] = slot;
     ours->object_of[slot] = object;

@@ -17,6 +17,8 @@
 #define SIM_NONE UINT32_MAX
 #define SIM_GROUPS 4
 
+struct quota_row;
+
 /* ---- Traces: trace.c. ---- */
 
 struct trace {
@@ -64,6 +66,10 @@ struct policy {
     bool (*holds)(void *state, uint32_t object);
     void (*stop)(void *state);
 };
+
+/* What policy_ours is started with from now on: quotas of containers, which are called {their number + 1, 1}. */
+extern const struct quota_row *sim_quotas;
+extern unsigned sim_quota_count;
 
 extern const struct policy policy_ours, policy_fifo, policy_lru, policy_s3fifo, policy_tinylfu, policy_belady;
 

@@ -152,14 +152,23 @@ UNUSED static int64_t fixture_usage(const char *path)
     return total;
 }
 
+/* What the next stores are opened with. */
+static const struct store_quota *fixture_quotas;
+static unsigned fixture_quota_count;
+
 /* NULL when it is refused: then *error (if not NULL) holds the line. */
 UNUSED static struct store *fixture_open(const char *path, int64_t size, uint32_t block_size, char **error)
 {
     struct store_disk disk = {.path = path, .size = size};
+    struct store_options options = {.disks = &disk,
+                                    .disk_count = path == NULL ? 0 : 1,
+                                    .block_size = block_size,
+                                    .quotas = fixture_quotas,
+                                    .quota_count = fixture_quota_count};
     struct store *store = NULL;
     struct strbuf text = {0};
     rcu_thread_offline();
-    enum status status = store_open(&disk, path == NULL ? 0 : 1, block_size, NULL, &store, &text);
+    enum status status = store_open(&options, &store, &text);
     rcu_thread_online();
     if (error != NULL)
         *error = text.ptr == NULL ? NULL : mem_strdup(text.ptr);

@@ -212,7 +212,9 @@ void rig_start(unsigned disks, uint32_t block_size)
         rig_die("no directory for the store");
     const struct store_disk disk = {.path = disk_path, .size = INT64_C(2) << 30};
     rcu_register_thread();
-    if (store_open(&disk, disks, block_size, &codec, &store, &error) != STATUS_OK) {
+    if (store_open(
+            &(struct store_options){.disks = &disk, .disk_count = disks, .block_size = block_size, .codec = &codec},
+            &store, &error) != STATUS_OK) {
         printf("# %.*s\n", STR_ARG(strbuf_str(&error)));
         rig_die("the store does not open");
     }

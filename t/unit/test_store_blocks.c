@@ -378,7 +378,9 @@ static void test_two(const char *path)
         snprintf(below, sizeof below, "%s/%u", path, i);
         const struct store_disk disk = {.path = below, .size = SIZE};
         rcu_thread_offline();
-        if (store_open(&disk, 1, BLOCK, &codecs[i], &stores[i], &error) != STATUS_OK)
+        if (store_open(
+                &(struct store_options){.disks = &disk, .disk_count = 1, .block_size = BLOCK, .codec = &codecs[i]},
+                &stores[i], &error) != STATUS_OK)
             abort();
         rcu_thread_online();
         fixture_flush(stores[i]);

@@ -465,7 +465,8 @@ static void test_away(void)
     for (unsigned i = 0; i < 4; i++) {
         struct store *store;
         rcu_thread_offline();
-        if (store_open(disks, counts[i], BLOCK, NULL, &store, &error) != STATUS_OK)
+        if (store_open(&(struct store_options){.disks = disks, .disk_count = counts[i], .block_size = BLOCK}, &store,
+                       &error) != STATUS_OK)
             abort();
         rcu_thread_online();
         fixture_flush(store);
@@ -534,7 +535,8 @@ static void test_disks(void)
     for (unsigned count = 2; count <= 3; count++) {
         struct store *store;
         rcu_thread_offline();
-        if (store_open(disks, count, BLOCK, NULL, &store, &error) != STATUS_OK)
+        if (store_open(&(struct store_options){.disks = disks, .disk_count = count, .block_size = BLOCK}, &store,
+                       &error) != STATUS_OK)
             abort();
         rcu_thread_online();
         fixture_flush(store);

@@ -15,7 +15,8 @@ static struct store *scrubbed(const char *path, int64_t rate)
     struct store *store = NULL;
     struct strbuf error = {0};
     rcu_thread_offline();
-    if (store_open(&disk, 1, BLOCK, NULL, &store, &error) != STATUS_OK)
+    if (store_open(&(struct store_options){.disks = &disk, .disk_count = 1, .block_size = BLOCK}, &store, &error) !=
+        STATUS_OK)
         abort();
     rcu_thread_online();
     strbuf_free(&error);
