@@ -20,6 +20,7 @@ t_files = \
 	t/42-crash.t \
 	t/43-damage.t \
 	t/44-disks.t \
+	t/45-quotas.t \
 	t/50-differential.t \
 	t/51-range-checksums.t \
 	t/52-dfs.t \

@@ -14,6 +14,9 @@
 #include "base/status.h"
 #include "base/str.h"
 
+/* Rows with a reserve or a limit that there may be. */
+#define CONF_QUOTAS_MAX 500
+
 /* Durations are milliseconds. CONF_IMMUTABLE is freshness' word for "never asks again". */
 #define CONF_IMMUTABLE INT64_MAX
 
@@ -36,6 +39,8 @@ struct conf_store {
 struct conf_container {
     char *name;
     int64_t freshness; /* -1: the account's */
+    int64_t reserve;   /* bytes of the store; -1: none */
+    int64_t limit;     /* likewise */
 };
 
 struct conf_account {
@@ -53,6 +58,8 @@ struct conf_account {
     int64_t max_requests;
     int64_t max_rate;
     char *origin_ca; /* PEM file instead of the system's, or NULL */
+    int64_t reserve; /* bytes of the store for all containers; -1: none */
+    int64_t limit;   /* likewise */
     struct conf_container *containers;
     unsigned container_count;
 };

@@ -198,6 +198,95 @@ static enum status check_accounts(struct conf_reader *reader)
     return STATUS_OK;
 }
 
+/* A row of accounts or of containers, as far as it is about the store. */
+struct quota {
+    const void *row;
+    int64_t *reserve, *limit; /* −1: not given */
+};
+
+/* What was found in the rows before. */
+struct quotas {
+    unsigned count;
+    int64_t size;     /* of all disks */
+    int64_t reserved; /* of it, by accounts before */
+};
+
+/* `outer`: the limit of the account it lies in, or −1. */
+static enum status check_quota(struct conf_reader *reader, const struct quota *quota, int64_t outer,
+                               struct quotas *quotas)
+{
+    const struct conf *conf = reader->conf;
+    int64_t *given = *quota->limit >= 0 ? quota->limit : quota->reserve;
+    const char *key = *quota->limit >= 0 ? "limit" : "reserve";
+    if (*given < 0)
+        return STATUS_OK;
+    if (++quotas->count > CONF_QUOTAS_MAX)
+        return fail(reader, given, quota->row, key, "is one too many; allowed: %d rows with reserve or limit",
+                    CONF_QUOTAS_MAX);
+    if (*quota->limit >= 0 && *quota->reserve > *quota->limit)
+        return fail(reader, quota->reserve, quota->row, "reserve", "is more than limit; allowed: at most that");
+    if (outer >= 0 && *quota->reserve > outer)
+        return fail(reader, quota->reserve, quota->row, "reserve",
+                    "is more than the account's limit; allowed: at most that");
+    if (conf->store_count == 0)
+        note(reader, given, quota->row, key, "has no effect without a store");
+    else if (*quota->limit > 0 && *quota->limit / conf->store_count < conf->block_size)
+        note(reader, quota->limit, quota->row, "limit", "is less than a block on each disk, which keeps none");
+    return STATUS_OK;
+}
+
+/* `sum`: what the account reserves, by this row or with it. */
+static enum status check_reserved(struct conf_reader *reader, const struct quota *quota, int64_t sum,
+                                  const struct quotas *quotas)
+{
+    if (*quota->reserve <= 0 || reader->conf->store_count == 0 || sum <= quotas->size - quotas->reserved)
+        return STATUS_OK;
+    return fail(reader, quota->reserve, quota->row, "reserve",
+                "with those before it is more than the store's size; allowed here: at most %lldKiB",
+                (long long) ((quotas->size - quotas->reserved - (sum - *quota->reserve)) / 1024));
+}
+
+static enum status check_quotas_of(struct conf_reader *reader, struct conf_account *account, struct quotas *quotas)
+{
+    struct quota quota = {account, &account->reserve, &account->limit};
+    int64_t sum = 0;
+    enum status status = check_quota(reader, &quota, -1, quotas);
+    if (status == STATUS_OK)
+        status = check_reserved(reader, &quota, account->reserve, quotas);
+    for (unsigned i = 0; i < account->container_count && status == STATUS_OK; i++) {
+        struct conf_container *row = &account->containers[i];
+        quota = (struct quota){row, &row->reserve, &row->limit};
+        status = check_quota(reader, &quota, account->limit, quotas);
+        sum += row->reserve > 0 ? row->reserve : 0;
+        if (status == STATUS_OK && account->limit >= 0 && sum > account->limit)
+            return fail(reader, &row->reserve, row, "reserve",
+                        "with those before it is more than the account's limit; allowed: at most that");
+        if (status == STATUS_OK)
+            status = check_reserved(reader, &quota, sum, quotas);
+    }
+    if (reader->conf->store_count > 0)
+        quotas->reserved += sum > account->reserve ? sum : account->reserve < 0 ? 0 : account->reserve;
+    return status;
+}
+
+static enum status check_quotas(struct conf_reader *reader)
+{
+    struct conf *conf = reader->conf;
+    struct quotas quotas = {0};
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < conf->store_count; i++)
+        quotas.size += conf->store[i].size;
+    for (unsigned i = 0; i < conf->account_count && status == STATUS_OK; i++) {
+        struct conf_account *row = &conf->accounts[i];
+        unsigned before = quotas.count;
+        status = check_quotas_of(reader, row, &quotas);
+        if (status == STATUS_OK && same(row->name, "*") && quotas.count > before)
+            return fail(reader, &row->name, row, "name",
+                        "'*' stands for many accounts; allowed with reserve or limit: an account's name");
+    }
+    return status;
+}
+
 static enum status check_pool(struct conf_reader *reader)
 {
     struct conf_pool *pool = reader->conf->pool;
@@ -217,7 +306,8 @@ static enum status check_pool(struct conf_reader *reader)
 
 enum status conf_check(struct conf_reader *reader)
 {
-    enum status (*const checks[])(struct conf_reader *) = {check_listen, check_store, check_accounts, check_pool};
+    enum status (*const checks[])(struct conf_reader *) = {check_listen, check_store, check_accounts, check_quotas,
+                                                           check_pool};
     enum status status = STATUS_OK;
     for (unsigned i = 0; i < sizeof checks / sizeof checks[0] && status == STATUS_OK; i++)
         status = checks[i](reader);

@@ -92,7 +92,7 @@ static bool is_set(const struct conf_row *row, const void *object)
     const void *field = (const char *) object + row->offset;
     if (row->type == CONF_MAP || conf_is_text(row->type))
         return *(void *const *) field != NULL;
-    return row->type != CONF_FRESHNESS || *(const int64_t *) field >= 0;
+    return !conf_is_number(row->type) || *(const int64_t *) field >= 0;
 }
 
 static void dump_section(struct strbuf *out, const struct conf_section *section, const void *object, unsigned depth,
@@ -132,6 +132,8 @@ static const char *example_of(const struct conf_row *row)
         {"key_file", "account.key"},
         {"origin_ca", "ca.crt"},
         {"freshness", "immutable"},
+        {"reserve", "10GiB"},
+        {"limit", "50GiB"},
         {"node", "pond-0"},
         {"region", "westeurope"},
         {"ca", "pool-ca.crt"},

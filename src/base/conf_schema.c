@@ -74,7 +74,7 @@ void conf_section_defaults(const struct conf_section *section, void *object)
             bool good = conf_value_parse(row, str_from(row->fallback), object, &problem);
             assert(good);
             (void) good;
-        } else if (row->type == CONF_FRESHNESS) {
+        } else if (row->fallback == NULL && conf_is_number(row->type)) {
             *(int64_t *) conf_field(row, object) = -1;
         }
     }

@@ -70,6 +70,11 @@ static inline bool conf_is_text(enum conf_type type)
     return type <= CONF_IDENTITY;
 }
 
+static inline bool conf_is_number(enum conf_type type)
+{
+    return type >= CONF_INT && type <= CONF_FRESHNESS;
+}
+
 /* Sets every field of a section that has a default. `object` is zeroed. */
 void conf_section_defaults(const struct conf_section *section, void *object);
 /* Frees what the fields point to, not the object. */

@@ -11,7 +11,8 @@
  *
  * Types: PATH a file name or the like; ADDRESS "HOST:PORT"; URL http or https; ACCOUNT, CONTAINER, LABEL names; WORD an
  * enum by its words in order; BOOL; INT; SIZE in bytes; DURATION in ms; FRESHNESS
- * a duration or "immutable"; IDENTITY; STRINGS one string or several. REQUIRED as default: it must be given.
+ * a duration or "immutable"; IDENTITY; STRINGS one string or several. REQUIRED as default: it must be given. A number
+ * without a default is −1 until it is given.
  */
 #ifndef HEADPOND_BASE_CONF_TABLE_H
 #define HEADPOND_BASE_CONF_TABLE_H
@@ -84,11 +85,17 @@
     X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second.", PENDING) \
     X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.", PENDING) \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \
+    X(reserve, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, \
+      "Bytes of the store that others do not take from the account. Whole blocks count; up to half a block is packed, and does not.") \
+    X(limit, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, \
+      "Bytes of the store that the account takes at most, counted likewise; 0 keeps nothing of it.") \
     L(containers, CONTAINER, container_count, 10000, "Exceptions for single containers.")
 
 #define CONF_CONTAINER_TABLE(X, L, M) \
     X(name, CONTAINER, REQUIRED, 0, 0, NULL, "The container.") \
-    X(freshness, FRESHNESS, NULL, 0, 8760 * CONF_HOUR, NULL, "Instead of the account's.")
+    X(freshness, FRESHNESS, NULL, 0, 8760 * CONF_HOUR, NULL, "Instead of the account's.") \
+    X(reserve, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, "The container's part of the account's, or its own.") \
+    X(limit, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, "As for the account, and within the account's.")
 
 #define CONF_POOL_TABLE(X, L, M) \
     X(name, LABEL, REQUIRED, 0, 0, NULL, "The pool's name, as in the certificates.") \

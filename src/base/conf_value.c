@@ -271,7 +271,10 @@ bool conf_value_format(const struct conf_row *row, const void *object, struct st
         strbuf_addf(out, "%" PRId64, *(const int64_t *) field);
         return true;
     case CONF_SIZE:
-        format_quantity(out, size_units, COUNT(size_units), *(const int64_t *) field);
+        value = *(const int64_t *) field;
+        if (value < 0)
+            return false;
+        format_quantity(out, size_units, COUNT(size_units), value);
         return true;
     case CONF_DURATION:
     case CONF_FRESHNESS:

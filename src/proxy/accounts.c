@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "store/store.h"
 
 #define CHAINS 1024
 
@@ -18,6 +19,28 @@ struct accounts {
     pthread_mutex_t lock; /* for adding */
     unsigned made;        /* under lock: of those that "*" stands for */
 };
+
+/* ---- Names ---- */
+
+static struct hash128 account_hash(struct str account)
+{
+    return hash_name((struct str[]){STR("account"), account}, 2);
+}
+
+struct hash128 accounts_container(struct str account, struct str container)
+{
+    return hash_name((struct str[]){STR("container"), account, container}, 3);
+}
+
+struct hash128 accounts_family(struct str account)
+{
+    return store_group_family(account_hash(account).hi);
+}
+
+struct hash128 accounts_group(struct str account, struct str container)
+{
+    return (struct hash128){.lo = accounts_container(account, container).lo, .hi = account_hash(account).hi};
+}
 
 /* ---- One account ---- */
 
@@ -79,7 +102,7 @@ static struct account *account_new(const struct conf_account *row, struct str na
     account->row = row;
     account->origin = origin_of(row->origin, name, secondary);
     account->dfs_origin = origin_of(row->dfs_origin, name, secondary);
-    account->hash = hash_name((struct str[]){STR("account"), name}, 2);
+    account->hash = account_hash(name);
     return account;
 }
 

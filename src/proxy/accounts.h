@@ -29,7 +29,7 @@ struct account {
     const struct conf_account *row;
     char *origin;                /* base URL, no trailing slash */
     char *dfs_origin;            /* likewise, or NULL */
-    struct hash128 hash;         /* the primary's and the secondary's are one: they hold the same */
+    struct hash128 hash;         /* of its name; the primary's and the secondary's are one: they hold the same */
     struct credential *keys;     /* of key_file, or NULL */
     struct credential *identity; /* what signs our own requests, or NULL */
 };
@@ -44,6 +44,12 @@ enum status accounts_new(const struct conf *conf, struct credentials *credential
 enum status accounts_try(const struct conf *conf, struct strbuf *errors) STATUS_CHECKED;
 /* When nothing that holds an account's texts is left. Empties the pointer. */
 void accounts_free(struct accounts **accounts);
+
+/* The whole name of a container; the account's is without "-secondary", here and below. */
+struct hash128 accounts_container(struct str account, struct str container);
+/* What the store calls all that an account holds, and one of its containers (store.h: a family, a group in it). */
+struct hash128 accounts_family(struct str account);
+struct hash128 accounts_group(struct str account, struct str container);
 
 /* Any loop, never waits. NULL: not configured, or (*full) too many of those that "*" stands for: then accounts_lend has
  * one. */

@@ -17,6 +17,7 @@
 #include "net/loop.h"
 #include "origin/client.h"
 #include "proxy/access_log.h"
+#include "proxy/accounts.h"
 #include "proxy/certificate.h"
 #include "proxy/front.h"
 #include "proxy/proxy.h"
@@ -146,6 +147,37 @@ static void codec_free(void *decoded)
     object_free(decoded);
 }
 
+_Static_assert(CONF_QUOTAS_MAX <= STORE_QUOTAS_MAX, "what a file may have, the store has room for");
+
+struct quotas {
+    struct store_quota rows[CONF_QUOTAS_MAX];
+    unsigned count;
+};
+
+static void add_quota(struct quotas *quotas, struct hash128 group, int64_t reserve, int64_t limit, const char *account,
+                      const char *container)
+{
+    struct strbuf labels = {0};
+    if (reserve < 0 && limit < 0)
+        return;
+    strbuf_addf(&labels, "%s\t%s", account, container);
+    quotas->rows[quotas->count++] = (struct store_quota){group, reserve < 0 ? 0 : reserve, limit, labels.ptr};
+}
+
+static void add_quotas(struct quotas *quotas, const struct conf *conf)
+{
+    for (unsigned i = 0; i < conf->account_count; i++) {
+        const struct conf_account *row = &conf->accounts[i];
+        struct str account = str_from(row->name);
+        add_quota(quotas, accounts_family(account), row->reserve, row->limit, row->name, "");
+        for (unsigned k = 0; k < row->container_count; k++) {
+            const struct conf_container *container = &row->containers[k];
+            add_quota(quotas, accounts_group(account, str_from(container->name)), container->reserve, container->limit,
+                      row->name, container->name);
+        }
+    }
+}
+
 static enum status open_store(struct instance *instance, struct strbuf *error)
 {
     static const struct store_record_codec codec = {codec_decode, codec_free};
@@ -153,11 +185,18 @@ static enum status open_store(struct instance *instance, struct strbuf *error)
     struct store_disk *disks = mem_calloc(conf->store_count + 1, sizeof *disks);
     for (unsigned i = 0; i < conf->store_count; i++)
         disks[i] = (struct store_disk){conf->store[i].path, conf->store[i].size, conf->store[i].scrub_rate};
+    struct quotas *quotas = mem_calloc(1, sizeof *quotas);
+    add_quotas(quotas, conf);
     enum status status = store_open(&(struct store_options){.disks = disks,
                                                             .disk_count = conf->store_count,
                                                             .block_size = (uint32_t) conf->block_size,
-                                                            .codec = &codec},
+                                                            .codec = &codec,
+                                                            .quotas = quotas->rows,
+                                                            .quota_count = quotas->count},
                                     &instance->store, error);
+    for (unsigned i = 0; i < quotas->count; i++)
+        mem_free((char *) (uintptr_t) quotas->rows[i].labels);
+    mem_free(quotas);
     mem_free(disks);
     return status;
 }

@@ -80,7 +80,7 @@ static struct hash128 container_name(const struct account *account, struct str c
     if (fits && memory[at].len == container.len && hash128_eq(memory[at].account, account->hash) &&
         memcmp(memory[at].container, container.ptr, container.len) == 0)
         return memory[at].name;
-    struct hash128 name = hash_name((struct str[]){STR("container"), account->plain, container}, 3);
+    struct hash128 name = accounts_container(account->plain, container);
     if (fits) {
         memory[at].account = account->hash;
         memory[at].name = name;

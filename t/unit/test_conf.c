@@ -28,6 +28,7 @@ static enum status load(const char *text, struct conf **conf, struct strbuf *err
 }
 
 #define ACCOUNT "accounts:\n  - name: acct\n    "
+#define STORE "store:\n  - { path: /a, size: 1GiB }\n  - { path: /b, size: 1GiB }\n"
 
 static const struct {
     const char *text;
@@ -103,6 +104,19 @@ static const struct {
     {ACCOUNT "authorize: KEY\n", 3, "accounts[0].authorize", "allowed: origin, key, none"},
     {ACCOUNT "identity: key\n", 3, "accounts[0].identity", "needs key_file"},
     {ACCOUNT "identity: \"sas:\"\n", 3, "accounts[0].identity", "sas:FILE"},
+    {ACCOUNT "limit: -1\n", 3, "accounts[0].limit", "not valid"},
+    {ACCOUNT "limit: 1GiB\n    reserve: 2GiB\n", 4, "accounts[0].reserve", "more than limit"},
+    {ACCOUNT "limit: 1GiB\n    containers:\n      - { name: a, reserve: 2GiB }\n", 5,
+     "accounts[0].containers[0].reserve", "more than the account's limit"},
+    {ACCOUNT "limit: 3GiB\n    containers:\n      - { name: a, reserve: 2GiB }\n      - { name: b, reserve: 2GiB }\n",
+     6, "accounts[0].containers[1].reserve", "with those before it is more than the account's limit"},
+    {STORE ACCOUNT "reserve: 2049MiB\n", 6, "accounts[0].reserve", "allowed here: at most 2097152KiB"},
+    {STORE ACCOUNT "reserve: 1GiB\n  - name: other\n    containers:\n      - { name: a, reserve: 512MiB }\n"
+                   "      - { name: b, reserve: 513MiB }\n",
+     10, "accounts[1].containers[1].reserve", "allowed here: at most 524288KiB"},
+    {"accounts:\n  - name: \"*\"\n    limit: 1GiB\n", 2, "accounts[0].name", "stands for many accounts"},
+    {"accounts:\n  - name: \"*\"\n    containers:\n      - { name: a, reserve: 1GiB }\n", 2, "accounts[0].name",
+     "stands for many accounts"},
     {ACCOUNT "origin: ftp://x\n", 3, "accounts[0].origin", "http://"},
     {ACCOUNT "origin: \"http://\"\n", 3, "accounts[0].origin", NULL},
     {ACCOUNT "origin: \"http://h/?sig=x\"\n", 3, "accounts[0].origin", "a query"},
@@ -269,7 +283,9 @@ static void full(void)
                   "\"accounts\": [{\"name\": \"acct\", \"origin\": \"http://127.0.0.1:1/acct//\", \"key_file\": \"k\","
                   " \"authorize\": \"key\", \"identity\": \"key\", \"freshness\": \"0s\", \"cache_writes\": \"on\","
                   " \"grant_scope\": \"container\", \"pinned_reads\": \"trust\", \"max_rate\": \"10GB\","
-                  " \"containers\": [{\"name\": \"$root\", \"freshness\": \"immutable\"}, {\"name\": \"plain\"}]},\n"
+                  " \"reserve\": \"1MiB\","
+                  " \"containers\": [{\"name\": \"$root\", \"freshness\": \"immutable\"}, {\"name\": \"plain\", "
+                  "\"limit\": 0}]},\n"
                   "{\"name\": \"other\", \"origin\": \"https://[::1]:8443/{account}/x\", \"identity\": \"sas:f\", "
                   "\"authorize\": \"none\"}]}\n");
     is_int(conf->memory, 100000000, "plain bytes");
@@ -287,6 +303,9 @@ static void full(void)
     is_int(conf->log_level, LOG_DEBUG, "a level");
     is_int(acct->max_rate, 10000000000, "decimal units");
     is_str(other->origin, "https://[::1]:8443/{account}/x", "an IPv6 origin");
+    ok(acct->reserve == 1 << 20 && acct->limit == -1 && acct->containers[1].reserve == -1 &&
+           acct->containers[1].limit == 0 && other->reserve == -1,
+       "quotas, and none");
     ok(conf_freshness(acct, STR("$root")) == CONF_IMMUTABLE, "a container's freshness");
     is_int(conf_freshness(acct, STR("plain")), 0, "or the account's");
     is_int(conf_freshness(acct, STR("unknown")), 0, "also for a container without a row");
@@ -392,7 +411,7 @@ static void pending(void)
 }
 
 /* What hardly anybody means, and what many do. */
-static void credentials_in_vain(void)
+static void in_vain(void)
 {
     static const struct {
         const char *text, *note; /* NULL: none */
@@ -404,6 +423,10 @@ static void credentials_in_vain(void)
          ":3: accounts[0].key_file: has no effect without authorize: key or identity: key"},
         {"key_file: k\n    authorize: key\n", NULL},
         {"key_file: k\n    identity: key\n", NULL},
+        {"reserve: 1MiB\n", ":3: accounts[0].reserve: has no effect without a store"},
+        {"limit: 1MiB\n" STORE, ":3: accounts[0].limit: is less than a block on each disk, which keeps none"},
+        {"limit: 2MiB\n" STORE, NULL},
+        {"limit: 0\n" STORE, NULL},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[256], note[256];
@@ -415,6 +438,20 @@ static void credentials_in_vain(void)
             is_str(conf->notes.items[0], note, "what is said");
         conf_free(conf);
     }
+}
+
+static void many_quotas(void)
+{
+    struct strbuf text = {0}, error = {0};
+    struct conf *conf = NULL;
+    strbuf_adds(&text, STR(STORE "accounts:\n"));
+    for (unsigned i = 0; i <= CONF_QUOTAS_MAX; i++)
+        strbuf_addf(&text, "  - { name: acct%u, limit: 1GiB }\n", i);
+    is_int(load(text.ptr, &conf, &error), STATUS_INVALID, "there is a bound on quotas");
+    ok(strstr(error.ptr, ":505: accounts[500].limit: is one too many; allowed: 500 rows") != NULL, "%s", error.ptr);
+    conf_free(conf);
+    strbuf_free(&text);
+    strbuf_free(&error);
 }
 
 static char *slurp(const char *name)
@@ -483,7 +520,8 @@ int main(void)
     full();
     pool();
     pending();
-    credentials_in_vain();
+    in_vain();
+    many_quotas();
     odd_texts();
     void *top = mem_calloc(1, conf_top.size);
     by_table(&conf_top, top);
