@@ -49,6 +49,7 @@ subtest 'broken files' => sub {
         ["accounts:\n  - name: acct\n    origin: ftp://x\n", qr/test\.yaml:3\b.*origin.*http/],
         ["accounts:\n  - origin: http://x\n\n", qr/test\.yaml:2\b.*name/],
         ["accounts:\n  - name: acct\n  - name: acct\n", qr/test\.yaml:3\b.*acct/],
+        ["store:\n  - { path: /x, size: 1GiB }\naccounts:\n  - name: acct\n    reserve: 2GiB\n", qr/test\.yaml:5\b.*reserve.*store's size/],
         ["listen: 8080\n\n", qr/test\.yaml:1\b.*listen/],
         ["listen:\n  - { address: \"nowhere\" }\n", qr/test\.yaml:2\b.*address/],
         ["listen:\n  - { address: \"127.0.0.1:99999\" }\n", qr/test\.yaml:2\b.*address/],

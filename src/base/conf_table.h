@@ -86,7 +86,8 @@
     X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.", PENDING) \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \
     X(reserve, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, \
-      "Bytes of the store that others do not take from the account. Whole blocks count; up to half a block is packed, and does not.") \
+      "Bytes of the store that others do not take from the account. Whole blocks count; up to half a block is packed, " \
+      "and does not.") \
     X(limit, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, \
       "Bytes of the store that the account takes at most, counted likewise; 0 keeps nothing of it.") \
     L(containers, CONTAINER, container_count, 10000, "Exceptions for single containers.")
