@@ -219,6 +219,28 @@ subtest 'the size is kept' => sub {
     $pond->stop;
 };
 
+# Whatever lets every block in has evicted most of them when they come again. contrib/epochs is the long form.
+subtest 'rounds over more than the store holds' => sub {
+    my $count = 7;
+    my $blobs = make_blobs('rounds', map { 16 * $MIB - $_ } 1 .. $count);
+    for my $order ('fixed', 'fresh') {
+        my $pond = Headpond->new(origin => $origin, account => \%account);
+        $pond->{config} = { store => [{ path => "$pond->{dir}/store", size => '100MiB' }] };
+        $pond->write_config;
+        $pond->run;
+        my $part = $pond->metric('headpond_store_capacity_bytes') / ($count * 16 * $MIB);
+        for my $round (1 .. 4) {
+            $origin->reset_stats;
+            my $got = $pond->client('blocks', blobs => $blobs, once => [], rng => $round, $order eq 'fresh' ? (shuffle => []) : ());
+            is($got->{exit}, 0, "$order order, round $round: every byte is right") or diag(explain($got));
+            is($got->{requests}, $count * 16, "$order order, round $round: every block was read");
+        }
+        my $hits = 1 - $origin->stats->{body_bytes} / ($count * 16 * $MIB);
+        cmp_ok($hits, '>', 0.75 * $part, sprintf "%s order: with room for %.2f of it, %.2f came from the store", $order, $part, $hits);
+        $pond->stop;
+    }
+};
+
 subtest 'without a store' => sub {
     my $pond = Headpond->start(origin => $origin, account => \%account, config => { store => undef });
     my $blobs = make_blobs('storeless', 0, 1, 70_000, 9 * $MIB);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine.h"
@@ -24,6 +25,7 @@ struct slot {
     CURL *easy;
     struct curl_slist *lines;
     bool paused; /* for its rate's sake, until resume_at (ns) */
+    bool waits;  /* until it is due */
     int64_t resume_at;
 };
 
@@ -31,6 +33,7 @@ struct multi {
     struct engine *engine;
     CURLM *handle;
     struct slot *slots;
+    int64_t waiting; /* slots that wait until they are due */
     int epoll_fd;
     int64_t deadline; /* curl's timer, ns; 0: none */
 };
@@ -150,15 +153,36 @@ static void prepare(struct slot *s)
     }
 }
 
+static void send_it(struct multi *m, struct slot *s)
+{
+    transfer_begin(s->transfer);
+    if (curl_multi_add_handle(m->handle, s->easy) != CURLM_OK)
+        abort();
+}
+
 static void start(struct multi *m, struct slot *s)
 {
     if (!engine_next(m->engine, s->transfer))
         return;
     s->paused = false;
     prepare(s);
-    transfer_begin(s->transfer);
-    if (curl_multi_add_handle(m->handle, s->easy) != CURLM_OK)
-        abort();
+    s->waits = s->transfer->due > clock_ns();
+    m->waiting += s->waits;
+    if (!s->waits)
+        send_it(m, s);
+}
+
+static void start_due(struct multi *m)
+{
+    int64_t now = clock_ns();
+    for (int64_t i = 0; i < m->engine->slot_count && m->waiting > 0; i++) {
+        struct slot *s = &m->slots[i];
+        if (!s->waits || s->transfer->due > now)
+            continue;
+        s->waits = false;
+        m->waiting--;
+        send_it(m, s);
+    }
 }
 
 static void finish(struct multi *m, struct slot *s, CURLcode result)
@@ -217,19 +241,23 @@ static void abort_all(struct multi *m)
     }
 }
 
-static int wait_ms(const struct multi *m)
+static struct timespec wait_time(const struct multi *m)
 {
-    int most = m->engine->slow ? ENGINE_PACE_MS : ENGINE_LOOK_UP_MS;
-    if (!m->deadline)
-        return most;
-    int64_t left = (m->deadline - clock_ns() + 999999) / 1000000;
-    return left <= 0 ? 0 : left > most ? most : (int) left;
+    int64_t now = clock_ns(), end = now + (m->engine->slow ? ENGINE_PACE_MS : ENGINE_LOOK_UP_MS) * 1000000LL;
+    if (m->deadline && m->deadline < end)
+        end = m->deadline;
+    for (int64_t i = 0; i < m->engine->slot_count && m->waiting > 0; i++)
+        if (m->slots[i].waits && m->slots[i].transfer->due < end)
+            end = m->slots[i].transfer->due;
+    int64_t left = end > now ? end - now : 0;
+    return (struct timespec){left / 1000000000, left % 1000000000};
 }
 
 static void turn(struct multi *m)
 {
     struct epoll_event events[ENGINE_EVENTS];
-    int alive, n = epoll_wait(m->epoll_fd, events, ENGINE_EVENTS, wait_ms(m));
+    struct timespec wait = wait_time(m);
+    int alive, n = epoll_pwait2(m->epoll_fd, events, ENGINE_EVENTS, &wait, NULL);
     for (int i = 0; i < n; i++) {
         int what = 0;
         if (events[i].events & EPOLLIN)
@@ -245,6 +273,7 @@ static void turn(struct multi *m)
         curl_multi_socket_action(m->handle, CURL_SOCKET_TIMEOUT, 0, &alive);
     }
     reap(m);
+    start_due(m);
     look_up(m);
 }
 

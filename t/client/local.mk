@@ -10,6 +10,7 @@ t_client_blob_client_SOURCES = \
 	t/client/engine_h2_conn.c \
 	t/client/engine_h2_peer.c \
 	t/client/engine_h2_stream.c \
+	t/client/blocks.c \
 	t/client/main.c \
 	t/client/modes.h \
 	t/client/one.c \

@@ -17,7 +17,11 @@
 static const struct {
     const char *name;
     int (*run)(const struct options *o);
-} modes[] = {{"ranges", mode_ranges}, {"mixed", mode_mixed}, {"readers", mode_readers}, {"one", mode_one}};
+} modes[] = {{"ranges", mode_ranges},
+             {"mixed", mode_mixed},
+             {"readers", mode_readers},
+             {"one", mode_one},
+             {"blocks", mode_blocks}};
 
 static void free_targets(struct options *o)
 {

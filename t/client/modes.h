@@ -9,5 +9,6 @@ int mode_ranges(const struct options *o);
 int mode_mixed(const struct options *o);
 int mode_readers(const struct options *o);
 int mode_one(const struct options *o);
+int mode_blocks(const struct options *o);
 
 #endif

@@ -14,6 +14,8 @@ static const char usage[] =
     "  readers  --blob SPEC --readers K [--slow-reader BYTES/S --slow-count N]\n"
     "  one      --blob SPEC [--range A-B] [--method HEAD] [--seeds S,S] [--x-ms-range]\n"
     "           [--abort-after N]\n"
+    "  blocks   --blobs LIST --once | --seconds T [--block BYTES (1 MiB)] [--shuffle] [--rng S]\n"
+    "           [--per-second N (h1 only)]          every block once a round\n"
     "LIST is SPEC,SPEC...; SPEC is NAME:SIZE:SEED[/SEED...]: one reply must match one of the "
     "seeds\n"
     "  --proto h1|h1s|h2c|h2s  --ca FILE  --query STRING  --header 'N: V' (repeatable)\n"
@@ -23,7 +25,18 @@ static const char usage[] =
     "Prints one JSON object. Exit status: 0 all well, 1 a mismatch or failure, 2 usage\n";
 
 /* OPT_LAST + i is the i-th number or string below. */
-enum { OPT_PROTO = 256, OPT_BLOBS, OPT_SEEDS, OPT_HEADER, OPT_TOLERATE, OPT_ETAGS, OPT_MS, OPT_LAST };
+enum {
+    OPT_PROTO = 256,
+    OPT_BLOBS,
+    OPT_SEEDS,
+    OPT_HEADER,
+    OPT_TOLERATE,
+    OPT_ETAGS,
+    OPT_MS,
+    OPT_SHUFFLE,
+    OPT_ONCE,
+    OPT_LAST
+};
 
 struct string_option {
     const char *name;
@@ -47,6 +60,8 @@ static const struct string_option numbers[] = {
     {"seconds", offsetof(struct options, seconds)},
     {"abort-after", offsetof(struct options, abort_after)},
     {"big", offsetof(struct options, big)},
+    {"block", offsetof(struct options, block)},
+    {"per-second", offsetof(struct options, per_second)},
 };
 #define STRINGS (sizeof strings / sizeof strings[0])
 #define NUMBERS (sizeof numbers / sizeof numbers[0])
@@ -88,6 +103,10 @@ static bool set_one(struct options *o, int opt, const char *value, const char **
         return o->new_etags = true;
     case OPT_MS:
         return o->ms_range = true;
+    case OPT_SHUFFLE:
+        return o->shuffle = true;
+    case OPT_ONCE:
+        return o->once = true;
     case OPT_HEADER:
         if (o->header_count == OPTIONS_MAX_HEADERS)
             return false;
@@ -101,12 +120,13 @@ static bool set_one(struct options *o, int opt, const char *value, const char **
 static bool parse_all(int argc, char **argv, struct options *o)
 {
     struct option longs[OPT_LAST - OPT_PROTO + 1 + STRINGS + NUMBERS + 1] = {
-        {"proto", 1, NULL, OPT_PROTO},   {"blobs", 1, NULL, OPT_BLOBS},
-        {"blob", 1, NULL, OPT_BLOBS},    {"seeds", 1, NULL, OPT_SEEDS},
-        {"header", 1, NULL, OPT_HEADER}, {"tolerate-errors", 0, NULL, OPT_TOLERATE},
-        {"x-ms-range", 0, NULL, OPT_MS}, {"allow-new-etags", 0, NULL, OPT_ETAGS},
+        {"proto", 1, NULL, OPT_PROTO},     {"blobs", 1, NULL, OPT_BLOBS},
+        {"blob", 1, NULL, OPT_BLOBS},      {"seeds", 1, NULL, OPT_SEEDS},
+        {"header", 1, NULL, OPT_HEADER},   {"tolerate-errors", 0, NULL, OPT_TOLERATE},
+        {"x-ms-range", 0, NULL, OPT_MS},   {"allow-new-etags", 0, NULL, OPT_ETAGS},
+        {"shuffle", 0, NULL, OPT_SHUFFLE}, {"once", 0, NULL, OPT_ONCE},
     };
-    size_t n = 8;
+    size_t n = 10;
     const char *seeds = NULL;
     for (size_t i = 0; i < STRINGS; i++)
         longs[n++] = (struct option){strings[i].name, 1, NULL, OPT_LAST + (int) i};
@@ -134,6 +154,7 @@ bool options_parse(int argc, char **argv, struct options *o)
     o->seconds = 10;
     o->abort_after = -1;
     o->big = 64 << 20;
+    o->block = 1 << 20;
     bool ok = parse_all(argc, argv, o) && o->base && o->target_count > 0 && o->threads >= 1 && o->threads <= 64 &&
               o->connections >= 1 && o->connections <= 256 && o->concurrency >= 1 && o->concurrency <= 100000 &&
               o->slow_count <= o->readers && o->readers <= 100000;

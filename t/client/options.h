@@ -14,9 +14,10 @@
 struct options {
     const char *mode, *base, *ca, *query, *range, *method;
     bool tls, http2;
-    bool tolerate;  /* a failed request is counted, not held against the server; a wrong byte is */
-    bool new_etags; /* a blob with one seed may change its ETag */
-    bool ms_range;  /* `one`: send x-ms-range */
+    bool tolerate;      /* a failed request is counted, not held against the server; a wrong byte is */
+    bool new_etags;     /* a blob with one seed may change its ETag */
+    bool ms_range;      /* `one`: send x-ms-range */
+    bool shuffle, once; /* `blocks`: in fresh order each round; one round */
     struct target *targets;
     size_t target_count;
     const char *headers[OPTIONS_MAX_HEADERS];
@@ -24,6 +25,7 @@ struct options {
     int64_t count, rng, concurrency, connections, threads, readers, slow_rate, slow_count;
     int64_t timeout; /* s: of a readers run, and of any request that stands still */
     int64_t seconds, abort_after, big;
+    int64_t block, per_second; /* `blocks`: bytes of one; requests, 0: as fast as it goes */
 };
 
 /* false: the usage has been printed. */

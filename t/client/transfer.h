@@ -20,6 +20,7 @@ struct transfer {
     int64_t rate;        /* bytes/s, 0: as fast as it goes */
     int64_t abort_after; /* body bytes, -1: never */
     bool slow;           /* not waited for */
+    int64_t due;         /* ns: not sent before; h1 only */
 
     /* What a right reply is. */
     int want_status, or_status; /* 0: any, none */
