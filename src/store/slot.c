@@ -6,8 +6,14 @@
 #include "base/mem.h"
 #include "store/segment.h"
 
-/* Free space that is kept ahead of puts: what they write while a grace period passes. */
-#define RESERVE_BYTES (128 * 1024 * 1024)
+/* Free space that is kept ahead of puts: what they write while a grace period passes. It holds nothing, so it is a
+ * small part of the store, but not less than what a grace period of some milliseconds takes, unless the store is tiny.
+ */
+#define RESERVE_MOST_BYTES (128 * 1024 * 1024)
+#define RESERVE_LEAST_BYTES (12 * 1024 * 1024)
+#define RESERVE_LEAST 12
+#define RESERVE_PART 32
+#define RESERVE_TINY_PART 8
 /* How long one thread waits for another to make more slots. */
 #define GROW_WAIT_MS 1000
 
@@ -30,13 +36,23 @@ static uint32_t slot_live(void *arg, uint32_t slot)
     return segment_live(arg, slot);
 }
 
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint32_t greater(uint32_t a, uint32_t b)
+{
+    return a > b ? a : b;
+}
+
 void slots_reserve(struct slots *slots)
 {
-    slots->reserve = RESERVE_BYTES / slots->stride;
-    if (slots->reserve > slots->high / 8)
-        slots->reserve = slots->high / 8;
-    if (slots->reserve < SLOT_SPARE + 1)
-        slots->reserve = SLOT_SPARE + 1;
+    uint32_t least = RESERVE_LEAST_BYTES / slots->stride, most = RESERVE_MOST_BYTES / slots->stride;
+    slots->reserve = lesser(slots->high / RESERVE_PART, most);
+    slots->reserve = greater(slots->reserve, greater(least, RESERVE_LEAST));
+    slots->reserve = lesser(slots->reserve, slots->high / RESERVE_TINY_PART);
+    slots->reserve = greater(slots->reserve, SLOT_SPARE + 1);
     uint32_t room = slots_may_grow(slots) ? slots->capacity : slots->high;
     evict_resize(slots->evict, room > slots->reserve ? room - slots->reserve : 0);
 }

@@ -2,7 +2,7 @@
 /*
  * test_store_space.c: a file system with less room than the store's size. On file systems of its own, in memory: what
  * there is is used and no more, the index keeps its share, nothing waits for what cannot come, and growth is tried
- * again.
+ * again. And how much of the room eviction keeps free.
  */
 #include <errno.h>
 #include <sched.h>
@@ -170,11 +170,11 @@ static unsigned alloc_all(struct slots *slots)
     }
 }
 
-static void open_slots(struct slots *slots, int dir, unsigned capacity)
+static void open_slots(struct slots *slots, int dir, unsigned capacity, uint32_t block_size)
 {
     const struct slots_config config = {.path = "slots",
                                         .dir = dir,
-                                        .block_size = 16 * KIB,
+                                        .block_size = block_size,
                                         .capacity = capacity,
                                         .errors = metric_cell(METRIC_STORE_ERRORS, "slots")};
     if (slots_init(slots, &config) != STATUS_OK)
@@ -191,7 +191,7 @@ static void test_growth(void)
     struct slots slots;
     limited.allocate = limited_allocate;
     io_set(&limited);
-    open_slots(&slots, dir, CAPACITY);
+    open_slots(&slots, dir, CAPACITY, 16 * KIB);
     is_int(alloc_all(&slots), 0, "a file that cannot be made gives no slots");
     ok(slots.grow_at_ms > clock_mono_ms(), "it is not tried again at once");
     atomic_store(&room, 300LL * STRIDE);
@@ -200,7 +200,7 @@ static void test_growth(void)
     unsigned got = alloc_all(&slots);
     is_int(got, CAPACITY, "but after a while, in pieces of what there is");
     slots_fini(&slots);
-    open_slots(&slots, dir, CAPACITY);
+    open_slots(&slots, dir, CAPACITY, 16 * KIB);
     is_int(slots.high, CAPACITY, "they are there at the next start");
     slots_fini(&slots);
 
@@ -209,18 +209,48 @@ static void test_growth(void)
         abort();
     close(dir);
     dir = open(path, O_RDONLY | O_DIRECTORY);
-    open_slots(&slots, dir, CAPACITY);
+    open_slots(&slots, dir, CAPACITY, 16 * KIB);
     slots_lock_grown(&slots);
     (void) slots_alloc(&slots, true);
     unsigned part = slots.high;
     pthread_mutex_unlock(&slots.lock);
     ok(part > 0 && part < SLOT_PER_FILE, "a file may hold fewer slots for now: %u", part);
     slots_fini(&slots);
-    open_slots(&slots, dir, CAPACITY);
+    open_slots(&slots, dir, CAPACITY, 16 * KIB);
     is_int(slots.high, part, "also at the next start");
     is_int(alloc_all(&slots), CAPACITY, "which makes it whole");
     slots_fini(&slots);
     io_set(NULL);
+    close(dir);
+    fixture_remove(path);
+}
+
+/* What eviction keeps free holds nothing: of a full store that is what is lost. */
+static void test_reserve(void)
+{
+    static const struct {
+        uint32_t block_size;
+        unsigned slots;
+        double most;   /* part of them */
+        int64_t least; /* bytes */
+    } cases[] = {
+        {MIB, 16, 0.20, 3 * MIB},         {MIB, 64, 0.125, 8 * MIB},          {MIB, 350, 0.035, 12 * MIB},
+        {MIB, 1000, 0.032, 30 * MIB},     {MIB, 100000, 0.0013, 120 * MIB},   {64 * KIB, 16000, 0.032, 30 * MIB},
+        {64 * KIB, 2000, 0.10, 11 * MIB}, {16 * MIB, 64, 0.125, 128LL * MIB},
+    };
+    char *path = fixture_directory();
+    int dir = open(path, O_RDONLY | O_DIRECTORY);
+    for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct slots slots;
+        open_slots(&slots, dir, cases[i].slots, cases[i].block_size);
+        slots.high = cases[i].slots;
+        slots_reserve(&slots);
+        int64_t bytes = (int64_t) slots.reserve * slots.stride;
+        ok(slots.reserve <= cases[i].most * cases[i].slots && bytes >= cases[i].least,
+           "%u blocks of %u KiB: %u are kept free", cases[i].slots, cases[i].block_size / KIB, slots.reserve);
+        slots.high = 0;
+        slots_fini(&slots);
+    }
     close(dir);
     fixture_remove(path);
 }
@@ -232,6 +262,7 @@ int main(void)
     test_smaller_than_size();
     test_no_room();
     test_growth();
+    test_reserve();
     fixture_stop();
     return done_testing();
 }
