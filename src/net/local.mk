@@ -25,6 +25,9 @@ t_unit_test_line_SOURCES = t/unit/test_line.c t/unit/tap.h
 t_unit_test_line_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_listener t/unit/test_tls
+check_PROGRAMS += t/unit/test_sock
+t_unit_test_sock_SOURCES = t/unit/test_sock.c t/unit/tap.h
+t_unit_test_sock_LDADD = $(UNIT_LDADD)
 t_unit_test_listener_SOURCES = t/unit/test_listener.c t/unit/tap.h
 t_unit_test_listener_LDADD = $(UNIT_LDADD)
 t_unit_test_tls_SOURCES = t/unit/test_tls.c t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h

@@ -33,15 +33,9 @@ enum status sock_read(struct sock *sock, void *data, size_t size, size_t *got)
     return STATUS_OK;
 }
 
-enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned count, size_t *taken)
+/* OK: *sent bytes, fewer than were shown or not; AGAIN: the buffer is full. */
+static enum status send_once(struct sock *sock, const struct iovec *pieces, unsigned count, size_t *sent)
 {
-    *taken = 0;
-    if (!sock->writable)
-        return STATUS_AGAIN;
-    assert(count <= SOCK_MAX_IOV);
-    size_t total = 0;
-    for (unsigned i = 0; i < count; i++)
-        total += pieces[i].iov_len;
     struct msghdr message = {.msg_iov = (struct iovec *) (uintptr_t) pieces, .msg_iovlen = count};
     ssize_t n;
     do
@@ -53,10 +47,37 @@ enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned c
         sock->writable = false;
         return STATUS_AGAIN;
     }
-    if ((size_t) n < total)
-        sock->writable = false;
-    *taken = (size_t) n;
+    *sent = (size_t) n;
     return STATUS_OK;
+}
+
+enum status sock_write(struct sock *sock, const struct iovec *pieces, unsigned count, size_t *taken)
+{
+    struct iovec rest[SOCK_MAX_IOV];
+    *taken = 0;
+    if (!sock->writable)
+        return STATUS_AGAIN;
+    assert(count <= SOCK_MAX_IOV);
+    size_t total = 0, sent;
+    for (unsigned i = 0; i < count; i++)
+        total += pieces[i].iov_len;
+    enum status status = send_once(sock, pieces, count, taken);
+    /* A short count does not mean that the buffer is full, and that an event will follow: it ends also where a piece
+     * lies in a mapping of a file that was cut short. So the rest is tried, until the kernel says one or the other. */
+    while (status == STATUS_OK && *taken < total) {
+        size_t skip = *taken;
+        unsigned left = 0;
+        for (unsigned i = 0; i < count; i++) {
+            size_t gone = skip < pieces[i].iov_len ? skip : pieces[i].iov_len;
+            skip -= gone;
+            if (gone < pieces[i].iov_len)
+                rest[left++] = (struct iovec){(uint8_t *) pieces[i].iov_base + gone, pieces[i].iov_len - gone};
+        }
+        sent = 0;
+        status = send_once(sock, rest, left, &sent);
+        *taken += sent;
+    }
+    return status == STATUS_AGAIN && *taken > 0 ? STATUS_OK : status;
 }
 
 bool sock_poll_writable(struct sock *sock)

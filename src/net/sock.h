@@ -3,7 +3,7 @@
  * sock.h: a non-blocking stream socket and what is known of its readiness.
  *
  * Readiness comes edge-triggered, so it is remembered here: `readable` and `writable` say that a call is worth making.
- * A short read or write empties the mark without a further call that would only say EAGAIN. Owning loop only.
+ * A short read empties the mark without a further call that would only say EAGAIN. Owning loop only.
  */
 #ifndef HEADPOND_NET_SOCK_H
 #define HEADPOND_NET_SOCK_H
