@@ -56,6 +56,13 @@ static inline uint32_t location_slot(uint64_t location)
     return (uint32_t) (location & LOCATION_PACKED ? position >> LOCATION_OFFSET_BITS : position);
 }
 
+/* Whether it is a packed entry in that segment. */
+static inline bool location_in_segment(uint64_t location, unsigned disk, uint32_t slot)
+{
+    return (location & LOCATION_PRESENT) && (location & LOCATION_PACKED) && location_disk(location) == disk &&
+           location_slot(location) == slot;
+}
+
 /* Where its header begins within the slot, in bytes. */
 static inline uint32_t location_offset(uint64_t location)
 {

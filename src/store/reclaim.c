@@ -63,8 +63,7 @@ static void leaf_lost(void *arg, struct leaf *leaf)
     struct emptying *emptying = arg;
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
         uint64_t location = atomic_load_explicit(&leaf->location[i], memory_order_relaxed);
-        if (location != 0 && location_disk(location) == emptying->disk->number && (location & LOCATION_PACKED) &&
-            location_slot(location) == emptying->slot)
+        if (location_in_segment(location, emptying->disk->number, emptying->slot))
             block_drop(emptying->disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + i,
                        location);
     }

@@ -95,7 +95,7 @@ static void lose(void *arg, struct hash128 object, struct objects_place place)
 {
     struct lost *lost = arg;
     bool dirty;
-    if (location_disk(place.location) == lost->disk->number && location_slot(place.location) == lost->slot &&
+    if (location_in_segment(place.location, lost->disk->number, lost->slot) &&
         objects_record_move(lost->disk->store->objects, object, place.location, 0, &dirty))
         moved_away(lost->disk, object, place.location, place.length, dirty);
 }

@@ -142,8 +142,7 @@ static void leaf_seen(void *arg, struct leaf *leaf)
         uint64_t location = atomic_load_explicit(&leaf->location[i], memory_order_relaxed);
         uint64_t block = (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + i;
         uint32_t length = store_block_length(leaf->length, scrub->disk->store->block_size, block);
-        if (location != 0 && (location & LOCATION_PACKED) && location_disk(location) == scrub->disk->number &&
-            location_slot(location) == scrub->slot)
+        if (location_in_segment(location, scrub->disk->number, scrub->slot))
             check_block(scrub, leaf->generation, block, length, location);
     }
 }
