@@ -267,6 +267,43 @@ UNUSED static struct store_generation *fixture_object(struct store *store, uint6
     return generation;
 }
 
+/* Puts an object of that length with all its blocks; the id of its generation. */
+UNUSED static uint64_t fixture_put_object(struct store *store, uint64_t object, uint64_t length, int64_t validated_s)
+{
+    struct store_generation *generation = fixture_object(store, object, length, validated_s);
+    uint64_t id = generation->id;
+    for (uint64_t block = 0; block * store_block_size(store) < length; block++)
+        fixture_put(store, generation, object, block);
+    store_generation_unref(&generation);
+    rcu_quiescent_state();
+    return id;
+}
+
+/* Offers a block of one value; what the store does not take is left out. */
+UNUSED static void fixture_offer(struct store *store, struct store_generation *generation, uint64_t block)
+{
+    struct arrival arrival;
+    uint32_t length = fixture_length(store, generation, block);
+    struct buf *buf = buf_new(length);
+    arrival_init(&arrival);
+    memset(buf->data, (int) block, length);
+    buf_publish(buf, length);
+    if (store_put_block(store, generation, block, buf, length, fixture_loop, &arrival.letter) == STATUS_OK)
+        arrival_wait(&arrival, 1);
+    buf_unref(&buf);
+}
+
+/* When the object was validated; -1: it is not known. */
+UNUSED static int64_t fixture_validated(struct store *store, uint64_t object)
+{
+    struct store_view view;
+    if (!store_object_find(store, fixture_hash(object), &view))
+        return -1;
+    store_generation_unref(&view.generation);
+    rcu_quiescent_state();
+    return view.validated_s;
+}
+
 struct fixture_load {
     struct store_load load;
     struct arrival arrival;
@@ -296,6 +333,48 @@ UNUSED static enum status fixture_load(struct store *store, const struct store_g
              fixture_right(load.load.buf->data, load.load.length, object, block, 0);
     buf_unref(&load.load.buf);
     return load.load.status;
+}
+
+struct found {
+    unsigned objects, blocks, missing, wrong, validated;
+};
+
+/* Loads every block of objects first..last, as the store knows them. */
+UNUSED static struct found fixture_inspect(struct store *store, uint64_t first, uint64_t last)
+{
+    struct found found = {0};
+    for (uint64_t object = first; object <= last; object++) {
+        struct store_view view;
+        if (!store_object_find(store, fixture_hash(object), &view))
+            continue;
+        found.objects++;
+        found.validated += view.validated_s != 0;
+        for (uint64_t block = 0; block * store_block_size(store) < view.generation->length; block++) {
+            bool right;
+            enum status status = fixture_load(store, view.generation, object, block, &right);
+            found.blocks += status == STATUS_OK;
+            found.missing += status != STATUS_OK;
+            found.wrong += (status == STATUS_OK && !right) || status == STATUS_CORRUPT;
+        }
+        store_generation_unref(&view.generation);
+        rcu_quiescent_state();
+    }
+    return found;
+}
+
+/* Turns over a bit of the byte at `at` of the first data file. */
+UNUSED static void fixture_damage(const char *path, off_t at)
+{
+    char name[4200];
+    uint8_t byte;
+    snprintf(name, sizeof name, "%s/data-000000", path);
+    int fd = open(name, O_RDWR);
+    if (fd < 0 || pread(fd, &byte, 1, at) != 1)
+        abort();
+    byte ^= 0x40;
+    if (pwrite(fd, &byte, 1, at) != 1)
+        abort();
+    close(fd);
 }
 
 UNUSED static int64_t fixture_metric(enum metric metric)

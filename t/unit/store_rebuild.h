@@ -45,53 +45,6 @@ UNUSED static struct label label_of(const char *path)
     return label;
 }
 
-UNUSED static uint64_t put_object(struct store *store, uint64_t object, uint64_t length, int64_t validated_s)
-{
-    struct store_generation *generation = fixture_object(store, object, length, validated_s);
-    uint64_t id = generation->id;
-    for (uint64_t block = 0; block * BLOCK < length; block++)
-        fixture_put(store, generation, object, block);
-    store_generation_unref(&generation);
-    rcu_quiescent_state();
-    return id;
-}
-
-struct found {
-    unsigned objects, blocks, missing, wrong, validated;
-};
-
-UNUSED static struct found inspect(struct store *store, uint64_t first, uint64_t last)
-{
-    struct found found = {0};
-    for (uint64_t object = first; object <= last; object++) {
-        struct store_view view;
-        if (!store_object_find(store, fixture_hash(object), &view))
-            continue;
-        found.objects++;
-        found.validated += view.validated_s != 0;
-        for (uint64_t block = 0; block * BLOCK < view.generation->length; block++) {
-            bool right;
-            enum status status = fixture_load(store, view.generation, object, block, &right);
-            found.blocks += status == STATUS_OK;
-            found.missing += status != STATUS_OK;
-            found.wrong += (status == STATUS_OK && !right) || status == STATUS_CORRUPT;
-        }
-        store_generation_unref(&view.generation);
-        rcu_quiescent_state();
-    }
-    return found;
-}
-
-UNUSED static int64_t validated(struct store *store, uint64_t object)
-{
-    struct store_view view;
-    if (!store_object_find(store, fixture_hash(object), &view))
-        return -1;
-    store_generation_unref(&view.generation);
-    rcu_quiescent_state();
-    return view.validated_s;
-}
-
 UNUSED static void wait_tombstone(struct store *store, struct hash128 name)
 {
     struct arrival arrival;

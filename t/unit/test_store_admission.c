@@ -28,17 +28,8 @@ static bool read_block(struct store *store, struct store_generation *generation,
     bool right, hit = store_has_block(store, generation->id, block);
     if (hit && store_peek_block(store, generation->id, block, 0, 100, false, &piece) != STATUS_OK)
         (void) !fixture_load(store, generation, object, block, &right);
-    if (!hit) {
-        struct arrival arrival;
-        uint32_t length = fixture_length(store, generation, block);
-        struct buf *buf = buf_new(length);
-        arrival_init(&arrival);
-        memset(buf->data, (int) block, length);
-        buf_publish(buf, length);
-        if (store_put_block(store, generation, block, buf, length, fixture_loop, &arrival.letter) == STATUS_OK)
-            arrival_wait(&arrival, 1);
-        buf_unref(&buf);
-    }
+    if (!hit)
+        fixture_offer(store, generation, block);
     rcu_quiescent_state();
     return hit;
 }

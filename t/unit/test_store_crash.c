@@ -31,16 +31,6 @@ static bool leave(const char *path, void (*work)(struct store *store))
     return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Ids are not known to the parent: it finds generations by their objects. */
-static void put_object(struct store *store, uint64_t object, uint64_t length, int64_t validated_s)
-{
-    struct store_generation *generation = fixture_object(store, object, length, validated_s);
-    for (uint64_t block = 0; block * BLOCK < length; block++)
-        fixture_put(store, generation, object, block);
-    store_generation_unref(&generation);
-    rcu_quiescent_state();
-}
-
 static uint64_t length_of(uint64_t object)
 {
     return object % 3 == 0 ? object * 100 : object * BLOCK / 8 + object;
@@ -49,18 +39,18 @@ static uint64_t length_of(uint64_t object)
 static void work_committed(struct store *store)
 {
     for (uint64_t object = 1; object <= OBJECTS; object++)
-        put_object(store, object, length_of(object), 1000 + (int64_t) object);
+        fixture_put_object(store, object, length_of(object), 1000 + (int64_t) object);
     fixture_flush(store);
     /* These are not waited for. */
     for (uint64_t object = 100; object < 130; object++)
-        put_object(store, object, length_of(object % 20), 1000);
+        fixture_put_object(store, object, length_of(object % 20), 1000);
 }
 
 /* Eviction all the time and no flush: index rows that speak of slots long written over. */
 static void work_churn(struct store *store)
 {
     for (uint64_t object = 1; object < 400; object++) {
-        put_object(store, object, length_of(object % 97), 1000);
+        fixture_put_object(store, object, length_of(object % 97), 1000);
         if (object % 150 == 0)
             fixture_flush(store);
     }
@@ -91,12 +81,12 @@ static void begin_intent(struct store *store)
 static void work_intent(struct store *store)
 {
     for (uint64_t object = 1; object <= OBJECTS; object++)
-        put_object(store, object, 1000, 5000);
+        fixture_put_object(store, object, 1000, 5000);
     fixture_flush(store);
     begin_intent(store);
     begin_intent(store);
     store_intent_end(store);
-    put_object(store, 41, 1000, 5000); /* what is validated meanwhile is not believed either */
+    fixture_put_object(store, 41, 1000, 5000); /* what is validated meanwhile is not believed either */
     fixture_flush(store);
 }
 
@@ -104,7 +94,7 @@ static void work_intent(struct store *store)
 static void work_intents_ended(struct store *store)
 {
     for (uint64_t object = 1; object <= OBJECTS; object++)
-        put_object(store, object, 1000, 5000);
+        fixture_put_object(store, object, 1000, 5000);
     for (unsigned i = 0; i < 100; i++) {
         begin_intent(store);
         store_intent_end(store);
@@ -116,13 +106,13 @@ static void work_intents_ended(struct store *store)
 static void work_tombstones(struct store *store)
 {
     for (uint64_t object = 1; object <= OBJECTS; object++)
-        put_object(store, object, 1000, 5000);
+        fixture_put_object(store, object, 1000, 5000);
     fixture_flush(store);
     wait_tombstone(store, fixture_hash(1), false);
     wait_tombstone(store, GROUP(2), true);
     fixture_flush(store); /* the intent's mark goes with a full round: a crash before it would cost all of them */
     wait_tombstone(store, fixture_hash(999), false); /* unknown: answered at once */
-    put_object(store, 500, 1000, 5000);              /* not committed, but its tombstone is durable all the same */
+    fixture_put_object(store, 500, 1000, 5000);      /* not committed, but its tombstone is durable all the same */
     wait_tombstone(store, fixture_hash(500), false);
     struct store_generation *again = fixture_object(store, 1, 1000, 0);
     store_generation_unref(&again);
@@ -160,7 +150,7 @@ static void killed(const char *path, useconds_t after)
         if (write(started[1], "x", 1) != 1)
             _exit(1);
         for (uint64_t object = 1;; object++) {
-            put_object(store, object % 300, length_of(object % 300 % 97), 1000);
+            fixture_put_object(store, object % 300, length_of(object % 300 % 97), 1000);
             if (object % 37 == 0)
                 fixture_flush(store);
         }
@@ -175,42 +165,15 @@ static void killed(const char *path, useconds_t after)
     waitpid(child, NULL, 0);
 }
 
-struct found {
-    unsigned objects, blocks, missing, wrong, validated;
-};
-
-/* Loads every block that the store says it has. */
-static struct found inspect(struct store *store, uint64_t first, uint64_t last)
-{
-    struct found found = {0};
-    for (uint64_t object = first; object <= last; object++) {
-        struct store_view view;
-        if (!store_object_find(store, fixture_hash(object), &view))
-            continue;
-        found.objects++;
-        found.validated += view.validated_s != 0;
-        for (uint64_t block = 0; block * BLOCK < view.generation->length; block++) {
-            bool right;
-            enum status status = fixture_load(store, view.generation, object, block, &right);
-            found.blocks += status == STATUS_OK;
-            found.missing += status != STATUS_OK;
-            found.wrong += (status == STATUS_OK && !right) || status == STATUS_CORRUPT;
-        }
-        store_generation_unref(&view.generation);
-        rcu_quiescent_state();
-    }
-    return found;
-}
-
 static void test_committed(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 1, OBJECTS);
+    struct found found = fixture_inspect(store, 1, OBJECTS);
     is_int(found.objects, OBJECTS, "all committed objects are there");
     is_int(found.missing, 0, "with all their blocks");
     is_int(found.wrong, 0, "which are right");
     is_int(found.validated, OBJECTS, "and their times");
-    found = inspect(store, 100, 130);
+    found = fixture_inspect(store, 100, 130);
     is_int(found.wrong, 0, "of what was not committed nothing is wrong (%u blocks there)", found.blocks);
     fixture_close(store);
 }
@@ -219,37 +182,28 @@ static void test_wrong(const char *path, const char *what)
 {
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 0, 400);
+    struct found found = fixture_inspect(store, 0, 400);
     is_int(found.wrong, 0, "%s: of %u blocks none is wrong, %u were not there", what, found.blocks, found.missing);
     is_int(fixture_metric(METRIC_STORE_CORRUPT), corrupt, "%s: nothing counts as damaged", what);
     /* And it still works. */
-    put_object(store, 777, 3 * BLOCK, 1);
-    ok(inspect(store, 777, 777).blocks == 3, "%s: it takes blocks again", what);
+    fixture_put_object(store, 777, 3 * BLOCK, 1);
+    ok(fixture_inspect(store, 777, 777).blocks == 3, "%s: it takes blocks again", what);
     fixture_close(store);
     ok(fixture_usage(path) <= SIZE, "%s: within its size", what);
-}
-
-static int64_t validated(struct store *store, uint64_t object)
-{
-    struct store_view view;
-    if (!store_object_find(store, fixture_hash(object), &view))
-        return -1;
-    store_generation_unref(&view.generation);
-    return view.validated_s;
 }
 
 static void test_tombstones(const char *path, bool early)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    ok(validated(store, 1) <= 0, "a tombstone survives");
-    ok(validated(store, 3) == 0, "so does the last one before the end");
-    ok(validated(store, 2) == 0 && validated(store, 12) == 0, "a group's takes all its objects");
-    ok(validated(store, 500) <= 0, "one for an object that was never committed as well");
-    is_int(validated(store, 6), 5000, "others keep their time");
-    is_int(validated(store, 4), early ? 0 : 5000,
+    ok(fixture_validated(store, 1) <= 0, "a tombstone survives");
+    ok(fixture_validated(store, 3) == 0, "so does the last one before the end");
+    ok(fixture_validated(store, 2) == 0 && fixture_validated(store, 12) == 0, "a group's takes all its objects");
+    ok(fixture_validated(store, 500) <= 0, "one for an object that was never committed as well");
+    is_int(fixture_validated(store, 6), 5000, "others keep their time");
+    is_int(fixture_validated(store, 4), early ? 0 : 5000,
            early ? "a tombstone that came while loading holds" : "object 4 is fresh");
-    is_int(validated(store, 15), early ? 0 : 5000, early ? "a group's as well" : "object 15 is fresh");
-    ok(inspect(store, 3, 3).blocks == 1, "a tombstone costs a validation, not the bytes");
+    is_int(fixture_validated(store, 15), early ? 0 : 5000, early ? "a group's as well" : "object 15 is fresh");
+    ok(fixture_inspect(store, 3, 3).blocks == 1, "a tombstone costs a validation, not the bytes");
     fixture_close(store);
 }
 
@@ -266,8 +220,8 @@ static void test_tombstones_settle(const char *path)
     }
     fixture_close(store);
     store = fixture_open_loaded(path, SIZE, BLOCK);
-    is_int(validated(store, 2), 6000, "what is validated after a group's tombstone stays so");
-    is_int(validated(store, 12), 0, "and what was not, not");
+    is_int(fixture_validated(store, 2), 6000, "what is validated after a group's tombstone stays so");
+    is_int(fixture_validated(store, 12), 0, "and what was not, not");
     fixture_close(store);
 }
 
@@ -275,7 +229,7 @@ static void test_tombstones_settle(const char *path)
 static void test_intent(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 1, OBJECTS + 1);
+    struct found found = fixture_inspect(store, 1, OBJECTS + 1);
     is_int(found.objects, OBJECTS + 1, "an intent at the end of a process: every object is there");
     is_int(found.missing + found.wrong, 0, "with its bytes");
     is_int(found.validated, 0, "and none counts as validated");
@@ -288,16 +242,16 @@ static void test_intent(const char *path)
     fixture_flush(store);
     fixture_close(store);
     store = fixture_open_loaded(path, SIZE, BLOCK);
-    is_int(validated(store, 2), 6000, "what was validated after that stays so");
-    is_int(validated(store, 3), 0, "and what was not, not");
+    is_int(fixture_validated(store, 2), 6000, "what was validated after that stays so");
+    is_int(fixture_validated(store, 3), 0, "and what was not, not");
     fixture_close(store);
 }
 
 static void test_intents_ended(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    is_int(validated(store, 2), 0, "after intents that ended: what was changed is not validated");
-    is_int(inspect(store, 1, OBJECTS).validated, OBJECTS - OBJECTS / 10, "all the rest is");
+    is_int(fixture_validated(store, 2), 0, "after intents that ended: what was changed is not validated");
+    is_int(fixture_inspect(store, 1, OBJECTS).validated, OBJECTS - OBJECTS / 10, "all the rest is");
     fixture_close(store);
 }
 

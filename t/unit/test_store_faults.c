@@ -67,21 +67,6 @@ static int bad_cached(int fd, off_t offset, size_t length, uint64_t *pages)
 
 static const struct io_ops bad_disk = {bad_readv, bad_writev, bad_sync, bad_allocate, bad_cached};
 
-/* Turns over one byte at `at` of the first data file. */
-static void damage(const char *path, off_t at)
-{
-    char name[4200];
-    uint8_t byte;
-    snprintf(name, sizeof name, "%s/data-000000", path);
-    int fd = open(name, O_RDWR);
-    if (fd < 0 || pread(fd, &byte, 1, at) != 1)
-        abort();
-    byte ^= 0x40;
-    if (pwrite(fd, &byte, 1, at) != 1)
-        abort();
-    close(fd);
-}
-
 static void test_damage(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
@@ -93,9 +78,9 @@ static void test_damage(const char *path)
     fixture_put(store, small, 2, 0);              /* the first entry of the segment in slot 3 */
     fixture_close(store);
     const off_t stride = BLOCK + 4096;
-    damage(path, 4096 + 100000);               /* a body */
-    damage(path, stride + 60);                 /* a header */
-    damage(path, 3 * stride + 4096 + 128 + 5); /* a packed body */
+    fixture_damage(path, 4096 + 100000);               /* a body */
+    fixture_damage(path, stride + 60);                 /* a header */
+    fixture_damage(path, 3 * stride + 4096 + 128 + 5); /* a packed body */
     store = fixture_open_loaded(path, SIZE, BLOCK);
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
     is_int(fixture_load(store, generation, 1, 0, &right), STATUS_CORRUPT, "a damaged body is noticed");
@@ -445,15 +430,6 @@ static void test_markers(const char *path)
     ok(kept(path, &time) && time == 1, "once");
 }
 
-static int64_t time_of(struct store *store, uint64_t object)
-{
-    struct store_view view;
-    if (!store_object_find(store, fixture_hash(object), &view))
-        return -1;
-    store_generation_unref(&view.generation);
-    return view.validated_s;
-}
-
 /* Two disks of which one is away for a start: it has missed what was written then. */
 static void test_away(void)
 {
@@ -476,7 +452,7 @@ static void test_away(void)
                 struct store_generation *generation = fixture_object(store, object, 10, 5);
                 store_generation_unref(&generation);
             }
-            times[i] += time_of(store, object) == 5;
+            times[i] += fixture_validated(store, object) == 5;
         }
         fixture_close(store);
     }

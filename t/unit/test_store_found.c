@@ -26,7 +26,7 @@ static struct craft craft_new(void)
 {
     struct craft craft = {.path = fixture_directory()};
     struct store *store = fixture_open_loaded(craft.path, SIZE, BLOCK);
-    put_object(store, 999, 1, 1); /* makes the data file */
+    fixture_put_object(store, 999, 1, 1); /* makes the data file */
     fixture_close(store);
     craft.fd = open(file_of(craft.path, "data-000000"), O_RDWR | O_CLOEXEC);
     uint8_t zeros[ENTRY_PAGE] = {0};
@@ -152,16 +152,16 @@ static void test_generations(void)
 
     struct store *store = fixture_open_loaded(craft.path, SIZE, BLOCK);
     ok(record_is(store, &craft, 1, 20, "new"), "the highest generation is the current one");
-    ok(inspect(store, 1, 1).blocks == 1, "with its block");
+    ok(fixture_inspect(store, 1, 1).blocks == 1, "with its block");
     ok(!store_has_block(store, craft.base + 10, 0), "the one before has none");
     ok(!store_has_block(store, craft.base + 25, 0), "nor has one without a record");
     ok(record_is(store, &craft, 2, 30, "set last"), "of a generation's records the one set last counts");
-    ok(inspect(store, 2, 2).blocks == 1, "and its block, once");
+    ok(fixture_inspect(store, 2, 2).blocks == 1, "and its block, once");
     ok(!store_has_block(store, craft.base + 40, 0), "blocks of an unknown object are nobody's");
     ok(record_is(store, &craft, 5, 50, "shorter than its blocks say") && !store_has_block(store, craft.base + 50, 0),
        "blocks of another length are not the record's");
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
-    struct found found = inspect(store, 6, 6);
+    struct found found = fixture_inspect(store, 6, 6);
     ok(found.objects == 1 && found.blocks == 0 && fixture_metric(METRIC_STORE_CORRUPT) == corrupt + 1,
        "a torn block is noticed when it is read");
     fixture_close(store);
@@ -184,7 +184,7 @@ static void test_lost_record(void)
     struct store *store = fixture_open_loaded(craft.path, SIZE, BLOCK);
     is_int(fixture_metric(METRIC_STORE_CORRUPT), corrupt + 1, "a damaged record is counted");
     ok(record_is(store, &craft, 1, 10, "old"), "the one before counts");
-    struct found found = inspect(store, 1, 1);
+    struct found found = fixture_inspect(store, 1, 1);
     ok(found.blocks == 1 && found.wrong == 0 && !store_has_block(store, craft.base + 20, 0),
        "with its own block alone");
     ok(record_is(store, &craft, 2, 30, "behind it"), "what lies behind it is found");
@@ -225,10 +225,12 @@ static void test_foreign(void)
     mem_free(body);
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
     struct store *store = fixture_open_loaded(craft.path, SIZE, BLOCK);
-    is_int(inspect(store, 1, 6).blocks, 0, "blocks of another store, incarnation, length or time are not believed");
+    is_int(fixture_inspect(store, 1, 6).blocks, 0,
+           "blocks of another store, incarnation, length or time are not believed");
     for (uint64_t object = 1; object <= 6; object++)
         ok(record_is(store, &craft, object, object, "mine"), "object %d is ours", (int) object);
-    is_int(inspect(store, 7, 8).objects, 0, "records without a number, of another incarnation, of the future neither");
+    is_int(fixture_inspect(store, 7, 8).objects, 0,
+           "records without a number, of another incarnation, of the future neither");
     is_int(fixture_metric(METRIC_STORE_CORRUPT), corrupt + 1, "a header that is none is counted");
     fixture_close(store);
     craft_end(&craft);
@@ -261,9 +263,9 @@ static void test_earlier_life(void)
     craft_write(&craft, &old, 4, craft.used, ENTRY_HEADER_SIZE, "old");
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
     struct store *store = fixture_open_loaded(craft.path, SIZE, BLOCK);
-    is_int(inspect(store, 1, 2).objects, 0, "what a slot held before is not the segment's");
+    is_int(fixture_inspect(store, 1, 2).objects, 0, "what a slot held before is not the segment's");
     ok(record_is(store, &craft, 3, 30, "own"), "what it holds is");
-    struct found found = inspect(store, 4, 4);
+    struct found found = fixture_inspect(store, 4, 4);
     ok(record_is(store, &craft, 4, 40, "behind a hole") && found.blocks == 1 && found.wrong == 0, "behind a hole too");
     ok(record_is(store, &craft, 5, 50, "old"), "entries that do not say are believed");
     is_int(fixture_metric(METRIC_STORE_CORRUPT), corrupt, "and none of it is damage");
@@ -290,12 +292,13 @@ static void test_meanwhile(void)
     wait_tombstone(store, fixture_hash(2));
     fixture_flush(store);
     is_int((intmax_t) store_object_current(store, fixture_hash(1)), (intmax_t) id, "what was learned meanwhile counts");
-    is_int(validated(store, 1), 7000, "and keeps its time");
-    ok(validated(store, 2) == 0 && validated(store, 3) == 0, "the rest was found, and is not validated");
+    is_int(fixture_validated(store, 1), 7000, "and keeps its time");
+    ok(fixture_validated(store, 2) == 0 && fixture_validated(store, 3) == 0,
+       "the rest was found, and is not validated");
     fixture_close(store);
     store = fixture_open_loaded(craft.path, SIZE, BLOCK);
-    is_int(validated(store, 1), 7000, "as the index says");
-    is_int(validated(store, 4), 0, "of both");
+    is_int(fixture_validated(store, 1), 7000, "as the index says");
+    is_int(fixture_validated(store, 4), 0, "of both");
     fixture_close(store);
     craft_end(&craft);
 }

@@ -155,6 +155,13 @@ static void put_one(struct rig *rig, uint64_t object)
     fixture_put(rig->store, rig->generations[object], object, 0);
 }
 
+static void put_all(struct rig *rig)
+{
+    for (unsigned i = 0; i < OBJECTS; i++)
+        put_one(rig, i);
+    fixture_flush(rig->store);
+}
+
 static unsigned stored(const struct rig *rig)
 {
     unsigned count = 0;
@@ -197,15 +204,6 @@ static bool wait_used(int64_t count)
     return disks("used") == count;
 }
 
-static int64_t time_of(struct store *store, uint64_t object)
-{
-    struct store_view view;
-    if (!store_object_find(store, fixture_hash(object), &view))
-        return -1;
-    store_generation_unref(&view.generation);
-    return view.validated_s;
-}
-
 static void tombstone(struct rig *rig, uint64_t object)
 {
     struct arrival arrival;
@@ -221,9 +219,7 @@ static void test_hang(void)
     unsigned failed;
     int64_t longest;
     rig_start(&rig, 2);
-    for (unsigned i = 0; i < OBJECTS; i++)
-        put_one(&rig, i);
-    fixture_flush(rig.store);
+    put_all(&rig);
     is_int(stored(&rig), OBJECTS, "all blocks are stored, on two disks");
     int64_t stalled = fixture_metric(METRIC_STORE_STALLED);
     set(hanging, rig.paths[0]);
@@ -261,9 +257,7 @@ static void test_hang(void)
 static void behind_child(struct rig *rig)
 {
     rig_open(rig);
-    for (unsigned i = 0; i < OBJECTS; i++)
-        put_one(rig, i);
-    fixture_flush(rig->store);
+    put_all(rig);
     set(hanging, rig->paths[0]);
     for (unsigned i = 0; i < OBJECTS / 2; i++)
         tombstone(rig, i);
@@ -309,9 +303,7 @@ static void test_comes_back(void)
     unsigned back = 0, kept = 0, wrong = 0;
     bool right;
     rig_start(&rig, 2);
-    for (unsigned i = 0; i < OBJECTS; i++)
-        put_one(&rig, i);
-    fixture_flush(rig.store);
+    put_all(&rig);
     set(hanging, rig.paths[0]);
     for (unsigned i = 0; i < OBJECTS / 2; i++)
         tombstone(&rig, i);
@@ -326,8 +318,8 @@ static void test_comes_back(void)
     rig_close(&rig);
     rig_open(&rig);
     for (unsigned i = 0; i < OBJECTS; i++) {
-        back += i < OBJECTS / 2 && time_of(rig.store, i) != 0;
-        kept += i >= OBJECTS / 2 && time_of(rig.store, i) == 5;
+        back += i < OBJECTS / 2 && fixture_validated(rig.store, i) != 0;
+        kept += i >= OBJECTS / 2 && fixture_validated(rig.store, i) == 5;
         struct store_view view;
         if (!store_object_find(rig.store, fixture_hash(i), &view))
             continue;
@@ -348,9 +340,7 @@ static void test_read_errors(void)
     unsigned failed;
     int64_t longest;
     rig_start(&rig, 1);
-    for (unsigned i = 0; i < OBJECTS; i++)
-        put_one(&rig, i);
-    fixture_flush(rig.store);
+    put_all(&rig);
     set(failing, rig.paths[0]);
     is_int(load_all(&rig, &failed, &longest), 0, "a disk that fails gives no wrong byte");
     is_int(failed, OBJECTS, "nor any other");
@@ -368,9 +358,7 @@ static void test_close_hung(void)
     unsigned failed;
     int64_t longest;
     rig_start(&rig, 1);
-    for (unsigned i = 0; i < OBJECTS; i++)
-        put_one(&rig, i);
-    fixture_flush(rig.store);
+    put_all(&rig);
     set(hanging, rig.paths[0]);
     is_int(load_all(&rig, &failed, &longest), 0, "the only disk hangs: no wrong byte");
     ok(longest < HEALTH_LOAD_MS + 700, "and no long wait");

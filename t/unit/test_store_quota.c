@@ -34,15 +34,7 @@ static unsigned there(struct store *store, const struct store_generation *genera
 static void put(struct store *store, struct store_generation *generation, unsigned first, unsigned count)
 {
     for (unsigned block = first; block < first + count; block++) {
-        struct arrival arrival;
-        uint32_t length = fixture_length(store, generation, block);
-        struct buf *buf = buf_new(length);
-        arrival_init(&arrival);
-        memset(buf->data, (int) block, length);
-        buf_publish(buf, length);
-        if (store_put_block(store, generation, block, buf, length, fixture_loop, &arrival.letter) == STATUS_OK)
-            arrival_wait(&arrival, 1);
-        buf_unref(&buf);
+        fixture_offer(store, generation, block);
         rcu_quiescent_state();
     }
 }

@@ -92,13 +92,13 @@ static void test_lost(const char *how, void (*lose)(const char *path))
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
     uint64_t highest = 0;
     for (uint64_t object = 1; object <= OBJECTS; object++)
-        highest = put_object(store, object, length_of(object), 5000);
+        highest = fixture_put_object(store, object, length_of(object), 5000);
     fixture_close(store);
     struct label before = label_of(path);
     lose(path);
 
     store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 1, OBJECTS);
+    struct found found = fixture_inspect(store, 1, OBJECTS);
     is_int(found.objects, OBJECTS, "%s: every object is there", how);
     is_int(found.blocks, blocks_of(1, OBJECTS), "%s: with every block", how);
     ok(found.missing == 0 && found.wrong == 0, "%s: right", how);
@@ -107,16 +107,16 @@ static void test_lost(const char *how, void (*lose)(const char *path))
     struct label after = label_of(path);
     ok(hash128_eq(after.id, before.id) && after.incarnation == before.incarnation && after.opening > before.opening,
        "%s: the store is the same", how);
-    uint64_t next = put_object(store, 500, 3 * BLOCK + 7, 5000);
+    uint64_t next = fixture_put_object(store, 500, 3 * BLOCK + 7, 5000);
     ok(next > highest, "%s: numbers go on", how);
     validate_all(store, 6000);
     fixture_close(store);
 
     store = fixture_open_loaded(path, SIZE, BLOCK);
-    found = inspect(store, 1, OBJECTS);
+    found = fixture_inspect(store, 1, OBJECTS);
     ok(found.blocks == blocks_of(1, OBJECTS) && found.wrong == 0, "%s: the next start reads it from the index", how);
     is_int(found.validated, OBJECTS, "%s: with what was validated since", how);
-    ok(inspect(store, 500, 500).blocks == 4, "%s: and put", how);
+    ok(fixture_inspect(store, 500, 500).blocks == 4, "%s: and put", how);
     fixture_close(store);
     ok(fixture_usage(path) <= SIZE, "%s: within its size", how);
     fixture_remove(path);
@@ -129,19 +129,19 @@ static void test_churn(void)
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
     for (unsigned turn = 0; turn < 4; turn++) {
         for (uint64_t object = 1; object < 300; object++)
-            put_object(store, object, length_of(object % 97) + turn, 1000);
+            fixture_put_object(store, object, length_of(object % 97) + turn, 1000);
         fixture_flush(store);
         fixture_close(store);
         index_delete(path);
         store = fixture_open_loaded(path, SIZE, BLOCK);
-        struct found found = inspect(store, 1, 300);
+        struct found found = fixture_inspect(store, 1, 300);
         ok(found.wrong == 0 && found.validated == 0, "turn %u: of %u blocks of %u objects none is wrong", turn,
            found.blocks, found.objects);
         ok(found.blocks > 100, "turn %u: and there are many", turn);
     }
     fixture_close(store);
     store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 1, 300);
+    struct found found = fixture_inspect(store, 1, 300);
     ok(found.wrong == 0 && found.blocks > 100, "and from the index made of that: %u blocks", found.blocks);
     fixture_close(store);
     fixture_remove(path);
@@ -164,7 +164,7 @@ static void test_put_off(const char *path)
     atomic_store(&read_usec, 0);
     gate_open();
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    is_int(inspect(store, 1, OBJECTS).blocks, blocks_of(1, OBJECTS),
+    is_int(fixture_inspect(store, 1, OBJECTS).blocks, blocks_of(1, OBJECTS),
            "ended in order four times, the next start finds all");
     fixture_close(store);
 }
@@ -202,7 +202,7 @@ static void child_fills(const char *path)
         fixture_start();
         struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
         for (uint64_t object = 1; object <= OBJECTS; object++)
-            put_object(store, object, length_of(object), 5000);
+            fixture_put_object(store, object, length_of(object), 5000);
         wait_tombstone(store, fixture_hash(3));
         fixture_flush(store);
         _exit(0);
@@ -216,7 +216,7 @@ static void test_killed(const char *path, bool emptied)
 {
     ok(is_there(path, "rebuild"), "killed while it was read, it says so");
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 1, OBJECTS);
+    struct found found = fixture_inspect(store, 1, OBJECTS);
     is_int(found.blocks, emptied ? 0 : blocks_of(1, OBJECTS),
            emptied ? "three times killed, the store is emptied" : "twice killed, the next start finds all");
     ok(found.wrong == 0 && found.validated == 0, "and nothing wrong");
@@ -251,12 +251,12 @@ static void test_bad_object(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
     for (uint64_t object = 1; object <= OBJECTS; object++)
-        put_object(store, object, length_of(object), 5000);
+        fixture_put_object(store, object, length_of(object), 5000);
     fixture_close(store);
     ok(row_flip(path, "record of 17", 12, 3) > 0, "a bit of a row turns over");
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT);
     store = fixture_open_loaded(path, SIZE, BLOCK);
-    struct found found = inspect(store, 1, OBJECTS);
+    struct found found = fixture_inspect(store, 1, OBJECTS);
     ok(found.objects == OBJECTS - 1 && found.wrong == 0, "its object alone is forgotten");
     is_int(found.validated, OBJECTS - 1, "the others keep their times");
     is_int(fixture_metric(METRIC_STORE_CORRUPT), corrupt + 1, "it is counted");
@@ -275,7 +275,7 @@ static void child_group(const char *path)
         fixture_start();
         struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
         for (uint64_t object = 1; object <= OBJECTS; object++)
-            put_object(store, object, 1000, 5000);
+            fixture_put_object(store, object, 1000, 5000);
         fixture_flush(store);
         struct arrival arrival;
         arrival_init(&arrival);
@@ -299,8 +299,8 @@ static void test_bad_group(const char *path)
     } __attribute__((packed)) key = {16, GROUP(2)};
     ok(row_flip(path, &key, sizeof key, sizeof key + 1) > 0, "a bit of it turns over");
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
-    is_int(inspect(store, 1, OBJECTS).validated, 0, "then no validation is believed");
-    ok(inspect(store, 1, OBJECTS).objects == OBJECTS, "and nothing else is lost");
+    is_int(fixture_inspect(store, 1, OBJECTS).validated, 0, "then no validation is believed");
+    ok(fixture_inspect(store, 1, OBJECTS).objects == OBJECTS, "and nothing else is lost");
     fixture_close(store);
 }
 

@@ -36,20 +36,6 @@ static bool wait_pass(const char *path)
     return metric_cell_value(passes) >= wanted;
 }
 
-static void damage(const char *path, off_t at)
-{
-    char name[4200];
-    uint8_t byte;
-    snprintf(name, sizeof name, "%s/data-000000", path);
-    int fd = open(name, O_RDWR);
-    if (fd < 0 || pread(fd, &byte, 1, at) != 1)
-        abort();
-    byte ^= 1;
-    if (pwrite(fd, &byte, 1, at) != 1)
-        abort();
-    close(fd);
-}
-
 int main(void)
 {
     fixture_start();
@@ -64,10 +50,10 @@ int main(void)
     }
     fixture_close(store);
     const off_t packed = entry_packed_size(1000), segment = 5 * STRIDE + ENTRY_PAGE;
-    damage(path, ENTRY_PAGE + 5000);                /* a body */
-    damage(path, 2 * STRIDE + 40);                  /* a header */
-    damage(path, segment + ENTRY_HEADER_SIZE + 17); /* a packed body */
-    damage(path, segment + 2 * packed + 50);        /* a packed header */
+    fixture_damage(path, ENTRY_PAGE + 5000);                /* a body */
+    fixture_damage(path, 2 * STRIDE + 40);                  /* a header */
+    fixture_damage(path, segment + ENTRY_HEADER_SIZE + 17); /* a packed body */
+    fixture_damage(path, segment + 2 * packed + 50);        /* a packed header */
     store = scrubbed(path, 0);
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT),
             bytes = metric_cell_value(metric_cell(METRIC_STORE_SCRUBBED, path));
@@ -89,7 +75,7 @@ int main(void)
         well += fixture_load(store, small[i], 10 + i, 0, &right) == STATUS_OK && right;
     is_int(well, 5, "what is well is still there");
     fixture_put(store, whole, 1, 0);
-    damage(path, 3 * STRIDE + ENTRY_PAGE + 99);
+    fixture_damage(path, 3 * STRIDE + ENTRY_PAGE + 99);
     ok(wait_pass(path), "it goes on while the store is used");
     ok(!store_has_block(store, whole->id, 3), "and finds what has rotted since");
     ok(fixture_load(store, whole, 1, 0, &right) == STATUS_OK && right, "what was put meanwhile is right");
