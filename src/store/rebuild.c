@@ -19,6 +19,7 @@
 #include "store/objects.h"
 #include "store/record.h"
 #include "store/round.h"
+#include "store/rows.h"
 #include "store/segment.h"
 
 /* Slots whose headers have been asked for and not been read yet. */
@@ -275,57 +276,42 @@ static void sweep(struct rebuild *rebuild, const struct round_extent *name)
     }
 }
 
-/* The extent as it is now, what lies on other disks left out; false: nothing of it is on this one. */
-static bool take_row(struct disk *disk, const struct round_extent *name, struct index_extent *row)
+/* The extent as it is now. What of it lies on other disks did not reach their indexes while the leaf counted as dirty.
+ */
+static void take_row(struct disk *disk, const struct round_extent *name, struct index_extent *row)
 {
-    struct store *store = disk->store;
-    bool here = false, elsewhere = false;
-    directory_lock(store->directory, name->generation, name->extent);
-    struct leaf *leaf = directory_find(store->directory, name->generation, name->extent);
-    if (leaf != NULL) {
-        atomic_store(&leaf->dirty, false);
-        *row = (struct index_extent){name->generation, (uint32_t) name->extent, leaf->object, leaf->length, {0}};
-        for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
-            uint64_t location = atomic_load(&leaf->location[i]);
-            if (location != 0 && location_disk(location) == disk->number)
-                row->location[i] = location & LOCATION_STORED;
-            here = here || row->location[i] != 0;
-            elsewhere = elsewhere || (location != 0 && row->location[i] == 0);
-        }
-        elsewhere = elsewhere && !atomic_exchange(&leaf->dirty, true);
-    }
-    directory_unlock(store->directory, name->generation, name->extent);
-    /* While the leaf counted as dirty nothing of this reached the other disk's index. */
+    bool elsewhere = false;
+    rows_extent(disk->store, name->generation, name->extent, true, row);
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
+        elsewhere = elsewhere || (row->location[i] != 0 && location_disk(row->location[i]) != disk->number);
     if (elsewhere)
-        commit_dirty_extent(store->commit, name->generation, name->extent);
-    return here;
+        block_row_again(disk->store, name->generation, name->extent);
 }
 
 static enum status write_rows(struct rebuild *rebuild)
 {
     struct disk *disk = rebuild->disk;
-    const struct round_extent *names = rebuild->extents.items;
-    /* The rest stays out of the index, and so is forgotten by the next start, rather than filling the map. */
-    bool room = index_used(disk->index) < disk->label.map_size / 2;
-    index_begin(disk->index);
-    for (unsigned i = 0; i < STEP_ROWS && rebuild->row < rebuild->extents.count; i++) {
-        struct index_extent row;
-        const struct round_extent *name = &names[rebuild->row++];
-        sweep(rebuild, name);
-        if (take_row(disk, name, &row) && room)
-            index_put_extent(disk->index, &row);
+    const struct round_extent *names = (const struct round_extent *) rebuild->extents.items + rebuild->row;
+    size_t left = rebuild->extents.count - rebuild->row, count = left < STEP_ROWS ? left : STEP_ROWS;
+    struct index_extent *extents = mem_calloc(count + 1, sizeof *extents);
+    struct rows rows;
+    for (size_t i = 0; i < count; i++) {
+        sweep(rebuild, &names[i]);
+        take_row(disk, &names[i], &extents[i]);
     }
-    bool last = rebuild->row == rebuild->extents.count;
-    if (last)
-        index_put_meta(disk->index, "mark", disk->store->first_id);
+    rebuild->row += count;
     health_wait(disk, HEALTH_SYNC);
-    enum status status = index_commit(disk->index);
-    if (status == STATUS_OK && last)
-        status = index_sync(disk->index);
+    rows_begin(&rows, disk);
+    for (size_t i = 0; i < count; i++)
+        rows_put_extent(&rows, &extents[i]);
+    if (count == left && rows.status == STATUS_OK)
+        index_put_meta(disk->index, "mark", disk->store->first_id);
+    (void) rows_finish(&rows, count == left);
     health_waited(disk);
-    if (last)
+    mem_free(extents);
+    if (count == left)
         rebuild->phase = REBUILD_DONE;
-    return status;
+    return rows.status;
 }
 
 enum status rebuild_step(struct rebuild *rebuild, bool *more)

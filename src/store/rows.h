@@ -28,7 +28,7 @@ struct rows {
 /* Writes the disk's part of the round; false: the index could not be written, and is behind now. */
 bool rows_write(struct disk *disk, const struct round *round);
 
-/* ---- What resync.c needs of it. ---- */
+/* ---- What resync.c and rebuild.c need of it. ---- */
 
 /* Offline, within health_wait. */
 void rows_begin(struct rows *rows, struct disk *disk);
