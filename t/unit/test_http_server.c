@@ -5,6 +5,8 @@
  */
 #include <curl/curl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "http_rig.h"
@@ -63,6 +65,25 @@ static size_t give(char *data, size_t size, size_t count, void *arg)
     return size;
 }
 
+/* The client's end: libcurl 7.88 now and then forgets an h2c connection, which stays open then, on both sides. */
+static unsigned held_open;
+
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void) arg;
+    (void) purpose;
+    curl_socket_t fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    held_open += fd != CURL_SOCKET_BAD;
+    return fd;
+}
+
+static int close_socket(void *arg, curl_socket_t fd)
+{
+    (void) arg;
+    held_open--;
+    return close(fd);
+}
+
 static CURL *prepare(CURL *easy, const struct way *way, const char *path, struct got *got)
 {
     char url[256];
@@ -76,6 +97,8 @@ static CURL *prepare(CURL *easy, const struct way *way, const char *path, struct
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, got);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT, 60L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     /* libcurl 7.88 cannot use an h2c connection again. */
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, way->version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE ? 1L : 0L);
     curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, way->version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE ? 1L : 0L);
@@ -333,7 +356,8 @@ int main(void)
         test_uploads(easy, &ways[i]);
         test_many(easy, &ways[i], i == 0 ? 10000 : 1000);
         curl_easy_cleanup(easy);
-        ok(rig_wait_connections(0), "%s: no connection is left", ways[i].name);
+        ok(rig_wait_connections(held_open), "%s: no connection is left but what the client holds: %u", ways[i].name,
+           held_open);
     }
     rig_stop(&rig);
     for (size_t i = 0; i < WAYS; i++)
