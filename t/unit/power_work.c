@@ -32,9 +32,9 @@ static uint64_t roll(struct work *work, uint64_t below)
     return (work->seed >> 20) % below;
 }
 
-static void note(enum work_note what, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+static unsigned note(enum work_note what, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-    power_note(what, (uint64_t[4]){a, b, c, d}, NULL, 0);
+    return power_note(what, (uint64_t[4]){a, b, c, d}, NULL, 0);
 }
 
 uint64_t work_length(uint64_t object, uint64_t version)
@@ -91,9 +91,11 @@ static void count_moves(struct work *work, unsigned o, uint64_t generation)
     work->generation_at[o] = generation;
 }
 
+/* What is seen first may be evicted, for good even, before the last is: so it holds for the time of the beginning. */
 static void scan(struct work *work, enum work_note what)
 {
     struct work_seen seen[WORK_OBJECTS] = {0};
+    uint64_t begun = note(WORK_SCAN_BEGIN, 0, 0, 0, 0);
     for (unsigned o = 0; o < WORK_OBJECTS; o++) {
         seen[o].generation = store_object_current(work->store, fixture_hash(o));
         count_moves(work, o, seen[o].generation);
@@ -102,7 +104,7 @@ static void scan(struct work *work, enum work_note what)
             if (store_has_block(work->store, seen[o].generation, b))
                 seen[o].blocks |= UINT64_C(1) << b;
     }
-    power_note(what, (uint64_t[4]){0}, seen, sizeof seen);
+    power_note(what, (uint64_t[4]){begun}, seen, sizeof seen);
     rcu_quiescent_state();
 }
 
@@ -110,6 +112,8 @@ static void scan(struct work *work, enum work_note what)
 static void set(struct work *work, unsigned o, uint64_t id)
 {
     char record[2000];
+    if (store_object_current(work->store, fixture_hash(o)) == 0)
+        note(WORK_GONE, o, 0, 0, 0);
     if (id == 0)
         work->version_of[o] = ++work->version;
     int size = snprintf(record, sizeof record, "object %u version %llu ", o, (unsigned long long) work->version_of[o]);
@@ -351,6 +355,16 @@ static void learn_death(struct work_truth *truth, uint64_t first, uint64_t step,
     }
 }
 
+static void learn_gone(struct work_seen *seen, uint64_t *time, uint64_t generation, uint64_t block)
+{
+    if (generation == 0) {
+        *seen = (struct work_seen){0};
+        *time = 0;
+    } else if (generation == seen->generation) {
+        seen->blocks &= ~(UINT64_C(1) << block);
+    }
+}
+
 static void learn(struct work_truth *truth, const struct power_log *log, const struct power_op *op)
 {
     const void *data = log->bytes + op->data;
@@ -366,9 +380,11 @@ static void learn(struct work_truth *truth, const struct power_log *log, const s
     case WORK_SCAN:
         learn_scan(truth, data);
         break;
+    case WORK_SCAN_BEGIN:
+        break;
     case WORK_GONE:
-        if (truth->flushed[o].generation == op->value[1])
-            truth->flushed[o].blocks &= ~(UINT64_C(1) << op->value[2]);
+        learn_gone(&truth->flushed[o], &truth->flushed_time[o], op->value[1], op->value[2]);
+        learn_gone(&truth->asked[o], &truth->asked_time[o], op->value[1], op->value[2]);
         break;
     case WORK_FLUSH_ASK:
         memcpy(truth->asked, data, sizeof truth->asked);
@@ -410,14 +426,15 @@ void work_learn(struct work_truth *truth, const struct power_log *log, unsigned 
     for (; i < at; i++)
         if (log->ops[i].kind == POWER_NOTE)
             learn(truth, log, &log->ops[i]);
-    /* What was evicted by then was seen to be gone at the next look. */
+    /* What was evicted by then is seen to be gone by a look that begins later. */
     for (; i < log->count; i++) {
         const struct power_op *op = &log->ops[i];
         if (op->kind == POWER_NOTE && op->note == WORK_GONE)
             learn(truth, log, op);
         if (op->kind == POWER_NOTE && (op->note == WORK_SCAN || op->note == WORK_FLUSH_ASK)) {
             learn_scan(truth, (const struct work_seen *) (const void *) (log->bytes + op->data));
-            return;
+            if (op->value[0] >= at)
+                return;
         }
     }
     memset(truth->flushed, 0, sizeof truth->flushed);
