@@ -37,10 +37,10 @@ sub control {
     my ($self, $method, $name, %params) = @_;
     my $query = join '&', map { "$_=" . escape($params{$_}) } sort keys %params;
     my $target = "/.control/$name" . ($query ne '' ? "?$query" : '');
-    my ($text) = Headpond::Http::raw($self->{address},
+    my ($text, $end) = Headpond::Http::raw($self->{address},
         "$method $target HTTP/1.1\r\nHost: origin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 20);
     my $reply = Headpond::Http::parse($text);
-    die "origin: $method $target: $reply->{status} $reply->{body}" if $reply->{status} != 200;
+    die "origin: $method $target: $reply->{status} $reply->{body} ($end)" if $reply->{status} != 200;
     return JSON::PP::decode_json($reply->{body});
 }
 
