@@ -95,7 +95,7 @@ static void count_moves(struct work *work, unsigned o, uint64_t generation)
 static void scan(struct work *work, enum work_note what)
 {
     struct work_seen seen[WORK_OBJECTS] = {0};
-    uint64_t begun = note(WORK_SCAN_BEGIN, 0, 0, 0, 0);
+    uint64_t begun = note(WORK_LOOK, 0, 0, 0, 0);
     for (unsigned o = 0; o < WORK_OBJECTS; o++) {
         seen[o].generation = store_object_current(work->store, fixture_hash(o));
         count_moves(work, o, seen[o].generation);
@@ -113,7 +113,7 @@ static void set(struct work *work, unsigned o, uint64_t id)
 {
     char record[2000];
     if (store_object_current(work->store, fixture_hash(o)) == 0)
-        note(WORK_GONE, o, 0, 0, 0);
+        note(WORK_UNKNOWN, o, 0, 0, 0);
     if (id == 0)
         work->version_of[o] = ++work->version;
     int size = snprintf(record, sizeof record, "object %u version %llu ", o, (unsigned long long) work->version_of[o]);
@@ -337,12 +337,18 @@ static void learn_set(struct work_truth *truth, const uint64_t value[4])
     truth->time = truth->last_time[o] = value[3];
 }
 
+static void learn_unknown(struct work_truth *truth, uint64_t object)
+{
+    truth->flushed[object] = (struct work_seen){0};
+    truth->flushed_time[object] = 0;
+}
+
 static void learn_scan(struct work_truth *truth, const struct work_seen *seen)
 {
     for (unsigned o = 0; o < WORK_OBJECTS; o++) {
         truth->flushed[o].blocks &= seen[o].generation == truth->flushed[o].generation ? seen[o].blocks : 0;
         if (seen[o].generation == 0)
-            truth->flushed[o].generation = truth->flushed_time[o] = 0;
+            learn_unknown(truth, o);
     }
 }
 
@@ -352,16 +358,6 @@ static void learn_death(struct work_truth *truth, uint64_t first, uint64_t step,
     for (uint64_t o = first; o < WORK_OBJECTS; o += step) {
         truth->dead_until[o] = time > truth->dead_until[o] ? time : truth->dead_until[o];
         truth->flushed_time[o] = truth->asked_time[o] = truth->last_time[o] = 0;
-    }
-}
-
-static void learn_gone(struct work_seen *seen, uint64_t *time, uint64_t generation, uint64_t block)
-{
-    if (generation == 0) {
-        *seen = (struct work_seen){0};
-        *time = 0;
-    } else if (generation == seen->generation) {
-        seen->blocks &= ~(UINT64_C(1) << block);
     }
 }
 
@@ -380,11 +376,12 @@ static void learn(struct work_truth *truth, const struct power_log *log, const s
     case WORK_SCAN:
         learn_scan(truth, data);
         break;
-    case WORK_SCAN_BEGIN:
-        break;
     case WORK_GONE:
-        learn_gone(&truth->flushed[o], &truth->flushed_time[o], op->value[1], op->value[2]);
-        learn_gone(&truth->asked[o], &truth->asked_time[o], op->value[1], op->value[2]);
+        if (truth->flushed[o].generation == op->value[1])
+            truth->flushed[o].blocks &= ~(UINT64_C(1) << op->value[2]);
+        break;
+    case WORK_UNKNOWN:
+        learn_unknown(truth, o);
         break;
     case WORK_FLUSH_ASK:
         memcpy(truth->asked, data, sizeof truth->asked);
@@ -415,6 +412,7 @@ static void learn(struct work_truth *truth, const struct power_log *log, const s
         truth->intents--;
         learn_death(truth, o, WORK_GROUPS, op->value[1]);
         break;
+    case WORK_LOOK:
     case WORK_DONE:
         break;
     }
@@ -429,7 +427,7 @@ void work_learn(struct work_truth *truth, const struct power_log *log, unsigned 
     /* What was evicted by then is seen to be gone by a look that begins later. */
     for (; i < log->count; i++) {
         const struct power_op *op = &log->ops[i];
-        if (op->kind == POWER_NOTE && op->note == WORK_GONE)
+        if (op->kind == POWER_NOTE && (op->note == WORK_GONE || op->note == WORK_UNKNOWN))
             learn(truth, log, op);
         if (op->kind == POWER_NOTE && (op->note == WORK_SCAN || op->note == WORK_FLUSH_ASK)) {
             learn_scan(truth, (const struct work_seen *) (const void *) (log->bytes + op->data));

@@ -17,11 +17,12 @@
 
 /* Notes. `value` is as said; times are what store_object_set is given, one more for each. */
 enum work_note {
-    WORK_OPENED, /* value 0, 1: the store's id */
-    WORK_SET,    /* about to be set: object, version, generation, time */
-    WORK_SCAN_BEGIN,
-    WORK_SCAN,      /* data: struct work_seen of each object; value 0: the place of its SCAN_BEGIN in the log */
-    WORK_GONE,      /* object, generation, block: it was evicted; generation 0: all that is known of the object */
+    WORK_OPENED,    /* value 0, 1: the store's id */
+    WORK_SET,       /* about to be set: object, version, generation, time */
+    WORK_LOOK,      /* a scan begins */
+    WORK_SCAN,      /* data: struct work_seen of each object; value 0: where in the log its LOOK is */
+    WORK_GONE,      /* object, generation, block: it was evicted */
+    WORK_UNKNOWN,   /* object: nothing is known of it any more */
     WORK_FLUSH_ASK, /* as SCAN */
     WORK_FLUSHED,
     WORK_FORGET,    /* about to be asked to: object */
