@@ -96,7 +96,7 @@ static void conn_close(struct conn *c, bool reset)
     end_request(c, false);
     if (c->counted)
         record_connection(0, -1);
-    watch_deadline(&c->watch, 0);
+    watch_end(&c->watch);
     io_close(&c->io, reset);
     buf_free(&c->in);
     buf_free(&c->out);

@@ -89,6 +89,15 @@ void watch_events(struct watch *w, uint32_t events)
         abort();
 }
 
+/* To close is not enough: while the thread that dealt the connection out is still inside its epoll_ctl(), the file
+   lives on and so do its events, for memory that is freed. */
+void watch_end(struct watch *w)
+{
+    watch_deadline(w, 0);
+    if (w->events && epoll_ctl(w->worker->epoll_fd, EPOLL_CTL_DEL, w->fd, NULL) != 0)
+        abort();
+}
+
 static void deal_out(int fd, const struct listener *l)
 {
     int one = 1;

@@ -25,6 +25,8 @@ struct watch {
 /* EPOLLRDHUP is always added. */
 void watch_events(struct watch *w, uint32_t events);
 void watch_deadline(struct watch *w, int64_t deadline);
+/* No event and no deadline comes any more. Before the descriptor is closed. */
+void watch_end(struct watch *w);
 
 struct listener {
     int fd;

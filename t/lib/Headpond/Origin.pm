@@ -37,11 +37,19 @@ sub control {
     my ($self, $method, $name, %params) = @_;
     my $query = join '&', map { "$_=" . escape($params{$_}) } sort keys %params;
     my $target = "/.control/$name" . ($query ne '' ? "?$query" : '');
-    my ($text, $end) = Headpond::Http::raw($self->{address},
-        "$method $target HTTP/1.1\r\nHost: origin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 20);
+    my ($text, $end) = eval { Headpond::Http::raw($self->{address},
+        "$method $target HTTP/1.1\r\nHost: origin\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 20) };
+    die "origin: $method $target: " . ($@ || $end) . $self->ended if !defined $text || $text eq '';
     my $reply = Headpond::Http::parse($text);
-    die "origin: $method $target: $reply->{status} $reply->{body} ($end)" if $reply->{status} != 200;
+    die "origin: $method $target: $reply->{status} $reply->{body}" if $reply->{status} != 200;
     return JSON::PP::decode_json($reply->{body});
+}
+
+# How it ended, if it has, and what it complained of.
+sub ended {
+    my ($self) = @_;
+    return '' if $self->{process}->alive;
+    return sprintf "; it ended with wait status %d: %s", $self->{process}{status}, $self->{process}->log_text;
 }
 
 sub account { my ($self, $name, %p) = @_; return $self->control(PUT => 'account', name => $name, %p) }
