@@ -138,7 +138,6 @@ enum status store_peek_block(struct store *store, uint64_t generation, uint64_t 
         return STATUS_NOT_FOUND;
     uint32_t length = store_block_length(leaf->length, store->block_size, block);
     assert(offset < length && max > 0); /* the caller knows the generation's length */
-    peek.disk = store->disks[location_disk(peek.location)];
     if (!(peek.location & LOCATION_USED))
         first_use(&peek, generation, block);
     if (!(peek.location & LOCATION_VERIFIED))

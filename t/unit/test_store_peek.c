@@ -174,8 +174,10 @@ static void test_dropped(const char *path)
         fixture_put(store, generation, i, 0);
         warm_up(store, generation, i);
         drop_pages(path);
-        is_int(peek(store, generation, i, 500, 100, false), STATUS_AGAIN, "%s: dropped pages are not read unchecked",
-               mode.name);
+        /* A disk may be so quick that a read which does not wait brings the page; a short entry is checked then. */
+        enum status status = peek(store, generation, i, 500, 100, false);
+        ok(status == STATUS_AGAIN || (status == STATUS_OK && lengths[i] == SHORT),
+           "%s: dropped pages are not read unchecked: %d", mode.name, status);
         ok(fixture_load(store, generation, i, 0, &right) == STATUS_OK && right, "%s: but by a load", mode.name);
         is_int(peek(store, generation, i, 500, 100, false), STATUS_OK, "%s: from then on they are shown", mode.name);
         store_generation_unref(&generation);
