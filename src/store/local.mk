@@ -97,8 +97,8 @@ t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.h
 t_bench_store_scale_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_power
-t_unit_test_store_power_SOURCES = t/unit/test_store_power.c t/unit/power_work.c t/unit/power_work.h t/unit/power_log.c \
-	t/unit/power_log.h t/unit/power_disk.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_power_SOURCES = t/unit/test_store_power.c t/unit/power_found.c t/unit/power_found.h t/unit/power_work.c \
+	t/unit/power_work.h t/unit/power_log.c t/unit/power_log.h t/unit/power_disk.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_power_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_power_sync
