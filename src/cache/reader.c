@@ -138,6 +138,8 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
         reader->held_join = join;
         return LOOK_AGAIN;
     case STATUS_AGAIN:
+        /* It may have come this far by another join or the store: a fill that is paused must know before we wait. */
+        flight_advance(join, reader->position);
         return flight_wait(join, number, 0) ? LOOK_WAIT : LOOK_AGAIN;
     case STATUS_NOT_FOUND:
         /* Mostly it has gone into the store. The join stays: it tells the fill how far its reader is. */

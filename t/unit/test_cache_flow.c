@@ -12,6 +12,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "cache/context.h"
+#include "store/block.h"
 #include "test_cache_rig.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -312,6 +314,38 @@ static void test_reuse(void)
     ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
 }
 
+/* ---- what a reader was sure of goes before it gets there ---- */
+
+static void drop_blocks(void *arg)
+{
+    const struct task *task = arg;
+    struct store *store = rig_cache()->config.store;
+    for (uint64_t block = STORE_EXTENT_BLOCKS; block < STORE_EXTENT_BLOCKS + 2; block++)
+        (void) block_drop(store, task->generation, block, block_location(store, task->generation, block));
+}
+
+/* The extent ahead is asked for from its third block on; two joins of it are used in turn, and each fill goes by the
+ * place of its own reader. */
+static void test_gone_ahead(void)
+{
+    const uint64_t size = 40 * MIB, extent = STORE_EXTENT_BLOCKS * MIB;
+    struct task first = {.blob = "ahead", .seed = 95, .first = extent, .last = extent + 2 * MIB - 1};
+    struct task task = {
+        .loop = 1, .blob = "ahead", .seed = 95, .first = extent - MIB, .last = UINT64_MAX, .hold_after = MIB / 2};
+
+    begin();
+    rig_blob("ahead", 95, size, NULL);
+    tasks_run(&first, 1);
+    ok(task_good(&first) && rig_quiet(), "%s: two blocks are there", how_stored);
+    tasks_start(&task, 1);
+    task_wait_held(&task);
+    rig_still();
+    rig_on_loop(0, drop_blocks, &first);
+    task_release(&task);
+    ok(tasks_wait(&task, 1) && task_good(&task), "%s: they go, and a reader on its way there gets all", how_stored);
+    ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
+}
+
 /* ---- no byte twice, whoever opens ---- */
 
 static void test_fresh_zero(void)
@@ -357,6 +391,8 @@ static void run_all(unsigned disk_count)
     test_short_memory();
     test_leaving();
     test_reuse();
+    if (disks > 0)
+        test_gone_ahead();
     test_fresh_zero();
     /* Records, grants and connections stay; a block would be a MiB. */
     ok(rig_memory_below(before + 6 * MIB), "%s: no buffer is left behind", how_stored);
