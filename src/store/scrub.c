@@ -24,6 +24,8 @@
 #define SEAT (DISK_THREADS + 1)
 /* While the disk is not read yet or out. */
 #define IDLE_MS 1000
+/* Between lines in the log that say that all is well. */
+#define TELL_MS (3600 * 1000)
 
 struct scrub {
     struct disk *disk;
@@ -40,6 +42,7 @@ struct scrub {
     uint32_t live;    /* bytes of a segment's entries that were found and are pointed at */
     uint64_t checked; /* blocks, in this pass */
     uint64_t dropped;
+    int64_t tell_ms; /* the next line may come */
 };
 
 /* false: it is to end. */
@@ -219,9 +222,13 @@ static uint32_t check_slot(struct scrub *scrub)
     return disk->slots.stride;
 }
 
+/* Of a small store a pass takes a second. */
 static void pass_ended(struct scrub *scrub, int64_t started_ms)
 {
     metric_cell_add(metric_cell(METRIC_STORE_SCRUBS, scrub->disk->path), 1);
+    if (scrub->dropped == 0 && clock_mono_ms() < scrub->tell_ms)
+        return;
+    scrub->tell_ms = clock_mono_ms() + TELL_MS;
     log_event(STORE_SCRUB, "path=%s blocks=%llu dropped=%llu s=%lld: every block was read and checked",
               scrub->disk->path, (unsigned long long) scrub->checked, (unsigned long long) scrub->dropped,
               (long long) ((clock_mono_ms() - started_ms) / 1000));
