@@ -28,6 +28,9 @@
 #define BLOCK MIB
 #define STRIDE ((off_t) BLOCK + ENTRY_PAGE)
 #define REAL_EVERY 1000
+#define RECORD 300
+/* Slots behind the blocks, for records and to spare. */
+#define FURTHER 2048
 #define FIRST_HITS 20
 #define LOOKUPS 2000000
 
@@ -114,7 +117,7 @@ static void make_block(const struct scale *scale, uint64_t blob, uint64_t slot)
 
 static void make_files(const struct scale *scale)
 {
-    for (uint64_t file = 0; file * SLOT_PER_FILE < scale->blocks; file++) {
+    for (uint64_t file = 0; file * SLOT_PER_FILE < scale->blocks + FURTHER / 2; file++) {
         char name[4200];
         snprintf(name, sizeof name, "%s/" SLOT_FILE_PREFIX "%06x", scale->path, (unsigned) file);
         int fd = open(name, O_RDWR | O_CREAT, 0600);
@@ -132,14 +135,23 @@ static void commit(struct index *index)
     }
 }
 
+/* Where its record is said to be: in segments behind the blocks. A start does not look. */
+static uint64_t record_place(const struct scale *scale, uint64_t blob)
+{
+    uint32_t size = entry_packed_size(RECORD), each = (uint32_t) BLOCK / size;
+    uint32_t slot = (uint32_t) (scale->blocks + blob / each), offset = ENTRY_PAGE + (uint32_t) (blob % each) * size;
+    return location_packed(0, scale->label.incarnation, slot, offset) & LOCATION_STORED;
+}
+
 static void put_rows(const struct scale *scale, struct index *index, uint64_t blob)
 {
-    char record[300] = "a record of a common size";
+    char record[RECORD] = "a record of a common size";
     index_put_object(index, &(struct index_object){.object = fixture_hash(blob),
                                                    .group = fixture_hash(1),
                                                    .generation = generation_of(scale, blob),
                                                    .length = scale->per_blob * BLOCK,
                                                    .validated_s = 1,
+                                                   .place = record_place(scale, blob),
                                                    .record = {record, sizeof record}});
     for (uint64_t first = 0; first < scale->per_blob; first += STORE_EXTENT_BLOCKS) {
         struct index_extent extent = {.generation = generation_of(scale, blob),
@@ -262,7 +274,7 @@ int main(int argc, char **argv)
         scale.per_blob = strtoull(argv[3], NULL, 10);
     scale.blobs = scale.blocks / scale.per_blob;
     scale.blocks = scale.blobs * scale.per_blob;
-    scale.size = (int64_t) (scale.blocks + 2048) * STRIDE / 30 * 32;
+    scale.size = (int64_t) (scale.blocks + FURTHER) * STRIDE / 30 * 32;
     struct rlimit files = {65536, 65536};
     (void) setrlimit(RLIMIT_NOFILE, &files);
     fixture_start();
