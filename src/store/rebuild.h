@@ -24,6 +24,8 @@
  *    segment gone) an older one wins, and the object's ETag, length and headers are old ones together. The validation
  *    tells: same ETag, its blocks are right and the headers are renewed; else they are dropped. What only a HEAD tells,
  *    which a GET does not renew, is not taken over from a record that was not validated (cache/inquiry.c).
+ *    An object whose record's entry a power failure undid, and that only its row in the index knew until it is written
+ *    anew, does not come back.
  * 4. *Blocks count if their generation is the current one.* They are put into the directory as they are found, where
  *    nobody looks for them before their record has been found; when all records of all disks are known, those of other
  *    generations, abandoned fills and superseded ones, are taken out again, as are those whose length is not the
