@@ -7,7 +7,8 @@
  * Makes a store of sparse data files whose index knows so many blocks of 1 MiB, of which one in a thousand is really
  * there, then opens it and prints a row of contrib/store-scale's table: blocks, time until store_open returned, until a
  * block at random was read and was right (median and worst of 20), until all was loaded, the CPU time that took,
- * resident bytes per block, nanoseconds per look-up. The directory is left to whoever gave it.
+ * resident bytes per block, nanoseconds per look-up. The directory is left to whoever gave it. More blobs than `memory`
+ * has room for (objects.c) are forgotten while they are read: with few blocks a blob, 100,000 of them are a lot.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -29,8 +30,9 @@
 #define STRIDE ((off_t) BLOCK + ENTRY_PAGE)
 #define REAL_EVERY 1000
 #define RECORD 300
-/* Slots behind the blocks, for records and to spare. */
-#define FURTHER 2048
+#define RECORDS_A_SLOT (BLOCK / entry_packed_size(RECORD))
+/* Slots that are never used. */
+#define SPARE 2048
 #define FIRST_HITS 20
 #define LOOKUPS 2000000
 
@@ -39,6 +41,7 @@ struct scale {
     uint64_t blocks;
     uint64_t per_blob;
     uint64_t blobs;
+    uint64_t slots; /* of blocks and, behind them, of records */
     int64_t size;
     uint64_t opening;
     struct label label;
@@ -117,7 +120,7 @@ static void make_block(const struct scale *scale, uint64_t blob, uint64_t slot)
 
 static void make_files(const struct scale *scale)
 {
-    for (uint64_t file = 0; file * SLOT_PER_FILE < scale->blocks + FURTHER / 2; file++) {
+    for (uint64_t file = 0; file * SLOT_PER_FILE < scale->slots; file++) {
         char name[4200];
         snprintf(name, sizeof name, "%s/" SLOT_FILE_PREFIX "%06x", scale->path, (unsigned) file);
         int fd = open(name, O_RDWR | O_CREAT, 0600);
@@ -138,9 +141,9 @@ static void commit(struct index *index)
 /* Where its record is said to be: in segments behind the blocks. A start does not look. */
 static uint64_t record_place(const struct scale *scale, uint64_t blob)
 {
-    uint32_t size = entry_packed_size(RECORD), each = (uint32_t) BLOCK / size;
-    uint32_t slot = (uint32_t) (scale->blocks + blob / each), offset = ENTRY_PAGE + (uint32_t) (blob % each) * size;
-    return location_packed(0, scale->label.incarnation, slot, offset) & LOCATION_STORED;
+    uint64_t slot = scale->blocks + blob / RECORDS_A_SLOT;
+    uint64_t offset = ENTRY_PAGE + blob % RECORDS_A_SLOT * entry_packed_size(RECORD);
+    return location_packed(0, scale->label.incarnation, (uint32_t) slot, (uint32_t) offset) & LOCATION_STORED;
 }
 
 static void put_rows(const struct scale *scale, struct index *index, uint64_t blob)
@@ -274,7 +277,8 @@ int main(int argc, char **argv)
         scale.per_blob = strtoull(argv[3], NULL, 10);
     scale.blobs = scale.blocks / scale.per_blob;
     scale.blocks = scale.blobs * scale.per_blob;
-    scale.size = (int64_t) (scale.blocks + FURTHER) * STRIDE / 30 * 32;
+    scale.slots = scale.blocks + scale.blobs / RECORDS_A_SLOT + 1;
+    scale.size = (int64_t) (scale.slots + SPARE) * STRIDE / 30 * 32;
     struct rlimit files = {65536, 65536};
     (void) setrlimit(RLIMIT_NOFILE, &files);
     fixture_start();
