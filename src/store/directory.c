@@ -34,6 +34,13 @@ static int leaf_match(struct cds_lfht_node *node, const void *key)
     return leaf->generation == wanted->generation && leaf->extent == wanted->extent;
 }
 
+/* Extents of one generation lie side by side in the table: who reads through a blob, or through the index at a start,
+ * meets the same lines of memory again. Generations begin anywhere, so chains get no longer by it. */
+static unsigned long place_of(uint64_t generation, uint64_t extent)
+{
+    return hash_mix(generation, 0) + extent;
+}
+
 static pthread_mutex_t *lock_of(struct directory *directory, uint64_t generation, uint64_t extent)
 {
     return &directory->locks[hash_mix(generation, extent) >> 32 & (LOCKS - 1)].mutex;
@@ -66,7 +73,7 @@ struct leaf *directory_find(struct directory *directory, uint64_t generation, ui
 {
     struct leaf_key key = {generation, extent};
     struct cds_lfht_iter iter;
-    cds_lfht_lookup(directory->table, hash_mix(generation, extent), leaf_match, &key, &iter);
+    cds_lfht_lookup(directory->table, place_of(generation, extent), leaf_match, &key, &iter);
     struct cds_lfht_node *node = cds_lfht_iter_get_node(&iter);
     return node == NULL ? NULL : CONTAINER_OF(node, struct leaf, node);
 }
@@ -99,7 +106,7 @@ struct leaf *directory_add(struct directory *directory, uint64_t generation, uin
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
         atomic_init(&leaf->location[i], 0);
     RCU_PUBLISH(&leaf->node);
-    cds_lfht_add(directory->table, hash_mix(generation, extent), &leaf->node);
+    cds_lfht_add(directory->table, place_of(generation, extent), &leaf->node);
     atomic_fetch_add_explicit(&directory->count, 1, memory_order_relaxed);
     mem_account(TABLE_SHARE);
     return leaf;
