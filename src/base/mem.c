@@ -18,11 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/mem_nghttp2.h"
 
 #define FOLD_BYTES 4096
+/* Tables from here on are worth pages of 2 MiB. */
+#define TABLE_HUGE (8 * 1024 * 1024)
 
 static atomic_llong mem_total;
 static atomic_size_t mem_bound;
@@ -94,6 +97,15 @@ void *mem_alloc(size_t size)
 void *mem_calloc(size_t count, size_t size)
 {
     return mem_taken(count == 0 || size == 0 ? calloc(1, 1) : calloc(count, size));
+}
+
+void *mem_table(size_t count, size_t size)
+{
+    char *table = mem_calloc(count, size);
+    size_t page = (size_t) sysconf(_SC_PAGESIZE), before = -(uintptr_t) table & (page - 1);
+    if (count * size >= TABLE_HUGE)
+        (void) madvise(table + before, (count * size - before) & ~(page - 1), MADV_HUGEPAGE);
+    return table;
 }
 
 void *mem_realloc(void *ptr, size_t size)

@@ -19,6 +19,8 @@ void mem_init(void);
 
 void *mem_alloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_calloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
+/* As mem_calloc, for a table that may be large and is met at random: in huge pages where the system has them. */
+void *mem_table(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *mem_realloc(void *ptr, size_t size) __attribute__((returns_nonnull));
 void mem_free(void *ptr);
 char *mem_strdup(const char *text) __attribute__((malloc, returns_nonnull));

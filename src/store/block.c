@@ -86,7 +86,7 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
         atomic_store_explicit(&leaf->location[number], location, memory_order_release);
         if (!(location & LOCATION_PACKED)) {
             pthread_mutex_lock(&disk->slots.lock);
-            slots_settle(&disk->slots, location_slot(location), leaf, number, generation->group, EVICT_FILLED);
+            slots_settle(&disk->slots, location_slot(location), leaf, number, generation->group);
             pthread_mutex_unlock(&disk->slots.lock);
         }
         leaf_changed(store, leaf);
@@ -99,7 +99,7 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
 
 /* Under the leaf's lock and the slots'. */
 static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, uint64_t location, uint32_t length,
-                        struct hash128 group)
+                        struct evict_whose whose)
 {
     struct slots *slots = &disk->slots;
     uint32_t slot = location_slot(location);
@@ -109,21 +109,26 @@ static bool claim_place(struct disk *disk, struct leaf *leaf, unsigned number, u
         return segment_claim(slots, slot, location_offset(location), entry_packed_size(length));
     if (slots->state[slot] != SLOT_FREE)
         return false;
-    slots_settle(slots, slot, leaf, number, group, EVICT_FOUND);
+    slots_found(slots, slot, leaf, number, whose);
     return true;
 }
 
-/* Under the leaf's lock and the slots': it lies there now, if that is possible and it does not lie elsewhere. */
-static bool leaf_claim(struct disk *disk, struct leaf *leaf, unsigned number, struct hash128 object, uint64_t length,
-                       uint64_t location, struct hash128 group)
+/* Under the leaf's lock and the slots': it lies there now, if that is possible and it does not lie elsewhere. The bytes
+ * of it; 0: it does not. */
+static uint32_t leaf_claim(struct disk *disk, struct leaf *leaf, unsigned number, uint64_t location,
+                           struct evict_whose whose)
 {
     uint32_t bytes = leaf_block_length(disk->store, leaf, number);
-    if (leaf->length != length || !hash128_eq(leaf->object, object) ||
-        atomic_load_explicit(&leaf->location[number], memory_order_relaxed) != 0 ||
-        !claim_place(disk, leaf, number, location, bytes, group))
-        return false;
+    if (atomic_load_explicit(&leaf->location[number], memory_order_relaxed) != 0 ||
+        !claim_place(disk, leaf, number, location, bytes, whose))
+        return 0;
     atomic_store_explicit(&leaf->location[number], location, memory_order_release);
-    return true;
+    return bytes;
+}
+
+static bool leaf_is(const struct leaf *leaf, struct hash128 object, uint64_t length)
+{
+    return leaf->length == length && hash128_eq(leaf->object, object);
 }
 
 unsigned block_claim_extent(struct disk *disk, const struct index_extent *extent, struct hash128 group)
@@ -134,18 +139,18 @@ unsigned block_claim_extent(struct disk *disk, const struct index_extent *extent
     directory_lock(store->directory, extent->generation, extent->extent);
     struct leaf *leaf =
         directory_add(store->directory, extent->generation, extent->extent, extent->object, extent->length);
+    bool good = leaf_is(leaf, extent->object, extent->length);
     pthread_mutex_lock(&disk->slots.lock);
+    struct evict_whose whose = evict_whose(disk->slots.evict, group);
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
         uint64_t location = extent->location[i] | (uint64_t) disk->number << 56;
         if (extent->location[i] == 0)
             continue;
-        if (location_incarnation(location) == (disk->label.incarnation & 255) &&
-            leaf_claim(disk, leaf, i, extent->object, extent->length, location, group)) {
-            claimed++;
-            bytes += leaf_block_length(store, leaf, i);
-        } else {
-            wrong++;
-        }
+        bool here = good && location_incarnation(location) == (disk->label.incarnation & 255);
+        uint32_t length = here ? leaf_claim(disk, leaf, i, location, whose) : 0;
+        bytes += length;
+        claimed += length > 0;
+        wrong += length == 0;
     }
     pthread_mutex_unlock(&disk->slots.lock);
     metric_add(METRIC_STORE_BLOCKS, claimed);
@@ -165,8 +170,9 @@ bool block_found(struct disk *disk, const struct entry *entry, uint64_t location
     directory_lock(directory, generation, extent);
     struct leaf *leaf = directory_add(directory, generation, extent, entry->object, entry->total);
     pthread_mutex_lock(&disk->slots.lock);
-    bool good =
-        leaf_claim(disk, leaf, entry->block % STORE_EXTENT_BLOCKS, entry->object, entry->total, location, entry->group);
+    bool good = leaf_is(leaf, entry->object, entry->total) &&
+                leaf_claim(disk, leaf, entry->block % STORE_EXTENT_BLOCKS, location,
+                           evict_whose(disk->slots.evict, entry->group)) > 0;
     pthread_mutex_unlock(&disk->slots.lock);
     metric_add(METRIC_STORE_BLOCKS, good);
     metric_add(METRIC_STORE_BYTES, good ? entry->length : 0);

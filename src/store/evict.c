@@ -72,7 +72,7 @@ struct evict *evict_new(uint32_t capacity, const struct evict_events *events)
     struct evict *evict = mem_calloc(1, sizeof *evict);
     evict->events = *events;
     evict->capacity = evict->room = capacity;
-    evict->slots = mem_calloc(capacity, sizeof *evict->slots);
+    evict->slots = mem_table(capacity, sizeof *evict->slots);
     for (unsigned i = PLACE_FRESH; i < PLACES; i++)
         evict->victims[i] = metric_cell(METRIC_STORE_VICTIMS, place_names[i]);
     evict->ghosts = ghosts_new(GHOSTS(capacity));
@@ -360,26 +360,47 @@ void evict_resize(struct evict *evict, uint32_t room)
     publish(evict);
 }
 
-void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *block, enum evict_origin origin)
+struct evict_whose evict_whose(struct evict *evict, struct hash128 group)
+{
+    return (struct evict_whose){.quota = (uint16_t) quotas_find(evict->quotas, group),
+                                .group = (uint8_t) groups_find(evict->groups, group)};
+}
+
+/* A slot that was not queued is, and holds that block. */
+static struct evict_slot *enter(struct evict *evict, uint32_t slot, uint64_t generation, uint64_t block,
+                                struct evict_whose whose, enum evict_place place)
 {
     struct evict_slot *at = &evict->slots[slot];
-    if (at->place != PLACE_NONE)
-        return;
-    *at = (struct evict_slot){.name = (uint32_t) (name_of(block->generation, block->block) >> 16),
-                              .group = (uint8_t) groups_find(evict->groups, block->group),
-                              .quota = quotas_find(evict->quotas, block->group) & QUOTAS_MAX,
+    *at = (struct evict_slot){.name = (uint32_t) (name_of(generation, block) >> 16),
+                              .group = whose.group,
+                              .quota = whose.quota & QUOTAS_MAX,
                               .stamp = evict->tick};
-    if (origin == EVICT_FOUND) /* what is filled was claimed */
-        quotas_hold(evict->quotas, at->quota, 1);
-    at->proven = origin == EVICT_FILLED && ghosts_take(evict->ghosts, at->name, GHOST_SPAN(evict->room));
-    metric_add(METRIC_STORE_GHOST_HITS, at->proven);
     groups_hold(evict->groups, at->group, 1);
-    push(evict, slot, origin == EVICT_FOUND ? PLACE_MAIN : PLACE_FRESH);
+    push(evict, slot, place);
     if (slot >= evict->top)
         evict->top = slot + 1;
+    return at;
+}
+
+void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *block)
+{
+    if (evict_queued(evict, slot))
+        return;
+    struct evict_whose whose = evict_whose(evict, block->group);
+    struct evict_slot *at = enter(evict, slot, block->generation, block->block, whose, PLACE_FRESH);
+    at->proven = ghosts_take(evict->ghosts, at->name, GHOST_SPAN(evict->room));
+    metric_add(METRIC_STORE_GHOST_HITS, at->proven);
     grow_up(evict, at->quota);
     pass_time(evict);
     publish(evict);
+}
+
+void evict_found(struct evict *evict, uint32_t slot, uint64_t generation, uint64_t block, struct evict_whose whose)
+{
+    if (evict_queued(evict, slot))
+        return;
+    quotas_hold(evict->quotas, whose.quota, 1); /* what is filled was claimed */
+    (void) enter(evict, slot, generation, block, whose, PLACE_MAIN);
 }
 
 void evict_insert_segment(struct evict *evict, uint32_t slot)

@@ -101,10 +101,17 @@ void evict_resize(struct evict *evict, uint32_t room);
 bool evict_claim(struct evict *evict, struct hash128 group, uint32_t *victim);
 /* It was claimed, and will not be inserted. */
 void evict_disclaim(struct evict *evict, struct hash128 group);
-/* The slot holds that block now: it was filled just now, or found on the disk at a start. Nothing happens when it is
- * queued already. What `used` says of a filled one is ignored while it is fresh. */
-enum evict_origin { EVICT_FILLED, EVICT_FOUND };
-void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *block, enum evict_origin origin);
+/* The slot was filled with that block just now. Nothing happens when it is queued already. What `used` says of it is
+ * ignored while it is fresh. */
+void evict_insert(struct evict *evict, uint32_t slot, const struct evict_block *block);
+/* The slot was found to hold that block at a start, when there are so many of them that no time passes by it. `whose`
+ * its group's blocks are is asked once for all that are inserted under one hold of the lock. */
+struct evict_whose {
+    uint16_t quota;
+    uint8_t group;
+};
+struct evict_whose evict_whose(struct evict *evict, struct hash128 group);
+void evict_found(struct evict *evict, uint32_t slot, uint64_t generation, uint64_t block, struct evict_whose whose);
 /* The slot holds a segment that is written to no more. */
 void evict_insert_segment(struct evict *evict, uint32_t slot);
 /* It holds nothing any more (dropped otherwise); nothing happens when it is not queued. */

@@ -21,7 +21,7 @@ struct ghosts *ghosts_new(uint32_t count)
 {
     struct ghosts *ghosts = mem_calloc(1, sizeof *ghosts);
     ghosts->set_count = count / WAYS + 1;
-    ghosts->sets = mem_calloc(ghosts->set_count, sizeof *ghosts->sets);
+    ghosts->sets = mem_table(ghosts->set_count, sizeof *ghosts->sets);
     return ghosts;
 }
 

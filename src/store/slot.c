@@ -74,8 +74,8 @@ enum status slots_init(struct slots *slots, const struct slots_config *config)
     atomic_init(&slots->emptying, SLOT_NONE);
     pthread_mutex_init(&slots->lock, NULL);
     clock_cond_init(&slots->freed);
-    slots->owner = mem_calloc(capacity, sizeof *slots->owner);
-    slots->state = mem_calloc(capacity, sizeof *slots->state);
+    slots->owner = mem_table(capacity, sizeof *slots->owner);
+    slots->state = mem_table(capacity, sizeof *slots->state);
     slots->evict = evict_new(capacity, &(struct evict_events){slot_used, slot_live, slots});
     slots->file_count = (capacity + SLOT_PER_FILE - 1) / SLOT_PER_FILE;
     slots->files = mem_calloc(slots->file_count, sizeof *slots->files);
@@ -163,16 +163,26 @@ void slots_free_unseen(struct slots *slots, uint32_t slot)
     slots->free_count++;
 }
 
-void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct hash128 group,
-                  enum evict_origin origin)
+static void hold_block(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number)
+{
+    slots->owner[slot] = (uint64_t) (uintptr_t) leaf | number;
+    slots->state[slot] = SLOT_BLOCK;
+}
+
+void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct hash128 group)
 {
     struct evict_block block = {.generation = leaf->generation,
                                 .block = (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number,
                                 .group = group,
                                 .weight = EVICT_SLOT};
-    slots->owner[slot] = (uint64_t) (uintptr_t) leaf | number;
-    slots->state[slot] = SLOT_BLOCK;
-    evict_insert(slots->evict, slot, &block, origin);
+    hold_block(slots, slot, leaf, number);
+    evict_insert(slots->evict, slot, &block);
+}
+
+void slots_found(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct evict_whose whose)
+{
+    hold_block(slots, slot, leaf, number);
+    evict_found(slots->evict, slot, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number, whose);
 }
 
 struct leaf *slots_owner(const struct slots *slots, uint32_t slot, unsigned *number)

@@ -125,9 +125,10 @@ void slots_lock_grown(struct slots *slots);
 uint32_t slots_alloc(struct slots *slots, bool spare);
 /* A slot whose content was never visible. */
 void slots_free_unseen(struct slots *slots, uint32_t slot);
-/* It holds block `number` of the leaf, whose object belongs to the group, now. */
-void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct hash128 group,
-                  enum evict_origin origin);
+/* It was filled with block `number` of the leaf, whose object belongs to the group. */
+void slots_settle(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct hash128 group);
+/* The same of one that was found at a start (evict_found). */
+void slots_found(struct slots *slots, uint32_t slot, struct leaf *leaf, unsigned number, struct evict_whose whose);
 /* Its block was taken out of the directory: to limbo, unless eviction has it already. */
 void slots_drop(struct slots *slots, uint32_t slot);
 /* The next to be evicted, VICTIM now; SLOT_NONE: nothing can be. Online RCU thread. */

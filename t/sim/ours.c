@@ -104,7 +104,7 @@ static bool read(void *state, size_t at, uint32_t object)
     ours->slot_of[object] = slot;
     ours->object_of[slot] = object;
     ours->used[slot] = true; /* whoever waits for a fill may come to the block late: no use yet */
-    evict_insert(ours->evict, slot, &block, EVICT_FILLED);
+    evict_insert(ours->evict, slot, &block);
     return false;
 }
 

@@ -101,5 +101,12 @@ int main(void)
     ok(grown != NULL && none != NULL, "never NULL, also for nothing");
     mem_free(grown);
     mem_free(none);
+    size_t before = mem_used(), zeros = 0, count = 9 << 20;
+    unsigned char *table = mem_table(count, 1);
+    for (size_t i = 0; i < count; i++)
+        zeros += table[i] == 0;
+    ok(zeros == count && mem_used() >= before + count, "a large table is empty, and counted in whole");
+    mem_free(table);
+    ok(mem_used() < before + 4096, "until it is freed");
     return done_testing();
 }

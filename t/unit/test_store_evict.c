@@ -46,7 +46,7 @@ static void fill(struct evict *evict, uint32_t slot, uint64_t number)
 {
     struct evict_block block = block_of(number);
     if (evict_admit(evict, &block))
-        evict_insert(evict, slot, &block, EVICT_FILLED);
+        evict_insert(evict, slot, &block);
 }
 
 /* Slots 0 … ROOM − 1 hold blocks of those numbers, and something had to go: slot 0. */
@@ -68,7 +68,7 @@ static void test_found(void)
     is_int(evict_victim(evict), EVICT_NONE, "an empty queue has no victim");
     for (uint32_t i = 0; i < 10; i++) {
         struct evict_block block = block_of(i);
-        evict_insert(evict, i, &block, EVICT_FOUND);
+        evict_found(evict, i, block.generation, block.block, evict_whose(evict, block.group));
     }
     trace.used[0] = trace.used[1] = true;
     is_int(evict_victim(evict), 2, "of what a start found the oldest unused goes first");
@@ -150,7 +150,7 @@ static void test_bounded(void)
     struct evict *evict = start(&trace);
     for (uint32_t i = 0; i < SLOTS; i++) {
         struct evict_block block = block_of(i);
-        evict_insert(evict, i, &block, EVICT_FOUND);
+        evict_found(evict, i, block.generation, block.block, evict_whose(evict, block.group));
         trace.used[i] = true;
     }
     trace.asked = 0;

@@ -240,7 +240,7 @@ static void test_claims(void)
     uint32_t victim, gone = 0;
     is_int(evict_set_quotas(evict, rows, 1, 1), 0, "nothing is reserved");
     for (block.block = 0; block.block < 20; block.block++)
-        evict_insert(evict, (uint32_t) block.block, &block, EVICT_FOUND);
+        evict_found(evict, (uint32_t) block.block, block.generation, block.block, evict_whose(evict, block.group));
     ok(evict_over(evict), "more than the limit was found");
     for (uint32_t slot; (slot = evict_surplus(evict)) != EVICT_NONE; gone++)
         is_int(slot, gone, "the oldest goes: %u", slot);
@@ -253,7 +253,7 @@ static void test_claims(void)
     ok(!evict_claim(evict, block.group, &victim) && victim == EVICT_NONE, "what is being written cannot go");
     evict_disclaim(evict, block.group);
     ok(evict_claim(evict, block.group, &victim), "a claim that was given back is there for another");
-    evict_insert(evict, 50, &block, EVICT_FILLED);
+    evict_insert(evict, 50, &block);
     for (unsigned i = 0; i < 4; i++)
         evict_disclaim(evict, block.group);
     is_int(metric("i\t"), 1, "one is left");
