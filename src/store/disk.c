@@ -231,14 +231,16 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
     return STATUS_OK;
 }
 
+/* Under the mutex: the next, if another thread may write. */
 static struct put_job *put_take(struct disk *disk)
 {
     struct put_job *job = disk->put_first;
-    if (job == NULL)
+    if (job == NULL || disk->putting == DISK_PUT_THREADS)
         return NULL;
     disk->put_first = job->next;
     if (disk->put_first == NULL)
         disk->put_last = NULL;
+    disk->putting++;
     return job;
 }
 
@@ -263,6 +265,9 @@ static void put_run(struct disk *disk, struct put_job *job)
         commit_wrote(disk->store->commit, job->length);
     else
         rejected(status == STATUS_BUSY ? "space" : "error");
+    pthread_mutex_lock(&disk->mutex);
+    disk->putting--;
+    pthread_mutex_unlock(&disk->mutex);
     put_end(disk, job);
 }
 
@@ -337,25 +342,29 @@ struct work {
     bool space; /* only what is done after each work */
 };
 
+/* Under the mutex. false: there is nothing to do for this thread. */
+static bool find_work(struct disk *disk, struct work *work)
+{
+    *work = (struct work){.probe = disk->health.probe_wanted && !disk->stopping,
+                          .space = disk->look_at_space && !disk->stopping};
+    disk->health.probe_wanted = disk->look_at_space = false;
+    if (!work->probe && (work->load = load_take(disk)) == NULL)
+        work->put = put_take(disk);
+    return work->load != NULL || work->put != NULL || work->probe || work->space;
+}
+
+/* false: the disk stops, and this thread with it. */
 static bool take_work(struct disk *disk, unsigned thread, struct work *work)
 {
-    *work = (struct work){0};
+    bool found;
     rcu_thread_offline();
     pthread_mutex_lock(&disk->mutex);
-    while (disk->load_first == NULL && disk->put_first == NULL && !disk->health.probe_wanted && !disk->look_at_space &&
-           !disk->stopping)
+    while (!(found = find_work(disk, work)) && !disk->stopping)
         pthread_cond_wait(&disk->work, &disk->mutex);
-    if (disk->health.probe_wanted && !disk->stopping)
-        work->probe = true;
-    else if ((work->load = load_take(disk)) == NULL)
-        work->put = put_take(disk);
-    disk->health.probe_wanted = false;
-    work->space = disk->look_at_space && !disk->stopping;
-    disk->look_at_space = false;
     disk->loading[thread] = work->load;
     pthread_mutex_unlock(&disk->mutex);
     rcu_thread_online();
-    return work->load != NULL || work->put != NULL || work->probe || work->space;
+    return found;
 }
 
 struct disk_thread {

@@ -2,10 +2,10 @@
 /*
  * disk.h: one disk: its queues, its I/O threads, and what is known of its health.
  *
- * Loads come before puts: somebody waits for them. Both queues are bounded, and a put that finds its queue full is
- * refused at once, so a slow disk costs hits and never time. A load that takes too long is answered without its block
- * (health.h). The threads also run eviction (reclaim.h) when free slots run short. They are RCU-registered, and offline
- * while they wait or do I/O.
+ * Loads come before puts: somebody waits for them, and half of the threads are for them alone. Both queues are bounded,
+ * and a put that finds its queue full is refused at once, so a slow disk costs hits and never time. A load that takes
+ * too long is answered without its block (health.h). The threads also run eviction (reclaim.h) when free slots run
+ * short. They are RCU-registered, and offline while they wait or do I/O.
  */
 #ifndef HEADPOND_STORE_DISK_H
 #define HEADPOND_STORE_DISK_H
@@ -25,6 +25,8 @@
 #include "store/slot.h"
 
 #define DISK_THREADS 4
+/* Of them may write at once, so that a disk that is slow to take what is filled keeps nobody from reading. */
+#define DISK_PUT_THREADS 2
 /* What may wait to be written: so much at most, and an eighth of `memory` over all disks, but some blocks. */
 #define DISK_PUT_BYTES (64 * 1024 * 1024)
 #define DISK_PUT_BLOCKS_MIN 4
@@ -78,6 +80,7 @@ struct disk {
     struct load_job *load_first, *load_last;
     struct load_job *loading[DISK_THREADS]; /* what each thread reads */
     struct put_job *put_first, *put_last;
+    unsigned putting; /* threads that write */
     unsigned load_count;
     atomic_size_t put_bytes; /* changed under the mutex */
     size_t put_most;         /* bytes of them */

@@ -16,6 +16,8 @@
 /* ---- A disk that waits for the test. ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t write_gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint writing;
 static atomic_int allocations_left = 1000;
 
 static ssize_t slow_readv(int fd, const struct iovec *iov, int count, off_t offset, int flags)
@@ -29,8 +31,12 @@ static ssize_t slow_readv(int fd, const struct iovec *iov, int count, off_t offs
 
 static ssize_t slow_writev(int fd, const struct iovec *iov, int count, off_t offset)
 {
+    atomic_fetch_add(&writing, 1);
     pthread_mutex_lock(&gate);
     pthread_mutex_unlock(&gate);
+    pthread_mutex_lock(&write_gate);
+    pthread_mutex_unlock(&write_gate);
+    atomic_fetch_sub(&writing, 1);
     return io_system()->writev(fd, iov, count, offset);
 }
 
@@ -118,6 +124,42 @@ static void test_queues(const char *path)
     ok(good + busy == LOADS && good >= 1000 && busy >= 400, "%u loads wait, %u are told that the queue is full", good,
        busy);
     mem_free(loads);
+    store_generation_unref(&generation);
+    fixture_close(store);
+    io_set(NULL);
+}
+
+/* A disk takes what is filled more slowly than it comes, as when the kernel holds writers back. */
+static void test_slow_writes(const char *path)
+{
+    enum { PUTS = 50, LOADS = 20 };
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *generation = fixture_object(store, 3, (uint64_t) (PUTS + 1) * BLOCK, 1);
+    struct many puts[PUTS];
+    struct arrival arrival;
+    unsigned good = 0;
+    arrival_init(&arrival);
+    fixture_put(store, generation, 3, PUTS);
+    io_set(&slow_disk);
+    pthread_mutex_lock(&write_gate);
+    struct buf *buf = buf_new(BLOCK);
+    buf_publish(buf, BLOCK);
+    for (unsigned i = 0; i < PUTS; i++) {
+        puts[i] = (struct many){{.deliver = many_deliver}, &arrival};
+        if (store_put_block(store, generation, i, buf, BLOCK, fixture_loop, &puts[i].letter) != STATUS_OK)
+            abort();
+    }
+    while (atomic_load(&writing) == 0)
+        usleep(1000);
+    /* Each thread that has answered one may begin to write. */
+    for (unsigned i = 0; i < LOADS; i++) {
+        bool right;
+        good += fixture_load(store, generation, 3, PUTS, &right) == STATUS_OK && right;
+    }
+    is_int(good, LOADS, "while writes stand still, reads do not");
+    pthread_mutex_unlock(&write_gate);
+    arrival_wait(&arrival, PUTS);
+    buf_unref(&buf);
     store_generation_unref(&generation);
     fixture_close(store);
     io_set(NULL);
@@ -236,6 +278,7 @@ int main(void)
 {
     fixture_start();
     with_directory(test_queues);
+    with_directory(test_slow_writes);
     with_directory(test_no_space);
     with_directory(test_objects);
     with_directory(test_index);
