@@ -26,6 +26,7 @@
 #include "proxy/accounts.h"
 #include "proxy/certificate.h"
 #include "proxy/instance.h"
+#include "store/store.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -129,10 +130,10 @@ static void block_signals(sigset_t *signals)
 
 static const char *why_not_ready(void *arg)
 {
-    (void) arg;
+    struct instance *const *instance = arg;
     switch (atomic_load(&phase)) {
     case PHASE_RUNNING:
-        return NULL;
+        return instance_starved(*instance) ? "out of memory" : NULL;
     case PHASE_DRAINING:
         return "draining";
     default:
@@ -187,13 +188,13 @@ static void tell_ready(void)
 
 static int run(const struct conf *conf)
 {
-    struct admin *admin = admin_new(&(struct admin_hooks){why_not_ready, NULL});
+    struct instance *instance = NULL;
+    struct admin *admin = admin_new(&(struct admin_hooks){why_not_ready, &instance});
     struct instance_options options = {
         .conf = conf,
         .workers = conf->workers > 0 ? (unsigned) conf->workers : cores_available(""),
         .admin = admin_handler(admin),
     };
-    struct instance *instance;
     struct strbuf error = {0};
     sigset_t signals;
     block_signals(&signals);
@@ -239,12 +240,26 @@ static void complain(struct strbuf *text)
     strbuf_free(text);
 }
 
+/* The start goes by what the file systems can hold of each size, which is not to be known from here. */
+static void note_memory(const struct conf *conf)
+{
+    int64_t blocks = 0;
+    for (unsigned i = 0; i < conf->store_count; i++)
+        blocks += conf->store[i].size / conf->block_size;
+    if (blocks > conf->memory / STORE_MEMORY_PART / STORE_BLOCK_MEMORY)
+        fprintf(stderr,
+                "headpond: store: file systems of that size take %lld MiB of memory, and the start refuses more than "
+                "half of `memory`: it goes by what they can really hold\n",
+                (long long) (blocks * STORE_BLOCK_MEMORY >> 20));
+}
+
 /* Everything that can be tried without starting anything: what the start would refuse, all at once. */
 static int check(const struct conf *conf)
 {
     struct strbuf certificates = {0}, accounts = {0};
     for (unsigned i = 0; i < conf->notes.count; i++)
         fprintf(stderr, "headpond: %s\n", conf->notes.items[i]);
+    note_memory(conf);
     bool good = certificate_try_all(conf, &certificates) == STATUS_OK;
     good = accounts_try(conf, &accounts) == STATUS_OK && good;
     complain(&certificates);

@@ -106,7 +106,7 @@ subtest 'more is reserved than there is room for blocks' => sub {
     $pond->{account} = { name => 'acct', reserve => '155MiB' };
     $pond->write_config;
     $pond->run;
-    ok($pond->wait_log(qr/ warn store-quota path=\S+ reserved=620 slots=\d+: more blocks are reserved than/, 10), 'the log says so');
+    ok($pond->wait_log(qr/ warn store-quota path=\S+ reserved_mib=15\d room_mib=\d+: this disk/, 10), 'the log says so');
     is($pond->get("/acct/$_")->{status}, 200, "and it serves $_") for 'kept/1', 'flood/huge';
     $pond->stop;
 };

@@ -105,6 +105,19 @@ subtest 'what has no effect yet is told' => sub {
     $pond->stop;
 };
 
+subtest 'disks that memory has no room for' => sub {
+    my $text = "memory: 64MiB\nblock_size: 64KiB\nlisten:\n  - { address: \"127.0.0.1:0\" }\nadmin: \"127.0.0.1:0\"\n"
+        . "store:\n  - { path: $dir/much, size: 1024TiB }\n";
+    my ($code, undef, $err) = run($text, '-t');
+    is($code, 0, 'by -t they are not refused: it does not look at disks');
+    like($err, qr/store: file systems of that size take \d+ MiB of memory, and the start refuses more than half of `memory`/, 'but told');
+    ($code, undef, $err) = run($text);
+    is($code, 1, 'by the start they are refused');
+    like($err, qr/much: its \d+ blocks take \d+ MiB of memory, and at most half of `memory` may go to that: raise memory to \d+ MiB/,
+        'with what to change') or diag($err);
+    ok(one_line($err), 'in a line');
+};
+
 subtest '--dump-config reads back the same' => sub {
     my $text = <<"YAML";
 listen:

@@ -228,6 +228,8 @@ static enum status check_quota(struct conf_reader *reader, const struct quota *q
     if (outer >= 0 && *quota->reserve > outer)
         return fail(reader, quota->reserve, quota->row, "reserve",
                     "is more than the account's limit; allowed: at most that");
+    if (outer >= 0 && *quota->limit > outer)
+        note(reader, quota->limit, quota->row, "limit", "is more than the account's limit, which holds");
     if (conf->store_count == 0)
         note(reader, given, quota->row, key, "has no effect without a store");
     else if (*quota->limit > 0 && *quota->limit / conf->store_count < conf->block_size)

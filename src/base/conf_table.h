@@ -30,7 +30,7 @@
       "A socket for commands.", PENDING) \
     X(workers, INT, "0", 0, 1024, NULL, "Event loops; 0 means the cores of the cgroup's quota.") \
     X(memory, SIZE, "512MiB", 64 * CONF_MIB, 16 * CONF_TIB, NULL, \
-      "Everything headpond allocates, libraries included.") \
+      "Everything headpond allocates, libraries included; half of it may go to know of blocks, 57 bytes each.") \
     L(store, STORE, store_count, 64, "Disks to cache on, a row each; none makes a storeless proxy.") \
     X(block_size, SIZE, "1MiB", 64 * CONF_KIB, 16 * CONF_MIB, NULL, \
       "Unit of caching, a power of two; fixed when a store is created.") \
@@ -58,7 +58,7 @@
 
 #define CONF_STORE_TABLE(X, L, M) \
     X(path, PATH, REQUIRED, 0, 0, NULL, "A directory of its own, that no other user may write to.") \
-    X(size, SIZE, REQUIRED, 1, 1024 * CONF_TIB, NULL, "On that file system, everything included; at least 64 blocks.") \
+    X(size, SIZE, REQUIRED, 1, 1024 * CONF_TIB, NULL, "On that file system, everything included; at least 64 blocks. More than it holds does not count.") \
     X(scrub_rate, SIZE, "8MiB", 0, CONF_TIB, NULL, \
       "Bytes a second read in the background to find damage early; 0 for none.")
 

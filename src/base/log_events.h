@@ -33,6 +33,7 @@
     X(STORE_REBUILD, LOG_WARN, "store-rebuild")                                                                        \
     X(STORE_IO, LOG_ERROR, "store-io")                                                                                 \
     X(STORE_FULL, LOG_WARN, "store-full")                                                                              \
+    X(STORE_ROOM, LOG_INFO, "store-room")                                                                              \
     X(STORE_QUOTA, LOG_WARN, "store-quota")                                                                            \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt")                                                                       \
     X(STORE_SCRUB, LOG_INFO, "store-scrub")                                                                            \

@@ -18,6 +18,8 @@
       "Body bytes sent in answer to them") \
     X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
     X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \
+    X(ACCEPT_PAUSES, COUNTER, "headpond_accept_pauses_total", "reason", \
+      "Times a listener left connections waiting, by what had run out: connections, memory, descriptors, kernel") \
     X(TLS_CONNECTIONS, COUNTER, "headpond_tls_connections_total", "offload", \
       "TLS handshakes done, by who encrypts then: the kernel, or none but us") \
     X(CERTIFICATE_NOT_AFTER, GAUGE, "headpond_certificate_not_after_timestamp_seconds", "address", \

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -110,13 +111,34 @@ void listener_gone(struct listener_budget *budget)
     atomic_fetch_sub_explicit(&budget->open, 1, memory_order_relaxed);
 }
 
+int64_t listener_starved(const struct listener_budget *budget)
+{
+    int64_t since = atomic_load(&((struct listener_budget *) (uintptr_t) budget)->starved_ms);
+    return since == 0 || mem_pressure() < MEM_STOP_ACCEPT ? 0 : clock_mono_ms() - since + 1;
+}
+
+/* Whether there is no memory for more connections. Each time that lasts has its first and its last line. */
+static bool is_starved(struct listener_budget *budget)
+{
+    int_fast64_t none = 0, since = atomic_load_explicit(&budget->starved_ms, memory_order_relaxed);
+    bool starved = !budget->exempt && mem_pressure() >= MEM_STOP_ACCEPT;
+    if (starved && since == 0 && atomic_compare_exchange_strong(&budget->starved_ms, &none, clock_mono_ms()))
+        log_event(MEMORY, "`memory` is used up: %zu of %zu MiB; connections wait until some is given back",
+                  mem_used() >> 20, mem_limit() >> 20);
+    if (!starved && since != 0 && atomic_compare_exchange_strong(&budget->starved_ms, &since, 0))
+        log_event(MEMORY, "connections are accepted again, after %lld ms", (long long) (clock_mono_ms() - since));
+    return starved;
+}
+
 static int open_reserve(void)
 {
     return open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
-static void pause_accepting(struct listener *listener)
+/* `reason`: as the metric says it. */
+static void pause_accepting(struct listener *listener, const char *reason)
 {
+    metric_cell_add(metric_cell(METRIC_ACCEPT_PAUSES, reason), 1);
     event_del(listener->event);
     timer_set(&listener->resume, PAUSE_MS);
 }
@@ -140,7 +162,7 @@ static void out_of_descriptors(struct listener *listener)
             close(fd);
         listener->reserve = open_reserve();
     }
-    pause_accepting(listener);
+    pause_accepting(listener, "descriptors");
 }
 
 /* Returns false when there is nothing more to accept now. */
@@ -165,7 +187,7 @@ static bool accept_one(struct listener *listener)
     case ENOBUFS:
     case ENOMEM:
         log_event(ACCEPT_FAILED, "the kernel has no memory for a connection");
-        pause_accepting(listener);
+        pause_accepting(listener, "kernel");
         return false;
     default:
         return true; /* ECONNABORTED and the network errors accept(2) passes on: that connection's own trouble */
@@ -182,8 +204,8 @@ static void on_connection(evutil_socket_t fd, short what, void *arg)
         bool full = budget->max > 0 && atomic_load_explicit(&budget->open, memory_order_relaxed) >= budget->max;
         if (full)
             log_event(ACCEPT_FAILED, "max_connections (%d) is reached; accepting pauses", budget->max);
-        if (full || (!budget->exempt && mem_pressure() >= MEM_STOP_ACCEPT)) {
-            pause_accepting(listener);
+        if (full || is_starved(budget)) {
+            pause_accepting(listener, full ? "connections" : "memory");
             return;
         }
         if (!accept_one(listener))

@@ -26,10 +26,14 @@ enum status listener_bind(const char *address, unsigned count, int *fds, unsigne
  * counts it down again with listener_gone(). */
 struct listener_budget {
     atomic_int open;
-    int max;     /* 0: unbounded */
-    bool exempt; /* few and small: accepted also when memory is short */
+    int max;                        /* 0: unbounded */
+    bool exempt;                    /* few and small: accepted also when memory is short */
+    atomic_int_fast64_t starved_ms; /* when accepting was found to wait for memory (clock_mono_ms); 0: it does not */
 };
 void listener_gone(struct listener_budget *budget);
+/* For how many milliseconds nobody was accepted because memory is used up, if somebody knocked and it still is; else 0.
+ * Any thread. */
+int64_t listener_starved(const struct listener_budget *budget);
 
 /* A connection: non-blocking, close-on-exec, the callee's. On the loop. */
 typedef void listener_accept_f(void *arg, int fd, const struct sockaddr *peer, socklen_t length);

@@ -172,6 +172,11 @@ int front_connections(const struct front *front)
     return atomic_load(&front->budget.open);
 }
 
+int64_t front_starved(const struct front *front)
+{
+    return listener_starved(&front->budget);
+}
+
 void front_tell(const struct front *front)
 {
     for (unsigned i = 0; i < front->count; i++)

@@ -44,6 +44,8 @@ unsigned front_loop_close(struct front *front, struct loop *loop);
 
 /* Open connections on all loops. Any thread. */
 int front_connections(const struct front *front);
+/* For how many milliseconds connections have been waiting for memory (listener_starved). Any thread. */
+int64_t front_starved(const struct front *front);
 /* A log line for each address, with the port it really has. */
 void front_tell(const struct front *front);
 

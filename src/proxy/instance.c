@@ -26,6 +26,8 @@
 
 #define ADMIN_CONNECTIONS 256
 #define FLUSH_WAIT_S 10
+/* A shorter squeeze is no reason to send clients elsewhere. */
+#define STARVED_MS 10000
 
 struct instance {
     const struct conf *conf;
@@ -295,6 +297,11 @@ void instance_drain(struct instance *instance)
 bool instance_idle(const struct instance *instance)
 {
     return front_connections(instance->blobs) == 0;
+}
+
+bool instance_starved(const struct instance *instance)
+{
+    return front_starved(instance->blobs) >= STARVED_MS;
 }
 
 /* Waits for the disks to have written what they were given, so that their letters find the loops still there. */

@@ -27,6 +27,8 @@ enum status instance_start(const struct instance_options *options, struct instan
 /* Stops accepting; what runs may end. instance_idle says when that is so. */
 void instance_drain(struct instance *instance);
 bool instance_idle(const struct instance *instance);
+/* Whether so much of `memory` has been used up for a while that nobody new is accepted. Any thread, while it runs. */
+bool instance_starved(const struct instance *instance);
 /* Cuts what is left, writes what must be written, frees all. Empties the pointer. */
 void instance_stop(struct instance **instance);
 

@@ -37,6 +37,7 @@ libheadpond_a_SOURCES += \
 	src/store/scribe.c src/store/scribe.h \
 	src/store/scrub.c src/store/scrub.h \
 	src/store/segment.c src/store/segment.h \
+	src/store/sizes.c src/store/sizes.h \
 	src/store/slot.c src/store/slot_files.c src/store/slot.h \
 	src/store/store.c src/store/store.h \
 	src/store/transfer.c src/store/transfer.h \

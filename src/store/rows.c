@@ -240,7 +240,6 @@ static void measure(struct disk *disk)
     }
     atomic_store(&disk->index_load, load);
     atomic_store(&disk->index_tight, load > 1024);
-    atomic_store(&disk->fit, slot_files_fit(&disk->slots));
 }
 
 /* Offline. The label says it too, for the day the index is lost. */
@@ -321,6 +320,8 @@ bool rows_write(struct disk *disk, const struct round *round)
             take_object(&part, objects[i]);
     health_wait(disk, HEALTH_SYNC);
     write_all(&part);
+    if (round->full)
+        atomic_store(&disk->fit, slot_files_fit(&disk->slots));
     health_waited(disk);
     /* What a failed sync keeps from being spoken of is another round's work. */
     for (size_t i = 0; round->full && !part.synced && i < round->rows.count; i++)

@@ -25,7 +25,7 @@
 
 /* Less is not worth a call. */
 #define GROW_MIN 16
-#define GROW_RETRY_MS 30000
+#define GROW_RETRY_MS 10000
 
 static void file_name(char name[16], uint32_t file)
 {
@@ -199,12 +199,15 @@ uint32_t slot_files_grow(struct slots *slots)
     char name[16];
     uint32_t count = grow(slots, file, name);
     if (count > 0) {
-        atomic_store(&slots->grow_at_ms, 0);
+        if (atomic_exchange(&slots->grow_at_ms, 0) != 0)
+            log_event(STORE_ROOM, "path=%s: there is room again; the store grows to %u of %u slots", slots->path,
+                      slots->high + count, slots->capacity);
         return count;
     }
     bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
     if (atomic_load(&slots->grow_at_ms) == 0)
-        log_event(STORE_FULL, "path=%s file=%s errno=%d: no more room for data; the store stays at %u of %u slots",
+        log_event(STORE_FULL,
+                  "path=%s file=%s errno=%d: no more room for data; the store stays at %u of %u slots until there is",
                   slots->path, name, errno, slots->high, slots->capacity);
     if (!full)
         metric_cell_add(slots->errors, 1);

@@ -240,8 +240,12 @@ static void share_quotas(struct store *store, struct disk *disk, const struct st
     uint32_t reserved = slots_set_quotas(&disk->slots, rows, options->quota_count);
     uint32_t there = disk->slots.high + atomic_load(&disk->fit);
     if (reserved > there)
-        log_event(STORE_QUOTA, "path=%s reserved=%u slots=%u: more blocks are reserved than there is room for",
-                  disk->path, reserved, there);
+        log_event(
+            STORE_QUOTA,
+            "path=%s reserved_mib=%lld room_mib=%lld: this disk's part of all `reserve`s is more than it has room "
+            "for; what fits is kept for whoever comes first",
+            disk->path, (long long) ((int64_t) reserved * disk->slots.stride >> 20),
+            (long long) ((int64_t) there * disk->slots.stride >> 20));
     mem_free(rows);
 }
 

@@ -43,9 +43,15 @@ static inline uint32_t store_block_length(uint64_t total, uint32_t block_size, u
     return left < block_size ? (uint32_t) left : block_size;
 }
 
+/* Bytes of memory for each block that the disks can hold: tables that are there from the start, and a place in the
+ * directory of leaves, in whole extents (measured by t/bench/store_scale). Of `memory` only one part in so many may go
+ * to that, or the store is not opened. */
+#define STORE_BLOCK_MEMORY 57
+#define STORE_MEMORY_PART 2
+
 struct store_disk {
     const char *path;
-    int64_t size;       /* bytes on the file system, everything included */
+    int64_t size;       /* bytes on the file system, everything included; what it cannot hold does not count */
     int64_t scrub_rate; /* bytes per second read in the background to check them; 0: none */
 };
 

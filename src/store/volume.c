@@ -15,32 +15,14 @@
 #include "base/metric.h"
 #include "store/guard.h"
 #include "store/index.h"
+#include "store/sizes.h"
 
 #define TAG "CACHEDIR.TAG"
 /* What goes with the data files when a store is emptied. */
 #define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "rebuild", "believed", HEALTH_PROBE_FILE
 #define LOADING_MAX 3
 #define REBUILD_MAX 3
-#define SLOTS_MIN 16
 #define MIB (INT64_C(1) << 20)
-
-/* ---- How the size is divided. ---- */
-
-static int64_t map_for(int64_t size)
-{
-    int64_t map = size / 32;
-    if (map < 32 * MIB)
-        map = size / 4 < 32 * MIB ? size / 4 : 32 * MIB;
-    return map & ~INT64_C(65535);
-}
-
-static int64_t slots_for(int64_t size, int64_t map, uint32_t block_size)
-{
-    /* What the file system itself needs for extents and directories, and the small files. */
-    int64_t overhead = size / 256 + 128 * 1024;
-    int64_t count = (size - map - overhead) / (ENTRY_PAGE + (int64_t) block_size);
-    return count < LOCATION_SLOT_MAX ? count : LOCATION_SLOT_MAX - 1;
-}
 
 static enum status label_new(struct disk *disk, const struct store_disk *conf, uint32_t block_size)
 {
@@ -48,7 +30,7 @@ static enum status label_new(struct disk *disk, const struct store_disk *conf, u
     *label = (struct label){.format = VOLUME_FORMAT,
                             .block_size = block_size,
                             .incarnation = label->incarnation + 1,
-                            .map_size = (uint64_t) map_for(conf->size),
+                            .map_size = (uint64_t) sizes_index(sizes_usable(disk->dir, conf->size)),
                             .opening = label->opening};
     if (getrandom(&label->id, sizeof label->id, 0) != (ssize_t) sizeof label->id)
         return STATUS_IO;
@@ -202,17 +184,6 @@ static enum status refuse(struct strbuf *error, const char *path, const char *wh
     return disk_fault(code) ? STATUS_IO : STATUS_INVALID;
 }
 
-static enum status refuse_size(struct strbuf *error, const struct store_disk *conf, uint32_t block_size)
-{
-    char text[128];
-    int64_t needed = conf->size > MIB ? conf->size : MIB;
-    while (slots_for(needed, map_for(needed), block_size) < SLOTS_MIN)
-        needed += MIB;
-    snprintf(text, sizeof text, "size is too small: with this block_size it takes %lld MiB",
-             (long long) ((needed + MIB - 1) / MIB));
-    return refuse(error, conf->path, text, 0);
-}
-
 static enum status guard(int dir, char why[GUARD_TEXT])
 {
     static const char *const names[] = {LABEL_FILE, LABEL_FILE_NEW, TAG, "lock", OTHERS};
@@ -332,8 +303,10 @@ static enum status check_unlabelled(struct disk *disk, const struct store_disk *
         return refuse(error, conf->path, why, 0);
     if (status != STATUS_OK)
         return refuse(error, conf->path, "the directory cannot be read", errno);
-    if (slots_for(conf->size, map_for(conf->size), block_size) < SLOTS_MIN)
-        return refuse_size(error, conf, block_size);
+    int64_t size = sizes_usable(disk->dir, conf->size), slots = sizes_slots(size, sizes_index(size), block_size);
+    char why_size[SIZES_TEXT];
+    if (sizes_too_small(disk->dir, conf->size, block_size, slots, why_size))
+        return refuse(error, conf->path, why_size, 0);
     if (damaged)
         return reset(disk, conf, block_size, "its " LABEL_FILE " is damaged", error);
     if (label_new(disk, conf, block_size) != STATUS_OK)
@@ -363,6 +336,7 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
                  label->block_size, block_size);
         return refuse(error, conf->path, text, 0);
     }
+    disk->label.map_size = (uint64_t) sizes_index_there(disk->dir, sizes_usable(disk->dir, conf->size));
     disk->doubted = marker_size(disk->dir, "believed") == 0;
     return STATUS_OK;
 }
@@ -495,9 +469,11 @@ static enum status open_index(struct disk *disk, const struct store_disk *conf, 
 static enum status open_slots(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
                               struct strbuf *error)
 {
-    int64_t count = slots_for(conf->size, (int64_t) disk->label.map_size, block_size);
-    if (count < SLOTS_MIN)
-        return refuse_size(error, conf, block_size);
+    char why[SIZES_TEXT];
+    int64_t size = sizes_usable(disk->dir, conf->size);
+    int64_t count = sizes_slots(size, (int64_t) disk->label.map_size, block_size);
+    if (sizes_too_small(disk->dir, conf->size, block_size, count, why) || sizes_too_large(disk->store, count, why))
+        return refuse(error, conf->path, why, 0);
     disk->weight = count * (ENTRY_PAGE + (int64_t) block_size);
     const struct slots_config slots = {.path = disk->path,
                                        .dir = disk->dir,
@@ -510,9 +486,10 @@ static enum status open_slots(struct disk *disk, const struct store_disk *conf, 
         return refuse(error, conf->path, "a data file cannot be opened", errno);
     atomic_store(&disk->fit, slot_files_fit(&disk->slots));
     int64_t stride = disk->slots.stride, there = disk->slots.high + atomic_load(&disk->fit);
-    if (there < count)
+    int64_t wanted = sizes_slots(conf->size, sizes_index(conf->size), block_size);
+    if (there < wanted)
         log_event(STORE_FULL, "path=%s size=%lld: the file system has room for %lld of %lld MiB of data", conf->path,
-                  (long long) conf->size, (long long) (there * stride / MIB), (long long) (count * stride / MIB));
+                  (long long) conf->size, (long long) (there * stride / MIB), (long long) (wanted * stride / MIB));
     return STATUS_OK;
 }
 

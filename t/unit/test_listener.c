@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/metric.h"
 #include "net/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
@@ -146,6 +147,35 @@ static int dial(unsigned port)
     return fd;
 }
 
+/* Short of memory for those who are not exempt. */
+static void test_starved(void)
+{
+    struct strbuf error = {0};
+    unsigned port;
+    struct metric_cell *pauses = metric_cell(METRIC_ACCEPT_PAUSES, "memory");
+    budget = (struct listener_budget){.max = 5};
+    accepted = 0;
+    is_int(listener_bind("127.0.0.1:0", 1, &listening, &port, &error), STATUS_OK, "another listener");
+    struct loop *loop = loop_new(0);
+    loop_start(loop, init, fini, NULL);
+    mem_set_limit(1);
+    is_int(listener_starved(&budget), 0, "while nobody knocks, nobody is known to wait");
+    int client = dial(port);
+    while (listener_starved(&budget) == 0)
+        usleep(1000);
+    ok(metric_cell_value(pauses) > 0, "short of memory, who is not exempt waits, and that is counted");
+    is_int(accepted, 0, "outside");
+    mem_set_limit(0);
+    is_int(listener_starved(&budget), 0, "as long as it lasts");
+    ok(wait_accepted(1), "then is accepted");
+    loop_stop(loop);
+    loop_join(loop);
+    loop_free(loop);
+    close(held[0]);
+    close(client);
+    strbuf_free(&error);
+}
+
 static void test_accepting(void)
 {
     struct strbuf error = {0};
@@ -215,5 +245,6 @@ int main(void)
     test_addresses();
     test_binding();
     test_accepting();
+    test_starved();
     return done_testing();
 }

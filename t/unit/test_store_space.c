@@ -11,6 +11,8 @@
 
 #include "base/clock.h"
 #include "store/io.h"
+#include "store/disk.h"
+#include "store/inside.h"
 #include "store/slot.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -91,11 +93,14 @@ static unsigned put_all(struct store *store, uint64_t object, unsigned blocks)
     return kept;
 }
 
+/* Of a size that the disk has nothing of, neither the index nor tables are to be larger for it. */
+#define MUCH (4096 * (int64_t) MIB * 1024)
+
 static void test_smaller_than_size(void)
 {
     char *path = small_disk("80m");
     struct metric_cell *errors = metric_cell(METRIC_STORE_ERRORS, path);
-    struct store *store = fixture_open_loaded(path, 1024 * (int64_t) MIB, BLOCK);
+    struct store *store = fixture_open_loaded(path, MUCH, BLOCK);
     int64_t capacity = fixture_metric(METRIC_STORE_CAPACITY);
     ok(capacity > 20 * MIB && capacity < 80 * MIB, "the capacity is what there is room for: %lld",
        (long long) capacity);
@@ -115,9 +120,18 @@ static void test_smaller_than_size(void)
     start = clock_mono_ms();
     fixture_close(store);
     ok(clock_mono_ms() - start < 5000, "it closes at once");
-    store = fixture_open_loaded(path, 1024 * (int64_t) MIB, BLOCK);
+    struct label label;
+    int dir = open(path, O_RDONLY | O_DIRECTORY);
+    bool known = label_read(dir, &label) == STATUS_OK;
+    ok(known && label.map_size < 80 * MIB, "its index has its part of what there is");
+    label.map_size = (uint64_t) MUCH / 32; /* as versions before it wrote */
+    if (label_write(dir, &label) != STATUS_OK)
+        abort();
+    close(dir);
+    store = fixture_open_loaded(path, MUCH, BLOCK);
     struct store_view view;
     ok(store_object_find(store, fixture_hash(1), &view), "and opens again");
+    is_int(fixture_metric(METRIC_STORE_CAPACITY), capacity, "as large as it was");
     unsigned again = 0;
     for (uint64_t block = 0; block < 800; block++)
         again += store_has_block(store, view.generation->id, block);
@@ -141,10 +155,30 @@ static void test_no_room(void)
     ok(clock_mono_ms() - start < 2000, "and nothing waits");
     fixture_flush(store);
     is_int(fixture_metric(METRIC_STORE_CAPACITY), 0, "the capacity says so");
+    ballast(path, 0);
+    atomic_store(&store->disks[0]->slots.grow_at_ms, 1); /* half a minute later */
+    ok(put_all(store, 3, 30) >= 20, "with room again it keeps what comes");
+    fixture_flush(store);
+    ok(fixture_metric(METRIC_STORE_CAPACITY) > 20 * MIB, "and the capacity says that, too: %lld",
+       (long long) fixture_metric(METRIC_STORE_CAPACITY));
     start = clock_mono_ms();
     fixture_close(store);
     ok(clock_mono_ms() - start < 2000, "it closes at once");
     small_disk_end(disk);
+}
+
+/* More blocks than half of `memory` has room to know of. */
+static void test_memory(void)
+{
+    char *path = fixture_directory(), *error = NULL;
+    mem_set_limit(64 * MIB);
+    struct store *store = fixture_open(path, MUCH, 16 * KIB, &error);
+    ok(store == NULL && error != NULL &&
+           strstr(error, "at most half of `memory` may go to that: raise memory to ") != NULL,
+       "a disk whose blocks memory has no room for is refused: %s", error == NULL ? "(no)" : error);
+    mem_free(error);
+    mem_set_limit(0);
+    fixture_remove(path);
 }
 
 /* ---- Growth, slot by slot. ---- */
@@ -261,6 +295,7 @@ int main(void)
     fixture_start();
     test_smaller_than_size();
     test_no_room();
+    test_memory();
     test_growth();
     test_reserve();
     fixture_stop();
