@@ -68,8 +68,8 @@ sub fill {
 sub runs_without {
     my ($pond, $errno) = @_;
     $pond->run;
-    like($pond->log_text, qr/ error store-refused [^\n]*store: \Q$pond->{dir}\E\/store: [^\n]*$errno[^\n]*headpond runs without this disk/, 'the log says so');
-    is($pond->metric('headpond_store_disks', state => 'failed'), 1, 'so do the metrics');
+    like($pond->log_text, qr/ error store-refused path=\Q$pond->{dir}\E\/store: [^\n]*$errno[^\n]*headpond runs without this disk/, 'the log says so');
+    is($pond->metric('headpond_store_disks', path => "$pond->{dir}/store", state => 'failed'), 1, 'so do the metrics');
     is($pond->metric('headpond_store_disks', state => 'used'), 0, 'none is used');
     answers($pond, 'without its disk');
 }

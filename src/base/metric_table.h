@@ -39,13 +39,14 @@
       "Requests that are to pass through and wait for room in memory") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
-    X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "", "Bytes of blocks the store has room for") \
-    X(STORE_BYTES, GAUGE, "headpond_store_bytes", "", "Bytes of the store in use") \
-    X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "", "Blocks in the store") \
+    X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "path", "Bytes of blocks a disk has room for") \
+    X(STORE_BYTES, GAUGE, "headpond_store_bytes", "path", "Bytes of blocks on a disk") \
+    X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "path", "Blocks on a disk") \
     X(STORE_OBJECTS, GAUGE, "headpond_store_objects", "", "Objects the directory knows") \
-    X(STORE_WRITTEN, COUNTER, "headpond_store_written_bytes_total", "", "Bytes written to the store") \
-    X(STORE_DISK_WRITTEN, COUNTER, "headpond_store_disk_written_bytes_total", "", "Bytes written to the disks for them: headers, records and copies included") \
-    X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "", "Blocks evicted") \
+    X(STORE_WRITTEN, COUNTER, "headpond_store_written_bytes_total", "path", "Bytes of blocks written to a disk") \
+    X(STORE_DISK_WRITTEN, COUNTER, "headpond_store_disk_written_bytes_total", "path", \
+      "Bytes written to a disk for them: headers, records and copies included") \
+    X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "path", "Blocks evicted") \
     X(STORE_VICTIMS, COUNTER, "headpond_store_victims_total", "queue", "Slots taken by eviction, by the queue they lay in: small (new, not read again), main, dead (given up), sparse, fresh") \
     X(STORE_GHOST_HITS, COUNTER, "headpond_store_ghost_hits_total", "", "Blocks stored again soon after they were evicted") \
     X(STORE_FROZEN_GROUPS, GAUGE, "headpond_store_frozen_groups", "", "Containers whose new blocks are not stored, because a fixed part of them serves better; added up over the disks") \
@@ -53,13 +54,17 @@
       "What an account or container with a reserve or a limit holds, in whole blocks; packed entries are not counted") \
     X(STORE_QUOTA_RESERVE, GAUGE, "headpond_store_quota_reserve_bytes", "account,container", "Its reserve") \
     X(STORE_QUOTA_LIMIT, GAUGE, "headpond_store_quota_limit_bytes", "account,container", "Its limit") \
-    X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "reason", "Blocks streamed through unstored") \
-    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "", "Blocks, records and index rows that failed a check") \
-    X(STORE_DISKS, GAUGE, "headpond_store_disks", "state", "Disks of the store: used, or failed and left out") \
+    X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "path,reason", \
+      "Blocks streamed through unstored") \
+    X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "path", \
+      "Blocks, records and index rows that failed a check; none of them was served") \
+    X(STORE_DISKS, GAUGE, "headpond_store_disks", "path,state", \
+      "1 for the state a disk is in: used, or failed and left out") \
     X(STORE_SCRUBBED, COUNTER, "headpond_store_scrubbed_bytes_total", "path", \
       "Bytes of a disk read in the background and checked") \
     X(STORE_SCRUBS, COUNTER, "headpond_store_scrubs_total", "path", "Times that all of a disk was so checked") \
-    X(STORE_STALLED, COUNTER, "headpond_store_stalled_total", "", "Reads given up because a disk did not answer in time") \
+    X(STORE_STALLED, COUNTER, "headpond_store_stalled_total", "path", \
+      "Reads given up because a disk did not answer in time") \
     X(STORE_ERRORS, COUNTER, "headpond_store_errors_total", "path", "Errors reported by a disk") \
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
     X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \

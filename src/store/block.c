@@ -2,7 +2,6 @@
 /* block.c: blocks coming, moving and going. */
 #include "store/block.h"
 
-#include "base/metric.h"
 #include "store/commit.h"
 #include "store/directory.h"
 #include "store/inside.h"
@@ -13,6 +12,12 @@ static void leaf_changed(struct store *store, struct leaf *leaf)
 {
     if (!atomic_exchange(&leaf->dirty, true))
         commit_dirty_extent(store->commit, leaf->generation, leaf->extent);
+}
+
+static void count(struct disk *disk, int64_t blocks, int64_t bytes)
+{
+    metric_cell_add(disk->metrics.blocks, blocks);
+    metric_cell_add(disk->metrics.bytes, bytes);
 }
 
 static uint32_t leaf_block_length(const struct store *store, const struct leaf *leaf, unsigned number)
@@ -49,8 +54,7 @@ static void left(struct store *store, struct leaf *leaf, unsigned number, uint64
     uint32_t length = leaf_block_length(store, leaf, number);
     release_place(store, location, length);
     leaf_changed(store, leaf);
-    metric_add(METRIC_STORE_BLOCKS, -1);
-    metric_add(METRIC_STORE_BYTES, -(int64_t) length);
+    count(store->disks[location_disk(location)], -1, -(int64_t) length);
 }
 
 uint64_t block_location(struct store *store, uint64_t generation, uint64_t block)
@@ -90,8 +94,7 @@ bool block_publish(struct disk *disk, const struct store_generation *generation,
             pthread_mutex_unlock(&disk->slots.lock);
         }
         leaf_changed(store, leaf);
-        metric_add(METRIC_STORE_BLOCKS, 1);
-        metric_add(METRIC_STORE_BYTES, leaf_block_length(store, leaf, number));
+        count(disk, 1, leaf_block_length(store, leaf, number));
     }
     directory_unlock(store->directory, generation->id, extent);
     return fresh;
@@ -153,8 +156,7 @@ unsigned block_claim_extent(struct disk *disk, const struct index_extent *extent
         wrong += length == 0;
     }
     pthread_mutex_unlock(&disk->slots.lock);
-    metric_add(METRIC_STORE_BLOCKS, claimed);
-    metric_add(METRIC_STORE_BYTES, bytes);
+    count(disk, claimed, bytes);
     if (wrong > 0) {
         leaf_changed(store, leaf); /* the index is wrong about it */
         directory_tidy(store->directory, leaf);
@@ -174,8 +176,7 @@ bool block_found(struct disk *disk, const struct entry *entry, uint64_t location
                 leaf_claim(disk, leaf, entry->block % STORE_EXTENT_BLOCKS, location,
                            evict_whose(disk->slots.evict, entry->group)) > 0;
     pthread_mutex_unlock(&disk->slots.lock);
-    metric_add(METRIC_STORE_BLOCKS, good);
-    metric_add(METRIC_STORE_BYTES, good ? entry->length : 0);
+    count(disk, good, good ? entry->length : 0);
     *first = good && !atomic_exchange(&leaf->dirty, true);
     if (!good)
         directory_tidy(directory, leaf);

@@ -35,19 +35,19 @@ struct put_job {
 void disk_error(struct disk *disk, const char *what, int error)
 {
     char text[64];
-    metric_cell_add(disk->errors, 1);
+    metric_cell_add(disk->metrics.errors, 1);
     log_event(STORE_IO, "path=%s op=%s errno=%d: %s", disk->path, what, error, strerror_r(error, text, sizeof text));
 }
 
 void disk_set_broken(struct disk *disk, bool broken)
 {
     if (atomic_exchange(&disk->broken, broken) != broken)
-        disks_counted(disk->store);
+        disk_counted(disk);
 }
 
-static void rejected(const char *reason)
+static void rejected(const struct disk *disk, const char *reason)
 {
-    metric_cell_add(metric_cell(METRIC_STORE_REJECTED, reason), 1);
+    metric_cell_add(metric_cell2(METRIC_STORE_REJECTED, disk->path, reason), 1);
 }
 
 /* ---- Loads. ---- */
@@ -140,7 +140,7 @@ static void answer_given_up(struct disk *disk, struct store_load *load, bool dro
         /* So that it is fetched from where the reader gets it sooner. */
         if (location != 0 && location_disk(location) == disk->number)
             (void) block_drop(disk->store, load->generation, load->block, location);
-        metric_add(METRIC_STORE_STALLED, 1);
+        metric_cell_add(disk->metrics.stalled, 1);
         load->done.next = NULL;
         load_finish(disk, load, STATUS_STALLED, NULL);
         load = next == NULL ? NULL : CONTAINER_OF(next, struct store_load, done);
@@ -200,7 +200,7 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
 {
     const char *reason = refusal(disk, generation, block, length);
     if (reason != NULL) {
-        rejected(reason);
+        rejected(disk, reason);
         return STATUS_BUSY;
     }
     struct put_job *job = mem_alloc(sizeof *job);
@@ -209,7 +209,7 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
     if (disk->put_bytes + length > disk->put_most || disk->stopping || out) {
         pthread_mutex_unlock(&disk->mutex);
         mem_free(job);
-        rejected(out ? "disk" : "queue");
+        rejected(disk, out ? "disk" : "queue");
         return STATUS_BUSY;
     }
     *job = (struct put_job){.generation = store_generation_ref((struct store_generation *) (uintptr_t) generation),
@@ -264,7 +264,7 @@ static void put_run(struct disk *disk, struct put_job *job)
     if (status == STATUS_OK)
         commit_wrote(disk->store->commit, job->length);
     else
-        rejected(status == STATUS_BUSY ? "space" : "error");
+        rejected(disk, status == STATUS_BUSY ? "space" : "error");
     pthread_mutex_lock(&disk->mutex);
     disk->putting--;
     pthread_mutex_unlock(&disk->mutex);
@@ -300,7 +300,7 @@ void disk_give_up(struct disk *disk)
     while (puts != NULL) {
         struct put_job *job = puts;
         puts = job->next;
-        rejected("disk");
+        rejected(disk, "disk");
         put_end(disk, job);
     }
 }
@@ -324,13 +324,9 @@ void disk_want_space(struct disk *disk)
     pthread_mutex_unlock(&disk->mutex);
 }
 
-void disks_counted(const struct store *store)
+void disk_counted(struct disk *disk)
 {
-    unsigned used = 0;
-    for (unsigned i = 0; i < store->disk_count; i++)
-        used += !health_out(store->disks[i]) && !atomic_load(&store->disks[i]->broken);
-    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "used"), used);
-    metric_cell_set(metric_cell(METRIC_STORE_DISKS, "failed"), store->disk_count + store->left_out - used);
+    disk_metrics_state(&disk->metrics, !health_out(disk) && !atomic_load(&disk->broken));
 }
 
 /* ---- Threads. ---- */
@@ -416,6 +412,7 @@ void disk_start(struct disk *disk)
         assert(error == 0);
         (void) error;
     }
+    disk_counted(disk);
     disk->scrub = scrub_start(disk, disk->scrub_rate);
 }
 

@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
-#include "base/metric.h"
+#include "store/disk_metrics.h"
 #include "store/health.h"
 #include "store/inside.h"
 #include "store/label.h"
@@ -60,7 +60,7 @@ struct disk {
     struct scribe *scribe;
     struct scrub *scrub; /* NULL: none */
     int64_t scrub_rate;
-    struct metric_cell *errors;
+    struct disk_metrics metrics;
     atomic_bool loaded;                /* the index has been read: slots are known */
     atomic_bool broken;                /* the index cannot be written: nothing is put */
     atomic_bool index_tight;           /* the index is nearly full: nothing more is packed until objects have gone */
@@ -121,8 +121,8 @@ static inline size_t disk_queued(struct disk *disk)
 {
     return atomic_load_explicit(&disk->put_bytes, memory_order_relaxed);
 }
-/* Tells the metrics how many disks are used and how many are not. Any thread. */
-void disks_counted(const struct store *store);
+/* Tells the metrics whether the disk is used. Any thread. */
+void disk_counted(struct disk *disk);
 /* Nothing is put while it is. Index thread, scribe. */
 void disk_set_broken(struct disk *disk, bool broken);
 /* Counts and logs an error that the disk reported. */

@@ -88,8 +88,8 @@ void health_take_out(struct disk *disk, const char *why)
     if (atomic_exchange(&disk->health.out, true))
         return;
     log_event(STORE_DISK_OUT, "path=%s: %s; its blocks count as missing until it answers again", disk->path, why);
-    metric_cell_add(disk->errors, 1);
-    disks_counted(disk->store);
+    metric_cell_add(disk->metrics.errors, 1);
+    disk_counted(disk);
     disk_give_up(disk);
 }
 
@@ -128,7 +128,7 @@ void health_take_back(struct disk *disk)
     if (!atomic_exchange(&disk->health.out, false))
         return;
     log_event(STORE_DISK_BACK, "path=%s: the disk answers again and is used", disk->path);
-    disks_counted(disk->store);
+    disk_counted(disk);
 }
 
 bool health_join(struct disk *disk, pthread_t thread)

@@ -27,7 +27,6 @@ struct store {
     struct generations *generations;
     struct commit *commit;
     struct watch *watch;
-    unsigned left_out;            /* disks that could not be opened */
     atomic_uint_fast64_t next_id; /* generations and sequences; only grows, also across starts */
     uint64_t first_id;            /* of this opening */
     atomic_bool closing;          /* the loops are gone: no more letters */

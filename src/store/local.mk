@@ -4,6 +4,7 @@ libheadpond_a_SOURCES += \
 	src/store/commit.c src/store/commit.h \
 	src/store/directory.c src/store/directory.h \
 	src/store/disk.c src/store/disk.h \
+	src/store/disk_metrics.c src/store/disk_metrics.h \
 	src/store/entry.c src/store/entry.h \
 	src/store/evict.c src/store/evict.h src/store/evict_inside.h src/store/evict_victim.c \
 	src/store/generation.c src/store/generation.h \

@@ -88,7 +88,7 @@ static void damaged(struct rebuild *rebuild, uint32_t slot, uint32_t offset, con
 {
     struct disk *disk = rebuild->disk;
     rebuild->damaged++;
-    metric_add(METRIC_STORE_CORRUPT, 1);
+    metric_cell_add(disk->metrics.corrupt, 1);
     log_event(STORE_CORRUPT, "path=%s slot=%u offset=%u: %s was left out because its check failed", disk->path, slot,
               offset, what);
 }

@@ -40,7 +40,7 @@ static void entry_out(struct emptying *emptying, const struct entry *entry, uint
         emptying->kept += size;
         transfer_packed_done(disk, to, entry->length, block_move(disk, entry->generation, entry->block, from, to));
     } else if (block_drop(disk->store, entry->generation, entry->block, from)) {
-        metric_add(METRIC_STORE_EVICTIONS, 1);
+        metric_cell_add(disk->metrics.evictions, 1);
     }
 }
 
@@ -100,7 +100,7 @@ static bool segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
     if (live == 0)
         return emptying.kept > 0;
     bool damaged = status != STATUS_OK || !transfer_superseded(disk, location_packed(disk->number, 0, slot, 0), space);
-    metric_add(METRIC_STORE_CORRUPT, damaged);
+    metric_cell_add(disk->metrics.corrupt, damaged);
     if (damaged)
         log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",
                   disk->path, slot, live);
@@ -113,7 +113,7 @@ static void block_out(struct disk *disk, uint32_t slot, const struct leaf *leaf,
 {
     uint64_t seen = location_make(disk->number, disk->label.incarnation, slot);
     if (block_drop(disk->store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + number, seen))
-        metric_add(METRIC_STORE_EVICTIONS, 1);
+        metric_cell_add(disk->metrics.evictions, 1);
 }
 
 /* Takes what a quota has too much of out of the directory: a slot, or SLOT_NONE. */

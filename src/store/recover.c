@@ -169,7 +169,7 @@ static void count_bad(struct recover *recover)
 {
     if (recover->cursor.bad == 0)
         return;
-    metric_add(METRIC_STORE_CORRUPT, recover->cursor.bad);
+    metric_cell_add(recover->disk->metrics.corrupt, recover->cursor.bad);
     log_event(STORE_CORRUPT, "path=%s rows=%u: rows of the index were dropped because their check failed%s",
               recover->disk->path, recover->cursor.bad,
               recover->disk->doubted ? "; no validation of before is believed" : "");
@@ -201,7 +201,7 @@ bool recover_has_objects(const struct recover *recover)
 /* What was found is checked block by block; the rest is forgotten, and the next start begins anew. */
 static void fail(struct recover *recover, enum status why)
 {
-    metric_add(METRIC_STORE_CORRUPT, why == STATUS_CORRUPT);
+    metric_cell_add(recover->disk->metrics.corrupt, why == STATUS_CORRUPT);
     disk_error(recover->disk, "index", EIO);
     if (volume_condemn(recover->disk) != STATUS_OK)
         disk_error(recover->disk, "marker", errno);

@@ -279,7 +279,7 @@ static void write_all(struct part *part)
     /* Once an object has left memory a tombstone of it has nothing to do: its row must not come back by then. */
     part->written = rows_finish(&rows, round->durable || part->forgot || part->leaving);
     if (!part->written) {
-        metric_add(METRIC_STORE_CORRUPT, rows.status == STATUS_CORRUPT);
+        metric_cell_add(disk->metrics.corrupt, rows.status == STATUS_CORRUPT);
         disk_error(disk, "index", rows.status == STATUS_NO_SPACE ? ENOSPC : EIO);
         log_event(STORE_IO, "path=%s reason=%s: the index cannot be written; nothing is put on this disk until it can",
                   disk->path, status_name(rows.status));

@@ -84,7 +84,7 @@ static void damaged(struct scrub *scrub, uint64_t generation, uint64_t block, ui
     if (!block_drop(disk->store, generation, block, location))
         return; /* it has moved on meanwhile */
     scrub->dropped++;
-    metric_add(METRIC_STORE_CORRUPT, 1);
+    metric_cell_add(disk->metrics.corrupt, 1);
     log_event(STORE_CORRUPT,
               "path=%s slot=%u offset=%u generation=%llu block=%llu: found by scrubbing; the block was dropped",
               disk->path, location_slot(location), location_offset(location), (unsigned long long) generation,
@@ -218,14 +218,14 @@ static uint32_t check_slot(struct scrub *scrub)
         check_block(scrub, content.generation, content.block, content.length, location);
     else if (status == STATUS_OK)
         check_segment(scrub);
-    metric_cell_add(metric_cell(METRIC_STORE_SCRUBBED, disk->path), disk->slots.stride);
+    metric_cell_add(disk->metrics.scrubbed, disk->slots.stride);
     return disk->slots.stride;
 }
 
 /* Of a small store a pass takes a second. */
 static void pass_ended(struct scrub *scrub, int64_t started_ms)
 {
-    metric_cell_add(metric_cell(METRIC_STORE_SCRUBS, scrub->disk->path), 1);
+    metric_cell_add(scrub->disk->metrics.scrubs, 1);
     if (scrub->dropped == 0 && clock_mono_ms() < scrub->tell_ms)
         return;
     scrub->tell_ms = clock_mono_ms() + TELL_MS;

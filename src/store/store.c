@@ -101,12 +101,9 @@ void store_post(struct store *store, struct loop *loop, struct letter *letter)
 static void leave_out(struct store *store, unsigned number, const char *what, bool lost)
 {
     struct disk *disk = store->disks[number];
-    struct strbuf why = {0};
-    strbuf_addf(&why, "store: %s: %s", disk->path, what);
-    volume_forsake(disk, why.ptr);
+    volume_forsake(disk, what);
     if (lost && volume_condemn(disk) != STATUS_OK)
         disk_error(disk, "marker", errno);
-    strbuf_free(&why);
     volume_close(disk);
     store->disk_count--;
     for (unsigned i = number; i < store->disk_count; i++) {
@@ -191,15 +188,11 @@ static enum status volumes_open(struct store *store, const struct store_options 
         return STATUS_INVALID;
     }
     for (unsigned i = 0; i < count; i++) {
-        struct strbuf why = {0};
         struct disk **disk = &store->disks[store->disk_count];
-        enum status status = volume_open(store, store->disk_count, &options->disks[i], disk, &why);
+        enum status status = volume_open(store, store->disk_count, &options->disks[i], disk, error);
         if (status == STATUS_OK)
             store->disk_count++;
         else if (status != STATUS_IO)
-            strbuf_adds(error, strbuf_str(&why));
-        strbuf_free(&why);
-        if (status != STATUS_OK && status != STATUS_IO)
             return status;
     }
     return STATUS_OK;
@@ -207,14 +200,13 @@ static enum status volumes_open(struct store *store, const struct store_options 
 
 void store_measure(struct store *store)
 {
-    int64_t count = 0;
     for (unsigned i = 0; i < store->disk_count; i++) {
         struct disk *disk = store->disks[i];
         pthread_mutex_lock(&disk->slots.lock);
-        count += disk->slots.high + atomic_load(&disk->fit);
+        int64_t count = (int64_t) disk->slots.high + atomic_load(&disk->fit);
         pthread_mutex_unlock(&disk->slots.lock);
+        metric_cell_set(disk->metrics.capacity, count * store->block_size);
     }
-    metric_set(METRIC_STORE_CAPACITY, count * store->block_size);
 }
 
 /* ---- Quotas. ---- */
@@ -281,14 +273,12 @@ enum status store_open(const struct store_options *options, struct store **store
     }
     number_openings(made);
     open_quotas(made, options);
-    made->left_out = options->disk_count - made->disk_count;
     made->generations = generations_new(options->codec);
     made->directory = directory_new();
     made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4);
     made->commit = commit_new(made);
     for (unsigned i = 0; i < made->disk_count; i++)
         disk_start(made->disks[i]);
-    disks_counted(made);
     made->watch = watch_start(made);
     commit_start(made->commit);
     commit_wait_loaded(made->commit, LOAD_WAIT_MS);
@@ -306,10 +296,10 @@ void store_close(struct store *store)
         ended = disk_stop(store->disks[i]) && ended;
     if (!commit_stop(store->commit, ended))
         return; /* what hangs may come back and go on using it: left to the end of the process */
+    for (unsigned i = 0; i < store->disk_count; i++)
+        disk_metrics_gone(&store->disks[i]->metrics);
     volumes_close(store);
     generations_unref(&store->generations);
-    metric_set(METRIC_STORE_BLOCKS, 0);
-    metric_set(METRIC_STORE_BYTES, 0);
     mem_free(store);
 }
 

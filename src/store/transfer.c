@@ -44,7 +44,7 @@ static enum status write_paged(struct disk *disk, uint32_t slot, const struct en
     memcpy(page, zeros, sizeof page);
     entry_encode(entry, page);
     struct iovec iov[2] = {{page, sizeof page}, {(void *) (uintptr_t) body, entry->length}};
-    metric_add(METRIC_STORE_DISK_WRITTEN, (int64_t) sizeof page + entry->length);
+    metric_cell_add(disk->metrics.disk_written, (int64_t) sizeof page + entry->length);
     return write_slot(&disk->slots, slot, iov, entry->length > 0 ? 2 : 1, 0);
 }
 
@@ -145,7 +145,8 @@ static enum status write_packed(struct disk *disk, const struct segment_room *ro
         iov[count++] = (struct iovec){(void *) (uintptr_t) body, entry->length};
     if (room->after > 0)
         iov[count++] = (struct iovec){(void *) (uintptr_t) zeros, after};
-    metric_add(METRIC_STORE_DISK_WRITTEN, (int64_t) room->before + entry_packed_size(entry->length) + room->after);
+    metric_cell_add(disk->metrics.disk_written,
+                    (int64_t) room->before + entry_packed_size(entry->length) + room->after);
     return write_slot(slots, room->slot, iov, count, room->offset - room->before);
 }
 
@@ -225,7 +226,7 @@ enum status transfer_put(struct disk *disk, const struct store_generation *gener
     enum status status = length <= disk->store->block_size / 2 ? put_packed(disk, generation, block, &entry, body)
                                                                : put_whole(disk, generation, block, &entry, body);
     if (status == STATUS_OK)
-        metric_add(METRIC_STORE_WRITTEN, length);
+        metric_cell_add(disk->metrics.written, length);
     return status;
 }
 
@@ -319,7 +320,7 @@ enum status transfer_load(struct disk *disk, const struct store_load *load, stru
     if (!block_drop(store, generation, block, location))
         return STATUS_NOT_FOUND;
     if (status == STATUS_CORRUPT) {
-        metric_add(METRIC_STORE_CORRUPT, 1);
+        metric_cell_add(disk->metrics.corrupt, 1);
         log_event(STORE_CORRUPT,
                   "path=%s slot=%u offset=%u generation=%llu block=%llu: a block was dropped because its "
                   "check failed",

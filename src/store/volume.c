@@ -175,10 +175,10 @@ static bool disk_fault(int code)
 }
 
 /* `code`: an errno, 0 when none belongs to it. INVALID, or IO when it is the disk's doing. */
-static enum status refuse(struct strbuf *error, const char *path, const char *what, int code)
+static enum status refuse(struct strbuf *error, const char *what, int code)
 {
     char text[64];
-    strbuf_addf(error, "store: %s: %s", path, what);
+    strbuf_addf(error, "%s", what);
     if (code != 0)
         strbuf_addf(error, ": %s", strerror_r(code, text, sizeof text));
     return disk_fault(code) ? STATUS_IO : STATUS_INVALID;
@@ -206,11 +206,11 @@ static enum status open_directory(struct disk *disk, const char *path, struct st
 {
     bool made = mkdir(path, 0700) == 0;
     if (!made && errno != EEXIST)
-        return refuse(error, path, "the directory cannot be made", errno);
+        return refuse(error, "the directory cannot be made", errno);
     /* A link to it is fine: systemd makes one. */
     disk->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (disk->dir < 0)
-        return refuse(error, path, "the directory cannot be opened", errno);
+        return refuse(error, "the directory cannot be opened", errno);
     if (made)
         (void) names_sync(disk->dir, ".."); /* which may be closed to us */
     char why[GUARD_TEXT];
@@ -218,20 +218,20 @@ static enum status open_directory(struct disk *disk, const char *path, struct st
     if (status == STATUS_OK && faccessat(disk->dir, LABEL_FILE, F_OK, 0) != 0 && errno == ENOENT)
         status = guard_unlabelled(disk->dir, why);
     if (status == STATUS_INVALID)
-        return refuse(error, path, why, 0);
+        return refuse(error, why, 0);
     if (status != STATUS_OK)
-        return refuse(error, path, "the directory cannot be read", errno);
+        return refuse(error, "the directory cannot be read", errno);
     disk->lock = openat(disk->dir, "lock", O_RDWR | O_CREAT | GUARD_OPEN, 0600);
     if (disk->lock < 0)
-        return refuse(error, path, "the directory cannot be written to", errno);
+        return refuse(error, "the directory cannot be written to", errno);
     if (flock(disk->lock, LOCK_EX | LOCK_NB) == 0)
         return STATUS_OK;
     int code = errno;
     close(disk->lock);
     disk->lock = -1;
     if (code == EWOULDBLOCK)
-        return refuse(error, path, "is in use by another process; stop it or give another path", 0);
-    return refuse(error, path, "cannot be locked", code);
+        return refuse(error, "is in use by another process; stop it or give another path", 0);
+    return refuse(error, "cannot be locked", code);
 }
 
 /* Everything but the label and the lock. */
@@ -261,7 +261,7 @@ static enum status reset(struct disk *disk, const struct store_disk *conf, uint3
     disk->rebuild = false;
     /* A new id first: should emptying be cut short, what is left is not believed. */
     if (label_new(disk, conf, block_size) != STATUS_OK || empty_directory(disk->dir) != STATUS_OK)
-        return refuse(error, conf->path, "the store cannot be emptied", errno);
+        return refuse(error, "the store cannot be emptied", errno);
     return STATUS_OK;
 }
 
@@ -288,7 +288,7 @@ static enum status rebuild(struct disk *disk, const struct store_disk *conf, uin
     /* The marker first: should taking it away be cut short, the next start goes on with that. */
     if (label_write(disk->dir, &disk->label) != STATUS_OK || marker_set(disk->dir, "rebuild", true) != STATUS_OK ||
         index_remove(disk->dir) != STATUS_OK)
-        return refuse(error, conf->path, "the index cannot be taken away", errno);
+        return refuse(error, "the index cannot be taken away", errno);
     disk->rebuild = true;
     return STATUS_OK;
 }
@@ -300,17 +300,17 @@ static enum status check_unlabelled(struct disk *disk, const struct store_disk *
     char why[GUARD_TEXT];
     enum status status = damaged ? guard_unlabelled(disk->dir, why) : STATUS_OK;
     if (status == STATUS_INVALID)
-        return refuse(error, conf->path, why, 0);
+        return refuse(error, why, 0);
     if (status != STATUS_OK)
-        return refuse(error, conf->path, "the directory cannot be read", errno);
+        return refuse(error, "the directory cannot be read", errno);
     int64_t size = sizes_usable(disk->dir, conf->size), slots = sizes_slots(size, sizes_index(size), block_size);
     char why_size[SIZES_TEXT];
     if (sizes_too_small(disk->dir, conf->size, block_size, slots, why_size))
-        return refuse(error, conf->path, why_size, 0);
+        return refuse(error, why_size, 0);
     if (damaged)
         return reset(disk, conf, block_size, "its " LABEL_FILE " is damaged", error);
     if (label_new(disk, conf, block_size) != STATUS_OK)
-        return refuse(error, conf->path, "the directory cannot be written to", errno);
+        return refuse(error, "the directory cannot be written to", errno);
     return STATUS_OK;
 }
 
@@ -322,19 +322,19 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
     if (status == STATUS_NOT_FOUND || status == STATUS_CORRUPT)
         return check_unlabelled(disk, conf, block_size, status == STATUS_CORRUPT, error);
     if (status != STATUS_OK)
-        return refuse(error, conf->path, LABEL_FILE " cannot be read", errno);
+        return refuse(error, LABEL_FILE " cannot be read", errno);
     char text[160];
     if (label->format != VOLUME_FORMAT) {
         snprintf(text, sizeof text,
                  "was written in format %u, this program reads %u; empty the directory or give another path",
                  label->format, VOLUME_FORMAT);
-        return refuse(error, conf->path, text, 0);
+        return refuse(error, text, 0);
     }
     if (label->block_size != block_size) {
         snprintf(text, sizeof text,
                  "was made with block_size %u, the configuration says %u; keep it, or empty the directory",
                  label->block_size, block_size);
-        return refuse(error, conf->path, text, 0);
+        return refuse(error, text, 0);
     }
     disk->label.map_size = (uint64_t) sizes_index_there(disk->dir, sizes_usable(disk->dir, conf->size));
     disk->doubted = marker_size(disk->dir, "believed") == 0;
@@ -451,18 +451,18 @@ static enum status open_index(struct disk *disk, const struct store_disk *conf, 
     const char *why = "";
     enum status status = distrusted(disk, &why) ? STATUS_INVALID : STATUS_OK;
     for (unsigned i = 0; i < 2; i++) {
-        metric_add(METRIC_STORE_CORRUPT, status == STATUS_CORRUPT);
+        metric_cell_add(disk->metrics.corrupt, status == STATUS_CORRUPT);
         if (status != STATUS_OK && (status = rebuild(disk, conf, block_size, why, error)) != STATUS_OK)
             return status;
         if (marker_set(disk->dir, "opening", true) != STATUS_OK)
-            return refuse(error, conf->path, "the directory cannot be written to", errno);
+            return refuse(error, "the directory cannot be written to", errno);
         status = try_index(disk, &why);
         if (status == STATUS_OK)
             return STATUS_OK;
         if (status != STATUS_CORRUPT && status != STATUS_NOT_FOUND && status != STATUS_INVALID)
             break;
     }
-    (void) refuse(error, conf->path, why, 0);
+    (void) refuse(error, why, 0);
     return STATUS_IO;
 }
 
@@ -473,17 +473,17 @@ static enum status open_slots(struct disk *disk, const struct store_disk *conf, 
     int64_t size = sizes_usable(disk->dir, conf->size);
     int64_t count = sizes_slots(size, (int64_t) disk->label.map_size, block_size);
     if (sizes_too_small(disk->dir, conf->size, block_size, count, why) || sizes_too_large(disk->store, count, why))
-        return refuse(error, conf->path, why, 0);
+        return refuse(error, why, 0);
     disk->weight = count * (ENTRY_PAGE + (int64_t) block_size);
     const struct slots_config slots = {.path = disk->path,
                                        .dir = disk->dir,
                                        .block_size = block_size,
                                        .capacity = (uint32_t) count,
                                        .index_max = (int64_t) disk->label.map_size,
-                                       .errors = disk->errors};
+                                       .errors = disk->metrics.errors};
     enum status status = slots_init(&disk->slots, &slots);
     if (status != STATUS_OK)
-        return refuse(error, conf->path, "a data file cannot be opened", errno);
+        return refuse(error, "a data file cannot be opened", errno);
     atomic_store(&disk->fit, slot_files_fit(&disk->slots));
     int64_t stride = disk->slots.stride, there = disk->slots.high + atomic_load(&disk->fit);
     int64_t wanted = sizes_slots(conf->size, sizes_index(conf->size), block_size);
@@ -498,14 +498,16 @@ void volume_forsake(struct disk *disk, const char *why)
     bool sure = disk->lock < 0 || disbelieve(disk);
     if (disk->lock >= 0) /* an error that is reported is not a crash: the marker must not cost the store */
         (void) unlinkat(disk->dir, "opening", 0);
-    log_event(STORE_REFUSED, "%s; headpond runs without this disk%s", why,
+    log_event(STORE_REFUSED, "path=%s: %s; headpond runs without this disk%s", disk->path, why,
               sure ? "" : ", which must be emptied before it is used again: it will not know of writes from now on");
-    metric_cell_add(disk->errors, 1);
+    metric_cell_add(disk->metrics.errors, 1);
+    disk_metrics_state(&disk->metrics, false);
 }
 
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,
                         struct strbuf *error)
 {
+    struct strbuf why = {0};
     struct disk *made = mem_calloc(1, sizeof *made);
     made->dir = made->lock = -1;
     made->store = store;
@@ -513,26 +515,28 @@ enum status volume_open(struct store *store, unsigned number, const struct store
     made->number = number;
     made->path = mem_strdup(conf->path);
     made->scrub_rate = conf->scrub_rate;
-    made->errors = metric_cell(METRIC_STORE_ERRORS, conf->path);
-    enum status status = open_directory(made, conf->path, error);
+    disk_metrics_init(&made->metrics, conf->path);
+    enum status status = open_directory(made, conf->path, &why);
     if (status == STATUS_OK)
-        status = check_label(made, conf, store->block_size, error);
+        status = check_label(made, conf, store->block_size, &why);
     if (status == STATUS_OK) {
         tag_set(made->dir);
-        status = open_index(made, conf, store->block_size, error);
+        status = open_index(made, conf, store->block_size, &why);
     }
     if (status == STATUS_OK) {
-        status = open_slots(made, conf, store->block_size, error);
+        status = open_slots(made, conf, store->block_size, &why);
         if (status == STATUS_INVALID)
             (void) unlinkat(made->dir, "opening", 0);
     }
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK)
         *disk = made;
-        return STATUS_OK;
-    }
-    if (status == STATUS_IO)
-        volume_forsake(made, error->ptr);
-    volume_close(made);
+    else if (status == STATUS_IO)
+        volume_forsake(made, why.ptr);
+    else
+        strbuf_addf(error, "store: %s: %s", conf->path, why.ptr);
+    strbuf_free(&why);
+    if (status != STATUS_OK)
+        volume_close(made);
     return status;
 }
 

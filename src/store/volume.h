@@ -34,8 +34,8 @@
 /* Of the data files; the index has its own version. */
 #define VOLUME_FORMAT 2
 
-/* Opens or creates it; the disk is not started. Else one line in *error says what is wrong and what to do: INVALID, it
- * is to be refused; IO, it was forsaken. */
+/* Opens or creates it; the disk is not started. INVALID: it is to be refused, and one line in *error says what is wrong
+ * and what to do. IO: it was forsaken. */
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,
                         struct strbuf *error) STATUS_CHECKED;
 /* The disk is not used although it may hold something, `why` says so: it is logged, and a later start that uses it

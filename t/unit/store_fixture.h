@@ -377,9 +377,37 @@ UNUSED static void fixture_damage(const char *path, off_t at)
     close(fd);
 }
 
+/* The sum of a metric's cells with that text (`label="value"`) among their labels, as /metrics shows them. */
+UNUSED static int64_t fixture_metric_of(enum metric metric, const char *label)
+{
+    static const char *const names[] = {
+#define X(id, kind, name, labels, help) [METRIC_##id] = name,
+        METRIC_TABLE(X)
+#undef X
+    };
+    struct strbuf text = {0};
+    int64_t sum = 0;
+    metric_render(&text);
+    struct str rest = strbuf_str(&text), name = str_from(names[metric]);
+    while (rest.len > 0) {
+        struct str line = str_split(rest, '\n', &rest);
+        if (!str_starts(line, name) || (line.ptr[name.len] != ' ' && line.ptr[name.len] != '{'))
+            continue;
+        const char *value = line.ptr + line.len;
+        while (value[-1] != ' ')
+            value--;
+        const char *found = strstr(line.ptr, label);
+        if (found != NULL && found < value)
+            sum += strtoll(value, NULL, 10);
+    }
+    strbuf_free(&text);
+    return sum;
+}
+
+/* Of all cells. */
 UNUSED static int64_t fixture_metric(enum metric metric)
 {
-    return metric_cell_value(metric_cell(metric, ""));
+    return fixture_metric_of(metric, "");
 }
 
 #endif

@@ -69,13 +69,13 @@ static void bound(void)
 
 static void before_render(void *arg)
 {
-    metric_set(METRIC_STORE_BLOCKS, *(int *) arg);
+    metric_set(METRIC_STORE_OBJECTS, *(int *) arg);
 }
 
 static void text(void)
 {
-    static int blocks = 4321;
-    metric_on_render(before_render, &blocks);
+    static int objects = 4321;
+    metric_on_render(before_render, &objects);
     metric_cell_add(metric_cell(METRIC_ORIGIN_REQUESTS, "a\"b\\c\n\xc3\xa9\t503"), 2);
     struct metric_cell *cell = metric_cell(METRIC_REQUEST_SECONDS, "hit");
     metric_cell_observe(cell, 100);
@@ -90,7 +90,7 @@ static void text(void)
        "help and type");
     ok(has(&out, "\nheadpond_client_bytes_total 400005\n"), "a counter without labels");
     ok(has(&out, "\nheadpond_accepted_total 0\n"), "one that was never touched is 0");
-    ok(has(&out, "\nheadpond_store_blocks 4321\n"), "hooks run before rendering");
+    ok(has(&out, "\nheadpond_store_objects 4321\n"), "hooks run before rendering");
     ok(has(&out, "{account=\"a\\\"b\\\\c???\",code=\"503\"} 2\n"), "label values are escaped");
     ok(has(&out, "headpond_request_seconds_bucket{cache=\"hit\",le=\"0.0001\"} 2\n"), "a bucket's bound belongs to it");
     ok(has(&out, "headpond_request_seconds_bucket{cache=\"hit\",le=\"0.00025\"} 3\n"), "buckets are cumulative");

@@ -17,7 +17,7 @@ static unsigned slots_of_store(void)
 
 static int64_t rejected(void)
 {
-    return metric_cell_value(metric_cell(METRIC_STORE_REJECTED, "admission"));
+    return fixture_metric_of(METRIC_STORE_REJECTED, "reason=\"admission\"");
 }
 
 /* As a client would: from the store, or from the origin, and then it is put if the store will have it. Whether it was

@@ -190,7 +190,15 @@ static unsigned load_all(struct rig *rig, unsigned *failed, int64_t *longest_ms)
 
 static int64_t disks(const char *state)
 {
-    return metric_cell_value(metric_cell(METRIC_STORE_DISKS, state));
+    char label[32];
+    snprintf(label, sizeof label, "state=\"%s\"", state);
+    return fixture_metric_of(METRIC_STORE_DISKS, label);
+}
+
+/* Of one disk. */
+static int64_t of(enum metric metric, const struct rig *rig, unsigned number)
+{
+    return metric_cell_value(metric_cell(metric, rig->paths[number]));
 }
 
 /* Waits, at most half a minute, until so many disks are used. */
@@ -221,6 +229,11 @@ static void test_hang(void)
     rig_start(&rig, 2);
     put_all(&rig);
     is_int(stored(&rig), OBJECTS, "all blocks are stored, on two disks");
+    int64_t parts[] = {of(METRIC_STORE_BLOCKS, &rig, 0), of(METRIC_STORE_BLOCKS, &rig, 1)};
+    ok(parts[0] > 0 && parts[1] > 0 && parts[0] + parts[1] == OBJECTS, "%lld and %lld, as each disk's metric says",
+       (long long) parts[0], (long long) parts[1]);
+    is_int(of(METRIC_STORE_BYTES, &rig, 0), parts[0] * BLOCK, "so do its bytes");
+    ok(of(METRIC_STORE_CAPACITY, &rig, 0) > 0 && of(METRIC_STORE_CAPACITY, &rig, 1) > 0, "and what it has room for");
     int64_t stalled = fixture_metric(METRIC_STORE_STALLED);
     set(hanging, rig.paths[0]);
     is_int(load_all(&rig, &failed, &longest), 0, "while one hangs no byte is wrong");
@@ -229,6 +242,8 @@ static void test_hang(void)
     ok(fixture_metric(METRIC_STORE_STALLED) > stalled, "those that did are counted");
     is_int(disks("used"), 1, "the disk is out");
     is_int(disks("failed"), 1, "and said to have failed");
+    is_int(metric_cell_value(metric_cell2(METRIC_STORE_DISKS, rig.paths[0], "failed")), 1, "by its path");
+    is_int(of(METRIC_STORE_STALLED, &rig, 1), 0, "nobody waited for the other");
     is_int(load_all(&rig, &failed, &longest), 0, "then nothing is wrong either");
     ok(longest < 300, "and nobody waits at all (%lld ms)", (long long) longest);
     is_int(stored(&rig), OBJECTS - failed, "its blocks count as missing");
