@@ -66,6 +66,7 @@ subtest 'a limit' => sub {
     $pond->get('/acct/limited/1', range => 'bytes=0-999') for 1 .. 2;
     is($pond->get('/acct/limited/1', range => 'bytes=0-999')->{headers}{'cache-status'}, 'headpond; hit', 'what comes again is a hit');
     cmp_ok(held('limited'), '<=', 8 * $MIB, 'within the limit');
+    cmp_ok($pond->metric('headpond_store_victims_total', cause => 'limit'), '>=', 22 * 4, 'what it cost is counted');
 };
 
 subtest 'a flood' => sub {

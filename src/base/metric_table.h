@@ -47,7 +47,10 @@
     X(STORE_DISK_WRITTEN, COUNTER, "headpond_store_disk_written_bytes_total", "path", \
       "Bytes written to a disk for them: headers, records and copies included") \
     X(STORE_EVICTIONS, COUNTER, "headpond_store_evictions_total", "path", "Blocks evicted") \
-    X(STORE_VICTIMS, COUNTER, "headpond_store_victims_total", "queue", "Slots taken by eviction, by the queue they lay in: small (new, not read again), main, dead (given up), sparse, fresh") \
+    X(STORE_VICTIMS, COUNTER, "headpond_store_victims_total", "queue,cause", \
+      "Slots taken by eviction, by the queue they lay in: fresh (just stored), small (new, not read again), main (read " \
+      "again), dead (given up), sparse (packed, mostly dropped); and why: space (room was wanted), limit (its container " \
+      "or account held all it may)") \
     X(STORE_GHOST_HITS, COUNTER, "headpond_store_ghost_hits_total", "", "Blocks stored again soon after they were evicted") \
     X(STORE_FROZEN_GROUPS, GAUGE, "headpond_store_frozen_groups", "", "Containers whose new blocks are not stored, because a fixed part of them serves better; added up over the disks") \
     X(STORE_QUOTA, GAUGE, "headpond_store_quota_bytes", "account,container", \
@@ -55,7 +58,10 @@
     X(STORE_QUOTA_RESERVE, GAUGE, "headpond_store_quota_reserve_bytes", "account,container", "Its reserve") \
     X(STORE_QUOTA_LIMIT, GAUGE, "headpond_store_quota_limit_bytes", "account,container", "Its limit") \
     X(STORE_REJECTED, COUNTER, "headpond_store_rejected_total", "path,reason", \
-      "Blocks streamed through unstored") \
+      "Blocks streamed through unstored: loading (the index is still read), disk (out, broken, or rests after errors), " \
+      "index (full, no small block is taken), limit (its container or account may hold no more), " \
+      "admission (a fixed part of its container is kept), queue (too much waits to be written), " \
+      "space (no room could be made), error (a write failed)") \
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "path", \
       "Blocks, records and index rows that failed a check; none of them was served") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "path,state", \

@@ -192,7 +192,9 @@ static const char *refusal(struct disk *disk, const struct store_generation *gen
         return "index";
     uint32_t weight = (uint32_t) ((uint64_t) length * EVICT_SLOT / disk->store->block_size);
     struct evict_block wanted = {generation->id, block, generation->group, weight > 0 ? weight : 1};
-    return evict_admit(disk->slots.evict, &wanted) ? NULL : "admission";
+    if (evict_admit(disk->slots.evict, &wanted))
+        return NULL;
+    return evict_barred(disk->slots.evict, generation->group) ? "limit" : "admission";
 }
 
 enum status disk_put(struct disk *disk, const struct store_generation *generation, uint64_t block, struct buf *buf,
@@ -264,7 +266,7 @@ static void put_run(struct disk *disk, struct put_job *job)
     if (status == STATUS_OK)
         commit_wrote(disk->store->commit, job->length);
     else
-        rejected(disk, status == STATUS_BUSY ? "space" : "error");
+        rejected(disk, status == STATUS_BUSY ? "limit" : status == STATUS_NO_SPACE ? "space" : "error");
     pthread_mutex_lock(&disk->mutex);
     disk->putting--;
     pthread_mutex_unlock(&disk->mutex);

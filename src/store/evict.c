@@ -38,6 +38,7 @@
 #define IDLE_MOST 200
 
 static const char *const place_names[PLACES] = {"none", "fresh", "small", "main", "dead", "sparse"};
+static const char *const cause_names[CAUSES] = {"space", "limit"};
 
 static struct reuse *reuse_for(const struct evict *evict, uint32_t slots)
 {
@@ -74,7 +75,8 @@ struct evict *evict_new(uint32_t capacity, const struct evict_events *events)
     evict->capacity = evict->room = capacity;
     evict->slots = mem_table(capacity, sizeof *evict->slots);
     for (unsigned i = PLACE_FRESH; i < PLACES; i++)
-        evict->victims[i] = metric_cell(METRIC_STORE_VICTIMS, place_names[i]);
+        for (unsigned k = 0; k < CAUSES; k++)
+            evict->victims[i][k] = metric_cell2(METRIC_STORE_VICTIMS, place_names[i], cause_names[k]);
     evict->ghosts = ghosts_new(GHOSTS(capacity));
     evict->groups = groups_new();
     while (evict->sample_shift < SAMPLE_SHIFT_MAX && capacity >> evict->sample_shift > SAMPLED_SLOTS)
@@ -216,6 +218,11 @@ bool evict_admit(struct evict *evict, const struct evict_block *block)
     if (evict_sampled(evict, block->generation, block->block))
         sample_add(&evict->samples, name | 1, NOTE_MISS(quota, group, block->weight));
     return !barred && (!groups_frozen(evict->groups, group) || lets_in(evict, quota, name));
+}
+
+bool evict_barred(const struct evict *evict, struct hash128 group)
+{
+    return quotas_barred(evict->quotas, quotas_find(evict->quotas, group));
 }
 
 void evict_read(struct evict *evict, uint64_t generation, uint64_t block, uint32_t slot)
@@ -434,11 +441,11 @@ void evict_sparse(struct evict *evict, uint32_t slot)
 }
 
 /* What was chosen goes. */
-static uint32_t depart(struct evict *evict, uint32_t slot)
+static uint32_t depart(struct evict *evict, uint32_t slot, enum evict_cause cause)
 {
     if (slot == EVICT_NONE)
         return EVICT_NONE;
-    metric_cell_add(evict->victims[evict->slots[slot].place], 1);
+    metric_cell_add(evict->victims[evict->slots[slot].place][cause], 1);
     if (!evict->slots[slot].segment)
         ghosts_add(evict->ghosts, evict->slots[slot].name);
     evict_remove(evict, slot);
@@ -449,7 +456,7 @@ uint32_t evict_victim(struct evict *evict)
 {
     atomic_store_explicit(&evict->full, true, memory_order_relaxed);
     pass_time(evict);
-    return depart(evict, evict_choose(evict, 0));
+    return depart(evict, evict_choose(evict, 0), CAUSE_SPACE);
 }
 
 bool evict_claim(struct evict *evict, struct hash128 group, uint32_t *victim)
@@ -461,7 +468,7 @@ bool evict_claim(struct evict *evict, struct hash128 group, uint32_t *victim)
         return true;
     }
     atomic_store_explicit(&evict->queues[full].full, true, memory_order_relaxed);
-    *victim = depart(evict, evict_choose(evict, full));
+    *victim = depart(evict, evict_choose(evict, full), CAUSE_LIMIT);
     return false;
 }
 
@@ -478,7 +485,7 @@ bool evict_over(struct evict *evict)
 uint32_t evict_surplus(struct evict *evict)
 {
     unsigned over = quotas_over(evict->quotas);
-    return over == 0 ? EVICT_NONE : depart(evict, evict_choose(evict, over));
+    return over == 0 ? EVICT_NONE : depart(evict, evict_choose(evict, over), CAUSE_LIMIT);
 }
 
 bool evict_queued(const struct evict *evict, uint32_t slot)

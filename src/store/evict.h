@@ -86,6 +86,8 @@ uint32_t evict_set_quotas(struct evict *evict, const struct quota_row *rows, uns
 
 /* The block was missed and could be stored now: should it be? Each miss is to be told so exactly once. */
 bool evict_admit(struct evict *evict, const struct evict_block *block);
+/* Whether it is never let in, because its quota's limit is nothing. */
+bool evict_barred(const struct evict *evict, struct hash128 group);
 /* Whether reads of this block are to be told to evict_read. */
 bool evict_sampled(const struct evict *evict, uint64_t generation, uint64_t block);
 /* A block that lies in that slot was read for the first time since `used` was last asked. */

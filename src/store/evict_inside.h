@@ -19,6 +19,9 @@ struct metric_cell;
 
 enum evict_place { PLACE_NONE, PLACE_FRESH, PLACE_SMALL, PLACE_MAIN, PLACE_DEAD, PLACE_SPARSE, PLACES };
 
+/* Why a slot has to go: room is wanted, or its quota holds its limit. */
+enum evict_cause { CAUSE_SPACE, CAUSE_LIMIT, CAUSES };
+
 struct evict_list {
     uint32_t head; /* oldest */
     uint32_t tail;
@@ -68,7 +71,7 @@ struct evict {
     atomic_bool full; /* somebody had to go, and not much has gone otherwise since */
     atomic_uint dead; /* slots in PLACE_DEAD that may go for anybody's sake */
     unsigned frozen;  /* groups, as the metric knows */
-    struct metric_cell *victims[PLACES];
+    struct metric_cell *victims[PLACES][CAUSES];
     struct samples samples;
 };
 

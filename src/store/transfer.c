@@ -114,7 +114,7 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     uint32_t slot = wait_for_slot(disk);
     if (slot == SLOT_NONE) {
         put_back(disk, slot, generation);
-        return STATUS_BUSY;
+        return STATUS_NO_SPACE;
     }
     struct entry dated = *entry;
     dated.sequence = store_next_id(disk->store);
@@ -199,7 +199,7 @@ static enum status put_packed(struct disk *disk, const struct store_generation *
         /* No free slot for another segment: what wait_for_slot finds is given back for the segment to take. */
         uint32_t slot = wait_for_slot(disk);
         if (slot == SLOT_NONE)
-            return STATUS_BUSY;
+            return STATUS_NO_SPACE;
         pthread_mutex_lock(&disk->slots.lock);
         slots_free_unseen(&disk->slots, slot);
         pthread_mutex_unlock(&disk->slots.lock);

@@ -12,8 +12,8 @@
 #include "store/disk.h"
 #include "store/entry.h"
 
-/* Finds a place, writes header and body, makes the block visible. OK also when it was there already. BUSY: no space
- * could be made in time; NO_SPACE, IO. */
+/* Finds a place, writes header and body, makes the block visible. OK also when it was there already. BUSY: its group
+ * is at its limit and nothing of it can go; NO_SPACE: no room could be made in time, or the disk is full; IO. */
 enum status transfer_put(struct disk *disk, const struct store_generation *generation, uint64_t block,
                          const uint8_t *body, uint32_t length) STATUS_CHECKED;
 

@@ -88,7 +88,11 @@ static void test_pressure(const char *path)
     struct store_generation *limit = fixture_object(store, 2, (uint64_t) 4 * SIZE, 1);
     struct store_generation *flood = fixture_object(store, 3, (uint64_t) 4 * SIZE, 1);
     put(store, reserve, 0, 200);
+    int64_t gone = fixture_metric_of(METRIC_STORE_VICTIMS, "cause=\"limit\"");
     put(store, limit, 0, 2 * slots);
+    is_int(fixture_metric_of(METRIC_STORE_VICTIMS, "cause=\"limit\"") - gone, 2 * slots - 100,
+           "what went for it is counted");
+    is_int(fixture_metric_of(METRIC_STORE_VICTIMS, "cause=\"space\""), 0, "and nothing else went");
     is_int(held("a\tlimit"), 100, "a limit holds while the store has room");
     is_int(there(store, limit, 0, 2 * slots), 100, "and is what is there");
     is_int(there(store, reserve, 0, 200), 200, "others lose nothing by it");
@@ -126,6 +130,7 @@ static void test_restart(const char *path)
     struct store_generation *flood = fixture_object(store, 2, (uint64_t) 4 * SIZE, 1);
     put(store, flood, 0, 3 * slots);
     ok(there(store, one, 0, 400) >= 100, "and the reserve: %u", there(store, one, 0, 400));
+    unsigned there_before = there(store, one, 0, 400);
     store_generation_unref(&one);
     store_generation_unref(&flood);
     fixture_flush(store);
@@ -133,8 +138,10 @@ static void test_restart(const char *path)
 
     quotas[0].limit = 50 * BLOCK;
     quotas[0].reserve = 0;
+    int64_t gone = fixture_metric_of(METRIC_STORE_VICTIMS, "cause=\"limit\"");
     store = open_with(path, quotas, 1);
     ok(comes_down("b\tone", 50), "a lower limit takes effect at the start, without anybody asking");
+    ok(fixture_metric_of(METRIC_STORE_VICTIMS, "cause=\"limit\"") - gone >= there_before - 50, "what went is counted");
     one = find(store, 1);
     ok(there(store, one, 0, 400) <= 50, "on what is there: %u", there(store, one, 0, 400));
     fixture_flush(store); /* what left the directory has its rows */
@@ -164,12 +171,14 @@ static void test_small(const char *path)
     }
     is_int(kept, 20, "small ones are kept beyond the limit");
     is_int(held("c\tsmall"), 0, "and count for nothing");
+    int64_t limited = fixture_metric_of(METRIC_STORE_REJECTED, "reason=\"limit\"");
     for (unsigned i = 0; i < 2; i++) {
         none[i] = fixture_object(store, 2 + 10 * i, i == 0 ? BLOCK : BLOCK / 2, 1);
         put(store, none[i], 0, 1);
         ok(!store_has_block(store, none[i]->id, 0), "a limit of nothing keeps nothing");
         store_generation_unref(&none[i]);
     }
+    is_int(fixture_metric_of(METRIC_STORE_REJECTED, "reason=\"limit\"") - limited, 2, "and is why, as the metric says");
     fixture_close(store);
 }
 
