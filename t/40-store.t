@@ -157,7 +157,8 @@ subtest 'damage is noticed' => sub {
     $pond->run;
     read_all_right($pond, $blobs, 'after');
     cmp_ok($pond->metric('headpond_store_corrupt_total'), '>', 0, 'the damage was counted');
-    like($pond->log_text, qr/ store-corrupt /, 'and logged');
+    like($pond->log_text, qr/ store-corrupt path=\Q$pond->{dir}\E\/store file=data-000000 offset=\d+ generation=\d+ block=\d+: a block's check failed when it was read; it was dropped and is fetched again, /,
+        'and logged: where it was, and what becomes of it');
     $pond->stop;
 };
 

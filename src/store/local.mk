@@ -2,6 +2,7 @@
 libheadpond_a_SOURCES += \
 	src/store/block.c src/store/block.h \
 	src/store/commit.c src/store/commit.h \
+	src/store/damage.c src/store/damage.h \
 	src/store/directory.c src/store/directory.h \
 	src/store/disk.c src/store/disk.h \
 	src/store/disk_metrics.c src/store/disk_metrics.h \

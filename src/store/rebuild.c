@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/metric.h"
 #include "store/block.h"
 #include "store/commit.h"
+#include "store/damage.h"
 #include "store/entry.h"
 #include "store/generation.h"
 #include "store/index.h"
@@ -86,11 +86,11 @@ static void progress(struct rebuild *rebuild)
 
 static void damaged(struct rebuild *rebuild, uint32_t slot, uint32_t offset, const char *what)
 {
-    struct disk *disk = rebuild->disk;
     rebuild->damaged++;
-    metric_cell_add(disk->metrics.corrupt, 1);
-    log_event(STORE_CORRUPT, "path=%s slot=%u offset=%u: %s was left out because its check failed", disk->path, slot,
-              offset, what);
+    damage_found(rebuild->disk, slot, offset,
+                 ": %s was left out because its check failed; what it held is fetched "
+                 "again when it is asked for",
+                 what);
 }
 
 /* ---- What is found. ---- */

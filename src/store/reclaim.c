@@ -5,10 +5,9 @@
 #include <errno.h>
 #include <sched.h>
 
-#include "base/log.h"
 #include "base/mem.h"
-#include "base/metric.h"
 #include "store/block.h"
+#include "store/damage.h"
 #include "store/io.h"
 #include "store/location.h"
 #include "store/record.h"
@@ -100,10 +99,11 @@ static bool segment_empty(struct disk *disk, uint32_t slot, uint32_t live, uint8
     if (live == 0)
         return emptying.kept > 0;
     bool damaged = status != STATUS_OK || !transfer_superseded(disk, location_packed(disk->number, 0, slot, 0), space);
-    metric_cell_add(disk->metrics.corrupt, damaged);
     if (damaged)
-        log_event(STORE_CORRUPT, "path=%s slot=%u bytes=%u: entries of a segment cannot be read and were dropped",
-                  disk->path, slot, live);
+        damage_found(disk, slot, 0,
+                     " bytes=%u: small blobs and records cannot be read and were dropped; what is asked "
+                     "for is fetched again",
+                     live);
     directory_each(disk->store->directory, leaf_lost, &emptying);
     record_lost(disk, slot);
     return emptying.kept > 0;

@@ -170,7 +170,9 @@ static void count_bad(struct recover *recover)
     if (recover->cursor.bad == 0)
         return;
     metric_cell_add(recover->disk->metrics.corrupt, recover->cursor.bad);
-    log_event(STORE_CORRUPT, "path=%s rows=%u: rows of the index were dropped because their check failed%s",
+    log_event(STORE_CORRUPT,
+              "path=%s file=" SLOT_INDEX_FILE
+              " rows=%u: rows were dropped because their check failed; what they spoke of is fetched again%s",
               recover->disk->path, recover->cursor.bad,
               recover->disk->doubted ? "; no validation of before is believed" : "");
 }

@@ -13,6 +13,7 @@
 #include "base/rcu.h"
 #include "base/thread.h"
 #include "store/block.h"
+#include "store/damage.h"
 #include "store/disk.h"
 #include "store/io.h"
 #include "store/objects.h"
@@ -84,11 +85,7 @@ static void damaged(struct scrub *scrub, uint64_t generation, uint64_t block, ui
     if (!block_drop(disk->store, generation, block, location))
         return; /* it has moved on meanwhile */
     scrub->dropped++;
-    metric_cell_add(disk->metrics.corrupt, 1);
-    log_event(STORE_CORRUPT,
-              "path=%s slot=%u offset=%u generation=%llu block=%llu: found by scrubbing; the block was dropped",
-              disk->path, location_slot(location), location_offset(location), (unsigned long long) generation,
-              (unsigned long long) block);
+    damage_block(disk, location, generation, block, "scrubbed");
 }
 
 /* The bytes in `space` are not right: damaged, unless the slot was written over before a crash and the index still

@@ -37,6 +37,8 @@ struct metric_cell;
 #define SLOT_NONE UINT32_MAX
 #define SLOT_PER_FILE 1024
 #define SLOT_FILE_PREFIX "data-"
+/* Bytes of a name with that, its end included. */
+#define SLOT_FILE_NAME 16
 #define SLOT_INDEX_FILE "index/data.mdb"
 /* Kept back from puts, so that eviction can always copy what it wants to keep. */
 #define SLOT_SPARE 2
@@ -162,6 +164,8 @@ void slots_reserve(struct slots *slots);
 
 /* ---- The files, slot_files.c. ---- */
 
+/* What the file is called in the disk's directory. Any thread. */
+void slot_file_name(char name[SLOT_FILE_NAME], uint32_t file);
 /* Opens what is there, in order; the first that is missing or short ends it. IO with errno set. */
 enum status slot_files_open(struct slots *slots) STATUS_CHECKED;
 /* Removes files beyond the share, left from a larger one. */

@@ -27,9 +27,9 @@
 #define GROW_MIN 16
 #define GROW_RETRY_MS 10000
 
-static void file_name(char name[16], uint32_t file)
+void slot_file_name(char name[SLOT_FILE_NAME], uint32_t file)
 {
-    snprintf(name, 16, SLOT_FILE_PREFIX "%06x", file & 0xffffff);
+    snprintf(name, SLOT_FILE_NAME, SLOT_FILE_PREFIX "%06x", file & 0xffffff);
 }
 
 static uint32_t file_slots(const struct slots *slots, uint32_t file)
@@ -56,9 +56,9 @@ static void file_attach(struct slots *slots, uint32_t file, int fd)
 enum status slot_files_open(struct slots *slots)
 {
     for (uint32_t file = 0; file < slots->file_count; file++) {
-        char name[16];
+        char name[SLOT_FILE_NAME];
         struct stat info;
-        file_name(name, file);
+        slot_file_name(name, file);
         int fd = openat(slots->dir, name, O_RDWR | GUARD_OPEN);
         if (fd < 0)
             return errno == ENOENT ? STATUS_OK : STATUS_IO;
@@ -80,8 +80,8 @@ enum status slot_files_open(struct slots *slots)
 void slot_files_trim(struct slots *slots)
 {
     for (uint32_t file = slots->file_count; file <= 0xffffff; file++) {
-        char name[16];
-        file_name(name, file);
+        char name[SLOT_FILE_NAME];
+        slot_file_name(name, file);
         if (unlinkat(slots->dir, name, 0) != 0)
             return;
     }
@@ -101,8 +101,8 @@ void slot_files_close(struct slots *slots)
 
 int slot_files_direct(const struct slots *slots, uint32_t file)
 {
-    char name[16];
-    file_name(name, file);
+    char name[SLOT_FILE_NAME];
+    slot_file_name(name, file);
     return openat(slots->dir, name, O_RDONLY | O_DIRECT | GUARD_OPEN);
 }
 
@@ -159,12 +159,12 @@ static uint32_t file_grow(const struct slots *slots, int fd, uint32_t from, uint
 }
 
 /* The next file, or the last one's rest. The slots that came, 0 with errno set. */
-static uint32_t grow(struct slots *slots, uint32_t file, char name[16])
+static uint32_t grow(struct slots *slots, uint32_t file, char name[SLOT_FILE_NAME])
 {
     uint32_t from = slots->high % SLOT_PER_FILE, count = file_slots(slots, file) - from;
     uint32_t least = count < GROW_MIN ? count : GROW_MIN, fit = slot_files_fit(slots);
     int there = atomic_load(&slots->files[file].fd);
-    file_name(name, file);
+    slot_file_name(name, file);
     if (fit < least) {
         errno = ENOSPC;
         return 0;
@@ -196,7 +196,7 @@ bool slots_may_grow(const struct slots *slots)
 uint32_t slot_files_grow(struct slots *slots)
 {
     uint32_t file = slots->high / SLOT_PER_FILE;
-    char name[16];
+    char name[SLOT_FILE_NAME];
     uint32_t count = grow(slots, file, name);
     if (count > 0) {
         if (atomic_exchange(&slots->grow_at_ms, 0) != 0)

@@ -5,9 +5,9 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "store/block.h"
 #include "store/commit.h"
+#include "store/damage.h"
 #include "store/io.h"
 #include "store/location.h"
 #include "store/reclaim.h"
@@ -319,13 +319,7 @@ enum status transfer_load(struct disk *disk, const struct store_load *load, stru
      */
     if (!block_drop(store, generation, block, location))
         return STATUS_NOT_FOUND;
-    if (status == STATUS_CORRUPT) {
-        metric_cell_add(disk->metrics.corrupt, 1);
-        log_event(STORE_CORRUPT,
-                  "path=%s slot=%u offset=%u generation=%llu block=%llu: a block was dropped because its "
-                  "check failed",
-                  disk->path, location_slot(location), location_offset(location), (unsigned long long) generation,
-                  (unsigned long long) block);
-    }
+    if (status == STATUS_CORRUPT)
+        damage_block(disk, location, generation, block, "read");
     return status;
 }

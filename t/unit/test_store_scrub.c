@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_store_scrub.c: damage that nobody has asked for is found, dropped and counted; what is well is left alone. */
+#include <sys/mman.h>
+
+#include "base/log.h"
 #include "store/entry.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -36,8 +39,20 @@ static bool wait_pass(const char *path)
     return metric_cell_value(passes) >= wanted;
 }
 
+/* Whether the log has that line's end, of this disk. */
+static bool logged(int log, const char *path, const char *rest)
+{
+    char text[16384], line[512];
+    ssize_t got = pread(log, text, sizeof text - 1, 0);
+    text[got < 0 ? 0 : got] = '\0';
+    snprintf(line, sizeof line, " error store-corrupt path=%s %s", path, rest);
+    return strstr(text, line) != NULL;
+}
+
 int main(void)
 {
+    int log = memfd_create("log", MFD_CLOEXEC);
+    log_set_fd(log);
     fixture_start();
     char *path = fixture_directory();
     struct store *store = scrubbed(path, 0);
@@ -61,12 +76,22 @@ int main(void)
     is_int(metric_cell_value(metric_cell(METRIC_STORE_SCRUBBED, path)) - bytes, 0, "with a rate of 0 nothing is read");
     fixture_close(store);
     store = scrubbed(path, RATE);
+    char line[256];
     ok(wait_pass(path), "the disk is read from end to end");
     ok(!store_has_block(store, whole->id, 0), "a damaged body is found");
     ok(!store_has_block(store, whole->id, 2), "so is a damaged header");
     ok(!store_has_block(store, small[0]->id, 0), "a damaged packed body");
     ok(!store_has_block(store, small[2]->id, 0), "and a damaged packed header");
     is_int(fixture_metric(METRIC_STORE_CORRUPT) - corrupt, 4, "each is counted once");
+    snprintf(
+        line, sizeof line,
+        "file=data-000000 offset=%lld generation=%llu block=2: a block's check failed when it was scrubbed; it was "
+        "dropped and is fetched again, no reader was given it\n",
+        2 * (long long) STRIDE, (unsigned long long) whole->id);
+    ok(logged(log, path, line), "and told by file and offset, with what becomes of it");
+    snprintf(line, sizeof line, "file=data-000000 offset=%lld generation=%llu block=0: a block's", (long long) segment,
+             (unsigned long long) small[0]->id);
+    ok(logged(log, path, line), "where it lies in a segment, too");
     unsigned well = 0;
     bool right;
     for (uint64_t block = 1; block < 5; block++)
