@@ -269,6 +269,42 @@ subtest 'files that are cut short' => sub {
     $pond->stop;
 };
 
+subtest 'what a start does not find again' => sub {
+    my $pond = Headpond->new(origin => $origin, account => \%account);
+    my $path = "$pond->{dir}/store";
+    my $blobs = make_blobs('lost', 9000, 50 * $MIB);
+    my %lose = (
+        short => ['data-file file=data-000000', 'this data file is gone or shorter', sub { truncate "$path/data-000000", 20 * $MIB or die $! }],
+        gone => ['data-file file=data-000000', 'this data file is gone or shorter', sub { unlink "$path/data-000000" or die $! }],
+        smaller => ['size', 'the size is smaller than it was', sub { $pond->{config}{store}[0]{size} = '48MiB'; $pond->write_config }],
+    );
+    for my $how (qw(short gone smaller)) {
+        my ($reason, $sentence, $lose) = @{ $lose{$how} };
+        $pond->{config} = { block_size => '64KiB', store => [{ path => $path, size => '96MiB' }] };
+        $pond->write_config;
+        $pond->run;
+        read_all_right($pond, $blobs, "$how: before");
+        $pond->settle;
+        my $blocks = $pond->metric('headpond_store_blocks');
+        cmp_ok($blocks, '>', 700, "$how: there are $blocks blocks");
+        $pond->stop;
+        $lose->();
+        $pond->run;
+        ok($pond->wait_log(qr/ warn store-lost path=\Q$path\E reason=$reason blocks=\d+: $sentence[^\n]* is fetched again when it is asked for$/m, 10),
+            "$how: the log says what is lost and what that costs");
+        $pond->wait_log(qr/ info store-open /, 10);
+        my $lost = $pond->metric('headpond_store_lost_blocks_total', path => $path, reason => $reason =~ s/ .*//r);
+        my ($found) = $pond->log_text =~ / store-open .* blocks=(\d+)/; # a store that is full now evicts at once
+        is($lost, $blocks - $found, "$how: so does a metric: $lost");
+        read_all_right($pond, $blobs, "$how: after");
+        $pond->stop;
+        $pond->run;
+        $pond->wait_log(qr/ info store-open /, 10);
+        unlike($pond->log_text, qr/ store-lost /, "$how: the next start has lost nothing");
+        $pond->stop;
+    }
+};
+
 subtest 'files that are taken away' => sub {
     my $pond = Headpond->start(origin => $origin, account => \%account);
     my $blobs = make_blobs('taken', 5 * $MIB);

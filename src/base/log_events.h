@@ -35,6 +35,7 @@
     X(STORE_FULL, LOG_WARN, "store-full")                                                                              \
     X(STORE_ROOM, LOG_INFO, "store-room")                                                                              \
     X(STORE_QUOTA, LOG_WARN, "store-quota")                                                                            \
+    X(STORE_LOST, LOG_WARN, "store-lost")                                                                              \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt")                                                                       \
     X(STORE_SCRUB, LOG_INFO, "store-scrub")                                                                            \
     X(STORE_DISK_OUT, LOG_ERROR, "store-disk-out")                                                                     \

@@ -38,6 +38,8 @@ struct recover {
     unsigned group_count, group_room;
     int64_t started_ms;
     size_t objects, blocks, dropped;
+    uint32_t high;                    /* slots that were found in files */
+    size_t beyond_files, beyond_size; /* blocks that were where there is no slot any more; counted as dropped, too */
 };
 
 struct recover *recover_new(struct disk *disk)
@@ -45,6 +47,7 @@ struct recover *recover_new(struct disk *disk)
     struct recover *recover = mem_calloc(1, sizeof *recover);
     recover->disk = disk;
     recover->started_ms = clock_mono_ms();
+    recover->high = disk->slots.high;
     if (disk->rebuild)
         recover->rebuild = rebuild_new(disk);
     return recover;
@@ -147,6 +150,19 @@ static void extent_bad(void *arg, const uint8_t key[16])
     commit_dirty_extent(recover->disk->store->commit, be64toh(generation), be64toh(extent));
 }
 
+/* Of an extent whose blocks were not all claimed: those that lay where there is no slot any more. */
+static void count_beyond(struct recover *recover, const struct index_extent *extent)
+{
+    uint32_t capacity = recover->disk->slots.capacity;
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
+        uint32_t slot = location_slot(extent->location[i]);
+        if (extent->location[i] == 0 || slot < recover->high)
+            continue;
+        recover->beyond_size += slot >= capacity;
+        recover->beyond_files += slot < capacity;
+    }
+}
+
 static void extent_each(void *arg, const struct index_extent *extent)
 {
     struct recover *recover = arg;
@@ -161,6 +177,8 @@ static void extent_each(void *arg, const struct index_extent *extent)
     unsigned blocks = 0, good = block_claim_extent(disk, extent, group);
     for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
         blocks += extent->location[i] != 0;
+    if (good < blocks)
+        count_beyond(recover, extent);
     recover->blocks += good;
     recover->dropped += blocks - good;
 }
@@ -177,10 +195,32 @@ static void count_bad(struct recover *recover)
               recover->disk->doubted ? "; no validation of before is believed" : "");
 }
 
+static void tell_lost(const struct recover *recover)
+{
+    struct disk *disk = recover->disk;
+    char file[SLOT_FILE_NAME];
+    slot_file_name(file, recover->high / SLOT_PER_FILE);
+    if (recover->beyond_files > 0)
+        log_event(
+            STORE_LOST,
+            "path=%s reason=data-file file=%s blocks=%zu: this data file is gone or shorter than it was; what lay "
+            "from there on is fetched again when it is asked for",
+            disk->path, file, recover->beyond_files);
+    if (recover->beyond_size > 0)
+        log_event(
+            STORE_LOST,
+            "path=%s reason=size blocks=%zu: the size is smaller than it was; what lay beyond it was given up and "
+            "is fetched again when it is asked for",
+            disk->path, recover->beyond_size);
+    metric_cell_add(metric_cell2(METRIC_STORE_LOST, disk->path, "data-file"), (int64_t) recover->beyond_files);
+    metric_cell_add(metric_cell2(METRIC_STORE_LOST, disk->path, "size"), (int64_t) recover->beyond_size);
+}
+
 static void finish(struct recover *recover, bool whole)
 {
     struct disk *disk = recover->disk;
     count_bad(recover);
+    tell_lost(recover);
     slots_loaded(&disk->slots);
     pthread_mutex_lock(&disk->slots.lock);
     for (uint32_t slot = 0; slot < disk->slots.high; slot++)
