@@ -32,8 +32,9 @@ struct conf_listen {
 
 struct conf_store {
     char *path;
-    int64_t size;       /* bytes */
-    int64_t scrub_rate; /* bytes per second */
+    int64_t size;         /* bytes */
+    int64_t scrub_rate;   /* bytes per second */
+    int64_t scrub_period; /* ms */
 };
 
 struct conf_container {

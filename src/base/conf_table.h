@@ -60,7 +60,9 @@
     X(path, PATH, REQUIRED, 0, 0, NULL, "A directory of its own, that no other user may write to.") \
     X(size, SIZE, REQUIRED, 1, 1024 * CONF_TIB, NULL, "On that file system, everything included; at least 64 blocks. More than it holds does not count.") \
     X(scrub_rate, SIZE, "8MiB", 0, CONF_TIB, NULL, \
-      "Bytes a second read in the background to find damage early; 0 for none.")
+      "Bytes a second read in the background to find damage early; 0 for none.") \
+    X(scrub_period, DURATION, "1h", 0, 8760 * CONF_HOUR, NULL, \
+      "From the start of one such reading of all blocks to the start of the next, at least.")
 
 #define CONF_ACCOUNT_TABLE(X, L, M) \
     X(name, ACCOUNT, REQUIRED, 0, 0, NULL, "The account, or * for any other.") \

@@ -186,7 +186,10 @@ static enum status open_store(struct instance *instance, struct strbuf *error)
     const struct conf *conf = instance->conf;
     struct store_disk *disks = mem_calloc(conf->store_count + 1, sizeof *disks);
     for (unsigned i = 0; i < conf->store_count; i++)
-        disks[i] = (struct store_disk){conf->store[i].path, conf->store[i].size, conf->store[i].scrub_rate};
+        disks[i] = (struct store_disk){.path = conf->store[i].path,
+                                       .size = conf->store[i].size,
+                                       .scrub_rate = conf->store[i].scrub_rate,
+                                       .scrub_period_ms = conf->store[i].scrub_period};
     struct quotas *quotas = mem_calloc(1, sizeof *quotas);
     add_quotas(quotas, conf);
     enum status status = store_open(&(struct store_options){.disks = disks,

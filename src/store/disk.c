@@ -415,7 +415,7 @@ void disk_start(struct disk *disk)
         (void) error;
     }
     disk_counted(disk);
-    disk->scrub = scrub_start(disk, disk->scrub_rate);
+    disk->scrub = scrub_start(disk, disk->scrub_rate, disk->scrub_period_ms);
 }
 
 bool disk_stop(struct disk *disk)

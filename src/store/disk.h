@@ -60,6 +60,7 @@ struct disk {
     struct scribe *scribe;
     struct scrub *scrub; /* NULL: none */
     int64_t scrub_rate;
+    int64_t scrub_period_ms;
     struct disk_metrics metrics;
     atomic_bool loaded;                /* the index has been read: slots are known */
     atomic_bool broken;                /* the index cannot be written: nothing is put */

@@ -25,12 +25,13 @@
 #define SEAT (DISK_THREADS + 1)
 /* While the disk is not read yet or out. */
 #define IDLE_MS 1000
-/* Between lines in the log that say that all is well. */
+/* Between lines in the log that say that all is well, where passes are shorter. */
 #define TELL_MS (3600 * 1000)
 
 struct scrub {
     struct disk *disk;
     int64_t rate;
+    int64_t period_ms;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -43,7 +44,8 @@ struct scrub {
     uint32_t live;    /* bytes of a segment's entries that were found and are pointed at */
     uint64_t checked; /* blocks, in this pass */
     uint64_t dropped;
-    int64_t tell_ms; /* the next line may come */
+    int64_t tell_ms;  /* the next line may come */
+    int64_t begin_ms; /* the next pass may begin */
 };
 
 /* false: it is to end. */
@@ -219,17 +221,16 @@ static uint32_t check_slot(struct scrub *scrub)
     return disk->slots.stride;
 }
 
-/* Of a small store a pass takes a second. */
 static void pass_ended(struct scrub *scrub, int64_t started_ms)
 {
     metric_cell_add(scrub->disk->metrics.scrubs, 1);
-    if (scrub->dropped == 0 && clock_mono_ms() < scrub->tell_ms)
+    scrub->begin_ms = started_ms + scrub->period_ms;
+    if (scrub->dropped == 0 && started_ms < scrub->tell_ms)
         return;
-    scrub->tell_ms = clock_mono_ms() + TELL_MS;
+    scrub->tell_ms = started_ms + TELL_MS;
     log_event(STORE_SCRUB, "path=%s blocks=%llu dropped=%llu s=%lld: every block was read and checked",
               scrub->disk->path, (unsigned long long) scrub->checked, (unsigned long long) scrub->dropped,
               (long long) ((clock_mono_ms() - started_ms) / 1000));
-    scrub->checked = scrub->dropped = 0;
 }
 
 static uint32_t slots_there(struct slots *slots)
@@ -245,6 +246,7 @@ static bool pass(struct scrub *scrub)
 {
     struct disk *disk = scrub->disk;
     int64_t started_ms = clock_mono_ms(), owed_us = 0;
+    scrub->checked = scrub->dropped = 0;
     for (scrub->slot = 0; scrub->slot < slots_there(&disk->slots); scrub->slot++) {
         while (health_out(disk))
             if (!pause_ms(scrub, IDLE_MS))
@@ -265,7 +267,7 @@ static void *scrub_thread(void *arg)
     rcu_register_thread();
     health_sit(SEAT);
     while (pause_ms(scrub, IDLE_MS))
-        if (atomic_load(&scrub->disk->loaded) && !pass(scrub))
+        if (atomic_load(&scrub->disk->loaded) && clock_mono_ms() >= scrub->begin_ms && !pass(scrub))
             break;
     if (scrub->fd >= 0)
         close(scrub->fd);
@@ -273,13 +275,14 @@ static void *scrub_thread(void *arg)
     return NULL;
 }
 
-struct scrub *scrub_start(struct disk *disk, int64_t rate)
+struct scrub *scrub_start(struct disk *disk, int64_t rate, int64_t period_ms)
 {
     if (rate <= 0)
         return NULL;
     struct scrub *scrub = mem_calloc(1, sizeof *scrub);
     scrub->disk = disk;
     scrub->rate = rate;
+    scrub->period_ms = period_ms;
     scrub->fd = -1;
     scrub->space = mem_aligned(ENTRY_PAGE, disk->slots.stride);
     pthread_mutex_init(&scrub->mutex, NULL);

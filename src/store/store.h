@@ -51,8 +51,9 @@ static inline uint32_t store_block_length(uint64_t total, uint32_t block_size, u
 
 struct store_disk {
     const char *path;
-    int64_t size;       /* bytes on the file system, everything included; what it cannot hold does not count */
-    int64_t scrub_rate; /* bytes per second read in the background to check them; 0: none */
+    int64_t size;            /* bytes on the file system, everything included; what it cannot hold does not count */
+    int64_t scrub_rate;      /* bytes per second read in the background to check them; 0: none */
+    int64_t scrub_period_ms; /* from one beginning to the next, at least */
 };
 
 /* How much of the store a group of objects is left, and may take at most (quota.h); several disks share both by their

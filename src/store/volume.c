@@ -515,6 +515,7 @@ enum status volume_open(struct store *store, unsigned number, const struct store
     made->number = number;
     made->path = mem_strdup(conf->path);
     made->scrub_rate = conf->scrub_rate;
+    made->scrub_period_ms = conf->scrub_period_ms;
     disk_metrics_init(&made->metrics, conf->path);
     enum status status = open_directory(made, conf->path, &why);
     if (status == STATUS_OK)

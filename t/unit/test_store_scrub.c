@@ -2,6 +2,7 @@
 /* test_store_scrub.c: damage that nobody has asked for is found, dropped and counted; what is well is left alone. */
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/entry.h"
 #include "store_fixture.h"
@@ -10,11 +11,12 @@
 #define BLOCK (256 * KIB)
 #define SIZE (64 * MIB)
 #define RATE (INT64_C(1) << 30)
+#define PERIOD_MS 4000
 #define STRIDE ((off_t) BLOCK + ENTRY_PAGE)
 
-static struct store *scrubbed(const char *path, int64_t rate)
+static struct store *scrubbed(const char *path, int64_t rate, int64_t period_ms)
 {
-    struct store_disk disk = {.path = path, .size = SIZE, .scrub_rate = rate};
+    struct store_disk disk = {.path = path, .size = SIZE, .scrub_rate = rate, .scrub_period_ms = period_ms};
     struct store *store = NULL;
     struct strbuf error = {0};
     rcu_thread_offline();
@@ -49,13 +51,29 @@ static bool logged(int log, const char *path, const char *rest)
     return strstr(text, line) != NULL;
 }
 
+/* A small disk is not read all the time. */
+static void test_period(const char *path)
+{
+    struct metric_cell *passes = metric_cell(METRIC_STORE_SCRUBS, path);
+    int64_t before = metric_cell_value(passes), began_ms = clock_mono_ms();
+    struct store *store = scrubbed(path, RATE, PERIOD_MS);
+    rcu_thread_offline();
+    while (metric_cell_value(passes) < before + 2 && clock_mono_ms() < began_ms + 20 * PERIOD_MS)
+        usleep(10000);
+    rcu_thread_online();
+    int64_t took_ms = clock_mono_ms() - began_ms;
+    ok(metric_cell_value(passes) == before + 2 && took_ms >= PERIOD_MS,
+       "with a period the second pass begins when that is over: after %lld ms", (long long) took_ms);
+    fixture_close(store);
+}
+
 int main(void)
 {
     int log = memfd_create("log", MFD_CLOEXEC);
     log_set_fd(log);
     fixture_start();
     char *path = fixture_directory();
-    struct store *store = scrubbed(path, 0);
+    struct store *store = scrubbed(path, 0, 0);
     struct store_generation *whole = fixture_object(store, 1, 5 * BLOCK, 1), *small[4];
     for (uint64_t block = 0; block < 5; block++)
         fixture_put(store, whole, 1, block); /* slots 0 to 4 */
@@ -69,13 +87,13 @@ int main(void)
     fixture_damage(path, 2 * STRIDE + 40);                  /* a header */
     fixture_damage(path, segment + ENTRY_HEADER_SIZE + 17); /* a packed body */
     fixture_damage(path, segment + 2 * packed + 50);        /* a packed header */
-    store = scrubbed(path, 0);
+    store = scrubbed(path, 0, 0);
     int64_t corrupt = fixture_metric(METRIC_STORE_CORRUPT),
             bytes = metric_cell_value(metric_cell(METRIC_STORE_SCRUBBED, path));
     fixture_flush(store);
     is_int(metric_cell_value(metric_cell(METRIC_STORE_SCRUBBED, path)) - bytes, 0, "with a rate of 0 nothing is read");
     fixture_close(store);
-    store = scrubbed(path, RATE);
+    store = scrubbed(path, RATE, 0);
     char line[256];
     ok(wait_pass(path), "the disk is read from end to end");
     ok(!store_has_block(store, whole->id, 0), "a damaged body is found");
@@ -108,6 +126,7 @@ int main(void)
     for (unsigned i = 0; i < 4; i++)
         store_generation_unref(&small[i]);
     fixture_close(store);
+    test_period(path);
     fixture_remove(path);
     fixture_stop();
     return done_testing();
