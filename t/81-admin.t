@@ -41,7 +41,9 @@ subtest 'metrics' => sub {
     my %data = (account => 'acct', container => 'data');
     is($pond->metric('headpond_container_requests_total', %data, cache => 'hit'), 1, 'the hit is its container\'s');
     is($pond->metric('headpond_container_requests_total', %data, cache => 'miss'), 1, 'so is the miss');
-    cmp_ok($pond->metric('headpond_container_bytes_total', %data, cache => 'hit'), '>', 0, 'with its bytes');
+    is($pond->metric('headpond_container_bytes_total', %data, source => 'origin'), 3 * $MIB, 'whose bytes came from the origin');
+    is($pond->metric('headpond_container_bytes_total', %data, source => 'store'), 3 * $MIB, 'the hit\'s from the store');
+    is($pond->metric('headpond_container_bytes_total', %data, source => 'flight'), 0, 'and nobody read along');
     cmp_ok($pond->metric('headpond_client_bytes_total'), '>=', 6 * $MIB, 'bytes to clients');
     is($pond->metric('headpond_origin_bytes_total', account => 'acct') >= 3 * $MIB, 1, 'bytes from the origin');
     is($pond->metric('headpond_store_blocks'), 3, 'blocks');
@@ -53,6 +55,38 @@ subtest 'metrics' => sub {
     cmp_ok(abs($pond->metric('process_start_time_seconds') - $began), '<=', 30, 'since when');
     my ($room, $size) = ($pond->metric('headpond_store_capacity_bytes'), 1024 * $MIB);
     ok($room > 0.8 * $size && $room < $size, 'room for blocks');
+};
+
+# What a hit ratio in bytes is made of, where one request has bytes from several places.
+subtest 'where a container\'s bytes come from' => sub {
+    $origin->container('acct/parts');
+    my $sas = $origin->sas('/acct/parts', sp => 'r');
+    my $from = sub {
+        my ($container) = @_;
+        return { map { $_ => $pond->metric('headpond_container_bytes_total', container => $container, source => $_) / $MIB } qw(store flight origin) };
+    };
+    $origin->blob('/acct/parts/some', size => 8 * $MIB, seed => 3);
+    $pond->get('/acct/parts/some', sas => $sas, range => 'bytes=0-' . (3 * $MIB - 1));
+    $pond->settle;
+    is_deeply($from->('parts'), { store => 0, flight => 0, origin => 3 }, 'a part that nobody has read');
+    my $reply = $pond->get('/acct/parts/some', sas => $sas);
+    is($reply->{headers}{'cache-status'}, 'headpond; fwd=partial', 'more than is there');
+    is_deeply($from->('parts'), { store => 3, flight => 0, origin => 8 }, 'what was there is the store\'s');
+    my @md5 = ('x-ms-range-get-content-md5: true');
+    $origin->blob('/acct/parts/summed', size => 3 * $MIB, seed => 4);
+    $pond->get('/acct/parts/summed', sas => $sas, range => 'bytes=0-' . (2 * $MIB - 1), headers => \@md5);
+    is_deeply($from->('parts'), { store => 3, flight => 0, origin => 10 }, 'what is read twice for its checksum counts once');
+
+    $origin->container('acct/together');
+    $sas = $origin->sas('/acct/together', sp => 'r');
+    $origin->blob('/acct/together/slow', size => 4 * $MIB, seed => 5);
+    $origin->fault(path => '/acct/together/slow', rate => 4 * $MIB, times => 1);
+    my @readers = map { $pond->start_client('one', container => 'acct/together', blob => 'slow:' . 4 * $MIB . ':5', sas => $sas) } 1 .. 3;
+    is($_->finish->{bytes}, 4 * $MIB, 'one of three that read together') for @readers;
+    $origin->clear_faults;
+    my $together = $from->('together');
+    is($together->{origin}, 4, 'one of them had it fetched');
+    is($together->{flight} + $together->{store}, 8, 'the others had what came for that one') or diag(explain($together));
 };
 
 subtest 'health' => sub {

@@ -14,8 +14,9 @@
     X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
     X(CONTAINER_REQUESTS, COUNTER, "headpond_container_requests_total", "account,container,cache", \
       "Reads for the cache that were answered with 200, 206 or 304") \
-    X(CONTAINER_BYTES, COUNTER, "headpond_container_bytes_total", "account,container,cache", \
-      "Body bytes sent in answer to them") \
+    X(CONTAINER_BYTES, COUNTER, "headpond_container_bytes_total", "account,container,source", \
+      "Body bytes of the answers to them: from the store, from a flight (what was fetched for another reader at the " \
+      "same time), or fetched from the origin for them") \
     X(CLIENT_CONNECTIONS, GAUGE, "headpond_client_connections", "", "Open client connections") \
     X(ACCEPTED, COUNTER, "headpond_accepted_total", "", "Client connections accepted") \
     X(ACCEPT_PAUSES, COUNTER, "headpond_accept_pauses_total", "reason", \

@@ -144,6 +144,12 @@ enum source_state cache_read_prime(struct source *source);
 /* After a prime that answered SOURCE_DATA: whether the first bytes come from a fill that another reader began. */
 bool cache_read_joined(const struct source *source);
 
+/* Where bytes came from: out of the store; from a fill that another reader had joined before; from one that was begun
+ * for this reader, so that each byte from the origin counts for one reader only. */
+enum cache_from { CACHE_FROM_STORE, CACHE_FROM_FLIGHT, CACHE_FROM_ORIGIN, CACHE_FROM_COUNT };
+/* From now on adds what is consumed to `bytes`, by where it came from; it must outlive the source. */
+void cache_read_count(struct source *source, uint64_t bytes[CACHE_FROM_COUNT]);
+
 /* How much of the bytes first..last is stored now; starts nothing. Of a long range the first 1,024 blocks tell. */
 enum cache_presence { CACHE_NONE, CACHE_SOME, CACHE_ALL };
 enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,

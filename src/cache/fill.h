@@ -74,6 +74,7 @@ struct fill {
     struct list parked;    /* flight.c: joins that an opening must let know whether it is what they want */
     struct store_generation *generation; /* NULL until adopted */
     struct asker *asker;                 /* whose credential is in use */
+    bool joined;                         /* a reader was tied to it */
     bool disowned;                       /* our own credential did not help: only the asker's is used */
     uint64_t position;                   /* next byte of the blob to arrive */
     uint64_t end;                        /* exclusive */

@@ -130,6 +130,8 @@ static void join_tie(struct join *join, bool may_park)
         join->began = true;
     }
     if (join->fill != NULL) {
+        join->leads = !join->fill->joined;
+        join->fill->joined = true;
         list_add_tail(&join->fill->joins, &join->node);
         fill_readers_changed(join->fill);
     }

@@ -34,7 +34,9 @@ struct reader {
     uint64_t position; /* next byte to show */
     uint64_t last;     /* inclusive */
     bool plain;
-    bool due; /* the consumer waits for `ready` */
+    bool due;              /* the consumer waits for `ready` */
+    enum cache_from shown; /* what was shown last */
+    uint64_t *counts;      /* consumed bytes, by that; or NULL */
 
     struct buf *held;
     uint64_t held_block;
@@ -257,6 +259,15 @@ static enum source_state reader_find(struct reader *reader, enum reader_look *fo
     return reader_fail(reader, STATUS_IO);
 }
 
+/* A block that a fill brought for this reader may have gone into the store by now: that is no hit. */
+static enum cache_from where_from(struct reader *reader)
+{
+    const struct join *join = joins_at(&reader->joins, reader_block(reader));
+    if (join == NULL || !join->tied || join->fill == NULL)
+        return CACHE_FROM_STORE;
+    return join->leads ? CACHE_FROM_ORIGIN : CACHE_FROM_FLIGHT;
+}
+
 static void show_piece(struct reader *reader, struct source_view *view, void *data, size_t length)
 {
     view->pieces[0].iov_base = data;
@@ -264,6 +275,7 @@ static void show_piece(struct reader *reader, struct source_view *view, void *da
     view->count = 1;
     view->bytes = length;
     reader->looks = 0;
+    reader->shown = where_from(reader);
 }
 
 static enum source_state reader_peek(struct source *source, struct source_view *view, size_t max)
@@ -312,6 +324,8 @@ static void reader_consume(struct source *source, size_t bytes)
     struct reader *reader = (struct reader *) source;
 
     assert(bytes <= reader->last - reader->position + 1);
+    if (reader->counts != NULL)
+        reader->counts[reader->shown] += bytes;
     if (bytes > 0) {
         uint64_t block = reader_block(reader);
         reader->position += bytes;
@@ -359,6 +373,12 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
                                    .arg = reader,
                                    .ahead = first / cache->block_size};
     return &reader->source;
+}
+
+void cache_read_count(struct source *source, uint64_t bytes[CACHE_FROM_COUNT])
+{
+    assert(source->class == &reader_class);
+    ((struct reader *) source)->counts = bytes;
 }
 
 enum source_state cache_read_prime(struct source *source)

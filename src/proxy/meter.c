@@ -17,6 +17,9 @@
  */
 #define CONTAINERS 512
 
+static const char *const from_labels[CACHE_FROM_COUNT] = {
+    [CACHE_FROM_STORE] = "store", [CACHE_FROM_FLIGHT] = "flight", [CACHE_FROM_ORIGIN] = "origin"};
+
 struct codes {
     struct metric_cell *cell[CODES];
 };
@@ -25,7 +28,7 @@ struct container_cells {
     struct hash128 name;
     bool taken;
     struct metric_cell *requests[OUTCOME_COUNT];
-    struct metric_cell *bytes[OUTCOME_COUNT];
+    struct metric_cell *bytes[CACHE_FROM_COUNT];
 };
 
 struct meter {
@@ -99,19 +102,29 @@ static struct container_cells *container_cells(struct meter *meter, struct hash1
     }
 }
 
+static struct metric_cell *container_cell(enum metric metric, const char *account, struct str container,
+                                          const char *label)
+{
+    struct strbuf labels = {0};
+    strbuf_addf(&labels, "%s\t%.*s\t%s", account, STR_ARG(container), label);
+    struct metric_cell *cell = metric_cell(metric, labels.ptr);
+    strbuf_free(&labels);
+    return cell;
+}
+
 void meter_read(struct meter *meter, const char *account, struct str container, struct hash128 name,
-                enum outcome outcome, uint64_t bytes)
+                enum outcome outcome, const uint64_t bytes[CACHE_FROM_COUNT])
 {
     struct container_cells *cells = container_cells(meter, name);
     if (cells == NULL || str_find(container, '\t') >= 0) /* which is no name, and parts labels */
         return;
-    if (cells->requests[outcome] == NULL) {
-        struct strbuf labels = {0};
-        strbuf_addf(&labels, "%s\t%.*s\t%s", account, STR_ARG(container), outcome_label(outcome));
-        cells->requests[outcome] = metric_cell(METRIC_CONTAINER_REQUESTS, labels.ptr);
-        cells->bytes[outcome] = metric_cell(METRIC_CONTAINER_BYTES, labels.ptr);
-        strbuf_free(&labels);
-    }
+    if (cells->requests[outcome] == NULL)
+        cells->requests[outcome] =
+            container_cell(METRIC_CONTAINER_REQUESTS, account, container, outcome_label(outcome));
     metric_cell_add(cells->requests[outcome], 1);
-    metric_cell_add(cells->bytes[outcome], (int64_t) bytes);
+    for (unsigned from = 0; from < CACHE_FROM_COUNT; from++) {
+        if (cells->bytes[from] == NULL)
+            cells->bytes[from] = container_cell(METRIC_CONTAINER_BYTES, account, container, from_labels[from]);
+        metric_cell_add(cells->bytes[from], (int64_t) bytes[from]);
+    }
 }

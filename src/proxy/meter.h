@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "cache/cache.h"
 #include "http/message.h"
 #include "proxy/outcome.h"
 
@@ -21,9 +22,10 @@ void meter_free(struct meter **meter);
 /* One request that ended. `status` 0: the client got no head (counted as code 000). `first_us` < 0: likewise. */
 void meter_count(struct meter *meter, enum http_method method, enum outcome outcome, int status, int64_t first_us,
                  int64_t total_us);
-/* The same request, if it was a read for the cache that went well: so that each container's hit ratio is seen.
- * `container` is named by `name`, a hash of it and the account; the first some hundred of them are told apart. */
+/* The same request, if it was a read for the cache that went well: so that each container's hit ratio is seen. `bytes`
+ * of its body by where they came from. `container` is named by `name`, a hash of it and the account; the first some
+ * hundred of them are told apart. */
 void meter_read(struct meter *meter, const char *account, struct str container, struct hash128 name,
-                enum outcome outcome, uint64_t bytes);
+                enum outcome outcome, const uint64_t bytes[CACHE_FROM_COUNT]);
 
 #endif

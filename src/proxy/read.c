@@ -215,6 +215,10 @@ enum request_state read_prime(struct request *request)
         request->body = cache_read(request->home->proxy->cache, request->home->loop, &request->route.cache,
                                    request->result.generation, request->span.first, request->span.last, plain);
         source_listen(request->body, on_primed, request);
+        if (!request->summed) { /* what is read again to be sent has been counted */
+            memset(request->came, 0, sizeof request->came);
+            cache_read_count(request->body, request->came);
+        }
     }
     switch (cache_read_prime(request->body)) {
     case SOURCE_WAIT:

@@ -230,10 +230,14 @@ static void request_account(struct request *request, enum status how)
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
     enum outcome outcome = request->facts.outcome;
     meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
+    if (outcome == OUTCOME_MISS) { /* nothing of it was stored: the disk was faster than the client */
+        request->came[CACHE_FROM_ORIGIN] += request->came[CACHE_FROM_STORE];
+        request->came[CACHE_FROM_STORE] = 0;
+    }
     if (outcome != OUTCOME_NONE && outcome != OUTCOME_BYPASS &&
         (x->status == 200 || x->status == 206 || x->status == 304))
         meter_read(request->home->meter, request->route.account->name, request->route.url.container,
-                   request->route.cache.container, outcome, x->sent);
+                   request->route.cache.container, outcome, request->came);
     if (request->home->feed == NULL)
         return;
     struct str range = http_headers_get(&x->request.headers, STR("x-ms-range"));

@@ -7,6 +7,7 @@
 #ifndef HEADPOND_PROXY_REQUEST_H
 #define HEADPOND_PROXY_REQUEST_H
 
+#include "cache/cache.h"
 #include "http/exchange.h"
 #include "http/range.h"
 #include "proxy/checksum.h"
@@ -66,7 +67,8 @@ struct request {
     struct range_span span;
     struct source *body;
     struct checksum *checksum;
-    bool summed; /* the facts have it */
+    bool summed;                     /* the facts have it */
+    uint64_t came[CACHE_FROM_COUNT]; /* bytes of the body, by where they came from */
 
     /* a bypass */
     struct line_ticket turn;

@@ -59,6 +59,17 @@ static void test_one_flight(void)
         misses += tasks[i].how == CACHE_MISS;
     is_int(misses, 1, "%s: one of them is the miss", how_stored);
     is_int(metric_cell_value(bytes) - before, (long long) size, "%s: and counted as fetched once", how_stored);
+    uint64_t came[CACHE_FROM_COUNT] = {0}, all = 0;
+    for (unsigned i = 0; i < READERS; i++)
+        for (unsigned from = 0; from < CACHE_FROM_COUNT; from++) {
+            came[from] += tasks[i].came[from];
+            all += tasks[i].came[from];
+        }
+    is_int((long long) all, (long long) (READERS * size), "%s: every byte came from somewhere", how_stored);
+    ok(came[CACHE_FROM_ORIGIN] <= size && came[CACHE_FROM_ORIGIN] >= size - MIB,
+       "%s: once from the origin (%llu bytes), else from the others' flights (%llu) or from the store (%llu)",
+       how_stored, (unsigned long long) came[CACHE_FROM_ORIGIN], (unsigned long long) came[CACHE_FROM_FLIGHT],
+       (unsigned long long) came[CACHE_FROM_STORE]);
     mem_free(tasks);
     ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
 }

@@ -100,10 +100,11 @@ struct task {
     char tier[RIG_TEXT]; /* x-ms-access-tier */
     int64_t head_validated_s;
     uint64_t generation;
-    uint64_t length;  /* of the blob */
-    uint64_t bytes;   /* read and right */
-    int64_t wrong_at; /* offset of the first wrong byte, or -1 */
-    bool whole;       /* all of the range came */
+    uint64_t length;                 /* of the blob */
+    uint64_t bytes;                  /* read and right */
+    uint64_t came[CACHE_FROM_COUNT]; /* of them, by where they came from */
+    int64_t wrong_at;                /* offset of the first wrong byte, or -1 */
+    bool whole;                      /* all of the range came */
 
     /* its own */
     struct letter letter;

@@ -158,6 +158,7 @@ static void task_resolved(void *arg, struct cache_result *result)
     task->source = cache_read(rig_cache(), rig_loop(task->loop), &task->request, result->generation, task->first,
                               task->last, false);
     source_listen(task->source, task_ready, task);
+    cache_read_count(task->source, task->came);
     if (task->close_at_open) {
         task_end(task, STATUS_CANCELLED);
         return;
