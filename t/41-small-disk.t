@@ -65,6 +65,7 @@ sub fill {
 }
 
 # A start with a disk that fails: headpond runs, says so, and does not believe that disk about what it has missed.
+my $fresh_count = 0;
 sub runs_without {
     my ($pond, $errno) = @_;
     $pond->run;
@@ -72,6 +73,9 @@ sub runs_without {
     is($pond->metric('headpond_store_disks', path => "$pond->{dir}/store", state => 'failed'), 1, 'so do the metrics');
     is($pond->metric('headpond_store_disks', state => 'used'), 0, 'none is used');
     answers($pond, 'without its disk');
+    my $fresh = '/acct/data/fresh-' . ++$fresh_count;
+    $origin->blob($fresh, size => 1000, seed => 1);
+    is($pond->get($fresh)->{headers}{'cache-status'}, 'headpond; fwd=miss', 'and says of nothing that it is stored');
 }
 
 my %immutable = (origin => $origin, account => { freshness => 'immutable', authorize_ttl => '3600s' });

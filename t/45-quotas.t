@@ -57,6 +57,28 @@ subtest 'bounds are told' => sub {
     is($pond->metric('headpond_store_quota_limit_bytes', account => 'acct', container => ''), 90 * $MIB, 'an account\'s');
 };
 
+sub says {
+    my ($pond, $blob, %o) = @_;
+    return $pond->get("/acct/$blob", %o)->{headers}{'cache-status'};
+}
+
+subtest 'what is said to be stored' => sub {
+    for my $container (qw(none few)) {
+        $origin->container("acct/$container", public => 1);
+        $origin->blob("/acct/$container/$_", size => 1000 * $_, seed => $_) for 1, 1000, 3000;
+    }
+    my $said = Headpond->start(origin => $origin, account => { containers => [{ name => 'none', limit => 0 }, { name => 'few', limit => '2MiB' }] });
+    is(says($said, 'none/1'), 'headpond; fwd=miss', 'with limit: 0 nothing is, small');
+    is(says($said, 'none/1000'), 'headpond; fwd=miss', 'or not');
+    ok($said->wait_metric(2, 'headpond_store_rejected_total', reason => 'limit'), 'what was kept out is counted');
+    is(says($said, 'few/1000'), 'headpond; fwd=miss; stored', 'what a limit has room for');
+    is(says($said, 'few/3000'), 'headpond; fwd=miss', 'not what is more than it');
+    $said->stop;
+    my $storeless = Headpond->start(origin => $origin, config => { store => undef });
+    is(says($storeless, 'few/1000'), 'headpond; fwd=miss', 'nothing is without a store');
+    $storeless->stop;
+};
+
 subtest 'a limit' => sub {
     read_all('kept');
     is(held('kept'), 20 * $MIB, 'another\'s blocks');

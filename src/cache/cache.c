@@ -219,3 +219,8 @@ enum cache_presence cache_presence(struct cache *cache, const struct store_gener
     }
     return !missing ? CACHE_ALL : there ? CACHE_SOME : CACHE_NONE;
 }
+
+bool cache_would_keep(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last)
+{
+    return store_would_keep(cache->config.store, generation, first / cache->block_size, last / cache->block_size);
+}

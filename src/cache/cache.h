@@ -155,6 +155,10 @@ enum cache_presence { CACHE_NONE, CACHE_SOME, CACHE_ALL };
 enum cache_presence cache_presence(struct cache *cache, const struct store_generation *generation, uint64_t first,
                                    uint64_t last);
 
+/* Whether the blocks of the bytes first..last are stored, or are likely to be when they have come (store_would_keep).
+ */
+bool cache_would_keep(struct cache *cache, const struct store_generation *generation, uint64_t first, uint64_t last);
+
 /* ---- Writes (decision 5). ---- */
 
 enum cache_fence_scope { CACHE_FENCE_OBJECT, CACHE_FENCE_CONTAINER, CACHE_FENCE_ACCOUNT, CACHE_FENCE_GRANTS };

@@ -82,7 +82,7 @@ static enum outcome outcome_of(const struct request *request)
     case CACHE_MISS:
         break;
     }
-    return request->home->proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
+    return OUTCOME_MISS;
 }
 
 /* A condition that the record does not meet, an If-None-Match that names a generation we do not have, or an If-Match
@@ -161,7 +161,7 @@ enum request_state read_decide(struct request *request)
     case CACHE_FAILED:
         break;
     }
-    request->facts.outcome = request->result.how == CACHE_STALE ? OUTCOME_STALE : OUTCOME_MISS_UNSTORED;
+    request->facts.outcome = request->result.how == CACHE_STALE ? OUTCOME_STALE : OUTCOME_MISS;
     return request_fail(request, request->result.status);
 }
 
@@ -180,7 +180,7 @@ static void look_at_blocks(struct request *request)
         request->facts.outcome = OUTCOME_PARTIAL;
         break;
     case CACHE_NONE:
-        request->facts.outcome = proxy->stored ? OUTCOME_MISS : OUTCOME_MISS_UNSTORED;
+        request->facts.outcome = OUTCOME_MISS;
         break;
     }
 }
@@ -200,7 +200,7 @@ enum request_state read_failed(struct request *request, enum status why)
         read_forget(request);
         return REQUEST_RESOLVE;
     }
-    request->facts.outcome = OUTCOME_MISS_UNSTORED;
+    request->facts.outcome = OUTCOME_MISS;
     return request_fail(request, why);
 }
 
@@ -238,9 +238,19 @@ enum request_state read_prime(struct request *request)
 
 /* ---- REPLY ---- */
 
+/* Of a reply without a body it is the record that is kept, and that as long as the store takes anything of the blob. */
+static bool will_be_stored(const struct request *request)
+{
+    bool body = !request->facts.head && request->span.bytes > 0;
+    return cache_would_keep(request->home->proxy->cache, request->result.generation, body ? request->span.first : 0,
+                            body ? request->span.last : 0);
+}
+
 enum request_state read_reply(struct request *request)
 {
     struct http_response head;
+    if (request->facts.outcome == OUTCOME_MISS && will_be_stored(request))
+        request->facts.outcome = OUTCOME_MISS_STORED;
     if (request->fit == RANGE_PARTIAL)
         reply_range(&head, &request->facts, request->result.object, request->span.first, request->span.last);
     else
@@ -255,7 +265,7 @@ enum request_state read_answer(struct request *request)
 {
     const struct cache_answer *answer = request->result.answer;
     struct reply_facts *facts = &request->facts;
-    facts->outcome = OUTCOME_MISS_UNSTORED;
+    facts->outcome = OUTCOME_MISS;
     struct http_response head = {.status = answer->head.status, .content_length = answer->head.content_length};
     reply_copy_relayed(&head, facts, &answer->head.headers);
     /* What was asked with is not what this client asked with. */

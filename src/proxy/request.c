@@ -230,7 +230,8 @@ static void request_account(struct request *request, enum status how)
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
     enum outcome outcome = request->facts.outcome;
     meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
-    if (outcome == OUTCOME_MISS) { /* nothing of it was stored: the disk was faster than the client */
+    /* Nothing was stored when it was asked for: the disk was faster than the client. */
+    if (outcome == OUTCOME_MISS || outcome == OUTCOME_MISS_STORED) {
         request->came[CACHE_FROM_ORIGIN] += request->came[CACHE_FROM_STORE];
         request->came[CACHE_FROM_STORE] = 0;
     }

@@ -180,6 +180,21 @@ bool disk_takes(struct disk *disk)
            atomic_load_explicit(&disk->sync_errors, memory_order_relaxed) < DISK_SYNC_ERRORS_MAX;
 }
 
+/* Small ones are packed, and each is a row. */
+static bool too_small(struct disk *disk, uint32_t length)
+{
+    return atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2;
+}
+
+bool disk_expects(struct disk *disk, const struct store_generation *generation, uint32_t length)
+{
+    return disk_takes(disk) && !too_small(disk, length) &&
+           atomic_load_explicit(&disk->write_errors, memory_order_relaxed) == 0 &&
+           atomic_load_explicit(&disk->sync_errors, memory_order_relaxed) == 0 &&
+           !atomic_load_explicit(&disk->cramped, memory_order_relaxed) &&
+           disk_queued(disk) + length <= disk->put_most && evict_expects(disk->slots.evict, generation->group);
+}
+
 /* Why a block is not taken, or NULL. */
 static const char *refusal(struct disk *disk, const struct store_generation *generation, uint64_t block,
                            uint32_t length)
@@ -188,7 +203,7 @@ static const char *refusal(struct disk *disk, const struct store_generation *gen
         return "loading";
     if (!disk_takes(disk))
         return "disk";
-    if (atomic_load_explicit(&disk->index_tight, memory_order_relaxed) && length <= disk->store->block_size / 2)
+    if (too_small(disk, length))
         return "index";
     uint32_t weight = (uint32_t) ((uint64_t) length * EVICT_SLOT / disk->store->block_size);
     struct evict_block wanted = {generation->id, block, generation->group, weight > 0 ? weight : 1};
@@ -403,6 +418,7 @@ static size_t put_most(const struct store *store)
 void disk_start(struct disk *disk)
 {
     disk->put_most = put_most(disk->store);
+    atomic_store(&disk->cramped, disk->slots.high + atomic_load(&disk->fit) <= SLOT_SPARE);
     pthread_mutex_init(&disk->mutex, NULL);
     pthread_cond_init(&disk->work, NULL);
     clock_cond_init(&disk->drained);

@@ -64,6 +64,7 @@ struct disk {
     struct disk_metrics metrics;
     atomic_bool loaded;                /* the index has been read: slots are known */
     atomic_bool broken;                /* the index cannot be written: nothing is put */
+    atomic_bool cramped;               /* there was no room for the last put */
     atomic_bool index_tight;           /* the index is nearly full: nothing more is packed until objects have gone */
     int64_t full_logged_ms;            /* scribe */
     atomic_size_t index_load;          /* how full the index is, in 1/1024 of what it should hold at most */
@@ -106,6 +107,9 @@ enum status disk_put(struct disk *disk, const struct store_generation *generatio
                      uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
 /* Whether a put would be taken now, but for a full queue. Any thread. */
 bool disk_takes(struct disk *disk);
+/* Whether a put of such a block is likely to be taken and to end well, as far as can be told by what went before. Any
+ * thread, without waiting. */
+bool disk_expects(struct disk *disk, const struct store_generation *generation, uint32_t length);
 /* Waits until every put queued so far has been written or has failed, or the disk is out. Index thread only, offline.
  */
 void disk_drain(struct disk *disk);

@@ -195,15 +195,19 @@ bool evict_sampled(const struct evict *evict, uint64_t generation, uint64_t bloc
 #define NOTE_QUOTA(note) ((uint16_t) ((note) >> 32))
 #define NOTE_SLOT(note) ((uint32_t) (note))
 
-/* Of a frozen group. */
-static bool lets_in(struct evict *evict, unsigned quota, uint64_t name)
+/* Whether there is room for a block of a frozen group. */
+static bool has_room(struct evict *evict, unsigned quota)
 {
     bool bound = at_limit(evict, quota);
     if (!bound && (!atomic_load_explicit(&evict->full, memory_order_relaxed) || quotas_entitled(evict->quotas, quota)))
         return true;
     return atomic_load_explicit(&evict->queues[quota].dead, memory_order_relaxed) > 0 ||
-           (!bound && atomic_load_explicit(&evict->dead, memory_order_relaxed) > 0) ||
-           hash_mix(name, groups_misses(evict->groups)) % TURNOVER == 0;
+           (!bound && atomic_load_explicit(&evict->dead, memory_order_relaxed) > 0);
+}
+
+static bool lets_in(struct evict *evict, unsigned quota, uint64_t name)
+{
+    return has_room(evict, quota) || hash_mix(name, groups_misses(evict->groups)) % TURNOVER == 0;
 }
 
 bool evict_admit(struct evict *evict, const struct evict_block *block)
@@ -218,6 +222,22 @@ bool evict_admit(struct evict *evict, const struct evict_block *block)
     if (evict_sampled(evict, block->generation, block->block))
         sample_add(&evict->samples, name | 1, NOTE_MISS(quota, group, block->weight));
     return !barred && (!groups_frozen(evict->groups, group) || lets_in(evict, quota, name));
+}
+
+bool evict_expects(struct evict *evict, struct hash128 group)
+{
+    unsigned quota = quotas_find(evict->quotas, group);
+    return !quotas_barred(evict->quotas, quota) &&
+           (!groups_frozen(evict->groups, groups_find(evict->groups, group)) || has_room(evict, quota));
+}
+
+uint32_t evict_most(const struct evict *evict, struct hash128 group)
+{
+    uint32_t most = evict->capacity;
+    for (unsigned quota = quotas_find(evict->quotas, group); quota != 0; quota = quotas_parent(evict->quotas, quota))
+        if (quotas_limit(evict->quotas, quota) < most)
+            most = quotas_limit(evict->quotas, quota);
+    return most;
 }
 
 bool evict_barred(const struct evict *evict, struct hash128 group)

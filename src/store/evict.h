@@ -86,6 +86,11 @@ uint32_t evict_set_quotas(struct evict *evict, const struct quota_row *rows, uns
 
 /* The block was missed and could be stored now: should it be? Each miss is to be told so exactly once. */
 bool evict_admit(struct evict *evict, const struct evict_block *block);
+/* Whether evict_admit is likely to say yes to a block of that group; asking changes nothing. What a frozen group gets
+ * in by turns is not expected. */
+bool evict_expects(struct evict *evict, struct hash128 group);
+/* How many slots its blocks may take at most. */
+uint32_t evict_most(const struct evict *evict, struct hash128 group);
 /* Whether it is never let in, because its quota's limit is nothing. */
 bool evict_barred(const struct evict *evict, struct hash128 group);
 /* Whether reads of this block are to be told to evict_read. */

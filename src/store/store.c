@@ -388,6 +388,28 @@ void store_load_block(struct store *store, struct store_load *load)
     store_post(store, load->loop, &load->done);
 }
 
+static uint64_t extent_hash(const struct store_generation *generation, uint64_t block)
+{
+    return hash_mix(generation->object.lo, block / STORE_EXTENT_BLOCKS);
+}
+
+static bool would_keep(struct store *store, const struct store_generation *generation, uint64_t block)
+{
+    if (store_has_block(store, generation->id, block))
+        return true;
+    struct disk *disk = disk_for_block(store, extent_hash(generation, block));
+    return disk != NULL &&
+           disk_expects(disk, generation, store_block_length(generation->length, store->block_size, block));
+}
+
+bool store_would_keep(struct store *store, const struct store_generation *generation, uint64_t first, uint64_t last)
+{
+    uint64_t most = 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        most += disk_takes(store->disks[i]) ? evict_most(store->disks[i]->slots.evict, generation->group) : 0;
+    return last - first < most && would_keep(store, generation, first) && would_keep(store, generation, last);
+}
+
 enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,
                             struct buf *buf, uint32_t length, struct loop *loop, struct letter *done)
 {
@@ -397,7 +419,7 @@ enum status store_put_block(struct store *store, const struct store_generation *
         store_post(store, loop, done);
         return STATUS_OK;
     }
-    uint64_t hash = hash_mix(generation->object.lo, block / STORE_EXTENT_BLOCKS);
+    uint64_t hash = extent_hash(generation, block);
     struct disk *disk = disk_for_block(store, hash);
     if (disk == NULL)
         disk = store_disk_of(store, hash); /* which counts why not */

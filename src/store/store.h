@@ -199,6 +199,11 @@ void store_load_block(struct store *store, struct store_load *load);
 enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,
                             struct buf *buf, uint32_t length, struct loop *loop, struct letter *done) STATUS_CHECKED;
 
+/* Whether the blocks first..last of the generation are stored, or are likely to be once they are put: nothing is known
+ * of the future, but a disk that takes nothing, a limit they do not fit in and an admission that lets them through are.
+ * Asking changes nothing. Any loop. */
+bool store_would_keep(struct store *store, const struct store_generation *generation, uint64_t first, uint64_t last);
+
 /* Asks the index thread to commit now and posts `done` when everything put before is durable (tests, draining). */
 void store_flush(struct store *store, struct loop *loop, struct letter *done);
 

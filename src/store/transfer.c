@@ -227,6 +227,8 @@ enum status transfer_put(struct disk *disk, const struct store_generation *gener
                                                                : put_whole(disk, generation, block, &entry, body);
     if (status == STATUS_OK)
         metric_cell_add(disk->metrics.written, length);
+    if (status == STATUS_OK || status == STATUS_NO_SPACE)
+        atomic_store_explicit(&disk->cramped, status == STATUS_NO_SPACE, memory_order_relaxed);
     return status;
 }
 

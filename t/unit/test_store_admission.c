@@ -62,6 +62,15 @@ static unsigned prime_below(unsigned number)
     return number;
 }
 
+/* How many blocks are there, or would be if they were put. */
+static unsigned expected_blocks(struct store *store, struct store_generation *generation, unsigned count)
+{
+    unsigned expected = 0;
+    for (unsigned block = 0; block < count; block++)
+        expected += store_would_keep(store, generation, block, block);
+    return expected;
+}
+
 static void test_rounds(const char *path)
 {
     static const unsigned steps[] = {1, 577, 1, 709, 853, 13};
@@ -69,15 +78,21 @@ static void test_rounds(const char *path)
     unsigned slots = slots_of_store(), count = prime_below(slots * 2);
     struct store_generation *generation = fixture_object(store, 1, (uint64_t) count * BLOCK, 1);
     double ratio = 0;
+    unsigned expected = 0;
     for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {
         int64_t before = rejected();
         ratio = read_round(store, generation, 1, count, steps[i]);
         diag("round %u over %u blocks, %u slots: %.3f, %lld not let in", i + 1, count, slots, ratio,
              (long long) (rejected() - before));
+        if (i == 0)
+            expected = expected_blocks(store, generation, count);
         if (i >= 2)
             ok(ratio > 0.4, "round %u hits most of what a fixed part would: %.3f", i + 1, ratio);
     }
     is_int(fixture_metric(METRIC_STORE_FROZEN_GROUPS), 1, "the group's admission is frozen");
+    is_int(expected, count, "before that every block is expected to be kept");
+    expected = expected_blocks(store, generation, count);
+    ok(expected < slots, "then only what is there: %u", expected);
     ok(rejected() > count, "blocks were not let in: %lld", (long long) rejected());
     double written = (double) fixture_metric(METRIC_STORE_WRITTEN);
     double amplified = (double) fixture_metric(METRIC_STORE_DISK_WRITTEN) / written;

@@ -110,6 +110,7 @@ static void test_errors(const char *path)
     io_set(&bad_disk);
     fixture_put(store, generation, 3, 0);
     int64_t before = metric_cell_value(errors);
+    ok(store_would_keep(store, generation, 0, 40), "a disk that is well is expected to keep what is put");
     atomic_store(&fail_reads, EIO);
     is_int(fixture_load(store, generation, 3, 0, &right), STATUS_IO, "a read error is told");
     ok(!store_has_block(store, generation->id, 0), "and the block dropped");
@@ -120,8 +121,10 @@ static void test_errors(const char *path)
     fixture_put(store, generation, 3, 40);
     ok(!store_has_block(store, generation->id, 1), "what could not be written is not there");
     ok(!store_has_block(store, generation->id, 40), "packed or not");
+    ok(!store_would_keep(store, generation, 2, 3), "nor is the next expected to be");
     atomic_store(&fail_writes, 0);
     fixture_put(store, generation, 3, 1);
+    ok(store_would_keep(store, generation, 1, 3), "until one could be written");
     fixture_put(store, generation, 3, 40);
     ok(fixture_load(store, generation, 3, 1, &right) == STATUS_OK && right,
        "when the disk is well again, so are its blocks");
@@ -183,6 +186,7 @@ static void test_sync(const char *path)
     ok(metric_cell_value(errors) - before >= 3, "each sync that fails is counted");
     ok(!committed(path, 9), "and the block's row waits");
     ok(fixture_load(store, generation, 9, 0, &right) == STATUS_OK && right, "it is read all the same");
+    ok(!store_would_keep(store, generation, 1, 1), "no other is expected to be kept");
     struct buf *buf = buf_new(BLOCK);
     buf_publish(buf, BLOCK);
     is_int(store_put_block(store, generation, 1, buf, BLOCK, fixture_loop, NULL), STATUS_BUSY,

@@ -360,8 +360,10 @@ static void test_read_errors(void)
     is_int(load_all(&rig, &failed, &longest), 0, "a disk that fails gives no wrong byte");
     is_int(failed, OBJECTS, "nor any other");
     is_int(disks("used"), 0, "it is out");
+    ok(!store_would_keep(rig.store, rig.generations[0], 0, 0), "and expected to keep nothing");
     set(failing, "");
     ok(wait_used(1), "and back when it is well");
+    ok(store_would_keep(rig.store, rig.generations[0], 0, 0), "and expected to keep what is put");
     is_int(stored(&rig), OBJECTS - HEALTH_READ_ERRORS, "with all but the blocks that taught us");
     rig_end(&rig);
 }

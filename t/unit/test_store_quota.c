@@ -95,6 +95,9 @@ static void test_pressure(const char *path)
     is_int(fixture_metric_of(METRIC_STORE_VICTIMS, "cause=\"space\""), 0, "and nothing else went");
     is_int(held("a\tlimit"), 100, "a limit holds while the store has room");
     is_int(there(store, limit, 0, 2 * slots), 100, "and is what is there");
+    ok(store_would_keep(store, limit, 3 * slots, 3 * slots + 99),
+       "as many more are expected to be kept, at their cost");
+    ok(!store_would_keep(store, limit, 3 * slots, 3 * slots + 100), "one more than the limit is not");
     is_int(there(store, reserve, 0, 200), 200, "others lose nothing by it");
     put(store, flood, 0, 3 * slots);
     is_int(there(store, reserve, 0, 200), 200, "a reserve holds under three stores of another's");
@@ -164,16 +167,21 @@ static void test_small(const char *path)
         small[i] = fixture_object(store, 1 + 10 * i, BLOCK / 2, 1);
         put(store, small[i], 0, 1);
     }
+    struct store_generation *few = fixture_object(store, 301, 3 * BLOCK, 1);
     unsigned kept = 0;
     for (unsigned i = 0; i < 20; i++) {
         kept += store_has_block(store, small[i]->id, 0);
         store_generation_unref(&small[i]);
     }
+    ok(store_would_keep(store, few, 0, 1) && !store_would_keep(store, few, 0, 2),
+       "two blocks would be kept, not three");
+    store_generation_unref(&few);
     is_int(kept, 20, "small ones are kept beyond the limit");
     is_int(held("c\tsmall"), 0, "and count for nothing");
     int64_t limited = fixture_metric_of(METRIC_STORE_REJECTED, "reason=\"limit\"");
     for (unsigned i = 0; i < 2; i++) {
         none[i] = fixture_object(store, 2 + 10 * i, i == 0 ? BLOCK : BLOCK / 2, 1);
+        ok(!store_would_keep(store, none[i], 0, 0), "with a limit of nothing no block is expected to be kept");
         put(store, none[i], 0, 1);
         ok(!store_has_block(store, none[i]->id, 0), "a limit of nothing keeps nothing");
         store_generation_unref(&none[i]);

@@ -155,8 +155,11 @@ static void test_no_room(void)
     ok(clock_mono_ms() - start < 2000, "and nothing waits");
     fixture_flush(store);
     is_int(fixture_metric(METRIC_STORE_CAPACITY), 0, "the capacity says so");
+    struct store_generation *other = fixture_object(store, 4, BLOCK, 1);
+    ok(!store_would_keep(store, other, 0, 0), "and nothing is expected to be");
+    store_generation_unref(&other);
     ballast(path, 0);
-    atomic_store(&store->disks[0]->slots.grow_at_ms, 1); /* half a minute later */
+    atomic_store(&store->disks[0]->slots.grow_at_ms, 1); /* a while later */
     ok(put_all(store, 3, 30) >= 20, "with room again it keeps what comes");
     fixture_flush(store);
     ok(fixture_metric(METRIC_STORE_CAPACITY) > 20 * MIB, "and the capacity says that, too: %lld",
