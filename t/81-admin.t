@@ -57,6 +57,17 @@ subtest 'metrics' => sub {
     ok($room > 0.8 * $size && $room < $size, 'room for blocks');
 };
 
+subtest 'the README tells of the store' => sub {
+    my $source = $ENV{HEADPOND_SOURCE} // "$FindBin::Bin/..";
+    my ($readme, $events, $metrics) = map { Headpond::Process::slurp("$source/$_") } 'README.md', 'src/base/log_events.h', 'src/base/metric_table.h';
+    my @events = $events =~ /"(store-[\w-]+)"/g;
+    cmp_ok(scalar @events, '>', 10, 'the store has events');
+    like($readme, qr/^\| `$_` \| .+ \| .+ \|$/m, "what $_ means and what is to be done") for @events;
+    my @metrics = $metrics =~ /"(headpond_store_\w+)", "path/g;
+    cmp_ok(scalar @metrics, '>', 10, 'disks have metrics');
+    like($readme, qr/`$_\b/, "$_ is named") for @metrics;
+};
+
 # What a hit ratio in bytes is made of, where one request has bytes from several places.
 subtest 'where a container\'s bytes come from' => sub {
     $origin->container('acct/parts');
