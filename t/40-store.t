@@ -276,7 +276,7 @@ subtest 'what a start does not find again' => sub {
     my %lose = (
         short => ['data-file file=data-000000', 'this data file is gone or shorter', sub { truncate "$path/data-000000", 20 * $MIB or die $! }],
         gone => ['data-file file=data-000000', 'this data file is gone or shorter', sub { unlink "$path/data-000000" or die $! }],
-        smaller => ['size', 'the size is smaller than it was', sub { $pond->{config}{store}[0]{size} = '48MiB'; $pond->write_config }],
+        smaller => ['size', 'the size, or the file system, is smaller than it was', sub { $pond->{config}{store}[0]{size} = '48MiB'; $pond->write_config }],
     );
     for my $how (qw(short gone smaller)) {
         my ($reason, $sentence, $lose) = @{ $lose{$how} };

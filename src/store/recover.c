@@ -209,7 +209,7 @@ static void tell_lost(const struct recover *recover)
     if (recover->beyond_size > 0)
         log_event(
             STORE_LOST,
-            "path=%s reason=size blocks=%zu: the size is smaller than it was; what lay beyond it was given up and "
+            "path=%s reason=size blocks=%zu: the size, or the file system, is smaller than it was; what lay beyond "
             "is fetched again when it is asked for",
             disk->path, recover->beyond_size);
     metric_cell_add(metric_cell2(METRIC_STORE_LOST, disk->path, "data-file"), (int64_t) recover->beyond_files);
