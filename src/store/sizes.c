@@ -22,6 +22,12 @@ int64_t sizes_usable(int dir, int64_t size)
     if (fstatvfs(dir, &system) != 0 || system.f_blocks == 0) /* some do not say */
         return size;
     int64_t whole = (int64_t) system.f_blocks * (int64_t) system.f_frsize;
+    if (whole >= size)
+        return size;
+    /* What is there is not given up where file systems share a pool, and each is as large as the others leave it. */
+    int64_t there = slot_files_length(dir);
+    there += there / 16 + 33 * MIB; /* the index and the rest, and a little more */
+    whole = there > whole ? there : whole;
     return whole < size ? whole : size;
 }
 

@@ -168,6 +168,8 @@ void slots_reserve(struct slots *slots);
 void slot_file_name(char name[SLOT_FILE_NAME], uint32_t file);
 /* Opens what is there, in order; the first that is missing or short ends it. IO with errno set. */
 enum status slot_files_open(struct slots *slots) STATUS_CHECKED;
+/* How long the files of that directory are together. */
+int64_t slot_files_length(int dir);
 /* Removes files beyond the share, left from a larger one. */
 void slot_files_trim(struct slots *slots);
 void slot_files_close(struct slots *slots);

@@ -77,6 +77,19 @@ enum status slot_files_open(struct slots *slots)
     return STATUS_OK;
 }
 
+int64_t slot_files_length(int dir)
+{
+    int64_t length = 0;
+    struct stat info;
+    char name[SLOT_FILE_NAME];
+    for (uint32_t file = 0; file <= 0xffffff; file++, length += info.st_size) {
+        slot_file_name(name, file);
+        if (fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+            break;
+    }
+    return length;
+}
+
 void slot_files_trim(struct slots *slots)
 {
     for (uint32_t file = slots->file_count; file <= 0xffffff; file++) {

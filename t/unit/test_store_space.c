@@ -128,14 +128,15 @@ static void test_smaller_than_size(void)
     if (label_write(dir, &label) != STATUS_OK)
         abort();
     close(dir);
+    if (mount("tmpfs", path, "tmpfs", MS_REMOUNT, "size=66m") != 0)
+        abort();
     store = fixture_open_loaded(path, MUCH, BLOCK);
     struct store_view view;
     ok(store_object_find(store, fixture_hash(1), &view), "and opens again");
-    is_int(fixture_metric(METRIC_STORE_CAPACITY), capacity, "as large as it was");
     unsigned again = 0;
     for (uint64_t block = 0; block < 800; block++)
         again += store_has_block(store, view.generation->id, block);
-    ok(again >= kept - 10, "with what it had: %u blocks", again);
+    ok(again >= kept - 10, "with what it had, though its file system is smaller now: %u blocks", again);
     store_generation_unref(&view.generation);
     fixture_close(store);
     small_disk_end(path);
