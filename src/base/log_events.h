@@ -38,6 +38,8 @@
     X(STORE_LOST, LOG_WARN, "store-lost")                                                                              \
     X(STORE_CORRUPT, LOG_ERROR, "store-corrupt")                                                                       \
     X(STORE_SCRUB, LOG_INFO, "store-scrub")                                                                            \
+    X(STORE_NEW, LOG_WARN, "store-new")                                                                                \
+    X(STORE_AWAY, LOG_WARN, "store-away")                                                                              \
     X(STORE_DISK_OUT, LOG_ERROR, "store-disk-out")                                                                     \
     X(STORE_DISK_BACK, LOG_INFO, "store-disk-back")                                                                    \
     X(MEMORY, LOG_WARN, "memory")

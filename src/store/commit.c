@@ -168,11 +168,6 @@ void commit_group_settles(struct commit *commit, struct hash128 group)
     rounds_group_settles(commit->rounds, group);
 }
 
-void commit_stray_object(struct commit *commit, unsigned disk, struct hash128 object)
-{
-    rounds_stray(commit->rounds, disk, object);
-}
-
 /* ---- The thread. ---- */
 
 static void answer(struct commit *commit, struct waiter *waiter)
@@ -420,8 +415,8 @@ void commit_start(struct commit *commit)
         struct disk *disk = commit->store->disks[i];
         disk->scribe = scribe_start(disk);
         commit->loading[i].recover = recover_new(disk);
-        if (disk->doubted) {
-            /* The first full round after loading writes what was loaded without its time. */
+        if (disk->doubted || disk->moved) {
+            /* By the first full round after loading what was loaded without its time has been written so. */
             commit->mark_there = true;
             commit->doubt = 1;
         }

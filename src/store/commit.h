@@ -70,7 +70,5 @@ void commit_wait_loaded(struct commit *commit, int64_t ms);
 
 /* The group's row may go when all that is dirty by the end of loading has been written. */
 void commit_group_settles(struct commit *commit, struct hash128 group);
-/* That disk holds a row of the object although it is not its home. */
-void commit_stray_object(struct commit *commit, unsigned disk, struct hash128 object);
 
 #endif

@@ -23,7 +23,8 @@ libheadpond_a_SOURCES += \
 	src/store/location.h \
 	src/store/lost.c src/store/lost.h \
 	src/store/names.h \
-	src/store/objects.c src/store/objects.h src/store/objects_inside.h src/store/objects_rows.c \
+	src/store/objects.c src/store/objects.h src/store/objects_copies.c src/store/objects_inside.h \
+	src/store/objects_rows.c \
 	src/store/peek.c \
 	src/store/quota.c src/store/quota.h \
 	src/store/rebuild.c src/store/rebuild.h \
@@ -66,7 +67,12 @@ check_PROGRAMS += t/unit/test_store_space
 t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_space_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang t/unit/test_store_scrub
+check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang t/unit/test_store_scrub t/unit/test_store_away \
+	t/unit/test_store_copies
+t_unit_test_store_copies_SOURCES = t/unit/test_store_copies.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_copies_LDADD = $(UNIT_LDADD)
+t_unit_test_store_away_SOURCES = t/unit/test_store_away.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_away_LDADD = $(UNIT_LDADD)
 t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_gone_LDADD = $(UNIT_LDADD)
 t_unit_test_store_hang_SOURCES = t/unit/test_store_hang.c t/unit/store_fixture.h t/unit/tap.h

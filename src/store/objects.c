@@ -100,9 +100,12 @@ void object_node_replace(struct objects *objects, struct object_node *node, stru
 {
     struct object_state *before = atomic_exchange(&node->state, state);
     node_account(objects, node, state);
+    bool other = before == NULL || state == NULL || state->generation->id != before->generation->id;
+    if (other)
+        atomic_store(&node->fresh, 0);
     if (before == NULL)
         return;
-    if (state == NULL || state->generation->id != before->generation->id)
+    if (other)
         generation_doom(before->generation);
     rcu_later(&before->rcu, state_reclaim);
 }
@@ -159,22 +162,24 @@ bool objects_set(struct objects *objects, struct store_generation *generation, i
     pthread_mutex_t *lock = object_lock(objects, generation->object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_add(objects, generation->object);
-    node->invalidated = node->dead = false;
+    const struct object_state *before = atomic_load(&node->state);
+    node->renewed = node->renewed || before == NULL || before->generation->id != generation->id;
+    node->invalidated = node->dead = node->copied = false;
     object_node_replace(objects, node, state);
     bool dirty = object_node_dirty(node);
     pthread_mutex_unlock(lock);
     return dirty;
 }
 
-/* Under the lock: the same generation, never validated. */
-static bool node_forget(struct objects *objects, struct object_node *node)
+/* Under the lock: the same generation, never validated. `expect`: so is what rows say that have not been read yet. */
+static bool node_forget(struct objects *objects, struct object_node *node, bool expect)
 {
     struct object_state *state = atomic_load(&node->state);
-    if (state == NULL) {
-        node->invalidated = !node->dead;
-    } else if (state->validated_s != 0) {
+    node->invalidated = (node->invalidated || expect || state == NULL) && !node->dead;
+    if (node->copied && !expect) /* there is no row that anybody would believe */
+        return false;
+    if (state != NULL && state->validated_s != 0)
         object_node_replace(objects, node, object_state_new(state->generation, 0, 0, state->sequence));
-    }
     return object_node_dirty(node);
 }
 
@@ -188,7 +193,7 @@ enum objects_known objects_forget(struct objects *objects, struct hash128 object
     if (node == NULL)
         known = OBJECTS_UNKNOWN;
     else
-        *dirty = node_forget(objects, node);
+        *dirty = node_forget(objects, node, expect);
     pthread_mutex_unlock(lock);
     return known;
 }
@@ -205,7 +210,7 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
         pthread_mutex_lock(lock);
         struct object_state *state = atomic_load(&node->state);
         bool hit = state != NULL && store_group_covers(group, state->generation->group) && state->sequence <= sequence;
-        bool newly = hit && node_forget(objects, node);
+        bool newly = hit && node_forget(objects, node, false);
         pthread_mutex_unlock(lock);
         count += hit;
         if (newly)
@@ -252,6 +257,7 @@ void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, 
         pthread_mutex_lock(lock);
         object_node_replace(objects, node, NULL);
         node->dead = true;
+        node->invalidated = node->copied = false;
         bool newly = object_node_dirty(node);
         pthread_mutex_unlock(lock);
         if (newly)

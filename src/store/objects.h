@@ -72,13 +72,22 @@ enum objects_change objects_take(struct objects *objects, struct hash128 object,
 void objects_row(struct objects *objects, struct hash128 object, struct objects_row *row);
 /* Puts it back: the commit failed. */
 bool objects_retake(struct objects *objects, struct hash128 object);
-/* The index now agrees with what objects_take said: a node that holds nothing may go. As objects_take. */
-void objects_settled(struct objects *objects, struct hash128 object);
+/* The index now agrees with what objects_take said: a node that holds nothing may go. true: copies of it are still to
+ * be deleted, and it must be put on the list again. As objects_take. */
+bool objects_settled(struct objects *objects, struct hash128 object);
 
-/* From the index: ignored when something newer is known. Consumes *generation. `place`: where its record lies, or 0.
- * `rewrite`: the row is not as it should be. `dirty` as above. Index thread. */
-bool objects_load(struct objects *objects, struct store_generation **generation, int64_t validated_s, uint64_t sequence,
-                  uint64_t place, bool rewrite);
+/* What a row says besides its generation. */
+struct objects_loaded {
+    int64_t validated_s; /* 0 for a copy */
+    uint64_t sequence;
+    uint64_t place; /* where its record lies, or 0 */
+    unsigned disk;  /* whose index it was read from */
+    bool home;      /* the object's home; else it is a copy */
+    bool rewrite;   /* it is not as it should be */
+};
+/* From an index: ignored when what is known was set later, as the sequence says. Consumes *generation. `dirty` as
+ * above. Any scribe. */
+bool objects_load(struct objects *objects, struct store_generation **generation, const struct objects_loaded *row);
 /* From a record's entry, by a rebuild: of the records of an object the highest generation counts, of a generation's the
  * one set last. Never validated. Consumes *generation. Returns the place that is not pointed at any more, as
  * objects_record_set does; location 0: none. `dirty` as above. Index thread. */
@@ -93,6 +102,25 @@ uint64_t objects_current(struct objects *objects, struct hash128 object);
 /* Whether that is its current one, and so long; then *group is what it belongs to. */
 bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t length,
                         struct hash128 *group);
+
+/* ---- Copies: rows of an object in the indexes of other disks than its home (rows.h). ---- */
+
+/* A copy was read. true: it is no news, and need not be loaded. Any scribe. */
+bool objects_copy_seen(struct objects *objects, struct hash128 object, uint64_t generation, uint64_t sequence,
+                       unsigned disk);
+/* Whether that generation is the current one, and that index has no copy of it. Lock-free. */
+bool objects_copy_wanted(struct objects *objects, struct hash128 object, uint64_t generation, unsigned disk);
+/* The same, and it counts as written from here on: *row is what to write, never validated. The disk's scribe. */
+bool objects_copy_take(struct objects *objects, struct hash128 object, uint64_t generation, unsigned disk,
+                       struct objects_row *row);
+/* Whether that index holds a copy of an object that has gone; it counts as deleted from here on. The disk's scribe, or
+ * the index thread for it. */
+bool objects_copy_drop(struct objects *objects, struct hash128 object, unsigned disk);
+/* That index is empty now. Its scribe. */
+void objects_copy_none(struct objects *objects, unsigned disk);
+/* Whether it has got another generation since the last call; blocks of that one may have been stored before. Index
+ * thread. */
+bool objects_renewed(struct objects *objects, struct hash128 object, uint64_t *generation, uint64_t *length);
 
 /* ---- Where records lie on the disks: record.h. ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * objects_inside.h: the table of objects as its own two files see it: objects.c, which looks up, changes and forgets,
- * and objects_rows.c, which gives to the index and takes from it.
+ * objects_inside.h: the table of objects as its own three files see it: objects.c, which looks up, changes and forgets,
+ * objects_rows.c, which gives to the index and takes from it, and objects_copies.c, which knows whose indexes hold
+ * copies.
  *
  * A node is changed under the lock that its name chooses.
  */
@@ -32,8 +33,12 @@ struct object_node {
     _Atomic(struct object_state *) state; /* NULL: forgotten, or not loaded yet */
     atomic_bool dirty;
     atomic_bool used;
-    bool invalidated;           /* under the lock: a tombstone came while nothing was known */
+    bool invalidated;           /* under the lock: a tombstone came while disks were read, and counts for every row */
     bool dead;                  /* under the lock: forgotten for space, its row is to be deleted */
+    bool copied;                /* under the lock: what is known comes from a copy, its home has not been heard */
+    bool renewed;               /* under the lock: another generation since objects_renewed */
+    uint16_t copies;            /* under the lock: disks, not its home, whose index holds a row of it */
+    _Atomic uint16_t fresh;     /* of those, where that is of the current generation; changed under the lock */
     _Atomic uint64_t record_at; /* where a record of it lies; changed under the lock */
     uint64_t record_sum;        /* under the lock: which one */
     uint32_t record_length;     /* bytes of it; changed under the lock before record_at */
@@ -76,6 +81,8 @@ struct object_node *object_node_add(struct objects *objects, struct hash128 obje
 void object_node_remove(struct objects *objects, struct object_node *node);
 /* Another state, or NULL; the one replaced goes after a grace period. */
 void object_node_replace(struct objects *objects, struct object_node *node, struct object_state *state);
+/* That disk's index holds a row of that generation, which is a copy. */
+void object_copy_note(struct object_node *node, uint64_t generation, unsigned disk);
 /* Takes a reference of its own. */
 struct object_state *object_state_new(struct store_generation *generation, int64_t validated_s, uint64_t stamp,
                                       uint64_t sequence);

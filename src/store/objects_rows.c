@@ -26,7 +26,9 @@ enum objects_change objects_take(struct objects *objects, struct hash128 object,
         /* In this order: a change after the first line puts the object on the next list. */
         atomic_store(&node->dirty, false);
         struct object_state *state = atomic_load(&node->state);
-        if (state != NULL) {
+        if (state != NULL && node->copied && node->invalidated) {
+            change = OBJECTS_INVALIDATE; /* its home's row, which may say more, has not been read yet */
+        } else if (state != NULL) {
             *row = row_of(node, state);
             change = OBJECTS_WRITE;
         } else {
@@ -68,15 +70,19 @@ bool objects_retake(struct objects *objects, struct hash128 object)
     return node != NULL && object_node_dirty(node);
 }
 
-void objects_settled(struct objects *objects, struct hash128 object)
+bool objects_settled(struct objects *objects, struct hash128 object)
 {
+    bool again = false;
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     if (node != NULL && atomic_load(&node->state) == NULL && !atomic_load(&node->dirty)) {
-        object_node_remove(objects, node);
+        again = node->copies != 0 && object_node_dirty(node);
+        if (!again)
+            object_node_remove(objects, node);
     }
     pthread_mutex_unlock(lock);
+    return again;
 }
 
 uint64_t objects_record_sum(uint64_t generation, const void *record, uint32_t length)
@@ -96,7 +102,8 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
-    if (state != NULL && (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
+    if (state != NULL && !node->copied &&
+        (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
         generation = store_generation_ref(state->generation);
         *sequence = state->sequence;
     }
@@ -161,48 +168,71 @@ void objects_record_each(struct objects *objects,
     }
 }
 
-/* Under the lock: whether what the index says is news. A tombstone that came first counts for it. */
-static bool load_accepts(const struct object_node *node, uint64_t generation)
+/* Under the lock: whether it was forgotten for space, or its row cannot be read. */
+static bool is_gone(const struct object_node *node)
 {
-    if (node == NULL)
-        return true;
-    struct object_state *state = atomic_load(&node->state);
-    return state == NULL ? node->invalidated : state->generation->id < generation;
+    return node != NULL && atomic_load(&node->state) == NULL && !node->invalidated;
 }
 
-bool objects_load(struct objects *objects, struct store_generation **generation, int64_t validated_s, uint64_t sequence,
-                  uint64_t place, bool rewrite)
+/* Under the lock: whether what an index says is news. Of two rows that were set together the home's counts. */
+static bool load_accepts(const struct object_node *node, const struct objects_loaded *row)
 {
-    bool dirty = false;
+    const struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
+    if (state == NULL)
+        return !is_gone(node);
+    return row->sequence > state->sequence || (row->sequence == state->sequence && row->home && node->copied);
+}
+
+/* Under the lock. Whether the home's row is to be written. */
+static bool load(struct objects *objects, struct object_node *node, struct store_generation *generation,
+                 const struct objects_loaded *row)
+{
+    bool heard = atomic_load(&node->state) != NULL && !node->copied;
+    /* A tombstone that came first counts for it, and for what may still come. */
+    object_node_replace(objects, node,
+                        object_state_new(generation, node->invalidated ? 0 : row->validated_s, 0, row->sequence));
+    node->copied = !row->home && !heard;
+    if (row->place != 0) {
+        node->record_length = (uint32_t) generation->record.len;
+        node->record_sum = record_sum(generation);
+        atomic_store(&node->record_at, row->place);
+    }
+    return row->home ? row->rewrite || node->invalidated : heard;
+}
+
+bool objects_load(struct objects *objects, struct store_generation **generation, const struct objects_loaded *row)
+{
+    bool dirty;
     pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, (*generation)->object);
-    if (load_accepts(node, (*generation)->id)) {
-        bool invalidated = node != NULL && node->invalidated;
+    if (load_accepts(node, row)) {
         node = object_node_add(objects, (*generation)->object);
-        node->invalidated = false;
-        object_node_replace(objects, node, object_state_new(*generation, invalidated ? 0 : validated_s, 0, sequence));
-        if (place != 0) {
-            node->record_length = (uint32_t) (*generation)->record.len;
-            node->record_sum = record_sum(*generation);
-            atomic_store(&node->record_at, place);
-        }
-        dirty = (rewrite || invalidated) && object_node_dirty(node);
+        dirty = load(objects, node, *generation, row);
+    } else {
+        /* The copy is later than its home, which learns that, as above. */
+        dirty = row->home && node->copied;
+        node->copied = node->copied && !row->home;
     }
+    if (!row->home)
+        object_copy_note(node, (*generation)->id, row->disk);
+    dirty = dirty && object_node_dirty(node);
     pthread_mutex_unlock(lock);
     store_generation_unref(generation);
     return dirty;
 }
 
 /* Under the lock: whether a record that was found is later than what is known. */
-static bool found_is_later(const struct object_node *node, uint64_t generation, uint64_t sequence)
+static bool found_is_later(const struct object_node *node, uint64_t generation, uint64_t sequence, bool home)
 {
     const struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
     if (state == NULL)
-        return load_accepts(node, generation);
+        return !is_gone(node);
     if (state->validated_s != 0) /* the origin said so since, or its own index does */
         return false;
-    return state->generation->id < generation || (state->generation->id == generation && state->sequence < sequence);
+    if (state->generation->id != generation)
+        return state->generation->id < generation;
+    return state->sequence < sequence || (state->sequence == sequence && home && node->copied);
 }
 
 struct objects_place objects_found(struct objects *objects, struct store_generation **generation, uint64_t sequence,
@@ -213,10 +243,10 @@ struct objects_place objects_found(struct objects *objects, struct store_generat
     pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, (*generation)->object);
-    if (found_is_later(node, (*generation)->id, sequence)) {
+    if (found_is_later(node, (*generation)->id, sequence, place != 0)) {
         node = object_node_add(objects, (*generation)->object);
         dead = node_place(node);
-        node->invalidated = false;
+        node->copied = false;
         object_node_replace(objects, node, object_state_new(*generation, 0, 0, sequence));
         node->record_length = (uint32_t) (*generation)->record.len;
         node->record_sum = record_sum(*generation);
@@ -237,6 +267,9 @@ bool objects_expunge(struct objects *objects, struct hash128 object)
     if (atomic_load(&node->state) == NULL) {
         node->dead = true;
         node->invalidated = false;
+    }
+    if (node->dead || node->copied) { /* a copy tells what to write in its place */
+        node->copied = false;
         dirty = object_node_dirty(node);
     }
     pthread_mutex_unlock(lock);

@@ -294,20 +294,24 @@ static enum status write_rows(struct rebuild *rebuild)
     const struct round_extent *names = (const struct round_extent *) rebuild->extents.items + rebuild->row;
     size_t left = rebuild->extents.count - rebuild->row, count = left < STEP_ROWS ? left : STEP_ROWS;
     struct index_extent *extents = mem_calloc(count + 1, sizeof *extents);
+    struct names copies = {0};
     struct rows rows;
     for (size_t i = 0; i < count; i++) {
         sweep(rebuild, &names[i]);
         take_row(disk, &names[i], &extents[i]);
+        rows_copy_take(disk, &extents[i], &copies);
     }
     rebuild->row += count;
     health_wait(disk, HEALTH_SYNC);
     rows_begin(&rows, disk);
+    rows_put_copies(&rows, &copies);
     for (size_t i = 0; i < count; i++)
         rows_put_extent(&rows, &extents[i]);
     if (count == left && rows.status == STATUS_OK)
         index_put_meta(disk->index, "mark", disk->store->first_id);
     (void) rows_finish(&rows, count == left);
     health_waited(disk);
+    rows_copies_free(&copies);
     mem_free(extents);
     if (count == left)
         rebuild->phase = REBUILD_DONE;

@@ -15,9 +15,11 @@
 #include "store/commit.h"
 #include "store/generation.h"
 #include "store/index.h"
+#include "store/names.h"
 #include "store/objects.h"
 #include "store/rebuild.h"
 #include "store/record.h"
+#include "store/rows.h"
 #include "store/segment.h"
 #include "store/volume.h"
 
@@ -36,10 +38,16 @@ struct recover {
     struct index_cursor cursor;
     struct group_mark *groups;
     unsigned group_count, group_room;
+    /* What a step found to be written to the index, which it may not do while it reads. */
+    struct names believable; /* struct hash128: rows that nobody is to believe any more */
+    struct names unreadable; /* struct hash128: copies */
+    struct names copies;     /* that it lacks (rows.h) */
+    uint64_t copied;         /* the generation that was last looked at for that */
     int64_t started_ms;
     size_t objects, blocks, dropped;
     uint32_t high;                    /* slots that were found in files */
     size_t beyond_files, beyond_size; /* blocks that were where there is no slot any more; counted as dropped, too */
+    size_t unknown;                   /* blocks of those dropped, whose object no disk knows */
 };
 
 struct recover *recover_new(struct disk *disk)
@@ -57,6 +65,9 @@ void recover_free(struct recover *recover)
 {
     if (recover->rebuild != NULL)
         rebuild_free(recover->rebuild);
+    names_free(&recover->believable);
+    names_free(&recover->unreadable);
+    rows_copies_free(&recover->copies);
     mem_free(recover->groups);
     mem_free(recover);
 }
@@ -102,43 +113,74 @@ static bool group_newer(const struct recover *recover, const struct index_object
     return false;
 }
 
+static void object_unreadable(struct recover *recover, struct hash128 object)
+{
+    struct store *store = recover->disk->store;
+    if (store_disk_of(store, object.lo) != recover->disk)
+        *(struct hash128 *) names_add(&recover->unreadable, sizeof object) = object;
+    else if (objects_expunge(store->objects, object))
+        commit_dirty_object(store->commit, object);
+}
+
+static struct store_generation *decode(struct recover *recover, const struct index_object *object)
+{
+    struct generations *generations = recover->disk->store->generations;
+    void *decoded;
+    if (generation_decode(generations, object->record, object->length, &decoded))
+        return generation_make(generations, object->generation, object->object, object->group, object->length,
+                               object->record, decoded);
+    recover->dropped++;
+    object_unreadable(recover, object->object);
+    return NULL;
+}
+
+/* On a disk that is not its home nobody kept it up to date. A time that it still has, from when this was its home, must
+ * not be believed when it is so again. */
+static void copy_seen(struct recover *recover, const struct index_object *object)
+{
+    struct store *store = recover->disk->store;
+    unsigned disk = recover->disk->number;
+    struct objects_loaded row = {.sequence = object->sequence, .disk = disk};
+    struct store_generation *generation;
+    if (object->validated_s != 0)
+        *(struct hash128 *) names_add(&recover->believable, sizeof object->object) = object->object;
+    if (!objects_copy_seen(store->objects, object->object, object->generation, object->sequence, disk) &&
+        (generation = decode(recover, object)) != NULL && objects_load(store->objects, &generation, &row))
+        commit_dirty_object(store->commit, object->object);
+}
+
 static void object_each(void *arg, const struct index_object *object)
 {
     struct recover *recover = arg;
-    struct store *store = recover->disk->store;
-    void *decoded;
-    int64_t validated_s = object->validated_s;
-    bool home = store_disk_of(store, object->object.lo) == recover->disk;
-    if (!generation_decode(store->generations, object->record, object->length, &decoded)) {
-        recover->dropped++;
-        if (objects_expunge(store->objects, object->object))
-            commit_dirty_object(store->commit, object->object);
+    struct disk *disk = recover->disk;
+    struct store *store = disk->store;
+    recover->objects++;
+    if (store_disk_of(store, object->object.lo) != disk) {
+        copy_seen(recover, object);
         return;
     }
-    /* On a disk that is not its home any more nobody kept it up to date. */
-    bool stale = !home || recover->disk->doubted || group_newer(recover, object);
-    struct store_generation *generation = generation_make(store->generations, object->generation, object->object,
-                                                          object->group, object->length, object->record, decoded);
+    struct store_generation *generation = decode(recover, object);
+    if (generation == NULL)
+        return;
+    bool stale = disk->doubted || group_newer(recover, object);
     uint32_t length = (uint32_t) object->record.len;
-    uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) recover->disk->number << 56;
-    bool claimed = home && record_claim(recover->disk, place, length);
-    bool dirty = objects_load(store->objects, &generation, stale ? 0 : validated_s, object->sequence,
-                              claimed ? place : 0, !claimed || (stale && validated_s != 0));
+    uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) disk->number << 56;
+    bool claimed = record_claim(disk, place, length);
+    struct objects_loaded row = {.validated_s = stale ? 0 : object->validated_s,
+                                 .sequence = object->sequence,
+                                 .place = claimed ? place : 0,
+                                 .disk = disk->number,
+                                 .home = true,
+                                 .rewrite = !claimed || (stale && object->validated_s != 0)};
+    if (objects_load(store->objects, &generation, &row))
+        commit_dirty_object(store->commit, object->object);
     if (claimed && !location_same(objects_record_place(store->objects, object->object).location, place))
         record_dead(store, place, length);
-    if (dirty)
-        commit_dirty_object(store->commit, object->object);
-    if (!home)
-        commit_stray_object(store->commit, recover->disk->number, object->object);
-    recover->objects++;
 }
 
 static void object_bad(void *arg, const uint8_t key[16])
 {
-    struct recover *recover = arg;
-    struct store *store = recover->disk->store;
-    if (objects_expunge(store->objects, bytes_get_hash(key)))
-        commit_dirty_object(store->commit, bytes_get_hash(key));
+    object_unreadable(arg, bytes_get_hash(key));
 }
 
 static void extent_bad(void *arg, const uint8_t key[16])
@@ -163,24 +205,70 @@ static void count_beyond(struct recover *recover, const struct index_extent *ext
     }
 }
 
+static unsigned blocks_of(const struct index_extent *extent)
+{
+    unsigned blocks = 0;
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
+        blocks += extent->location[i] != 0;
+    return blocks;
+}
+
+/* Written by an earlier version, or while its home was another, there may be no copy of its record. Extents of one
+ * generation come one after another. */
+static void look_for_copy(struct recover *recover, const struct index_extent *extent)
+{
+    struct disk *disk = recover->disk;
+    struct index_extent here = *extent;
+    if (disk->store->disk_count < 2 || recover->copied == extent->generation)
+        return;
+    recover->copied = extent->generation;
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
+        here.location[i] |= here.location[i] == 0 ? 0 : (uint64_t) disk->number << 56;
+    rows_copy_take(disk, &here, &recover->copies);
+}
+
 static void extent_each(void *arg, const struct index_extent *extent)
 {
     struct recover *recover = arg;
     struct disk *disk = recover->disk;
     struct store *store = disk->store;
     struct hash128 group;
+    unsigned blocks = blocks_of(extent);
     if (!objects_is_current(store->objects, extent->object, extent->generation, extent->length, &group)) {
-        recover->dropped++;
+        recover->dropped += blocks;
+        recover->unknown += objects_current(store->objects, extent->object) == 0 ? blocks : 0;
         commit_dirty_extent(store->commit, extent->generation, extent->extent);
         return;
     }
-    unsigned blocks = 0, good = block_claim_extent(disk, extent, group);
-    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++)
-        blocks += extent->location[i] != 0;
+    unsigned good = block_claim_extent(disk, extent, group);
     if (good < blocks)
         count_beyond(recover, extent);
     recover->blocks += good;
     recover->dropped += blocks - good;
+    look_for_copy(recover, extent);
+}
+
+/* Between two steps. */
+static enum status tidy_index(struct recover *recover)
+{
+    const struct hash128 *believable = recover->believable.items, *unreadable = recover->unreadable.items;
+    struct disk *disk = recover->disk;
+    struct rows rows;
+    if (recover->believable.count + recover->unreadable.count + recover->copies.count == 0)
+        return STATUS_OK;
+    health_wait(disk, HEALTH_SYNC);
+    rows_begin(&rows, disk);
+    for (size_t i = 0; i < recover->believable.count; i++)
+        index_invalidate_object(disk->index, believable[i]);
+    for (size_t i = 0; i < recover->unreadable.count; i++)
+        index_delete_object(disk->index, unreadable[i]);
+    rows_put_copies(&rows, &recover->copies);
+    (void) rows_finish(&rows, false);
+    health_waited(disk);
+    names_free(&recover->believable);
+    names_free(&recover->unreadable);
+    rows_copies_free(&recover->copies);
+    return rows.status;
 }
 
 static void count_bad(struct recover *recover)
@@ -233,6 +321,9 @@ static void finish(struct recover *recover, bool whole)
               recover->objects, recover->blocks, recover->dropped, recover->cursor.bad,
               (long long) (clock_mono_ms() - recover->started_ms),
               whole ? "" : ": the index could not be read to its end");
+    if (disk->store->away > 0 && recover->unknown > 0)
+        log_event(STORE_AWAY, "path=%s blocks=%zu: only disks that are not there knew what they belong to: dropped",
+                  disk->path, recover->unknown);
 }
 
 bool recover_has_objects(const struct recover *recover)
@@ -288,6 +379,8 @@ bool recover_step(struct recover *recover)
     case RECOVER_DONE:
         return false;
     }
+    if (status == STATUS_OK)
+        status = tidy_index(recover);
     if (status != STATUS_OK) {
         fail(recover, status);
         return false;

@@ -5,9 +5,11 @@
  * Objects, then extents, are read from the index a piece at a time, so that commits and tombstones go on in
  * between. Until the end, what is not loaded yet counts as not stored, and nothing is put on that disk (which slots are
  * free is known only then). Blocks are loaded unverified: the first read of each checks header and body. Times of
- * validation are kept unless a tombstone of the object or its group is newer; stamps are 0. Extents whose generation is
- * no object's current one, and rows that contradict each other, are dropped; so are rows whose checksum is wrong, which
- * are counted. One of those among the groups may have been the tombstone of anything: then no validation is believed.
+ * validation are kept unless a tombstone of the object or its group is newer; stamps are 0. Of an object's rows, its
+ * home's and copies (rows.h), the one that was set last counts; a time of validation only its home's has. Extents whose
+ * generation is no object's current one, and rows that contradict each other, are dropped; so are rows whose checksum
+ * is wrong, which are counted. One of those among the groups may have been the tombstone of anything: then no
+ * validation is believed.
  *
  * Where the index was lost, rebuild.h does this instead.
  */

@@ -46,6 +46,7 @@ static bool begin_anew(struct disk *disk)
     if (status == STATUS_OK) {
         index_begin(disk->index);
         index_put_meta(disk->index, "intent", 1);
+        index_put_meta(disk->index, "disks", disk->store->disk_count);
         index_put_meta(disk->index, "mark", atomic_load(&disk->store->next_id));
         lost_put(disk);
         index_put_meta(disk->index, "opening", atomic_load(&disk->store->next_id) >> GENERATION_OPENING_SHIFT);
@@ -85,18 +86,23 @@ static bool write_extents(struct resync *resync, size_t from, size_t count)
     struct disk *disk = resync->disk;
     const struct round_extent *extents = (const struct round_extent *) resync->extents.items + from;
     struct index_extent *rows = mem_calloc(count, sizeof *rows);
+    struct names copies = {0};
     struct rows out;
     for (size_t i = 0; i < count; i++)
         rows_extent(disk->store, extents[i].generation, extents[i].extent, false, &rows[i]);
+    for (size_t i = 0; i < count; i++)
+        rows_copy_take(disk, &rows[i], &copies);
     health_wait(disk, HEALTH_SYNC);
     bool good = slots_sync(&disk->slots) == STATUS_OK;
     if (good) {
         rows_begin(&out, disk);
+        rows_put_copies(&out, &copies);
         for (size_t i = 0; i < count; i++)
             rows_put_extent(&out, &rows[i]);
         good = rows_finish(&out, false);
     }
     health_waited(disk);
+    rows_copies_free(&copies);
     mem_free(rows);
     return good;
 }
@@ -120,6 +126,7 @@ bool resync_run(struct disk *disk)
     int64_t started_ms = clock_mono_ms();
     bool good = health_probe(disk) && begin_anew(disk);
     if (good) {
+        objects_copy_none(disk->store->objects, disk->number);
         objects_each(disk->store->objects, object_seen, &resync);
         good = write_all(&resync, resync.objects.count, write_objects);
     }

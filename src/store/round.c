@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "store/block.h"
 #include "store/commit.h"
+#include "store/directory.h"
 #include "store/disk.h"
 #include "store/generation.h"
 #include "store/inside.h"
@@ -38,7 +39,6 @@ struct rounds {
     struct store *store;
     pthread_mutex_t mutex;
     struct names settling; /* struct hash128: groups whose rows go after the next full round; under the mutex */
-    struct names strays;   /* struct round_stray; under the mutex */
     struct names settled;  /* struct hash128: those it is true of */
     uint64_t opening;      /* as last written */
     bool returned;
@@ -68,7 +68,6 @@ void round_unref(struct round **round)
     names_free(&left->rows);
     names_free(&left->forgotten);
     names_free(&left->settled);
-    names_free(&left->strays);
     mem_free(left);
 }
 
@@ -85,7 +84,6 @@ void rounds_free(struct rounds *rounds)
 {
     names_free(&rounds->settling);
     names_free(&rounds->settled);
-    names_free(&rounds->strays);
     pthread_mutex_destroy(&rounds->mutex);
     mem_free(rounds);
 }
@@ -94,13 +92,6 @@ void rounds_group_settles(struct rounds *rounds, struct hash128 group)
 {
     pthread_mutex_lock(&rounds->mutex);
     *(struct hash128 *) names_add(&rounds->settling, sizeof group) = group;
-    pthread_mutex_unlock(&rounds->mutex);
-}
-
-void rounds_stray(struct rounds *rounds, unsigned disk, struct hash128 object)
-{
-    pthread_mutex_lock(&rounds->mutex);
-    *(struct round_stray *) names_add(&rounds->strays, sizeof(struct round_stray)) = (struct round_stray){disk, object};
     pthread_mutex_unlock(&rounds->mutex);
 }
 
@@ -191,17 +182,29 @@ static void take_extents(struct rounds *rounds, struct round *round)
                     names_add(&round->rows, sizeof(struct index_extent)));
 }
 
+/* Blocks that were stored before their generation became the current one, as those of a write are: that they lie there
+ * is told again, and with it what they belong to (rows.h). */
+static void tell_of_blocks(struct store *store, uint64_t generation, uint64_t length)
+{
+    uint64_t extents = length / store->block_size / STORE_EXTENT_BLOCKS + 1;
+    for (uint64_t extent = 0; extent < extents; extent++)
+        if (directory_find(store->directory, generation, extent) != NULL)
+            block_row_again(store, generation, extent);
+}
+
 static void describe(struct rounds *rounds, struct round *round)
 {
+    struct store *store = rounds->store;
+    const struct hash128 *objects = round->objects.items;
+    uint64_t generation, length;
+    for (size_t i = 0; store->disk_count > 1 && i < round->objects.count; i++)
+        if (objects_renewed(store->objects, objects[i], &generation, &length))
+            tell_of_blocks(store, generation, length);
     forget_groups(rounds, round);
     if (round->full) {
         take_extents(rounds, round);
         round->settled = rounds->settled;
         rounds->settled = (struct names){0};
-        pthread_mutex_lock(&rounds->mutex);
-        round->strays = rounds->strays;
-        rounds->strays = (struct names){0};
-        pthread_mutex_unlock(&rounds->mutex);
     }
     /* Numbers run on through openings; one that has come near the next must not be met by it. */
     uint64_t opening = (atomic_load(&rounds->store->next_id) + (UINT64_C(1) << 39)) >> GENERATION_OPENING_SHIFT;
@@ -229,8 +232,11 @@ static void miss(struct rounds *rounds, const struct disk *disk, const struct ro
     bool put_off = state_of(rounds, disk) == PART_RESYNC;
     for (size_t i = 0; i < round->objects.count; i++) {
         struct objects_row row;
-        if (store_disk_of(store, objects[i].lo) != disk)
+        if (store_disk_of(store, objects[i].lo) != disk) {
+            if (!put_off)
+                (void) objects_copy_drop(store->objects, objects[i], disk->number);
             continue;
+        }
         if (put_off) {
             commit_dirty_object(store->commit, objects[i]); /* it counts as dirty still */
             continue;
@@ -238,7 +244,8 @@ static void miss(struct rounds *rounds, const struct disk *disk, const struct ro
         if (objects_take(store->objects, objects[i], &row) == OBJECTS_DELETE)
             record_dead(store, row.place.location, row.place.length);
         store_generation_unref(&row.generation);
-        objects_settled(store->objects, objects[i]);
+        if (objects_settled(store->objects, objects[i]))
+            commit_dirty_object(store->commit, objects[i]);
     }
     for (size_t i = 0; put_off && i < round->rows.count; i++)
         block_row_again(store, rows[i].generation, rows[i].extent);

@@ -36,12 +36,6 @@ struct round_group {
     uint64_t sequence;
 };
 
-/* That disk holds a row of an object that is not its own any more. */
-struct round_stray {
-    unsigned disk;
-    struct hash128 object;
-};
-
 /* What changed since the last one. Counted: a scribe that is late still reads it. */
 struct round {
     atomic_uint refs;
@@ -57,7 +51,6 @@ struct round {
     struct names rows;      /* struct index_extent, with all disks' locations in them */
     struct names forgotten; /* struct round_group: those that a row is to tell of */
     struct names settled;   /* struct hash128: groups whose rows may go */
-    struct names strays;    /* struct round_stray */
     uint64_t opening;       /* to be written; 0: it was */
 };
 
@@ -80,7 +73,5 @@ void rounds_drop_dead(struct rounds *rounds);
 
 /* The group's row may go when all that is dirty by the end of loading has been written. */
 void rounds_group_settles(struct rounds *rounds, struct hash128 group);
-/* That disk holds a row of the object although it is not its home. */
-void rounds_stray(struct rounds *rounds, unsigned disk, struct hash128 object);
 
 #endif

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/block.h"
+#include "store/commit.h"
 #include "store/generation.h"
 #include "store/record.h"
 #include "store/volume.h"
@@ -15,6 +16,8 @@
 /* Rows take at most that part of an index' map. A commit needs the pages it replaces, those it writes and those freed
  * by the one before; and what is added in one round gets a part as well. */
 #define INDEX_PART 4
+/* How full that part may be, in 1/8, for copies to be written: nothing is ever forgotten to make room for them. */
+#define COPIES_PART 6
 #define FULL_LOG_MS 60000
 /* Key, header and fixed part of a row of either kind. */
 #define ROW_BYTES 80
@@ -30,6 +33,8 @@ struct part {
     struct disk *disk;
     const struct round *round;
     struct names objects; /* struct taken */
+    struct names gone;    /* struct hash128: their copies are to be deleted */
+    struct names copies;  /* struct taken: to be written */
     bool forgot;          /* an object may leave memory */
     bool leaving;         /* slots wait for what is written to be durable */
     bool synced;
@@ -41,7 +46,11 @@ struct part {
 void rows_begin(struct rows *rows, struct disk *disk)
 {
     size_t part = disk->label.map_size / INDEX_PART, used = index_used(disk->index);
-    *rows = (struct rows){.disk = disk, .room = used < part ? part : used < 2 * part ? 2 * part - used : 0};
+    *rows = (struct rows){.disk = disk,
+                          .room = used < part       ? part
+                                  : used < 2 * part ? 2 * part - used
+                                                    : 0,
+                          .tight = used > part / 8 * COPIES_PART};
     index_begin(disk->index);
 }
 
@@ -135,13 +144,49 @@ void rows_extent(struct store *store, uint64_t generation, uint64_t extent, bool
     directory_unlock(store->directory, generation, extent);
 }
 
-/* ---- The parts of a round. ---- */
-
-/* Whether a round's object belongs into this index. */
+/* Whether that is the object's home. */
 static bool own(const struct disk *disk, struct hash128 object)
 {
     return store_disk_of(disk->store, object.lo) == disk;
 }
+
+/* ---- Copies. ---- */
+
+static bool holds_some(const struct disk *disk, const struct index_extent *extent)
+{
+    for (unsigned k = 0; k < STORE_EXTENT_BLOCKS; k++)
+        if (extent->location[k] != 0 && location_disk(extent->location[k]) == disk->number)
+            return true;
+    return false;
+}
+
+void rows_copy_take(struct disk *disk, const struct index_extent *extent, struct names *copies)
+{
+    struct store *store = disk->store;
+    struct objects_row row;
+    if (store->disk_count < 2 || own(disk, extent->object) || !holds_some(disk, extent) ||
+        !objects_copy_take(store->objects, extent->object, extent->generation, disk->number, &row))
+        return;
+    struct taken *taken = names_add(copies, sizeof *taken);
+    *taken = (struct taken){extent->object, OBJECTS_WRITE, row};
+}
+
+void rows_put_copies(struct rows *rows, const struct names *copies)
+{
+    const struct taken *taken = copies->items;
+    for (size_t i = 0; i < copies->count && !rows->tight; i++)
+        rows_put_object(rows, taken[i].object, &taken[i].row);
+}
+
+void rows_copies_free(struct names *copies)
+{
+    struct taken *taken = copies->items;
+    for (size_t i = 0; i < copies->count; i++)
+        store_generation_unref(&taken[i].row.generation);
+    names_free(copies);
+}
+
+/* ---- The parts of a round. ---- */
 
 static void take_object(struct part *part, struct hash128 object)
 {
@@ -222,12 +267,19 @@ static void write_groups(struct rows *rows, const struct names *groups)
 static void write_settled(struct rows *rows, const struct round *round)
 {
     const struct hash128 *groups = round->settled.items;
-    const struct round_stray *strays = round->strays.items;
     for (size_t i = 0; i < round->settled.count; i++)
         index_delete_group(rows->disk->index, groups[i]);
-    for (size_t i = 0; i < round->strays.count; i++)
-        if (strays[i].disk == rows->disk->number)
-            index_delete_object(rows->disk->index, strays[i].object);
+}
+
+/* Offline. */
+static void write_copies(struct rows *rows, const struct part *part)
+{
+    const struct hash128 *gone = part->gone.items;
+    for (size_t i = 0; i < part->gone.count && rows->status == STATUS_OK; i++) {
+        index_delete_object(rows->disk->index, gone[i]);
+        key_written(rows);
+    }
+    rows_put_copies(rows, &part->copies);
 }
 
 /* Offline. How full the index is, for the index thread and for who puts. */
@@ -260,6 +312,7 @@ static void write_all(struct part *part)
     rows_begin(&rows, disk);
     write_groups(&rows, &round->forgotten);
     write_objects(&rows, part);
+    write_copies(&rows, part);
     if (round->full && part->synced) {
         for (size_t i = 0; i < round->rows.count; i++)
             rows_put_extent(&rows, &extents[i]);
@@ -307,17 +360,44 @@ static void free_held(struct slots *slots)
     pthread_mutex_unlock(&slots->lock);
 }
 
+static void take_all(struct part *part)
+{
+    struct disk *disk = part->disk;
+    const struct hash128 *objects = part->round->objects.items;
+    const struct index_extent *extents = part->round->rows.items;
+    for (size_t i = 0; i < part->round->objects.count; i++) {
+        if (own(disk, objects[i]))
+            take_object(part, objects[i]);
+        else if (objects_copy_drop(disk->store->objects, objects[i], disk->number))
+            *(struct hash128 *) names_add(&part->gone, sizeof *objects) = objects[i];
+    }
+    for (size_t i = 0; i < part->round->rows.count; i++)
+        rows_copy_take(disk, &extents[i], &part->copies);
+}
+
+/* Objects may be freed from memory once their rows are as they should be. */
+static void settle(struct part *part)
+{
+    struct store *store = part->disk->store;
+    struct taken *taken = part->objects.items;
+    for (size_t i = 0; i < part->objects.count; i++) {
+        store_generation_unref(&taken[i].row.generation);
+        if (part->written && objects_settled(store->objects, taken[i].object))
+            commit_dirty_object(store->commit, taken[i].object);
+    }
+    names_free(&part->objects);
+    names_free(&part->gone);
+    rows_copies_free(&part->copies);
+}
+
 bool rows_write(struct disk *disk, const struct round *round)
 {
     struct part part = {.disk = disk, .round = round, .leaving = round->full && slots_leaving(&disk->slots)};
-    const struct hash128 *objects = round->objects.items;
     const struct index_extent *extents = round->rows.items;
     log_records(&part);
     if (round->full)
         sync_data(&part);
-    for (size_t i = 0; i < round->objects.count; i++)
-        if (own(disk, objects[i]))
-            take_object(&part, objects[i]);
+    take_all(&part);
     health_wait(disk, HEALTH_SYNC);
     write_all(&part);
     if (round->full)
@@ -326,14 +406,8 @@ bool rows_write(struct disk *disk, const struct round *round)
     /* What a failed sync keeps from being spoken of is another round's work. */
     for (size_t i = 0; round->full && !part.synced && i < round->rows.count; i++)
         block_row_again(disk->store, extents[i].generation, extents[i].extent);
-    struct taken *taken = part.objects.items;
-    for (size_t i = 0; i < part.objects.count; i++) {
-        store_generation_unref(&taken[i].row.generation);
-        if (part.written) /* objects may be freed from memory once their rows are as they should be */
-            objects_settled(disk->store->objects, taken[i].object);
-    }
+    settle(&part);
     if (round->full && part.synced && part.written)
         free_held(&disk->slots);
-    names_free(&part.objects);
     return part.written;
 }

@@ -128,16 +128,77 @@ static bool recall(struct disk *disk, uint64_t *opening)
     return lost_recall(disk);
 }
 
+/* Tells apart the sets of disks, and their sizes, that share objects differently. */
+static uint64_t homes_sum(const struct store *store)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        sum += hash_mix(store->disks[i]->label.id.lo, (uint64_t) store->disks[i]->weight);
+    return sum;
+}
+
+/* Writes who shares the objects now. Where that is news, homes may have moved, and there are rows with a time that
+ * their new homes are not told to forget: until they have been found (recover.c) a crash must not have them believed.
+ */
+static void record_homes(struct disk *disk)
+{
+    const struct store *store = disk->store;
+    uint64_t before, now = homes_sum(store);
+    enum status status = index_get_meta(disk->index, "homes", &before);
+    disk->moved = disk->moved || (store->disk_count > 1 && (status != STATUS_OK || before != now));
+    index_begin(disk->index);
+    index_put_meta(disk->index, "homes", now);
+    index_put_meta(disk->index, "disks", store->disk_count);
+}
+
 static bool record_opening(struct disk *disk, uint64_t opening)
 {
     lost_end(disk, opening << GENERATION_OPENING_SHIFT);
-    index_begin(disk->index);
+    record_homes(disk);
     index_put_meta(disk->index, "opening", opening);
     lost_put(disk);
-    if (disk->doubted)
+    if (disk->doubted || disk->moved)
         index_put_meta(disk->index, "intent", 1); /* until all that is doubted has been written so */
     return index_commit(disk->index) == STATUS_OK && index_sync(disk->index) == STATUS_OK &&
            volume_number(disk, opening) == STATUS_OK;
+}
+
+/* In all indexes. */
+static void record_openings(struct store *store, uint64_t opening)
+{
+    for (unsigned i = 0; i < store->disk_count;) {
+        if (record_opening(store->disks[i], opening)) {
+            i++;
+            continue;
+        }
+        leave_out(store, i, "the index cannot be written", false);
+        i = 0; /* the others share its objects now */
+    }
+    for (unsigned i = 0; i < store->disk_count; i++)
+        volume_opened(store->disks[i]);
+}
+
+/* Whether disks are missing that were used when the one that was used last was opened. Any of them may have been used
+ * since without those that are here, and have been told what they were not: then no validation of before is believed.
+ */
+static void look_for_away(struct store *store, const uint64_t *openings, uint64_t last)
+{
+    uint64_t then = 0, value;
+    unsigned known = 0;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        known += openings[i] != 0;
+        if (openings[i] == last && index_get_meta(store->disks[i]->index, "disks", &value) == STATUS_OK && value > then)
+            then = value;
+    }
+    if (then <= known)
+        return;
+    store->away = (unsigned) then - known;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        store->disks[i]->doubted = true;
+    log_event(STORE_AWAY,
+              "disks=%u of=%u: not all disks of the last start are there; what lies on the missing ones is fetched "
+              "again until they are back, what lies on the others stays, once the origin says that it still stands",
+              known, (unsigned) then);
 }
 
 static void number_openings(struct store *store)
@@ -156,15 +217,11 @@ static void number_openings(struct store *store)
      * what it could not tell any more must not come again either. */
     if (opening <= last + STORE_DISKS_MAX)
         opening = last + 1 + STORE_DISKS_MAX;
-    for (unsigned i = store->disk_count; i-- > 0;) {
-        struct disk *disk = store->disks[i];
-        /* One that was away while others were used has missed what was written then. */
-        disk->doubted = disk->doubted || before[i] < last;
-        if (record_opening(disk, opening))
-            volume_opened(disk);
-        else
-            leave_out(store, i, "the index cannot be written", false);
-    }
+    /* One that was away while others were used has missed what was written then. */
+    for (unsigned i = 0; i < store->disk_count; i++)
+        store->disks[i]->doubted = store->disks[i]->doubted || before[i] < last;
+    look_for_away(store, before, last);
+    record_openings(store, opening);
     store->first_id = opening << GENERATION_OPENING_SHIFT | 1;
     atomic_store(&store->next_id, store->first_id);
 }

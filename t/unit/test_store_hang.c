@@ -348,6 +348,47 @@ static void test_comes_back(void)
     rig_end(&rig);
 }
 
+/* Blocks that a start with this one of the disks finds. */
+static unsigned blocks_alone(struct rig *rig, unsigned disk, uint64_t first, uint64_t last)
+{
+    char *both[2] = {rig->paths[0], rig->paths[1]};
+    rig->paths[0] = both[disk];
+    rig->count = 1;
+    rig_open(rig);
+    struct found found = fixture_inspect(rig->store, first, last);
+    rig_close(rig);
+    rig->paths[0] = both[0];
+    rig->count = 2;
+    return found.wrong == 0 ? found.blocks : 0;
+}
+
+/* An index that was made anew from memory knows what the disk's blocks belong to, wherever that has its home. */
+static void test_copies(void)
+{
+    enum { FIRST = 100, LAST = 111, EXTENTS = 4 };
+    struct rig rig;
+    rig_start(&rig, 2);
+    for (uint64_t object = FIRST; object <= LAST; object++) {
+        const uint64_t length = (uint64_t) EXTENTS * STORE_EXTENT_BLOCKS * BLOCK;
+        struct store_generation *generation = fixture_object(rig.store, object, length, 5);
+        for (uint64_t extent = 0; extent < EXTENTS; extent++)
+            fixture_put(rig.store, generation, object, extent * STORE_EXTENT_BLOCKS);
+        store_generation_unref(&generation);
+    }
+    fixture_flush(rig.store);
+    set(hanging, rig.paths[0]);
+    for (uint64_t object = FIRST; object <= LAST; object++)
+        tombstone(&rig, object);
+    ok(wait_used(1), "a disk with parts of blobs is out");
+    set(hanging, "");
+    ok(wait_used(2), "and comes back");
+    rig_close(&rig); /* waits for the index */
+    unsigned sum = blocks_alone(&rig, 0, FIRST, LAST) + blocks_alone(&rig, 1, FIRST, LAST);
+    is_int(sum, (LAST - FIRST + 1) * EXTENTS, "each keeps all it holds when it is alone");
+    rig_open(&rig);
+    rig_end(&rig);
+}
+
 /* Reads that fail, all of them. */
 static void test_read_errors(void)
 {
@@ -396,6 +437,7 @@ int main(void)
     test_killed_behind();
     test_hang();
     test_comes_back();
+    test_copies();
     test_read_errors();
     test_close_hung();
     fixture_stop();
