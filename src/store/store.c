@@ -445,9 +445,12 @@ void store_load_block(struct store *store, struct store_load *load)
     store_post(store, load->loop, &load->done);
 }
 
+/* Where a block goes. What an object begins with lies with its record, so that a small one is lost with one disk, and
+ * has no copies. */
 static uint64_t extent_hash(const struct store_generation *generation, uint64_t block)
 {
-    return hash_mix(generation->object.lo, block / STORE_EXTENT_BLOCKS);
+    uint64_t extent = block / STORE_EXTENT_BLOCKS;
+    return extent == 0 ? generation->object.lo : hash_mix(generation->object.lo, extent);
 }
 
 static bool would_keep(struct store *store, const struct store_generation *generation, uint64_t block)

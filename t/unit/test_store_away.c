@@ -131,6 +131,24 @@ static void test_not_mounted(void)
     rig_free(&rig);
 }
 
+/* What an object begins with lies with its record. */
+static void test_small(void)
+{
+    struct rig rig = rig_new();
+    rig_open(&rig, 3);
+    for (uint64_t object = FIRST; object <= LAST; object++)
+        fixture_put_object(rig.store, object, 3 * BLOCK, 5);
+    rig_close(&rig);
+    unsigned objects = 0;
+    for (unsigned i = 0; i < 2; i++) {
+        struct found one = found_with(&rig, 1U << i);
+        ok(one.objects > 0 && one.missing == 0, "disk %u alone: %u small objects, whole", i, one.objects);
+        objects += one.objects;
+    }
+    is_int(objects, OBJECTS, "each is on one disk");
+    rig_free(&rig);
+}
+
 /* Blocks that are stored before what they belong to is known, as those of a write are. */
 static void test_blocks_first(void)
 {
@@ -350,6 +368,7 @@ int main(void)
     homes_moved(&killed, "after a kill");
     test_missing();
     test_not_mounted();
+    test_small();
     test_blocks_first();
     test_without_copies();
     test_rebuilt();
