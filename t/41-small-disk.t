@@ -122,16 +122,24 @@ subtest 'a read-only disk at a start' => sub {
     unmount($dir);
 };
 
-subtest 'a damaged label' => sub {
+subtest 'damaged labels' => sub {
     my $dir = mounted('100m');
     my $pond = Headpond->start(dir => $dir, %immutable);
     answers($pond, 'before');
     $pond->stop;
-    open my $file, '+<', "$dir/store/headpond.store" or die;
-    print $file 'damaged!';
-    close $file;
+    my $damage = sub {
+        open my $file, '+<', "$dir/store/$_[0]" or die;
+        print $file 'damaged!';
+        close $file;
+    };
+    $damage->('headpond.store');
     $pond->run;
-    like($pond->log_text, qr/ store-reset path=\S+ the store is emptied: its headpond\.store is damaged/, 'the store is emptied');
+    like($pond->log_text, qr/ store-corrupt path=\S+ headpond\.store was damaged or gone; it is written anew/, 'one is mended');
+    ok($pond->wait_metric(1, 'headpond_store_blocks'), 'and nothing is lost');
+    $pond->stop;
+    $damage->($_) for 'headpond.store', 'headpond.store.copy';
+    $pond->run;
+    like($pond->log_text, qr/ store-reset path=\S+ the store is emptied: its headpond\.store is damaged/, 'with both the store is emptied');
     answers($pond, 'after');
     ok($pond->wait_metric(1, 'headpond_store_blocks'), 'and used');
     $pond->stop;

@@ -68,7 +68,9 @@ t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture
 t_unit_test_store_space_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang t/unit/test_store_scrub t/unit/test_store_away \
-	t/unit/test_store_copies
+	t/unit/test_store_copies t/unit/test_store_label
+t_unit_test_store_label_SOURCES = t/unit/test_store_label.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_label_LDADD = $(UNIT_LDADD)
 t_unit_test_store_copies_SOURCES = t/unit/test_store_copies.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_copies_LDADD = $(UNIT_LDADD)
 t_unit_test_store_away_SOURCES = t/unit/test_store_away.c t/unit/store_fixture.h t/unit/tap.h

@@ -18,6 +18,7 @@
 #include "store/sizes.h"
 
 #define TAG "CACHEDIR.TAG"
+#define LABELS LABEL_FILE, LABEL_FILE_NEW, LABEL_COPY, LABEL_COPY_NEW
 /* What goes with the data files when a store is emptied. */
 #define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "rebuild", "believed", HEALTH_PROBE_FILE
 #define LOADING_MAX 3
@@ -186,7 +187,7 @@ static enum status refuse(struct strbuf *error, const char *what, int code)
 
 static enum status guard(int dir, char why[GUARD_TEXT])
 {
-    static const char *const names[] = {LABEL_FILE, LABEL_FILE_NEW, TAG, "lock", OTHERS};
+    static const char *const names[] = {LABELS, TAG, "lock", OTHERS};
     enum status status = guard_directory(dir, "", why);
     if (status == STATUS_OK)
         status = guard_directory(dir, "index", why);
@@ -198,7 +199,7 @@ static enum status guard(int dir, char why[GUARD_TEXT])
 /* Where no label says that it is ours. */
 static enum status guard_unlabelled(int dir, char why[GUARD_TEXT])
 {
-    static const char *const names[] = {LABEL_FILE, LABEL_FILE_NEW, TAG, "lock", "index", OTHERS};
+    static const char *const names[] = {LABELS, TAG, "lock", "index", OTHERS};
     return guard_foreign(dir, names, sizeof names / sizeof *names, SLOT_FILE_PREFIX, why);
 }
 
@@ -215,7 +216,7 @@ static enum status open_directory(struct disk *disk, const char *path, struct st
         (void) names_sync(disk->dir, ".."); /* which may be closed to us */
     char why[GUARD_TEXT];
     enum status status = guard(disk->dir, why);
-    if (status == STATUS_OK && faccessat(disk->dir, LABEL_FILE, F_OK, 0) != 0 && errno == ENOENT)
+    if (status == STATUS_OK && !is_there(disk->dir, LABEL_FILE) && !is_there(disk->dir, LABEL_COPY))
         status = guard_unlabelled(disk->dir, why);
     if (status == STATUS_INVALID)
         return refuse(error, why, 0);
@@ -308,8 +309,18 @@ static enum status check_unlabelled(struct disk *disk, const struct store_disk *
     if (sizes_too_small(disk->dir, conf->size, block_size, slots, why_size))
         return refuse(error, why_size, 0);
     if (damaged)
-        return reset(disk, conf, block_size, "its " LABEL_FILE " is damaged", error);
+        return reset(disk, conf, block_size, "its " LABEL_FILE " is damaged, and so is the copy", error);
     if (label_new(disk, conf, block_size) != STATUS_OK)
+        return refuse(error, "the directory cannot be written to", errno);
+    return STATUS_OK;
+}
+
+static enum status mend_label(struct disk *disk, const char *damaged, struct strbuf *error)
+{
+    metric_add(METRIC_STORE_CORRUPT, 1);
+    log_event(STORE_CORRUPT, "path=%s: %s was damaged or gone; it is written anew from the other one", disk->path,
+              damaged);
+    if (label_write(disk->dir, &disk->label) != STATUS_OK)
         return refuse(error, "the directory cannot be written to", errno);
     return STATUS_OK;
 }
@@ -318,7 +329,8 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
                                struct strbuf *error)
 {
     const struct label *label = &disk->label;
-    enum status status = label_read(disk->dir, &disk->label);
+    const char *damaged;
+    enum status status = label_read(disk->dir, &disk->label, &damaged);
     if (status == STATUS_NOT_FOUND || status == STATUS_CORRUPT)
         return check_unlabelled(disk, conf, block_size, status == STATUS_CORRUPT, error);
     if (status != STATUS_OK)
@@ -338,7 +350,7 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
     }
     disk->label.map_size = (uint64_t) sizes_index_there(disk->dir, sizes_usable(disk->dir, conf->size));
     disk->doubted = marker_size(disk->dir, "believed") == 0;
-    return STATUS_OK;
+    return damaged == NULL ? STATUS_OK : mend_label(disk, damaged, error);
 }
 
 /* Whether what earlier starts left says that the index is not to be opened. */

@@ -2,7 +2,8 @@
 /*
  * volume.h: a disk's directory: who may use it, what is in it, and what to do when that is not what was left there.
  *
- *   headpond.store  what made it: format version, block size, ids (written once, by rename)
+ *   headpond.store  what made it: format version, block size, ids (label.h)
+ *   headpond.store.copy  the same again
  *   lock            held with flock while a process uses it
  *   CACHEDIR.TAG    tells backups to leave it out (bford.info/cachedir): peek.c says why that matters
  *   index/          LMDB
@@ -17,10 +18,10 @@
  *
  * What the operator did wrong is refused, and the directory left as it is: no directory, another format or block size,
  * in use, others may write to it (guard.h), foreign files in it and no label of ours. What the disk does wrong is not:
- * an index that is damaged, gone, or of another version is made anew from the data files; a damaged label empties the
- * directory, since nobody knows whose the data files are, and so does one from before numbers were kept in it where the
- * index that knew them is lost; a disk that is full, read-only or broken is left out, with a line in the log, and
- * headpond runs without it. Opening thread only, but for those at the end (scribe).
+ * an index that is damaged, gone, or of another version is made anew from the data files; a label that is damaged in
+ * both files empties the directory, since nobody knows whose the data files are, and so does one from before numbers
+ * were kept in it where the index that knew them is lost; a disk that is full, read-only or broken is left out, with a
+ * line in the log, and headpond runs without it. Opening thread only, but for those at the end (scribe).
  */
 #ifndef HEADPOND_STORE_VOLUME_H
 #define HEADPOND_STORE_VOLUME_H

@@ -150,8 +150,9 @@ int main(int count, char **words)
     plan.size = (int64_t) (plan.blocks + plan.blocks / 16 + 2048) * STRIDE;
     fixture_start();
     fixture_close(fixture_open_loaded(plan.path, plan.size, BLOCK));
+    const char *damaged;
     int dir = open(plan.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || label_read(dir, &plan.label) != STATUS_OK)
+    if (dir < 0 || label_read(dir, &plan.label, &damaged) != STATUS_OK)
         abort();
     plan.base = (plan.label.opening << 40) + 10;
     fill(&plan);

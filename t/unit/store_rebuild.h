@@ -38,8 +38,9 @@ UNUSED static bool is_there(const char *path, const char *name)
 UNUSED static struct label label_of(const char *path)
 {
     struct label label = {0};
+    const char *damaged;
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0 || label_read(dir, &label) != STATUS_OK)
+    if (dir < 0 || label_read(dir, &label, &damaged) != STATUS_OK)
         abort();
     close(dir);
     return label;

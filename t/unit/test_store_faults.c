@@ -277,6 +277,8 @@ static void test_refused(const char *path)
         abort();
     /* A damaged one among foreign files is not ours to empty. */
     char foreign[4200];
+    snprintf(foreign, sizeof foreign, "%s/headpond.store.copy", path);
+    unlink(foreign);
     snprintf(foreign, sizeof foreign, "%s/letter.txt", path);
     leave_marker(path, "letter.txt", "x");
     refused(path, SIZE, BLOCK, "letter.txt");
@@ -319,8 +321,9 @@ static unsigned inherited(const char *path, unsigned *open_files)
 /* Links, pipes and others' rights. */
 static void test_guarded(const char *path)
 {
-    static const char *const names[] = {"headpond.store",     "lock",           "opening",        "CACHEDIR.TAG",
-                                        "headpond.store.new", "index/data.mdb", "index/lock.mdb", "data-000000"};
+    static const char *const names[] = {
+        "headpond.store", "headpond.store.copy", "headpond.store.new", "headpond.store.copy.new", "lock",
+        "opening",        "CACHEDIR.TAG",        "index/data.mdb",     "index/lock.mdb",          "data-000000"};
     static const mode_t shared[] = {0777, 01777, 0770, 0702}, own[] = {0700, 0750, 0755};
     char name[4200], aside[4200], index[4200];
     struct store *store;
@@ -430,7 +433,8 @@ static void test_markers(const char *path)
     ok(!kept(path, &time), "three times in vain empties the store");
     ok(kept(path, &time) && time == 1, "once");
     leave_marker(path, "headpond.store", "no label");
-    ok(!kept(path, &time), "and so does a damaged label");
+    leave_marker(path, "headpond.store.copy", "no label");
+    ok(!kept(path, &time), "and so does a damaged label whose copy is damaged, too");
     ok(kept(path, &time) && time == 1, "once");
 }
 
