@@ -122,6 +122,48 @@ subtest 'a read-only disk at a start' => sub {
     unmount($dir);
 };
 
+# One of two disks is not mounted at a start: an empty directory.
+subtest 'a disk that is not mounted' => sub {
+    my ($blobs, $dir) = (3, mounted('200m'));
+    $origin->blob("/acct/data/$_", size => 40 * $MIB, seed => $_) for 1 .. $blobs;
+    mkdir "$dir/$_", 0700 for 'aside', 'other';
+    system('mount', '--bind', "$dir/store", "$dir/aside") == 0 or die;
+    my @disks = ("$dir/store", "$dir/other");
+    my $pond = Headpond->start(dir => $dir, %immutable,
+        config => { store => [map { { path => $_, size => '160MiB', scrub_rate => 0 } } @disks] });
+    like($pond->log_text, qr/ warn store-new path=\Q$disks[0]\E mount=\Q$disks[0]\E device=tmpfs type=tmpfs size=\d+: this directory held no store, and a new one was made in it\n/,
+        'a new store on a disk');
+    like($pond->log_text, qr/ warn store-new path=\Q$disks[1]\E mount=\S+ device=\S+ type=\S+ size=\d+: [^\n]*; nothing is mounted on it, so if a disk should be, that is missing\n/,
+        'and in a directory');
+    my $all = sub {
+        my ($what) = @_;
+        $origin->reset_stats;
+        for my $blob (1 .. $blobs) {
+            my $got = $pond->client('one', blob => "$blob:" . 40 * $MIB . ":$blob");
+            ok($got->{bytes} == 40 * $MIB && $got->{mismatch_at} == -1, "$what: blob $blob is right") or diag(explain($got));
+        }
+        return $origin->data_requests;
+    };
+    $all->('cold');
+    $pond->settle;
+    my $blocks = $pond->metric('headpond_store_blocks');
+    $pond->stop;
+    unmount($dir);
+    $pond->run;
+    like($pond->log_text, qr/ warn store-new path=\Q$disks[0]\E [^\n]*that is missing, as is likely where other disks hold stores\n/, 'the log says what is wrong');
+    like($pond->log_text, qr/ warn store-away disks=1 of=2: /, 'and what it costs');
+    my $left = $pond->metric('headpond_store_blocks');
+    ok($left > 0 && $left < $blocks, "what the other disk holds is there: $left of $blocks blocks");
+    $pond->stop;
+    system('mount', '--bind', "$dir/aside", "$dir/store") == 0 or die;
+    $pond->run;
+    ok($pond->wait_metric($blocks, 'headpond_store_blocks'), 'mounted again it has what it held');
+    is($all->('then'), 0, 'nothing is fetched');
+    $pond->stop;
+    unmount($dir);
+    system('umount', "$dir/aside");
+};
+
 subtest 'damaged labels' => sub {
     my $dir = mounted('100m');
     my $pond = Headpond->start(dir => $dir, %immutable);

@@ -53,6 +53,7 @@ struct disk {
     int64_t weight; /* bytes of data it may hold */
     struct lost_span lost[LOST_SPANS];
     bool rebuild; /* its index was lost: it is made anew from what lies on the disk */
+    bool fresh;   /* its directory held no store */
     bool moved;   /* some rows may be of objects that had their home here at the last start */
     bool doubted; /* an intent stood when the last process ended: no validation of then is believed */
     struct health health;

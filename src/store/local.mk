@@ -22,6 +22,7 @@ libheadpond_a_SOURCES += \
 	src/store/label.c src/store/label.h \
 	src/store/location.h \
 	src/store/lost.c src/store/lost.h \
+	src/store/mount.c src/store/mount.h \
 	src/store/names.h \
 	src/store/objects.c src/store/objects.h src/store/objects_copies.c src/store/objects_inside.h \
 	src/store/objects_rows.c \

@@ -19,6 +19,7 @@
 #include "store/index.h"
 #include "store/inside.h"
 #include "store/lost.h"
+#include "store/mount.h"
 #include "store/objects.h"
 #include "store/volume.h"
 #include "store/watch.h"
@@ -255,6 +256,27 @@ static enum status volumes_open(struct store *store, const struct store_options 
     return STATUS_OK;
 }
 
+/* A directory without a store is a new disk, or one where a disk should be mounted and is not. */
+static void tell_of_new(const struct store *store)
+{
+    unsigned fresh = 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        fresh += store->disks[i]->fresh;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        const struct disk *disk = store->disks[i];
+        struct mount mount;
+        if (!disk->fresh)
+            continue;
+        mount_of(disk->dir, &mount);
+        log_event(STORE_NEW,
+                  "path=%s mount=%s device=%s type=%s size=%lld: this directory held no store, and a new one was made "
+                  "in it%s%s",
+                  disk->path, mount.point, mount.source, mount.type, (long long) mount.size,
+                  mount.directory ? "" : "; nothing is mounted on it, so if a disk should be, that is missing",
+                  mount.directory || fresh == store->disk_count ? "" : ", as is likely where other disks hold stores");
+    }
+}
+
 void store_measure(struct store *store)
 {
     for (unsigned i = 0; i < store->disk_count; i++) {
@@ -329,6 +351,7 @@ enum status store_open(const struct store_options *options, struct store **store
         return status;
     }
     number_openings(made);
+    tell_of_new(made);
     open_quotas(made, options);
     made->generations = generations_new(options->codec);
     made->directory = directory_new();

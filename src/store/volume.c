@@ -312,6 +312,7 @@ static enum status check_unlabelled(struct disk *disk, const struct store_disk *
         return reset(disk, conf, block_size, "its " LABEL_FILE " is damaged, and so is the copy", error);
     if (label_new(disk, conf, block_size) != STATUS_OK)
         return refuse(error, "the directory cannot be written to", errno);
+    disk->fresh = true;
     return STATUS_OK;
 }
 

@@ -180,7 +180,10 @@ static const char *locate(int dirfd, const char *path, unsigned *dir)
             return NULL;
         *dir = entry->file;
     }
-    return strcmp(path, ".") == 0 || strcmp(path, "lock.mdb") == 0 || strlen(path) >= POWER_NAME ? NULL : path;
+    return strcmp(path, ".") == 0 || strcmp(path, "..") == 0 || strcmp(path, "lock.mdb") == 0 ||
+                   strlen(path) >= POWER_NAME
+               ? NULL
+               : path;
 }
 
 static unsigned name_add(enum power_kind kind, unsigned dir, const char *name)
