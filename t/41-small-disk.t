@@ -117,7 +117,8 @@ subtest 'a read-only disk at a start' => sub {
     $pond->stop;
     system('mount', '-o', 'remount,ro', "$dir/store") == 0 or die;
     runs_without($pond, 'Read-only');
-    like($pond->log_text, qr/ store-refused [^\n]*Read-only/, 'why is told');
+    like($pond->log_text, qr/ store-refused [^\n]*Read-only[^\n]*does not try it again before it is restarted/, 'why is told');
+    like($pond->log_text, qr/ store-refused disks=1: no disk is used, [^\n]*empty them before they are used again/, 'and what to do');
     $pond->stop;
     unmount($dir);
 };

@@ -277,6 +277,16 @@ static void tell_of_new(const struct store *store)
     }
 }
 
+/* Those left out learn from the others, when both are used again, that they have missed something. */
+static void tell_of_untold(const struct store *store)
+{
+    if (store->untold > 0 && store->disk_count == 0)
+        log_event(STORE_REFUSED,
+                  "disks=%u: no disk is used, and those left out could not be marked: empty them before they are "
+                  "used again, since they will not know of writes from now on",
+                  store->untold);
+}
+
 void store_measure(struct store *store)
 {
     for (unsigned i = 0; i < store->disk_count; i++) {
@@ -352,6 +362,7 @@ enum status store_open(const struct store_options *options, struct store **store
     }
     number_openings(made);
     tell_of_new(made);
+    tell_of_untold(made);
     open_quotas(made, options);
     made->generations = generations_new(options->codec);
     made->directory = directory_new();

@@ -508,11 +508,13 @@ static enum status open_slots(struct disk *disk, const struct store_disk *conf, 
 
 void volume_forsake(struct disk *disk, const char *why)
 {
-    bool sure = disk->lock < 0 || disbelieve(disk);
+    bool sure = disk->lock >= 0 && disbelieve(disk);
     if (disk->lock >= 0) /* an error that is reported is not a crash: the marker must not cost the store */
         (void) unlinkat(disk->dir, "opening", 0);
-    log_event(STORE_REFUSED, "path=%s: %s; headpond runs without this disk%s", disk->path, why,
-              sure ? "" : ", which must be emptied before it is used again: it will not know of writes from now on");
+    disk->store->untold += !sure;
+    log_event(STORE_REFUSED,
+              "path=%s: %s; headpond runs without this disk, and does not try it again before it is restarted",
+              disk->path, why);
     metric_cell_add(disk->metrics.errors, 1);
     disk_metrics_state(&disk->metrics, false);
 }

@@ -40,7 +40,7 @@
 enum status volume_open(struct store *store, unsigned number, const struct store_disk *conf, struct disk **disk,
                         struct strbuf *error) STATUS_CHECKED;
 /* The disk is not used although it may hold something, `why` says so: it is logged, and a later start that uses it
- * believes no validation. To be closed. */
+ * believes no validation; where that cannot be noted on it, it is counted as untold. To be closed. */
 void volume_forsake(struct disk *disk, const char *why);
 /* The index was opened, read and written to without a crash. */
 void volume_opened(struct disk *disk);
