@@ -177,7 +177,7 @@ subtest 'damaged labels' => sub {
     };
     $damage->('headpond.store');
     $pond->run;
-    like($pond->log_text, qr/ store-corrupt path=\S+ headpond\.store was damaged or gone; it is written anew/, 'one is mended');
+    like($pond->log_text, qr/ store-corrupt path=\S+ file=headpond\.store: [^\n]*; it is written anew/, 'one is mended');
     ok($pond->wait_metric(1, 'headpond_store_blocks'), 'and nothing is lost');
     $pond->stop;
     $damage->($_) for 'headpond.store', 'headpond.store.copy';

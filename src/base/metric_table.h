@@ -66,7 +66,7 @@
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "path", \
       "Blocks, records and index rows that failed a check; none of them was served") \
     X(STORE_LOST, COUNTER, "headpond_store_lost_blocks_total", "path,reason", \
-      "Blocks that a start did not find again: data-file (it is gone or shorter than it was), size (that, or the file system, is smaller)") \
+      "Blocks that a start did not find again: data-file (it is gone or shorter than it was), size (that, or the file system, is smaller), record (only a missing disk knew what they belong to)") \
     X(STORE_DISKS, GAUGE, "headpond_store_disks", "path,state", \
       "1 for the state a disk is in: used, or failed and left out") \
     X(STORE_SCRUBBED, COUNTER, "headpond_store_scrubbed_bytes_total", "path", \

@@ -300,6 +300,13 @@ static void tell_lost(const struct recover *recover)
             "path=%s reason=size blocks=%zu: the size, or the file system, is smaller than it was; what lay beyond "
             "is fetched again when it is asked for",
             disk->path, recover->beyond_size);
+    size_t unknown = disk->store->away > 0 ? recover->unknown : 0;
+    if (unknown > 0)
+        log_event(STORE_LOST,
+                  "path=%s reason=record blocks=%zu: only disks that are not there knew what they belong to; they are "
+                  "fetched again when they are asked for",
+                  disk->path, unknown);
+    metric_cell_add(metric_cell2(METRIC_STORE_LOST, disk->path, "record"), (int64_t) unknown);
     metric_cell_add(metric_cell2(METRIC_STORE_LOST, disk->path, "data-file"), (int64_t) recover->beyond_files);
     metric_cell_add(metric_cell2(METRIC_STORE_LOST, disk->path, "size"), (int64_t) recover->beyond_size);
 }
@@ -321,9 +328,6 @@ static void finish(struct recover *recover, bool whole)
               recover->objects, recover->blocks, recover->dropped, recover->cursor.bad,
               (long long) (clock_mono_ms() - recover->started_ms),
               whole ? "" : ": the index could not be read to its end");
-    if (disk->store->away > 0 && recover->unknown > 0)
-        log_event(STORE_AWAY, "path=%s blocks=%zu: only disks that are not there knew what they belong to: dropped",
-                  disk->path, recover->unknown);
 }
 
 bool recover_has_objects(const struct recover *recover)

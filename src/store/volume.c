@@ -318,9 +318,10 @@ static enum status check_unlabelled(struct disk *disk, const struct store_disk *
 
 static enum status mend_label(struct disk *disk, const char *damaged, struct strbuf *error)
 {
-    metric_add(METRIC_STORE_CORRUPT, 1);
-    log_event(STORE_CORRUPT, "path=%s: %s was damaged or gone; it is written anew from the other one", disk->path,
-              damaged);
+    metric_cell_add(disk->metrics.corrupt, 1);
+    log_event(STORE_CORRUPT,
+              "path=%s file=%s: this label, or copy of it, was damaged or gone; it is written anew from the other one",
+              disk->path, damaged);
     if (label_write(disk->dir, &disk->label) != STATUS_OK)
         return refuse(error, "the directory cannot be written to", errno);
     return STATUS_OK;

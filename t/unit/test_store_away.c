@@ -229,6 +229,26 @@ static void test_without_copies(void)
     rig_free(&rig);
 }
 
+/* The same, and the first start is one without the other disk: what is lost for it is counted. */
+static void test_record_lost(void)
+{
+    struct rig rig = rig_new();
+    unsigned kept = 0;
+    int64_t lost = 0;
+    rig_open(&rig, 3);
+    put_all(&rig);
+    rig_close(&rig);
+    (void) copies_in(rig.paths[0], true);
+    (void) copies_in(rig.paths[1], true);
+    for (unsigned i = 0; i < 2; i++) {
+        kept += found_with(&rig, 1U << i).blocks;
+        lost += metric_cell_value(metric_cell2(METRIC_STORE_LOST, rig.paths[i], "record"));
+    }
+    ok(kept < OBJECTS * 64, "without copies blocks are lost");
+    is_int(kept + lost, OBJECTS * 64, "and counted");
+    rig_free(&rig);
+}
+
 /* An index that is lost is made anew with its copies. */
 static void test_rebuilt(void)
 {
@@ -371,6 +391,7 @@ int main(void)
     test_small();
     test_blocks_first();
     test_without_copies();
+    test_record_lost();
     test_rebuilt();
     test_changed_meanwhile();
     test_homes_move();
