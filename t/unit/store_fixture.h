@@ -138,6 +138,14 @@ UNUSED static void fixture_remove(char *path)
     mem_free(path);
 }
 
+/* In a directory of its own. */
+UNUSED static void fixture_with_directory(void (*test)(const char *path))
+{
+    char *path = fixture_directory();
+    test(path);
+    fixture_remove(path);
+}
+
 static void fixture_add_one(void *arg, const char *path, const struct stat *info)
 {
     (void) path;
@@ -187,6 +195,23 @@ UNUSED static void fixture_flush(struct store *store)
 }
 
 /* A flush waits until everything on the disks is known. */
+/* With all that the disks hold known. */
+UNUSED static struct store *fixture_open_disks(const struct store_disk *disks, unsigned count, uint32_t block_size)
+{
+    struct store_options options = {.disks = disks, .disk_count = count, .block_size = block_size};
+    struct store *store;
+    struct strbuf error = {0};
+    rcu_thread_offline();
+    if (store_open(&options, &store, &error) != STATUS_OK) {
+        fprintf(stderr, "%s\n", error.ptr);
+        abort();
+    }
+    rcu_thread_online();
+    strbuf_free(&error);
+    fixture_flush(store);
+    return store;
+}
+
 UNUSED static struct store *fixture_open_loaded(const char *path, int64_t size, uint32_t block_size)
 {
     struct store *store = fixture_open(path, size, block_size, NULL);

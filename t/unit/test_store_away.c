@@ -32,18 +32,11 @@ static struct rig rig_new(void)
 static void rig_open(struct rig *rig, unsigned mask)
 {
     struct store_disk disks[2];
-    struct strbuf error = {0};
     unsigned count = 0;
     for (unsigned i = 0; i < 2; i++)
         if (mask & (1U << i))
             disks[count++] = (struct store_disk){.path = rig->paths[i], .size = rig->sizes[i]};
-    rcu_thread_offline();
-    if (store_open(&(struct store_options){.disks = disks, .disk_count = count, .block_size = BLOCK}, &rig->store,
-                   &error) != STATUS_OK)
-        abort();
-    rcu_thread_online();
-    strbuf_free(&error);
-    fixture_flush(rig->store);
+    rig->store = fixture_open_disks(disks, count, BLOCK);
 }
 
 static void rig_close(struct rig *rig)

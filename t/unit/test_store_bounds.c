@@ -267,21 +267,14 @@ static void test_index(const char *path)
     fixture_close(store);
 }
 
-static void with_directory(void (*test)(const char *path))
-{
-    char *path = fixture_directory();
-    test(path);
-    fixture_remove(path);
-}
-
 int main(void)
 {
     fixture_start();
-    with_directory(test_queues);
-    with_directory(test_slow_writes);
-    with_directory(test_no_space);
-    with_directory(test_objects);
-    with_directory(test_index);
+    fixture_with_directory(test_queues);
+    fixture_with_directory(test_slow_writes);
+    fixture_with_directory(test_no_space);
+    fixture_with_directory(test_objects);
+    fixture_with_directory(test_index);
     fixture_stop();
     return done_testing();
 }

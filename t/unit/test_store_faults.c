@@ -444,16 +444,9 @@ static void test_away(void)
     char *paths[2] = {fixture_directory(), fixture_directory()};
     struct store_disk disks[2] = {{.path = paths[0], .size = SIZE}, {.path = paths[1], .size = SIZE}};
     static const unsigned counts[] = {2, 2, 1, 2};
-    struct strbuf error = {0};
     unsigned times[4];
     for (unsigned i = 0; i < 4; i++) {
-        struct store *store;
-        rcu_thread_offline();
-        if (store_open(&(struct store_options){.disks = disks, .disk_count = counts[i], .block_size = BLOCK}, &store,
-                       &error) != STATUS_OK)
-            abort();
-        rcu_thread_online();
-        fixture_flush(store);
+        struct store *store = fixture_open_disks(disks, counts[i], BLOCK);
         times[i] = 0;
         for (uint64_t object = 1000; object < 1100; object++) {
             if (i == 0) {
@@ -469,7 +462,6 @@ static void test_away(void)
     is_int(times[3], 0, "nor when it comes back");
     for (unsigned i = 0; i < 2; i++)
         fixture_remove(paths[i]);
-    strbuf_free(&error);
 }
 
 /* The size may change from one start to the next. */
@@ -513,17 +505,10 @@ static void test_disks(void)
     struct store_disk disks[3];
     for (unsigned i = 0; i < 3; i++)
         disks[i] = (struct store_disk){.path = paths[i], .size = SIZE};
-    struct strbuf error = {0};
     unsigned missing = 0, wrong = 0;
     bool right;
     for (unsigned count = 2; count <= 3; count++) {
-        struct store *store;
-        rcu_thread_offline();
-        if (store_open(&(struct store_options){.disks = disks, .disk_count = count, .block_size = BLOCK}, &store,
-                       &error) != STATUS_OK)
-            abort();
-        rcu_thread_online();
-        fixture_flush(store);
+        struct store *store = fixture_open_disks(disks, count, BLOCK);
         for (uint64_t object = 0; object < 100; object++) {
             struct store_view view;
             if (count == 2) {
@@ -544,27 +529,19 @@ static void test_disks(void)
     is_int(wrong, 0, "and every block right");
     for (unsigned i = 0; i < 3; i++)
         fixture_remove(paths[i]);
-    strbuf_free(&error);
-}
-
-static void with_directory(void (*test)(const char *path))
-{
-    char *path = fixture_directory();
-    test(path);
-    fixture_remove(path);
 }
 
 int main(void)
 {
     fixture_start();
-    with_directory(test_damage);
-    with_directory(test_errors);
-    with_directory(test_sync);
-    with_directory(test_no_nowait);
-    with_directory(test_refused);
-    with_directory(test_guarded);
-    with_directory(test_markers);
-    with_directory(test_resized);
+    fixture_with_directory(test_damage);
+    fixture_with_directory(test_errors);
+    fixture_with_directory(test_sync);
+    fixture_with_directory(test_no_nowait);
+    fixture_with_directory(test_refused);
+    fixture_with_directory(test_guarded);
+    fixture_with_directory(test_markers);
+    fixture_with_directory(test_resized);
     test_disks();
     test_away();
     fixture_stop();

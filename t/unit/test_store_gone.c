@@ -122,19 +122,12 @@ static void test_between_files(const char *path)
     still_works(store, path, SMALL);
 }
 
-static void with_directory(void (*test)(const char *path))
-{
-    char *path = fixture_directory();
-    test(path);
-    fixture_remove(path);
-}
-
 int main(void)
 {
     fixture_start();
-    with_directory(test_before_the_first_fill);
-    with_directory(test_with_files);
-    with_directory(test_between_files);
+    fixture_with_directory(test_before_the_first_fill);
+    fixture_with_directory(test_with_files);
+    fixture_with_directory(test_between_files);
     fixture_stop();
     return done_testing();
 }

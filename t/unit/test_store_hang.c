@@ -104,14 +104,7 @@ struct rig {
 static void rig_open(struct rig *rig)
 {
     struct store_disk disks[2] = {{.path = rig->paths[0], .size = SIZE}, {.path = rig->paths[1], .size = SIZE}};
-    struct strbuf error = {0};
-    rcu_thread_offline();
-    if (store_open(&(struct store_options){.disks = disks, .disk_count = rig->count, .block_size = BLOCK}, &rig->store,
-                   &error) != STATUS_OK)
-        abort();
-    rcu_thread_online();
-    strbuf_free(&error);
-    fixture_flush(rig->store);
+    rig->store = fixture_open_disks(disks, rig->count, BLOCK);
 }
 
 static void rig_close(struct rig *rig)

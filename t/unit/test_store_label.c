@@ -104,18 +104,11 @@ static void test_label_order(const char *path)
     close(dir);
 }
 
-static void with_directory(void (*test)(const char *path))
-{
-    char *path = fixture_directory();
-    test(path);
-    fixture_remove(path);
-}
-
 int main(void)
 {
     fixture_start();
-    with_directory(test_label);
-    with_directory(test_label_order);
+    fixture_with_directory(test_label);
+    fixture_with_directory(test_label_order);
     fixture_stop();
     return done_testing();
 }

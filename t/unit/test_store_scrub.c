@@ -17,16 +17,7 @@
 static struct store *scrubbed(const char *path, int64_t rate, int64_t period_ms)
 {
     struct store_disk disk = {.path = path, .size = SIZE, .scrub_rate = rate, .scrub_period_ms = period_ms};
-    struct store *store = NULL;
-    struct strbuf error = {0};
-    rcu_thread_offline();
-    if (store_open(&(struct store_options){.disks = &disk, .disk_count = 1, .block_size = BLOCK}, &store, &error) !=
-        STATUS_OK)
-        abort();
-    rcu_thread_online();
-    strbuf_free(&error);
-    fixture_flush(store);
-    return store;
+    return fixture_open_disks(&disk, 1, BLOCK);
 }
 
 /* Waits for a pass that began after now; at most a minute. */
