@@ -64,7 +64,8 @@ struct objects_row {
     struct store_generation *generation; /* counted, the caller's; else NULL */
     int64_t validated_s;
     uint64_t sequence;
-    struct objects_place place; /* of its record; for DELETE: nothing points at it any more */
+    /* Of this record: nowhere, if only an earlier one lies on the disk. For DELETE: nothing points at it any more. */
+    struct objects_place place;
 };
 /* Takes the object off the dirty list and says how it is now. Its disk's scribe, or the index thread for it. */
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row);

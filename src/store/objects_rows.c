@@ -9,10 +9,27 @@ static struct objects_place node_place(const struct object_node *node)
     return (struct objects_place){location, location == 0 ? 0 : node->record_length, node->record_sum};
 }
 
+uint64_t objects_record_sum(uint64_t generation, const void *record, uint32_t length)
+{
+    return hash64(record, length, generation);
+}
+
+static uint64_t record_sum(const struct store_generation *generation)
+{
+    return objects_record_sum(generation->id, generation->record.ptr, (uint32_t) generation->record.len);
+}
+
+/* Under the lock: whether the record lies on the disk as it is now. */
+static bool is_logged(const struct object_node *node, const struct object_state *state)
+{
+    return atomic_load(&node->record_at) != 0 && node->record_sum == record_sum(state->generation);
+}
+
+/* Where an earlier record lies is not said: who reads the row would take it for this one, and for as long. */
 static struct objects_row row_of(const struct object_node *node, const struct object_state *state)
 {
-    return (struct objects_row){store_generation_ref(state->generation), state->validated_s, state->sequence,
-                                node_place(node)};
+    struct objects_place place = is_logged(node, state) ? node_place(node) : (struct objects_place){0};
+    return (struct objects_row){store_generation_ref(state->generation), state->validated_s, state->sequence, place};
 }
 
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row)
@@ -85,16 +102,6 @@ bool objects_settled(struct objects *objects, struct hash128 object)
     return again;
 }
 
-uint64_t objects_record_sum(uint64_t generation, const void *record, uint32_t length)
-{
-    return hash64(record, length, generation);
-}
-
-static uint64_t record_sum(const struct store_generation *generation)
-{
-    return objects_record_sum(generation->id, generation->record.ptr, (uint32_t) generation->record.len);
-}
-
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence)
 {
     struct store_generation *generation = NULL;
@@ -102,8 +109,7 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
-    if (state != NULL && !node->copied &&
-        (atomic_load(&node->record_at) == 0 || node->record_sum != record_sum(state->generation))) {
+    if (state != NULL && !node->copied && !is_logged(node, state)) {
         generation = store_generation_ref(state->generation);
         *sequence = state->sequence;
     }

@@ -15,6 +15,9 @@
 #define BLOCK (64 * KIB)
 #define SIZE (24 * MIB)
 #define OBJECTS 40
+/* Bytes of a blob of which four fill a segment, but for their records and one more. */
+#define PACKED 16000
+#define LONG_RECORD 2000
 #define GROUP(object) fixture_hash((object) % 10 + 1000000)
 
 /* Runs `work` in a child with a store on `path`, which is left as it is when the work returns. */
@@ -117,6 +120,30 @@ static void work_tombstones(struct store *store)
     struct store_generation *again = fixture_object(store, 1, 1000, 0);
     store_generation_unref(&again);
     wait_tombstone(store, fixture_hash(3), false);
+}
+
+static void set_long_record(struct store *store, uint64_t object)
+{
+    char record[LONG_RECORD];
+    memset(record, 'l', sizeof record);
+    struct store_generation *generation = store_generation_new(store, fixture_hash(object), GROUP(object), 0, 1000,
+                                                               (struct str){record, sizeof record}, NULL);
+    store_object_set(store, generation, 1000, 7);
+    store_generation_unref(&generation);
+}
+
+/* A segment full of blocks, but for a short record. A tombstone's round then writes the row of a longer one that lies
+ * nowhere yet. */
+static void work_longer_record(struct store *store)
+{
+    struct store_generation *generation = fixture_object(store, 1, 1000, 1000);
+    store_generation_unref(&generation);
+    fixture_flush(store);
+    for (uint64_t object = 2; object <= 5; object++)
+        fixture_put_object(store, object, PACKED, 1000);
+    fixture_flush(store);
+    set_long_record(store, 1);
+    wait_tombstone(store, fixture_hash(1), false);
 }
 
 /* A tombstone before the objects are loaded. */
@@ -255,16 +282,44 @@ static void test_intents_ended(const char *path)
     fixture_close(store);
 }
 
+static size_t record_length(struct store *store, uint64_t object)
+{
+    struct store_view view;
+    if (!store_object_find(store, fixture_hash(object), &view))
+        return 0;
+    size_t length = view.generation->record.len;
+    store_generation_unref(&view.generation);
+    rcu_quiescent_state();
+    return length;
+}
+
+/* A record takes the room of its own entry, not of an earlier one, and gets an entry when it had none. */
+static void test_longer_record(const char *path)
+{
+    char index[4200];
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    is_int(record_length(store, 1), LONG_RECORD, "a record that only its row had is there");
+    is_int(fixture_inspect(store, 2, 5).blocks, 4, "and every block that lies with the one before it");
+    fixture_close(store);
+    snprintf(index, sizeof index, "%s/index", path);
+    fixture_take_away(index);
+    store = fixture_open_loaded(path, SIZE, BLOCK);
+    is_int(record_length(store, 1), LONG_RECORD, "it is found without the index from then on");
+    fixture_close(store);
+}
+
 int main(void)
 {
     char *committed = fixture_directory(), *churn = fixture_directory(), *tombs = fixture_directory();
     char *campaign = fixture_directory(), *intent = fixture_directory(), *ended = fixture_directory();
+    char *longer = fixture_directory();
     ok(leave(committed, work_committed), "a child left a store");
     ok(leave(churn, work_churn), "another left one in churn");
     ok(leave(churn, work_churn), "a third went on with it");
     ok(leave(tombs, work_tombstones), "another left tombstones");
     ok(leave(intent, work_intent), "another an intent");
     ok(leave(ended, work_intents_ended), "another none");
+    ok(leave(longer, work_longer_record), "another a record longer than the one on the disk");
     /* What the campaign left is read by a child each time, so that the parent has no threads yet. */
     for (unsigned i = 0; i < 8; i++)
         killed(campaign, 20000 + i * 23000);
@@ -288,6 +343,7 @@ int main(void)
     test_tombstones_settle(tombs);
     test_intent(intent);
     test_intents_ended(ended);
+    test_longer_record(longer);
     fixture_stop();
     fixture_remove(committed);
     fixture_remove(churn);
@@ -295,5 +351,6 @@ int main(void)
     fixture_remove(campaign);
     fixture_remove(intent);
     fixture_remove(ended);
+    fixture_remove(longer);
     return done_testing();
 }
