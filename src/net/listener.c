@@ -13,6 +13,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -151,9 +152,14 @@ static void on_resume(struct timer *timer)
     event_add(listener->event, NULL);
 }
 
-/* Sheds one waiting connection, so that its client need not wait for a time-out. */
+/* Sheds one waiting connection, so that its client need not wait for a time-out. accept(2) asks for the descriptor
+ * before it looks at the queue: while nobody waits there the reserve is kept, or another thread could take it for
+ * nothing. */
 static void out_of_descriptors(struct listener *listener)
 {
+    struct pollfd queue = {.fd = listener->fd, .events = POLLIN};
+    if (poll(&queue, 1, 0) == 0)
+        return;
     log_event(ACCEPT_FAILED, "no descriptor is left for a connection; raise LimitNOFILE or lower max_connections");
     if (listener->reserve >= 0) {
         close(listener->reserve);

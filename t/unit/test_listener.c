@@ -4,16 +4,19 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/container.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "net/address.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "net/mailbox.h"
 #include "tap.h"
 
 static void test_addresses(void)
@@ -99,6 +102,11 @@ static struct listener_budget budget = {.max = 5, .exempt = true};
 static struct listener *listener;
 static int listening;
 
+/* Whether the next accepting takes every descriptor that is left, as other threads may between two accepts. */
+static bool fill;
+static int filling[200];
+static unsigned filled;
+
 static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
 {
     (void) arg;
@@ -106,6 +114,8 @@ static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t 
     if (peer->sa_family != AF_INET || length != sizeof(struct sockaddr_in))
         flag_ok = false;
     held[accepted++] = fd;
+    while (fill && (filling[filled] = dup(fd)) >= 0)
+        filled++;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
 }
@@ -137,13 +147,26 @@ static void fini(struct loop *loop, void *arg)
     listener_close(&listener);
 }
 
-static int dial(unsigned port)
+static int client_socket(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval patience = {10, 0};
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    return fd;
+}
+
+static void dial_from(int fd, unsigned port)
+{
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (connect(fd, (struct sockaddr *) &to, sizeof to) != 0)
         diag("connect: %s", strerror(errno));
+}
+
+static int dial(unsigned port)
+{
+    int fd = client_socket();
+    dial_from(fd, port);
     return fd;
 }
 
@@ -161,9 +184,10 @@ static void test_starved(void)
     mem_set_limit(1);
     is_int(listener_starved(&budget), 0, "while nobody knocks, nobody is known to wait");
     int client = dial(port);
-    while (listener_starved(&budget) == 0)
+    for (unsigned i = 0; i < 10000 && listener_starved(&budget) == 0; i++)
         usleep(1000);
-    ok(metric_cell_value(pauses) > 0, "short of memory, who is not exempt waits, and that is counted");
+    ok(listener_starved(&budget) > 0 && metric_cell_value(pauses) > 0,
+       "short of memory, who is not exempt waits, and that is counted");
     is_int(accepted, 0, "outside");
     mem_set_limit(0);
     is_int(listener_starved(&budget), 0, "as long as it lasts");
@@ -182,7 +206,7 @@ static void test_accepting(void)
     unsigned port;
     is_int(listener_bind("127.0.0.1:0", 1, &listening, &port, &error), STATUS_OK, "a listener");
     struct loop *loop = loop_new(0);
-    int clients[10];
+    int clients[9];
     for (unsigned i = 0; i < 8; i++)
         clients[i] = dial(port); /* into the queue: nobody accepts yet */
     loop_start(loop, init, fini, NULL);
@@ -196,46 +220,71 @@ static void test_accepting(void)
     ok(wait_accepted(8), "until all are in");
 
     mem_set_limit(1); /* memory is as short as can be */
-    clients[9] = dial(port);
+    clients[8] = dial(port);
     ok(wait_accepted(9), "short of memory, who is exempt is accepted");
     mem_set_limit(0);
-    close(clients[9]);
-    listener_gone(&budget);
-
-    /* No descriptors: a client is turned away at once, and later ones are served. */
-    for (unsigned i = 0; i < 8; i++)
-        listener_gone(&budget);
-    clients[8] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct timeval patience = {10, 0};
-    setsockopt(clients[8], SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    struct rlimit limit;
-    struct rlimit few;
-    getrlimit(RLIMIT_NOFILE, &limit);
-    few = limit;
-    few.rlim_cur = 200;
-    setrlimit(RLIMIT_NOFILE, &few);
-    int filling[200];
-    unsigned filled = 0;
-    while ((filling[filled] = dup(clients[8])) >= 0)
-        filled++;
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    char byte;
-    is_int(connect(clients[8], (struct sockaddr *) &to, sizeof to), 0, "a client while there is no descriptor left");
-    ssize_t n = recv(clients[8], &byte, 1, 0);
-    ok(n == 0 || (n < 0 && errno == ECONNRESET), "is turned away at once");
-    for (unsigned i = 0; i < filled; i++)
-        close(filling[i]);
-    setrlimit(RLIMIT_NOFILE, &limit);
-    clients[9] = dial(port);
-    ok(wait_accepted(10), "and accepting goes on");
 
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);
-    for (unsigned i = 0; i < accepted; i++)
+    for (unsigned i = 0; i < 9; i++) {
         close(held[i]);
-    for (unsigned i = 0; i < 10; i++)
+        close(clients[i]);
+    }
+    strbuf_free(&error);
+}
+
+/* A letter that tells that the loop has gone through the events before it. */
+struct round_end {
+    struct letter letter;
+    atomic_bool reached;
+};
+
+static void on_round_end(struct letter *letter)
+{
+    atomic_store(&CONTAINER_OF(letter, struct round_end, letter)->reached, true);
+}
+
+/* A client is turned away at once, and later ones are served. */
+static void test_no_descriptors(void)
+{
+    struct strbuf error = {0};
+    unsigned port;
+    struct metric_cell *pauses = metric_cell(METRIC_ACCEPT_PAUSES, "descriptors");
+    budget = (struct listener_budget){.max = 5};
+    accepted = 0;
+    is_int(listener_bind("127.0.0.1:0", 1, &listening, &port, &error), STATUS_OK, "a listener");
+    struct loop *loop = loop_new(0);
+    int clients[3] = {client_socket(), client_socket(), client_socket()};
+    struct rlimit limit;
+    getrlimit(RLIMIT_NOFILE, &limit);
+    struct rlimit few = {.rlim_cur = 200, .rlim_max = limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    loop_start(loop, init, fini, NULL);
+    fill = true;
+    dial_from(clients[0], port);
+    ok(wait_accepted(1), "a client is given the last descriptor but those in reserve");
+    struct round_end end = {.letter.deliver = on_round_end};
+    loop_post(loop, &end.letter);
+    for (unsigned i = 0; i < 10000 && !atomic_load(&end.reached); i++)
+        usleep(1000);
+    dial_from(clients[1], port);
+    char byte;
+    ssize_t n = recv(clients[1], &byte, 1, 0);
+    ok(n == 0 || (n < 0 && errno == ECONNRESET), "the next one is turned away at once");
+    fill = false;
+    for (unsigned i = 0; i < filled; i++)
+        close(filling[i]);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    dial_from(clients[2], port);
+    ok(wait_accepted(2), "and accepting goes on");
+    loop_stop(loop);
+    loop_join(loop);
+    loop_free(loop);
+    is_int(metric_cell_value(pauses), 1, "having paused once, not before there was somebody to turn away");
+    for (unsigned i = 0; i < 2; i++)
+        close(held[i]);
+    for (unsigned i = 0; i < 3; i++)
         close(clients[i]);
     strbuf_free(&error);
 }
@@ -245,6 +294,7 @@ int main(void)
     test_addresses();
     test_binding();
     test_accepting();
+    test_no_descriptors();
     test_starved();
     return done_testing();
 }
