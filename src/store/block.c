@@ -52,8 +52,8 @@ static uint64_t replace(_Atomic uint64_t *location, uint64_t seen, uint64_t with
 static void left(struct store *store, struct leaf *leaf, unsigned number, uint64_t location)
 {
     uint32_t length = leaf_block_length(store, leaf, number);
+    leaf_changed(store, leaf); /* first: who fills the place anew may count on it (commit.c, the mark) */
     release_place(store, location, length);
-    leaf_changed(store, leaf);
     count(store->disks[location_disk(location)], -1, -(int64_t) length);
 }
 
@@ -193,8 +193,8 @@ bool block_move(struct disk *disk, uint64_t generation, uint64_t block, uint64_t
     struct leaf *leaf = directory_find(store->directory, generation, extent);
     bool moved = leaf != NULL && replace(&leaf->location[number], from, to) != 0;
     if (moved) {
-        release_place(store, from, leaf_block_length(store, leaf, number));
         leaf_changed(store, leaf);
+        release_place(store, from, leaf_block_length(store, leaf, number));
     }
     directory_unlock(store->directory, generation, extent);
     return moved;

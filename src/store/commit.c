@@ -10,15 +10,15 @@
 #include "base/thread.h"
 #include "store/disk.h"
 #include "store/inside.h"
+#include "store/intents.h"
+#include "store/load.h"
 #include "store/objects.h"
-#include "store/recover.h"
 #include "store/round.h"
 #include "store/scribe.h"
-#include "store/volume.h"
 
 #define ROUND_MS 1000
 #define ROUND_BYTES (INT64_C(256) << 20)
-/* Between looks at disks that hang while they should be read. */
+/* Between steps, while no disk that should be read answers. */
 #define STUCK_MS 100
 
 struct waiter {
@@ -43,21 +43,13 @@ struct commit {
     struct names extents; /* struct round_extent */
     struct waiter *waiters, **waiters_end;
     bool urgent, flush, hurried, stopping;
-    bool all_ended;   /* no thread of a disk hangs */
-    unsigned intents; /* under way */
-    bool marked;      /* the mark is durable on every disk */
+    bool all_ended; /* no thread of a disk hangs */
+    struct intents intents;
     atomic_bool loaded;
     atomic_int_fast64_t bytes; /* put since the last full round */
-    /* Index thread only; but for what a scribe has been given. */
-    struct loading {
-        struct recover *recover; /* NULL: the disk has been read */
-        struct names groups;     /* struct round_group: forgotten since the last step */
-        bool more;
-    } loading[STORE_DISKS_MAX];
-    bool stuck; /* no disk that is to be read answers */
+    /* Index thread only. */
+    struct load *load; /* NULL: all has been read */
     int64_t next_ms;
-    bool mark_there; /* the row may be */
-    unsigned doubt;  /* full rounds until all that an earlier process' mark speaks of has been written */
     struct rounds *rounds;
 };
 
@@ -128,8 +120,7 @@ void commit_group(struct commit *commit, struct hash128 group, uint64_t sequence
 bool commit_intent_begin(struct commit *commit, struct loop *loop, struct letter *done)
 {
     pthread_mutex_lock(&commit->mutex);
-    commit->intents++;
-    bool durable = commit->marked || commit->store->disk_count == 0;
+    bool durable = intents_begin(&commit->intents) || commit->store->disk_count == 0;
     pthread_mutex_unlock(&commit->mutex);
     if (!durable)
         waiter_add(commit, (struct waiter){.loop = loop, .done = done, .intent = true});
@@ -139,8 +130,7 @@ bool commit_intent_begin(struct commit *commit, struct loop *loop, struct letter
 void commit_intent_end(struct commit *commit)
 {
     pthread_mutex_lock(&commit->mutex);
-    assert(commit->intents > 0);
-    commit->intents--;
+    intents_end(&commit->intents, 1);
     pthread_mutex_unlock(&commit->mutex);
 }
 
@@ -202,50 +192,28 @@ static struct waiter *take_waiters(struct commit *commit, bool loading)
     return taken;
 }
 
-/* Under the mutex. What ends by a tombstone of this round has ended: the mark is cleared after it is written. */
+/* Under the mutex. */
 static void take_intents(struct commit *commit, struct round *round, const struct waiter *waiter)
 {
-    if (rounds_returned(commit->rounds)) {
-        commit->mark_there = true;
-        commit->doubt = 1;
-    }
+    bool wanted = false;
+    if (rounds_returned(commit->rounds))
+        intents_doubt(&commit->intents);
     for (; waiter != NULL; waiter = waiter->next) {
-        assert(!waiter->group || commit->intents > 0);
-        commit->intents -= waiter->group;
-        if (waiter->intent)
-            round->intent = ROUND_INTENT_SET;
+        intents_end(&commit->intents, waiter->group);
+        wanted = wanted || waiter->intent;
     }
-    commit->mark_there = commit->mark_there || round->intent == ROUND_INTENT_SET;
-    bool idle = commit->intents == 0 && round->intent == ROUND_INTENT_KEEP;
-    if (round->full && idle && commit->doubt == 0 && commit->mark_there) {
-        round->intent = ROUND_INTENT_CLEAR;
-        commit->mark_there = commit->marked = false;
-    }
-    if (round->full && commit->doubt > 0)
-        commit->doubt--;
+    round->intent = intents_take(&commit->intents, wanted, round->full);
 }
 
-/* The round has been written. */
-static void intents_marked(struct commit *commit, const struct round *round)
-{
-    if (round->intent != ROUND_INTENT_SET)
-        return;
-    pthread_mutex_lock(&commit->mutex);
-    commit->marked = true;
-    pthread_mutex_unlock(&commit->mutex);
-}
-
-/* Groups to forget, also for the disks that are being read. */
 static void take_groups(struct commit *commit, struct round *round, const struct waiter *waiter)
 {
     for (; waiter != NULL; waiter = waiter->next) {
         if (!waiter->group)
             continue;
-        const struct round_group group = {waiter->hash, waiter->sequence};
-        *(struct round_group *) names_add(&round->groups, sizeof group) = group;
-        for (unsigned i = 0; i < commit->store->disk_count; i++)
-            if (commit->loading[i].recover != NULL)
-                *(struct round_group *) names_add(&commit->loading[i].groups, sizeof group) = group;
+        *(struct round_group *) names_add(&round->groups, sizeof(struct round_group)) =
+            (struct round_group){waiter->hash, waiter->sequence};
+        if (commit->load != NULL)
+            load_group(commit->load, waiter->hash, waiter->sequence);
     }
 }
 
@@ -256,7 +224,7 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
     round->loaded = !loading;
     rcu_thread_offline();
     pthread_mutex_lock(&commit->mutex);
-    int64_t next_ms = !loading ? commit->next_ms : commit->stuck ? clock_mono_ms() + STUCK_MS : 0;
+    int64_t next_ms = !loading ? commit->next_ms : load_stuck(commit->load) ? clock_mono_ms() + STUCK_MS : 0;
     while (!commit->urgent && !(commit->flush && !loading) && !commit->stopping && clock_mono_ms() < next_ms)
         (void) clock_cond_wait(&commit->wake, &commit->mutex, next_ms);
     bool flush = commit->flush && !loading;
@@ -268,6 +236,7 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
         disk_drain(commit->store->disks[i]);
     /* Before the names: a slot that was begun by now was freed before, and what had been in it is among them. */
     round->mark = atomic_load(&commit->store->next_id);
+    rcu_thread_online();
     pthread_mutex_lock(&commit->mutex);
     round->full = !loading && (flush || last || commit->hurried || clock_mono_ms() >= commit->next_ms ||
                                atomic_load_explicit(&commit->bytes, memory_order_relaxed) >= ROUND_BYTES);
@@ -282,77 +251,21 @@ static bool take_round(struct commit *commit, struct round *round, struct waiter
     }
     take_intents(commit, round, *waiters);
     pthread_mutex_unlock(&commit->mutex);
-    rcu_thread_online();
     take_groups(commit, round, *waiters);
     round->durable = last || *waiters != NULL;
     return last;
 }
 
-static void step_errand(struct disk *disk, void *arg)
-{
-    struct loading *loading = arg;
-    const struct round_group *groups = loading->groups.items;
-    (void) disk;
-    for (size_t i = 0; i < loading->groups.count; i++)
-        recover_group(loading->recover, groups[i].group, groups[i].sequence);
-    loading->groups.count = 0;
-    loading->more = recover_step(loading->recover);
-}
-
-static void loading_end(struct loading *loading)
-{
-    recover_free(loading->recover);
-    loading->recover = NULL;
-    names_free(&loading->groups);
-}
-
-/* Whether a step may be made now: extents come after the objects of all disks. */
-static bool may_step(const struct loading *loading, const struct disk *disk, bool objects)
-{
-    return loading->recover != NULL && !health_out(disk) && scribe_idle(disk->scribe) &&
-           (objects || !recover_has_objects(loading->recover));
-}
-
-/* One step on every disk that is not read yet and answers. */
 static void load(struct commit *commit)
 {
-    struct store *store = commit->store;
-    bool objects = true, stepped[STORE_DISKS_MAX] = {false}, done = true;
-    for (unsigned i = 0; i < store->disk_count; i++)
-        objects = objects && (commit->loading[i].recover == NULL || recover_has_objects(commit->loading[i].recover));
-    for (unsigned i = 0; i < store->disk_count; i++) {
-        stepped[i] = may_step(&commit->loading[i], store->disks[i], objects);
-        if (stepped[i])
-            scribe_give(store->disks[i]->scribe, step_errand, &commit->loading[i]);
-    }
-    commit->stuck = true;
-    for (unsigned i = 0; i < store->disk_count; i++) {
-        rcu_thread_offline();
-        bool ended = stepped[i] && scribe_wait(store->disks[i]->scribe);
-        rcu_thread_online();
-        if (ended && !commit->loading[i].more)
-            loading_end(&commit->loading[i]);
-        commit->stuck = commit->stuck && !ended;
-        done = done && commit->loading[i].recover == NULL;
-    }
-    if (!done)
+    if (!load_step(commit->load))
         return;
+    load_free(commit->load);
+    commit->load = NULL;
     pthread_mutex_lock(&commit->mutex);
     atomic_store(&commit->loaded, true);
     pthread_cond_broadcast(&commit->all_loaded);
     pthread_mutex_unlock(&commit->mutex);
-}
-
-/* The process ends before everything was read. */
-static void load_give_up(struct commit *commit)
-{
-    for (unsigned i = 0; i < commit->store->disk_count; i++) {
-        struct disk *disk = commit->store->disks[i];
-        if (commit->loading[i].recover == NULL || !scribe_idle(disk->scribe))
-            continue;
-        recover_give_up(commit->loading[i].recover);
-        loading_end(&commit->loading[i]);
-    }
 }
 
 /* False: one of them hangs. */
@@ -376,18 +289,21 @@ static void *commit_thread(void *arg)
         struct waiter *waiters;
         last = take_round(commit, round, &waiters);
         rounds_run(commit->rounds, round);
-        intents_marked(commit, round);
+        pthread_mutex_lock(&commit->mutex);
+        intents_written(&commit->intents, round->intent);
+        pthread_mutex_unlock(&commit->mutex);
         if (round->full)
             store_measure(store);
         answer(commit, waiters);
-        if (!commit_loaded(commit) && !last)
+        if (commit->load != NULL && !last)
             load(commit);
         rounds_drop_dead(commit->rounds);
         rounds_trim(commit->rounds, round->full);
         round_unref(&round);
         rcu_quiescent_state();
     }
-    load_give_up(commit);
+    if (commit->load != NULL)
+        load_give_up(commit->load);
     commit->all_ended = stop_scribes(store) && commit->all_ended;
     if (commit->all_ended) {
         directory_free(store->directory);
@@ -414,14 +330,13 @@ void commit_start(struct commit *commit)
     for (unsigned i = 0; i < commit->store->disk_count; i++) {
         struct disk *disk = commit->store->disks[i];
         disk->scribe = scribe_start(disk);
-        commit->loading[i].recover = recover_new(disk);
-        if (disk->doubted || disk->moved) {
-            /* By the first full round after loading what was loaded without its time has been written so. */
-            commit->mark_there = true;
-            commit->doubt = 1;
-        }
+        /* By the first full round after loading what was loaded without its time has been written so. */
+        if (disk->doubted || disk->moved)
+            intents_doubt(&commit->intents);
     }
-    atomic_store(&commit->loaded, commit->store->disk_count == 0);
+    if (commit->store->disk_count > 0)
+        commit->load = load_new(commit->store);
+    atomic_store(&commit->loaded, commit->load == NULL);
     commit->rounds = rounds_new(commit->store);
     int error = thread_start(&commit->thread, "store-index", commit_thread, commit);
     assert(error == 0);
@@ -442,6 +357,8 @@ bool commit_stop(struct commit *commit, bool all_ended)
     names_free(&commit->objects);
     names_free(&commit->extents);
     rounds_free(commit->rounds);
+    if (commit->load != NULL)
+        load_free(commit->load);
     pthread_cond_destroy(&commit->wake);
     pthread_cond_destroy(&commit->all_loaded);
     pthread_mutex_destroy(&commit->mutex);

@@ -8,12 +8,8 @@
  * A full round, each second, after 256 MiB of puts or for a flush: the rows of changed extents are taken as they are
  * now, the data files are synced, then the rows are written, at most INDEX_TXN_KEYS a transaction. So a row never
  * speaks of a block that a power failure could still take away; where a sync fails, that disk's rows wait for one that
- * does not. A tombstone needs no data file: a short round, as soon
- * as there is one, writes changed objects only and syncs the index; those that come meanwhile share the next one.
- *
- * Intents are one row, there as long as any is under way: it is set by a round as short, so that those that begin
- * together share a commit, and cleared by a full one that finds none, so that those that begin within a second of each
- * other find it there. Clearing it is not waited for: a mark too many costs validations.
+ * does not. A tombstone needs no data file: a short round, as soon as there is one, writes changed objects only and
+ * syncs the index; those that come meanwhile share the next one.
  *
  * A disk that does not answer misses rounds and is brought up to date later (round.h). An index that cannot be written
  * is condemned (volume.h) until it could be made anew: a marker keeps the next start from believing it, which is how a

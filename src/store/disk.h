@@ -55,7 +55,7 @@ struct disk {
     bool rebuild; /* its index was lost: it is made anew from what lies on the disk */
     bool fresh;   /* its directory held no store */
     bool moved;   /* some rows may be of objects that had their home here at the last start */
-    bool doubted; /* an intent stood when the last process ended: no validation of then is believed */
+    bool doubted; /* it may have missed a write before this start: no validation of then is believed (opening.h) */
     struct health health;
     struct slots slots;
     struct index *index; /* only the scribe, once the store is open */
@@ -71,12 +71,12 @@ struct disk {
     int64_t full_logged_ms;            /* scribe */
     atomic_size_t index_load;          /* how full the index is, in 1/1024 of what it should hold at most */
     atomic_uint_least32_t fit;         /* slots that the file system had room for when it was last asked */
-    struct names unlogged;             /* struct hash128: written in a short round, their records are not; scribe */
+    struct names unlogged;             /* struct hash128: their rows are written, their records are not yet; scribe */
     atomic_bool no_nowait;             /* the file system refuses RWF_NOWAIT */
     atomic_bool no_cachestat;          /* the kernel refuses cachestat */
     atomic_uint write_errors;          /* in a row */
     atomic_uint sync_errors;           /* fdatasyncs that failed in a row */
-    atomic_int_fast64_t rest_until_ms; /* after too many of them */
+    atomic_int_fast64_t rest_until_ms; /* nothing is put before: too many writes failed, or one found no room */
     /* The queues; under `mutex`. */
     pthread_mutex_t mutex;
     pthread_cond_t work;
@@ -112,8 +112,7 @@ bool disk_takes(struct disk *disk);
 /* Whether a put of such a block is likely to be taken and to end well, as far as can be told by what went before. Any
  * thread, without waiting. */
 bool disk_expects(struct disk *disk, const struct store_generation *generation, uint32_t length);
-/* Waits until every put queued so far has been written or has failed, or the disk is out. Index thread only, offline.
- */
+/* Waits until every put queued so far has been written or has failed, or the disk is out. Index thread, offline. */
 void disk_drain(struct disk *disk);
 /* Answers loads whose time is over, STALLED, and drops their blocks. The watch. */
 void disk_expire(struct disk *disk, int64_t now_ms);

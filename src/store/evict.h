@@ -8,14 +8,15 @@
  *
  * Skewed reads: few blocks are read often. Queues like S3-FIFO's (Yang et al., SOSP'23):
  *   - A block that was filled is *fresh* for 1 % of the room. Nothing counts meanwhile: whoever waited for the fill
- * comes to read it now, and that is no reuse.
+ *     comes to read it now, and that is no reuse.
  *   - Then it is in the *small* queue, to 5 % of the room. At its end it goes to main if it was used, or out.
  *   - *Main* is a queue with second chances. Each look that finds a slot used gives it one, up to 3; each time it comes
  *     to the end costs one.
  *   - A *ghost* is the name of a block that went lately; asked for again, it goes on to main when it is no longer
- * fresh. Queues are logical: no block is written anew because it moves. A use is a bit that hits set in the block's
- * location, once a look; every slot is looked at four times while as much is missed as there is room, so the many
- * pieces in which a client reads a block are one use.
+ *     fresh.
+ * Queues are logical: no block is written anew because it moves. A use is a bit that hits set in the block's location,
+ * once a look; every slot is looked at four times while as much is missed as there is room, so the many pieces in which
+ * a client reads a block are one use.
  *
  * Rounds: a data set larger than the cache is read again and again, in fixed or fresh order (training). Whatever lets
  * every block in has evicted most of them when they come again; the best is to keep a part and let it be. So for each

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * index.h: the durable index of one disk, in LMDB. The only file that knows LMDB is index.c.
+ * index.h: the durable index of one disk, in LMDB, which only index.c, index_scan.c and index_inside.h know.
  *
  * What is in it is a hint: the headers on the disk decide. It says which objects are known, which generation is current
  * and when it was validated; where the blocks of each extent lie; and which groups were invalidated. Keys of extents
@@ -11,7 +11,7 @@
  * an answer of a fault the index is poisoned: nothing of it is read or written any more, all calls answer CORRUPT, and
  * index_close leaves to the process what LMDB holds.
  *
- * One thread at a time uses an index: who opens it, then the index thread. At most one transaction is open. A change in
+ * One thread at a time uses an index: who opens it, then the disk's scribe. At most one transaction is open. A change in
  * a transaction that has failed does nothing; index_commit says how it all went and may be followed by index_begin.
  * Nothing here is durable on a power failure before index_sync (commits leave the last meta page to the system), on a
  * kill it is with index_commit.

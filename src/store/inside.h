@@ -1,5 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inside.h: the store as its own files see it. Nobody outside store/ includes this. */
+/*
+ * inside.h: the store as its own files see it. Nobody outside store/ includes this.
+ *
+ * Threads:
+ *   opening thread  store_open: opens volumes and their indexes, numbers the opening
+ *   loops           look up, change objects, hand over puts and loads; never wait
+ *   store-index     one: says what the indexes are told and when (commit.h, round.h), loads after a start (load.h), forgets
+ *                   what there is no room for
+ *   store-scribe    one a disk: alone touches its index while the store is open (scribe.h, rows.h, recover.h, rebuild.h,
+ *                   resync.h)
+ *   store-io        DISK_THREADS a disk: reads, writes, eviction, probes (disk.h, transfer.h, reclaim.h)
+ *   store-scrub     one a disk, where there is a rate (scrub.h)
+ *   store-watch     one: sees to disks that do not answer (watch.h)
+ *
+ * Locks, what is taken while another is held further to the right:
+ *   a leaf's (directory_lock) or an object's (object_lock)
+ *     > a disk's slots.lock, the objects' list_lock, the generations' lock > commit's mutex
+ *   all others (a disk's mutex, a scribe's, the watch's, a scrub's, rounds') are held alone
+ */
 #ifndef HEADPOND_STORE_INSIDE_H
 #define HEADPOND_STORE_INSIDE_H
 
@@ -38,10 +56,6 @@ static inline uint64_t store_next_id(struct store *store)
 {
     return atomic_fetch_add_explicit(&store->next_id, 1, memory_order_relaxed);
 }
-
-/* Where something new of that name goes: rendezvous over the disks by size, so that another disk moves only its share.
- * NULL without disks. */
-struct disk *store_disk_of(const struct store *store, uint64_t hash);
 
 /* Tells the metrics what there is room for: bytes of blocks, without what goes before each. */
 void store_measure(struct store *store);

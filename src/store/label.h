@@ -3,7 +3,7 @@
  * label.h: the file headpond.store, which says what made a disk's directory, and how far its numbers have come; and a
  * copy of it, since a disk whose label is lost is emptied. Each has a checksum and is written by rename, one after the
  * other, at each opening: a crash leaves two good ones, of which the later counts, and damage to one is mended. A store
- * of an earlier version has no copy. Opening thread; the index thread afterwards.
+ * of an earlier version has no copy. Opening thread; the scribe afterwards.
  */
 #ifndef HEADPOND_STORE_LABEL_H
 #define HEADPOND_STORE_LABEL_H

@@ -13,19 +13,25 @@ libheadpond_a_SOURCES += \
 	src/store/group.c src/store/group.h \
 	src/store/guard.c src/store/guard.h \
 	src/store/health.c src/store/health.h \
+	src/store/homes.c src/store/homes.h \
 	src/store/index.c src/store/index.h src/store/index_inside.h src/store/index_scan.c \
 	src/store/index_check.c src/store/index_check.h \
 	src/store/index_guard.c src/store/index_guard.h \
 	src/store/index_row.c src/store/index_row.h \
 	src/store/inside.h \
+	src/store/intents.c src/store/intents.h \
 	src/store/io.c src/store/io.h \
 	src/store/label.c src/store/label.h \
+	src/store/load.c src/store/load.h \
 	src/store/location.h \
 	src/store/lost.c src/store/lost.h \
+	src/store/marker.c src/store/marker.h \
 	src/store/mount.c src/store/mount.h \
 	src/store/names.h \
+	src/store/numbers.c src/store/numbers.h \
 	src/store/objects.c src/store/objects.h src/store/objects_copies.c src/store/objects_inside.h \
 	src/store/objects_rows.c \
+	src/store/opening.c src/store/opening.h \
 	src/store/peek.c \
 	src/store/quota.c src/store/quota.h \
 	src/store/rebuild.c src/store/rebuild.h \
@@ -57,6 +63,14 @@ t_unit_test_store_evict_SOURCES = t/unit/test_store_evict.c t/unit/tap.h
 t_unit_test_store_evict_LDADD = $(UNIT_LDADD)
 t_unit_test_store_blocks_SOURCES = t/unit/test_store_blocks.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_blocks_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_intents
+t_unit_test_store_intents_SOURCES = t/unit/test_store_intents.c t/unit/tap.h
+t_unit_test_store_intents_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_store_record
+t_unit_test_store_record_SOURCES = t/unit/test_store_record.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_record_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_crash t/unit/test_store_faults
 t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture.h t/unit/tap.h

@@ -2,10 +2,9 @@
 /*
  * location.h: where a block lies, in 64 bits that are read and replaced as one.
  *
- *   63 present | 62 verified | 61 packed | 60 used | 59–56 disk | 55–48 low bits of the disk's incarnation | 47–0
- * position
+ *   63 present | 62 verified | 61 packed | 60 used | 59–56 disk | 55–48 incarnation | 47–0 position
  *
- * A full block's position is its slot. A packed entry's is its segment's slot (29 bits) and its offset within the slot
+ * Of the disk's incarnation (label.h) these are the low bits. A full block's position is its slot. A packed entry's is its segment's slot (29 bits) and its offset within the slot
  * in units of ENTRY_ALIGN (19 bits, so slots are at most 32 MiB). `verified`: its bytes in the page cache are those
  * that were written or checked. `used`: read since eviction last looked. 0: no such block.
  */

@@ -10,13 +10,15 @@
 /* Used objects passed over in one search for the longest unused. */
 #define REPRIEVES 256
 
-struct objects *objects_new(size_t budget)
+struct objects *objects_new(size_t budget, objects_dirty_f dirty, void *arg)
 {
     struct objects *objects = mem_aligned(64, sizeof *objects);
     objects->table = cds_lfht_new(1024, 1024, 0, CDS_LFHT_AUTO_RESIZE | CDS_LFHT_ACCOUNTING, NULL);
     if (objects->table == NULL)
         mem_die("cds_lfht_new");
     objects->budget = budget;
+    objects->dirty = dirty;
+    objects->dirty_arg = arg;
     atomic_init(&objects->bytes, 0);
     atomic_init(&objects->count, 0);
     pthread_mutex_init(&objects->list_lock, NULL);
@@ -53,6 +55,12 @@ struct object_node *object_node_add(struct objects *objects, struct hash128 obje
     RCU_PUBLISH(&node->node);
     cds_lfht_add(objects->table, object.lo, &node->node);
     return node;
+}
+
+void object_node_dirty(struct objects *objects, struct object_node *node)
+{
+    if (!atomic_exchange(&node->dirty, true))
+        objects->dirty(objects->dirty_arg, node->object);
 }
 
 static void state_reclaim(struct rcu_head *rcu)
@@ -155,7 +163,7 @@ bool objects_is_current(struct objects *objects, struct hash128 object, uint64_t
     return true;
 }
 
-bool objects_set(struct objects *objects, struct store_generation *generation, int64_t validated_s, uint64_t stamp,
+void objects_set(struct objects *objects, struct store_generation *generation, int64_t validated_s, uint64_t stamp,
                  uint64_t sequence)
 {
     struct object_state *state = object_state_new(generation, validated_s, stamp, sequence);
@@ -166,40 +174,34 @@ bool objects_set(struct objects *objects, struct store_generation *generation, i
     node->renewed = node->renewed || before == NULL || before->generation->id != generation->id;
     node->invalidated = node->dead = node->copied = false;
     object_node_replace(objects, node, state);
-    bool dirty = object_node_dirty(node);
+    object_node_dirty(objects, node);
     pthread_mutex_unlock(lock);
-    return dirty;
 }
 
 /* Under the lock: the same generation, never validated. `expect`: so is what rows say that have not been read yet. */
-static bool node_forget(struct objects *objects, struct object_node *node, bool expect)
+static void node_forget(struct objects *objects, struct object_node *node, bool expect)
 {
     struct object_state *state = atomic_load(&node->state);
     node->invalidated = (node->invalidated || expect || state == NULL) && !node->dead;
     if (node->copied && !expect) /* there is no row that anybody would believe */
-        return false;
+        return;
     if (state != NULL && state->validated_s != 0)
         object_node_replace(objects, node, object_state_new(state->generation, 0, 0, state->sequence));
-    return object_node_dirty(node);
+    object_node_dirty(objects, node);
 }
 
-enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty)
+bool objects_forget(struct objects *objects, struct hash128 object, bool expect)
 {
-    enum objects_known known = OBJECTS_KNOWN;
-    *dirty = false;
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = expect ? object_node_add(objects, object) : object_node_find(objects, object);
-    if (node == NULL)
-        known = OBJECTS_UNKNOWN;
-    else
-        *dirty = node_forget(objects, node, expect);
+    if (node != NULL)
+        node_forget(objects, node, expect);
     pthread_mutex_unlock(lock);
-    return known;
+    return node != NULL;
 }
 
-unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence, objects_dirty_f dirty,
-                              void *arg)
+unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence)
 {
     struct cds_lfht_iter iter;
     struct object_node *node;
@@ -210,11 +212,10 @@ unsigned objects_forget_group(struct objects *objects, struct hash128 group, uin
         pthread_mutex_lock(lock);
         struct object_state *state = atomic_load(&node->state);
         bool hit = state != NULL && store_group_covers(group, state->generation->group) && state->sequence <= sequence;
-        bool newly = hit && node_forget(objects, node, false);
+        if (hit)
+            node_forget(objects, node, false);
         pthread_mutex_unlock(lock);
         count += hit;
-        if (newly)
-            dirty(arg, node->object);
     }
     return count;
 }
@@ -247,7 +248,7 @@ static struct object_node *oldest(struct objects *objects)
     return node;
 }
 
-void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, void *arg)
+void objects_trim(struct objects *objects, size_t least)
 {
     for (size_t i = 0; i < least || objects_over_budget(objects); i++) {
         struct object_node *node = oldest(objects);
@@ -258,10 +259,8 @@ void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, 
         object_node_replace(objects, node, NULL);
         node->dead = true;
         node->invalidated = node->copied = false;
-        bool newly = object_node_dirty(node);
+        object_node_dirty(objects, node);
         pthread_mutex_unlock(lock);
-        if (newly)
-            dirty(arg, node->object);
     }
 }
 

@@ -11,8 +11,8 @@
  * tombstone that came in between would find nothing to do, and the row would be believed after a crash. A tombstone
  * that comes before its object was loaded leaves such a node too.
  *
- * Functions that say `dirty` answer whether the object must now be put on the list of what the next commit writes
- * (false: it is on it already). Look-ups need a registered, online RCU thread.
+ * What changes in what the next commit has to write is told to `dirty`, once until objects_take. Look-ups need a
+ * registered, online RCU thread.
  */
 #ifndef HEADPOND_STORE_OBJECTS_H
 #define HEADPOND_STORE_OBJECTS_H
@@ -26,31 +26,30 @@
 
 struct objects;
 
+/* Under the object's lock, on the thread that made the change. */
+typedef void (*objects_dirty_f)(void *arg, struct hash128 object);
+
 /* `budget`: bytes that records, decoded forms and nodes may take, as estimated. */
-struct objects *objects_new(size_t budget);
+struct objects *objects_new(size_t budget, objects_dirty_f dirty, void *arg);
 /* Nobody may look any more. Registered thread, taken offline for a moment. */
 void objects_free(struct objects *objects);
 
 bool objects_find(struct objects *objects, struct hash128 object, struct store_view *view);
 /* `sequence` orders this against group tombstones. Takes a reference of its own. */
-bool objects_set(struct objects *objects, struct store_generation *generation, int64_t validated_s, uint64_t stamp,
+void objects_set(struct objects *objects, struct store_generation *generation, int64_t validated_s, uint64_t stamp,
                  uint64_t sequence);
-enum objects_known { OBJECTS_UNKNOWN, OBJECTS_KNOWN };
-/* Forgets the validation. With `expect` an object that is not known leaves a node for the loader to find; without, it
- * is answered OBJECTS_UNKNOWN. */
-enum objects_known objects_forget(struct objects *objects, struct hash128 object, bool expect, bool *dirty);
-
-typedef void (*objects_dirty_f)(void *arg, struct hash128 object);
+/* Forgets the validation. false: the object is not known, and nothing is to be written. With `expect` it leaves a node
+ * then, for the loader to find. */
+bool objects_forget(struct objects *objects, struct hash128 object, bool expect);
 /* Forgets the validation of every object of the group (or the family) not set after `sequence`; returns how many. Index
  * thread. */
-unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence, objects_dirty_f dirty,
-                              void *arg);
+unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence);
 /* Forgets the longest unused until the budget is kept, at least `least` of them. Index thread. */
-void objects_trim(struct objects *objects, size_t least, objects_dirty_f dirty, void *arg);
+void objects_trim(struct objects *objects, size_t least);
 bool objects_over_budget(const struct objects *objects);
 size_t objects_count(const struct objects *objects);
 
-/* What the index thread must write for an object. */
+/* What the scribe of its home must write for an object. */
 enum objects_change { OBJECTS_NOTHING, OBJECTS_WRITE, OBJECTS_DELETE, OBJECTS_INVALIDATE };
 /* Where a record lies on a disk; location 0: nowhere. */
 struct objects_place {
@@ -71,11 +70,9 @@ struct objects_row {
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row);
 /* How it is now, without taking it off the list; no generation: there is nothing to write. Any RCU thread. */
 void objects_row(struct objects *objects, struct hash128 object, struct objects_row *row);
-/* Puts it back: the commit failed. */
-bool objects_retake(struct objects *objects, struct hash128 object);
-/* The index now agrees with what objects_take said: a node that holds nothing may go. true: copies of it are still to
- * be deleted, and it must be put on the list again. As objects_take. */
-bool objects_settled(struct objects *objects, struct hash128 object);
+/* The index now agrees with what objects_take said: a node that holds nothing may go, unless copies of it are still to be
+ * deleted. As objects_take. */
+void objects_settled(struct objects *objects, struct hash128 object);
 
 /* What a row says besides its generation. */
 struct objects_loaded {
@@ -86,16 +83,15 @@ struct objects_loaded {
     bool home;      /* the object's home; else it is a copy */
     bool rewrite;   /* it is not as it should be */
 };
-/* From an index: ignored when what is known was set later, as the sequence says. Consumes *generation. `dirty` as
- * above. Any scribe. */
-bool objects_load(struct objects *objects, struct store_generation **generation, const struct objects_loaded *row);
+/* From an index: ignored when what is known was set later, as the sequence says. Consumes *generation. Any scribe. */
+void objects_load(struct objects *objects, struct store_generation **generation, const struct objects_loaded *row);
 /* From a record's entry, by a rebuild: of the records of an object the highest generation counts, of a generation's the
  * one set last. Never validated. Consumes *generation. Returns the place that is not pointed at any more, as
- * objects_record_set does; location 0: none. `dirty` as above. Index thread. */
+ * objects_record_set does; location 0: none. Any scribe. */
 struct objects_place objects_found(struct objects *objects, struct store_generation **generation, uint64_t sequence,
-                                   uint64_t place, bool *dirty);
-/* The object's row is to be deleted, unless the object is known. `dirty` as above. Index thread. */
-bool objects_expunge(struct objects *objects, struct hash128 object);
+                                   uint64_t place);
+/* The object's row is to be deleted, unless the object is known. Any scribe. */
+void objects_expunge(struct objects *objects, struct hash128 object);
 /* Every object that is known. Online RCU thread. */
 void objects_each(struct objects *objects, void (*each)(void *arg, struct hash128 object), void *arg);
 /* The id of the object's current generation, or 0. */
@@ -125,14 +121,18 @@ bool objects_renewed(struct objects *objects, struct hash128 object, uint64_t *g
 
 /* ---- Where records lie on the disks: record.h. ---- */
 
-/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. */
+/* Its record is to be written later. true: from here on the object waits for that; false: it did already, or is not known.
+ * The disk's scribe. */
+bool objects_record_wait(struct objects *objects, struct hash128 object);
+/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. It does
+ * not wait any more. The disk's scribe. */
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence);
 /* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
  * or the new place when the object has gone. */
 struct objects_place objects_record_set(struct objects *objects, const struct store_generation *generation,
                                         uint64_t location);
-/* It lies at `to` instead of `from`; 0: nowhere. false: it did not lie at `from`. `dirty` as above. Any RCU thread. */
-bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to, bool *dirty);
+/* It lies at `to` instead of `from`; 0: nowhere. false: it did not lie at `from`. Any RCU thread. */
+bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to);
 struct objects_place objects_record_place(struct objects *objects, struct hash128 object);
 /* Every record that lies somewhere. */
 void objects_record_each(struct objects *objects,

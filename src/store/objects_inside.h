@@ -36,6 +36,7 @@ struct object_node {
     bool invalidated;           /* under the lock: a tombstone came while disks were read, and counts for every row */
     bool dead;                  /* under the lock: forgotten for space, its row is to be deleted */
     bool copied;                /* under the lock: what is known comes from a copy, its home has not been heard */
+    bool unlogged;              /* under the lock: in its disk's list of those whose record is to be written */
     bool renewed;               /* under the lock: another generation since objects_renewed */
     uint16_t copies;            /* under the lock: disks, not its home, whose index holds a row of it */
     _Atomic uint16_t fresh;     /* of those, where that is of the current generation; changed under the lock */
@@ -48,6 +49,8 @@ struct object_node {
 
 struct objects {
     struct cds_lfht *table;
+    objects_dirty_f dirty;
+    void *dirty_arg;
     size_t budget;
     atomic_size_t bytes;
     atomic_size_t count; /* with a state */
@@ -64,17 +67,13 @@ static inline pthread_mutex_t *object_lock(struct objects *objects, struct hash1
     return &objects->locks[object.hi & (OBJECTS_LOCKS - 1)].mutex;
 }
 
-/* Waits to be written to the index; false: it did already. */
-static inline bool object_node_dirty(struct object_node *node)
-{
-    return !atomic_exchange(&node->dirty, true);
-}
-
 /* NULL: there is none. Lock-free. */
 struct object_node *object_node_find(struct objects *objects, struct hash128 object);
 
 /* ---- Under the lock. ---- */
 
+/* It is to be written to the index. */
+void object_node_dirty(struct objects *objects, struct object_node *node);
 /* The node, made without a state when there is none. */
 struct object_node *object_node_add(struct objects *objects, struct hash128 object);
 /* Takes it out and frees it after a grace period. */

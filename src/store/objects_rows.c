@@ -81,25 +81,30 @@ void objects_each(struct objects *objects, void (*each)(void *arg, struct hash12
     }
 }
 
-bool objects_retake(struct objects *objects, struct hash128 object)
+void objects_settled(struct objects *objects, struct hash128 object)
 {
-    struct object_node *node = object_node_find(objects, object);
-    return node != NULL && object_node_dirty(node);
-}
-
-bool objects_settled(struct objects *objects, struct hash128 object)
-{
-    bool again = false;
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     if (node != NULL && atomic_load(&node->state) == NULL && !atomic_load(&node->dirty)) {
-        again = node->copies != 0 && object_node_dirty(node);
-        if (!again)
+        if (node->copies != 0)
+            object_node_dirty(objects, node);
+        else
             object_node_remove(objects, node);
     }
     pthread_mutex_unlock(lock);
-    return again;
+}
+
+bool objects_record_wait(struct objects *objects, struct hash128 object)
+{
+    pthread_mutex_t *lock = object_lock(objects, object);
+    pthread_mutex_lock(lock);
+    struct object_node *node = object_node_find(objects, object);
+    bool newly = node != NULL && !node->unlogged;
+    if (newly)
+        node->unlogged = true;
+    pthread_mutex_unlock(lock);
+    return newly;
 }
 
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence)
@@ -109,6 +114,8 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
+    if (node != NULL)
+        node->unlogged = false;
     if (state != NULL && !node->copied && !is_logged(node, state)) {
         generation = store_generation_ref(state->generation);
         *sequence = state->sequence;
@@ -134,16 +141,15 @@ struct objects_place objects_record_set(struct objects *objects, const struct st
     return dead;
 }
 
-bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to, bool *dirty)
+bool objects_record_move(struct objects *objects, struct hash128 object, uint64_t from, uint64_t to)
 {
-    *dirty = false;
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     bool moved = node != NULL && location_same(atomic_load(&node->record_at), from);
     if (moved) {
         atomic_store(&node->record_at, to);
-        *dirty = object_node_dirty(node);
+        object_node_dirty(objects, node);
     }
     pthread_mutex_unlock(lock);
     return moved;
@@ -206,7 +212,7 @@ static bool load(struct objects *objects, struct object_node *node, struct store
     return row->home ? row->rewrite || node->invalidated : heard;
 }
 
-bool objects_load(struct objects *objects, struct store_generation **generation, const struct objects_loaded *row)
+void objects_load(struct objects *objects, struct store_generation **generation, const struct objects_loaded *row)
 {
     bool dirty;
     pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
@@ -222,10 +228,10 @@ bool objects_load(struct objects *objects, struct store_generation **generation,
     }
     if (!row->home)
         object_copy_note(node, (*generation)->id, row->disk);
-    dirty = dirty && object_node_dirty(node);
+    if (dirty)
+        object_node_dirty(objects, node);
     pthread_mutex_unlock(lock);
     store_generation_unref(generation);
-    return dirty;
 }
 
 /* Under the lock: whether a record that was found is later than what is known. */
@@ -242,10 +248,9 @@ static bool found_is_later(const struct object_node *node, uint64_t generation, 
 }
 
 struct objects_place objects_found(struct objects *objects, struct store_generation **generation, uint64_t sequence,
-                                   uint64_t place, bool *dirty)
+                                   uint64_t place)
 {
     struct objects_place dead = {.location = place, .length = (uint32_t) (*generation)->record.len};
-    *dirty = false;
     pthread_mutex_t *lock = object_lock(objects, (*generation)->object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, (*generation)->object);
@@ -257,16 +262,15 @@ struct objects_place objects_found(struct objects *objects, struct store_generat
         node->record_length = (uint32_t) (*generation)->record.len;
         node->record_sum = record_sum(*generation);
         atomic_store(&node->record_at, place);
-        *dirty = object_node_dirty(node);
+        object_node_dirty(objects, node);
     }
     pthread_mutex_unlock(lock);
     store_generation_unref(generation);
     return dead;
 }
 
-bool objects_expunge(struct objects *objects, struct hash128 object)
+void objects_expunge(struct objects *objects, struct hash128 object)
 {
-    bool dirty = false;
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_add(objects, object);
@@ -276,8 +280,7 @@ bool objects_expunge(struct objects *objects, struct hash128 object)
     }
     if (node->dead || node->copied) { /* a copy tells what to write in its place */
         node->copied = false;
-        dirty = object_node_dirty(node);
+        object_node_dirty(objects, node);
     }
     pthread_mutex_unlock(lock);
-    return dirty;
 }

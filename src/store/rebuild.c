@@ -13,6 +13,7 @@
 #include "store/damage.h"
 #include "store/entry.h"
 #include "store/generation.h"
+#include "store/homes.h"
 #include "store/index.h"
 #include "store/io.h"
 #include "store/names.h"
@@ -129,14 +130,12 @@ static void record_seen(struct rebuild *rebuild, const struct entry *entry, uint
     }
     struct store_generation *generation = generation_make(store->generations, entry->generation, entry->object,
                                                           entry->group, entry->total, record, decoded);
-    bool home = store_disk_of(store, entry->object.lo) == disk, dirty;
+    bool home = home_is(disk, entry->object);
     uint64_t place = home && record_claim(disk, location, entry->length) ? location : 0;
     /* Records from before they had a sequence of their own take their segment's. */
     uint64_t sequence = entry->sequence != 0 ? entry->sequence : entry->segment;
-    struct objects_place dead = objects_found(store->objects, &generation, sequence, place, &dirty);
+    struct objects_place dead = objects_found(store->objects, &generation, sequence, place);
     record_dead(store, dead.location, dead.length);
-    if (dirty)
-        commit_dirty_object(store->commit, entry->object);
 }
 
 static void entry_seen(void *arg, const struct entry *entry, uint32_t offset, const uint8_t *body)

@@ -19,7 +19,7 @@
  *    asked before a byte of it is served. That is why no tombstone is looked for: those that were lost with the index
  *    could have said no more. What has been validated by this process meanwhile stays.
  * 3. *Of an object's records the one with the highest generation is the current one,* of those of one generation the
- * one that was set last: each entry has the sequence of its setting, and keeps it where eviction moves it, so a copy
+ *    one that was set last: each entry has the sequence of its setting, and keeps it where eviction moves it, so a copy
  *    written later does not win over a record set later. If the last record was lost (not committed, damaged, its
  *    segment gone) an older one wins, and the object's ETag, length and headers are old ones together. The validation
  *    tells: same ETag, its blocks are right and the headers are renewed; else they are dropped. What only a HEAD tells,

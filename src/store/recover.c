@@ -14,14 +14,15 @@
 #include "store/block.h"
 #include "store/commit.h"
 #include "store/generation.h"
+#include "store/homes.h"
 #include "store/index.h"
+#include "store/marker.h"
 #include "store/names.h"
 #include "store/objects.h"
 #include "store/rebuild.h"
 #include "store/record.h"
 #include "store/rows.h"
 #include "store/segment.h"
-#include "store/volume.h"
 
 /* Rows read in one step. */
 #define STEP_ROWS 5000
@@ -74,9 +75,9 @@ void recover_free(struct recover *recover)
 
 void recover_give_up(struct recover *recover)
 {
-    volume_loaded(recover->disk);
+    marker_loaded(recover->disk);
     if (recover->rebuild != NULL)
-        volume_put_off(recover->disk);
+        marker_put_off(recover->disk);
 }
 
 void recover_group(struct recover *recover, struct hash128 group, uint64_t sequence)
@@ -116,10 +117,10 @@ static bool group_newer(const struct recover *recover, const struct index_object
 static void object_unreadable(struct recover *recover, struct hash128 object)
 {
     struct store *store = recover->disk->store;
-    if (store_disk_of(store, object.lo) != recover->disk)
+    if (!home_is(recover->disk, object))
         *(struct hash128 *) names_add(&recover->unreadable, sizeof object) = object;
-    else if (objects_expunge(store->objects, object))
-        commit_dirty_object(store->commit, object);
+    else
+        objects_expunge(store->objects, object);
 }
 
 static struct store_generation *decode(struct recover *recover, const struct index_object *object)
@@ -145,8 +146,8 @@ static void copy_seen(struct recover *recover, const struct index_object *object
     if (object->validated_s != 0)
         *(struct hash128 *) names_add(&recover->believable, sizeof object->object) = object->object;
     if (!objects_copy_seen(store->objects, object->object, object->generation, object->sequence, disk) &&
-        (generation = decode(recover, object)) != NULL && objects_load(store->objects, &generation, &row))
-        commit_dirty_object(store->commit, object->object);
+        (generation = decode(recover, object)) != NULL)
+        objects_load(store->objects, &generation, &row);
 }
 
 static void object_each(void *arg, const struct index_object *object)
@@ -155,7 +156,7 @@ static void object_each(void *arg, const struct index_object *object)
     struct disk *disk = recover->disk;
     struct store *store = disk->store;
     recover->objects++;
-    if (store_disk_of(store, object->object.lo) != disk) {
+    if (!home_is(disk, object->object)) {
         copy_seen(recover, object);
         return;
     }
@@ -172,8 +173,7 @@ static void object_each(void *arg, const struct index_object *object)
                                  .disk = disk->number,
                                  .home = true,
                                  .rewrite = !claimed || (stale && object->validated_s != 0)};
-    if (objects_load(store->objects, &generation, &row))
-        commit_dirty_object(store->commit, object->object);
+    objects_load(store->objects, &generation, &row);
     if (claimed && !location_same(objects_record_place(store->objects, object->object).location, place))
         record_dead(store, place, length);
 }
@@ -321,7 +321,7 @@ static void finish(struct recover *recover, bool whole)
     for (uint32_t slot = 0; slot < disk->slots.high; slot++)
         segment_sort(&disk->slots, slot);
     pthread_mutex_unlock(&disk->slots.lock);
-    volume_loaded(disk);
+    marker_loaded(disk);
     atomic_store(&disk->loaded, true);
     disk_want_space(disk); /* a limit may be lower than it was */
     log_event(STORE_OPEN, "path=%s objects=%zu blocks=%zu dropped=%zu bad_rows=%u ms=%lld%s", disk->path,
@@ -340,8 +340,7 @@ static void fail(struct recover *recover, enum status why)
 {
     metric_cell_add(recover->disk->metrics.corrupt, why == STATUS_CORRUPT);
     disk_error(recover->disk, "index", EIO);
-    if (volume_condemn(recover->disk) != STATUS_OK)
-        disk_error(recover->disk, "marker", errno);
+    marker_condemn(recover->disk);
     disk_set_broken(recover->disk, true);
     recover->phase = RECOVER_DONE;
     finish(recover, false);
@@ -357,7 +356,7 @@ static bool rebuild_on(struct recover *recover)
     }
     if (!more) {
         rebuild_count(recover->rebuild, &recover->objects, &recover->blocks, &recover->dropped);
-        volume_rebuilt(recover->disk);
+        marker_rebuilt(recover->disk);
         finish(recover, true);
     }
     return more;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recover.h: what a start does with what the last one left, in the background, on the index thread.
+ * recover.h: what a start does with what the last one left, in the background, on the disk's scribe.
  *
  * Objects, then extents, are read from the index a piece at a time, so that commits and tombstones go on in
  * between. Until the end, what is not loaded yet counts as not stored, and nothing is put on that disk (which slots are
@@ -23,15 +23,16 @@
 struct recover;
 struct disk;
 
+/* Index thread, but for the step. */
 struct recover *recover_new(struct disk *disk);
 void recover_free(struct recover *recover);
 /* The process ends: what was not read is left to the next start. */
 void recover_give_up(struct recover *recover);
 /* Whether all objects of this disk are known. Extents come after the objects of all disks. */
 bool recover_has_objects(const struct recover *recover);
-/* One piece, some milliseconds. true: there is more. Index thread, online, outside a transaction. */
+/* One piece, some milliseconds. true: there is more. Scribe, online, outside a transaction. */
 bool recover_step(struct recover *recover);
-/* A group was invalidated while this is under way. */
+/* A group was invalidated while this is under way. Scribe. */
 void recover_group(struct recover *recover, struct hash128 group, uint64_t sequence);
 
 #endif

@@ -6,7 +6,10 @@
 #include "base/log.h"
 #include "store/disk.h"
 #include "store/generation.h"
+#include "store/homes.h"
 #include "store/index.h"
+#include "store/marker.h"
+#include "store/numbers.h"
 #include "store/objects.h"
 #include "store/round.h"
 #include "store/rows.h"
@@ -21,7 +24,7 @@ struct resync {
 static void object_seen(void *arg, struct hash128 object)
 {
     struct resync *resync = arg;
-    if (store_disk_of(resync->disk->store, object.lo) == resync->disk)
+    if (home_is(resync->disk, object))
         *(struct hash128 *) names_add(&resync->objects, sizeof object) = object;
 }
 
@@ -38,24 +41,13 @@ static void leaf_seen(void *arg, struct leaf *leaf)
     }
 }
 
-/* An index with nothing in it but the mark. */
+/* An index with nothing in it but numbers. */
 static bool begin_anew(struct disk *disk)
 {
     health_wait(disk, HEALTH_SYNC);
     enum status status = volume_index_anew(disk);
-    if (status == STATUS_OK) {
-        index_begin(disk->index);
-        index_put_meta(disk->index, "intent", 1);
-        index_put_meta(disk->index, "disks", disk->store->disk_count);
-        index_put_meta(disk->index, "mark", atomic_load(&disk->store->next_id));
-        lost_put(disk);
-        index_put_meta(disk->index, "opening", atomic_load(&disk->store->next_id) >> GENERATION_OPENING_SHIFT);
-        status = index_commit(disk->index);
-    }
     if (status == STATUS_OK)
-        status = index_sync(disk->index);
-    if (status == STATUS_OK)
-        status = volume_number(disk, atomic_load(&disk->store->next_id) >> GENERATION_OPENING_SHIFT);
+        status = numbers_renew(disk, atomic_load(&disk->store->next_id));
     health_waited(disk);
     return status == STATUS_OK;
 }
@@ -140,7 +132,7 @@ bool resync_run(struct disk *disk)
         health_waited(disk);
     }
     if (good) {
-        volume_uncondemn(disk);
+        marker_uncondemn(disk);
         log_event(STORE_OPEN, "path=%s objects=%zu extents=%zu ms=%lld: the index was made anew from memory",
                   disk->path, resync.objects.count, resync.extents.count, (long long) (clock_mono_ms() - started_ms));
     }

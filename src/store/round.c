@@ -11,8 +11,10 @@
 #include "store/directory.h"
 #include "store/disk.h"
 #include "store/generation.h"
+#include "store/homes.h"
 #include "store/inside.h"
 #include "store/objects.h"
+#include "store/opening.h"
 #include "store/record.h"
 #include "store/resync.h"
 #include "store/rows.h"
@@ -97,21 +99,11 @@ void rounds_group_settles(struct rounds *rounds, struct hash128 group)
 
 /* ---- Who takes part. ---- */
 
-/* The numbers of this process go on in another opening, which the other indexes are told of: at a start the one that
- * was not is behind (store.c). */
-static void next_opening(struct store *store)
-{
-    uint64_t next = ((atomic_load(&store->next_id) >> GENERATION_OPENING_SHIFT) + 1) << GENERATION_OPENING_SHIFT | 1;
-    uint64_t now = atomic_load(&store->next_id);
-    while (now < next && !atomic_compare_exchange_weak(&store->next_id, &now, next))
-        continue;
-}
-
 static void fall_behind(struct rounds *rounds, struct disk *disk)
 {
     rounds->parts[disk->number].state = PART_BEHIND;
     rounds->parts[disk->number].retry_at_ms = 0;
-    next_opening(rounds->store);
+    opening_next(rounds->store);
 }
 
 static void resync_errand(struct disk *disk, void *arg)
@@ -154,18 +146,11 @@ bool rounds_returned(struct rounds *rounds)
 
 /* ---- What it is about. ---- */
 
-static void object_dirty(void *arg, struct hash128 object)
-{
-    struct rounds *rounds = arg;
-    commit_dirty_object(rounds->store->commit, object);
-}
-
 static void forget_groups(struct rounds *rounds, struct round *round)
 {
     const struct round_group *groups = round->groups.items;
     for (size_t i = 0; i < round->groups.count; i++) {
-        unsigned hits =
-            objects_forget_group(rounds->store->objects, groups[i].group, groups[i].sequence, object_dirty, rounds);
+        unsigned hits = objects_forget_group(rounds->store->objects, groups[i].group, groups[i].sequence);
         if (round->loaded && hits == 0)
             continue;
         *(struct round_group *) names_add(&round->forgotten, sizeof *groups) = groups[i];
@@ -232,7 +217,7 @@ static void miss(struct rounds *rounds, const struct disk *disk, const struct ro
     bool put_off = state_of(rounds, disk) == PART_RESYNC;
     for (size_t i = 0; i < round->objects.count; i++) {
         struct objects_row row;
-        if (store_disk_of(store, objects[i].lo) != disk) {
+        if (!home_is(disk, objects[i])) {
             if (!put_off)
                 (void) objects_copy_drop(store->objects, objects[i], disk->number);
             continue;
@@ -244,8 +229,7 @@ static void miss(struct rounds *rounds, const struct disk *disk, const struct ro
         if (objects_take(store->objects, objects[i], &row) == OBJECTS_DELETE)
             record_dead(store, row.place.location, row.place.length);
         store_generation_unref(&row.generation);
-        if (objects_settled(store->objects, objects[i]))
-            commit_dirty_object(store->commit, objects[i]);
+        objects_settled(store->objects, objects[i]);
     }
     for (size_t i = 0; put_off && i < round->rows.count; i++)
         block_row_again(store, rows[i].generation, rows[i].extent);
@@ -319,7 +303,7 @@ void rounds_trim(struct rounds *rounds, bool full)
     /* Back to three quarters at once: what comes in a second may be much. */
     size_t least = load > 1024 ? objects_count(objects) * (load - 768) / load : 0;
     if (least > 0 || objects_over_budget(objects))
-        objects_trim(objects, least, object_dirty, rounds);
+        objects_trim(objects, least);
 }
 
 void rounds_drop_dead(struct rounds *rounds)

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/hash.h"
+#include "store/intents.h"
 #include "store/names.h"
 
 struct rounds;
@@ -45,7 +46,7 @@ struct round {
     bool full;            /* extents and data files as well */
     bool durable;         /* somebody waits: sync what was written */
     bool loaded;          /* everything from the disks is in memory */
-    enum { ROUND_INTENT_KEEP, ROUND_INTENT_SET, ROUND_INTENT_CLEAR } intent; /* the mark of intents (store.h) */
+    enum intents_change intent;
     uint64_t mark; /* everything begun before it is in the rows */
     /* By rounds_run: */
     struct names rows;      /* struct index_extent, with all disks' locations in them */

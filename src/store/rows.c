@@ -10,8 +10,10 @@
 #include "store/block.h"
 #include "store/commit.h"
 #include "store/generation.h"
+#include "store/homes.h"
+#include "store/marker.h"
+#include "store/numbers.h"
 #include "store/record.h"
-#include "store/volume.h"
 
 /* Rows take at most that part of an index' map. A commit needs the pages it replaces, those it writes and those freed
  * by the one before; and what is added in one round gets a part as well. */
@@ -144,12 +146,6 @@ void rows_extent(struct store *store, uint64_t generation, uint64_t extent, bool
     directory_unlock(store->directory, generation, extent);
 }
 
-/* Whether that is the object's home. */
-static bool own(const struct disk *disk, struct hash128 object)
-{
-    return store_disk_of(disk->store, object.lo) == disk;
-}
-
 /* ---- Copies. ---- */
 
 static bool holds_some(const struct disk *disk, const struct index_extent *extent)
@@ -164,7 +160,7 @@ void rows_copy_take(struct disk *disk, const struct index_extent *extent, struct
 {
     struct store *store = disk->store;
     struct objects_row row;
-    if (store->disk_count < 2 || own(disk, extent->object) || !holds_some(disk, extent) ||
+    if (store->disk_count < 2 || home_is(disk, extent->object) || !holds_some(disk, extent) ||
         !objects_copy_take(store->objects, extent->object, extent->generation, disk->number, &row))
         return;
     struct taken *taken = names_add(copies, sizeof *taken);
@@ -198,25 +194,37 @@ static void take_object(struct part *part, struct hash128 object)
         record_dead(part->disk->store, taken->row.place.location, taken->row.place.length);
 }
 
-/* A full round brings the records of what changed to the disk, before it is synced; a short one leaves that to it. */
+static void log_later(struct disk *disk, struct hash128 object)
+{
+    if (objects_record_wait(disk->store->objects, object))
+        *(struct hash128 *) names_add(&disk->unlogged, sizeof object) = object;
+}
+
+/* A full round brings the records of what changed to the disk, before it is synced; a short one leaves that to it, as do
+ * those that cannot be written now. */
 static void log_records(struct part *part)
 {
     struct disk *disk = part->disk;
-    const struct hash128 *objects = part->round->objects.items, *unlogged = disk->unlogged.items;
-    for (size_t i = 0; i < part->round->objects.count; i++) {
-        if (!own(disk, objects[i]))
-            continue;
-        if (part->round->full)
-            (void) record_log(disk->store, objects[i]);
-        else
-            *(struct hash128 *) names_add(&disk->unlogged, sizeof *objects) = objects[i];
-    }
-    if (!part->round->full)
+    const struct names *round = &part->round->objects;
+    const struct hash128 *changed = round->items;
+    if (!part->round->full || !record_loggable(disk)) {
+        for (size_t i = 0; i < round->count; i++)
+            if (home_is(disk, changed[i]))
+                log_later(disk, changed[i]);
         return;
-    for (size_t i = 0; i < disk->unlogged.count; i++)
-        if (record_log(disk->store, unlogged[i]) && objects_retake(disk->store->objects, unlogged[i]))
-            take_object(part, unlogged[i]);
-    names_free(&disk->unlogged);
+    }
+    struct names waited = disk->unlogged;
+    const struct hash128 *unlogged = waited.items;
+    disk->unlogged = (struct names){0};
+    for (size_t i = 0; i < round->count + waited.count; i++) {
+        struct hash128 object = i < round->count ? changed[i] : unlogged[i - round->count];
+        enum status status = home_is(disk, object) ? record_log(disk, object) : STATUS_NOT_FOUND;
+        if (status == STATUS_OK && i >= round->count)
+            take_object(part, object); /* whose row says where it lies; those of the round are taken later */
+        else if (status != STATUS_OK && status != STATUS_NOT_FOUND && status != STATUS_TOO_LARGE)
+            log_later(disk, object);
+    }
+    names_free(&waited);
 }
 
 static void sync_data(struct part *part)
@@ -294,14 +302,6 @@ static void measure(struct disk *disk)
     atomic_store(&disk->index_tight, load > 1024);
 }
 
-/* Offline. The label says it too, for the day the index is lost. */
-static void tell_opening(struct disk *disk, uint64_t opening)
-{
-    index_put_meta(disk->index, "opening", opening);
-    if (volume_number(disk, opening) != STATUS_OK)
-        disk_error(disk, "label", errno);
-}
-
 /* Offline. */
 static void write_all(struct part *part)
 {
@@ -323,11 +323,11 @@ static void write_all(struct part *part)
     if (rows.status == STATUS_OK) {
         write_settled(&rows, round);
         if (round->opening != 0)
-            tell_opening(disk, round->opening);
+            numbers_go_on(disk, round->opening);
         /* Cleared after the groups of this round and of all before it were written: they say what the mark stood for.
          */
-        if (round->intent != ROUND_INTENT_KEEP)
-            index_put_meta(disk->index, "intent", round->intent == ROUND_INTENT_SET);
+        if (round->intent != INTENTS_KEEP)
+            index_put_meta(disk->index, "intent", round->intent == INTENTS_SET);
     }
     /* Once an object has left memory a tombstone of it has nothing to do: its row must not come back by then. */
     part->written = rows_finish(&rows, round->durable || part->forgot || part->leaving);
@@ -336,8 +336,7 @@ static void write_all(struct part *part)
         disk_error(disk, "index", rows.status == STATUS_NO_SPACE ? ENOSPC : EIO);
         log_event(STORE_IO, "path=%s reason=%s: the index cannot be written; nothing is put on this disk until it can",
                   disk->path, status_name(rows.status));
-        if (volume_condemn(disk) != STATUS_OK)
-            disk_error(disk, "marker", errno);
+        marker_condemn(disk);
     } else if (round->full) {
         measure(disk);
     }
@@ -366,7 +365,7 @@ static void take_all(struct part *part)
     const struct hash128 *objects = part->round->objects.items;
     const struct index_extent *extents = part->round->rows.items;
     for (size_t i = 0; i < part->round->objects.count; i++) {
-        if (own(disk, objects[i]))
+        if (home_is(disk, objects[i]))
             take_object(part, objects[i]);
         else if (objects_copy_drop(disk->store->objects, objects[i], disk->number))
             *(struct hash128 *) names_add(&part->gone, sizeof *objects) = objects[i];
@@ -382,8 +381,8 @@ static void settle(struct part *part)
     struct taken *taken = part->objects.items;
     for (size_t i = 0; i < part->objects.count; i++) {
         store_generation_unref(&taken[i].row.generation);
-        if (part->written && objects_settled(store->objects, taken[i].object))
-            commit_dirty_object(store->commit, taken[i].object);
+        if (part->written)
+            objects_settled(store->objects, taken[i].object);
     }
     names_free(&part->objects);
     names_free(&part->gone);

@@ -3,7 +3,7 @@
  * rows.h: one disk's part of a round: what of it belongs into that disk's index, in transactions of at most
  * INDEX_TXN_KEYS, the data files synced before the rows that speak of them.
  *
- * An object's row is in the index of its home (store_disk_of), and there alone the time of its validation is believed.
+ * An object's row is in the index of its home (homes.h), and there alone the time of its validation is believed.
  * Each other disk that holds blocks of the object's current generation has a copy of the row, without that time, so
  * that its blocks are worth something without the home: when that disk is missing at a start, or when homes have moved
  * since the disks in use or their sizes are others. Such a start finds the object as never validated, and the origin is

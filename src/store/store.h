@@ -8,8 +8,8 @@
  * above wants to know of a generation: bytes without meaning here, at most STORE_RECORD_MAX.
  *
  * Threads. Directory look-ups may be made on any RCU-registered thread (every loop) and never wait. Changes to one
- * object are made on its owner's loop only; blocks are put by their extent's owner. I/O happens on the disks' threads,
- * LMDB on the index thread; completions come back as letters to the loop that asked.
+ * object are made on its owner's loop only; blocks are put by their extent's owner. I/O happens on the disks' threads
+ * (inside.h lists them); completions come back as letters to the loop that asked.
  *
  * Without disks everything still works, but store_put_block answers BUSY and records live in memory only.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * transfer.h: blocks between memory and a disk: one write, one checked read, one packed entry. I/O threads, the index
- * thread for records. The calling thread is RCU-registered and online; these take it offline while they wait.
+ * transfer.h: blocks between memory and a disk: one write, one checked read, one packed entry. I/O threads, scribes
+ * for records. The calling thread is RCU-registered and online; these take it offline while they wait.
  */
 #ifndef HEADPOND_STORE_TRANSFER_H
 #define HEADPOND_STORE_TRANSFER_H

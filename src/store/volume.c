@@ -15,14 +15,15 @@
 #include "base/metric.h"
 #include "store/guard.h"
 #include "store/index.h"
+#include "store/marker.h"
+#include "store/numbers.h"
 #include "store/sizes.h"
 
 #define TAG "CACHEDIR.TAG"
 #define LABELS LABEL_FILE, LABEL_FILE_NEW, LABEL_COPY, LABEL_COPY_NEW
+#define INDEX_FILES SLOT_INDEX_FILE, "index/lock.mdb"
 /* What goes with the data files when a store is emptied. */
-#define OTHERS SLOT_INDEX_FILE, "index/lock.mdb", "opening", "loading", "rebuild", "believed", HEALTH_PROBE_FILE
-#define LOADING_MAX 3
-#define REBUILD_MAX 3
+#define OTHERS INDEX_FILES, MARKER_FILES, HEALTH_PROBE_FILE
 #define MIB (INT64_C(1) << 20)
 
 static enum status label_new(struct disk *disk, const struct store_disk *conf, uint32_t block_size)
@@ -36,24 +37,6 @@ static enum status label_new(struct disk *disk, const struct store_disk *conf, u
     if (getrandom(&label->id, sizeof label->id, 0) != (ssize_t) sizeof label->id)
         return STATUS_IO;
     return label_write(disk->dir, label);
-}
-
-/* ---- Markers. ---- */
-
-static enum status marker_set(int dir, const char *name, bool durable)
-{
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_APPEND | GUARD_OPEN, 0600);
-    if (fd < 0)
-        return STATUS_IO;
-    bool good = write(fd, "x", 1) == 1 && (!durable || (fsync(fd) == 0 && fsync(dir) == 0));
-    close(fd);
-    return good ? STATUS_OK : STATUS_IO;
-}
-
-static off_t marker_size(int dir, const char *name)
-{
-    struct stat info;
-    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0 ? info.st_size : 0;
 }
 
 static bool is_there(int dir, const char *name)
@@ -72,72 +55,6 @@ static enum status names_sync(int dir, const char *name)
     close(fd);
     errno = error;
     return good ? STATUS_OK : STATUS_IO;
-}
-
-void volume_opened(struct disk *disk)
-{
-    /* Without it the next start asks for all; with the last one left it would rebuild the index. */
-    if (marker_size(disk->dir, "believed") == 0 && marker_set(disk->dir, "believed", true) != STATUS_OK)
-        disk_error(disk, "marker", errno);
-    if (marker_set(disk->dir, "loading", false) != STATUS_OK)
-        disk_error(disk, "marker", errno);
-    /* Durably: a power failure must not bring it back, and with it the order to empty the store. */
-    if (unlinkat(disk->dir, "opening", 0) != 0 || fsync(disk->dir) != 0)
-        disk_error(disk, "marker", errno);
-}
-
-void volume_loaded(struct disk *disk)
-{
-    if (unlinkat(disk->dir, "loading", 0) == 0)
-        (void) fsync(disk->dir);
-}
-
-void volume_rebuilt(struct disk *disk)
-{
-    if (unlinkat(disk->dir, "rebuild", 0) != 0 || fsync(disk->dir) != 0)
-        disk_error(disk, "marker", errno);
-    disk->rebuild = false;
-}
-
-void volume_put_off(struct disk *disk)
-{
-    int fd = openat(disk->dir, "rebuild", O_WRONLY | O_TRUNC | GUARD_OPEN);
-    if (fd >= 0)
-        close(fd);
-}
-
-enum status volume_number(struct disk *disk, uint64_t opening)
-{
-    struct label label = disk->label;
-    label.opening = opening;
-    if (label_write(disk->dir, &label) != STATUS_OK)
-        return STATUS_IO;
-    disk->label.opening = opening;
-    return STATUS_OK;
-}
-
-/* Removing is possible where the disk is full, too. */
-static bool disbelieve(struct disk *disk)
-{
-    return (unlinkat(disk->dir, "believed", 0) == 0 || errno == ENOENT) && fsync(disk->dir) == 0;
-}
-
-enum status volume_condemn(struct disk *disk)
-{
-    if (marker_set(disk->dir, "opening", true) == STATUS_OK)
-        return STATUS_OK;
-    int error = errno;
-    bool sure = disbelieve(disk);
-    errno = error;
-    return sure ? STATUS_OK : STATUS_IO;
-}
-
-void volume_uncondemn(struct disk *disk)
-{
-    if (unlinkat(disk->dir, "opening", 0) != 0 && errno != ENOENT)
-        disk_error(disk, "marker", errno);
-    if (marker_size(disk->dir, "believed") == 0 && marker_set(disk->dir, "believed", true) != STATUS_OK)
-        disk_error(disk, "marker", errno);
 }
 
 /* What cannot be written is no loss: the label was. */
@@ -268,28 +185,27 @@ static enum status reset(struct disk *disk, const struct store_disk *conf, uint3
 
 static enum status index_remove(int dir)
 {
-    static const char *const files[] = {SLOT_INDEX_FILE, "index/lock.mdb"};
+    static const char *const files[] = {INDEX_FILES};
     for (unsigned i = 0; i < sizeof files / sizeof *files; i++)
         if (unlinkat(dir, files[i], 0) != 0 && errno != ENOENT)
             return STATUS_IO;
-    (void) unlinkat(dir, "opening", 0);
-    (void) unlinkat(dir, "loading", 0);
     return STATUS_OK;
 }
 
 /* Takes the index away; what was on the disk is found again in the background (rebuild.h). */
-static enum status rebuild(struct disk *disk, const struct store_disk *conf, uint32_t block_size, const char *why,
-                           struct strbuf *error)
+static enum status take_index_away(struct disk *disk, const struct store_disk *conf, uint32_t block_size,
+                                   const char *why, struct strbuf *error)
 {
     if (disk->label.opening == 0)
         return reset(disk, conf, block_size, why, error);
-    if (marker_size(disk->dir, "rebuild") >= REBUILD_MAX)
+    if (marker_gives_up(disk))
         return reset(disk, conf, block_size, "rebuilding its index did not come to an end three times", error);
     log_event(STORE_REBUILD, "path=%s: the index is made anew from the data files: %s", conf->path, why);
     /* The marker first: should taking it away be cut short, the next start goes on with that. */
-    if (label_write(disk->dir, &disk->label) != STATUS_OK || marker_set(disk->dir, "rebuild", true) != STATUS_OK ||
+    if (label_write(disk->dir, &disk->label) != STATUS_OK || marker_rebuilds(disk) != STATUS_OK ||
         index_remove(disk->dir) != STATUS_OK)
         return refuse(error, "the index cannot be taken away", errno);
+    marker_index_gone(disk);
     disk->rebuild = true;
     return STATUS_OK;
 }
@@ -351,40 +267,8 @@ static enum status check_label(struct disk *disk, const struct store_disk *conf,
         return refuse(error, text, 0);
     }
     disk->label.map_size = (uint64_t) sizes_index_there(disk->dir, sizes_usable(disk->dir, conf->size));
-    disk->doubted = marker_size(disk->dir, "believed") == 0;
+    disk->doubted = marker_doubts(disk);
     return damaged == NULL ? STATUS_OK : mend_label(disk, damaged, error);
-}
-
-/* Whether what earlier starts left says that the index is not to be opened. */
-static bool distrusted(const struct disk *disk, const char **why)
-{
-    if (marker_size(disk->dir, "opening") > 0)
-        *why = "opening it did not come to an end the last time, or it could not be written";
-    else if (marker_size(disk->dir, "loading") >= LOADING_MAX)
-        *why = "reading it did not come to an end three times";
-    else if (is_there(disk->dir, "rebuild"))
-        *why = "that did not come to an end the last time";
-    else
-        return false;
-    return true;
-}
-
-/* Numbers that the store lives by; CORRUPT: one of them cannot be read, or is another store's. */
-static enum status check_numbers(struct disk *disk, const char **why)
-{
-    static const char *const names[] = {"opening", "mark", "intent"};
-    uint64_t value;
-    enum status status = index_get_meta(disk->index, "store", &value);
-    if (status == STATUS_OK && value != disk->label.id.lo) {
-        *why = "the index is another store's";
-        return STATUS_CORRUPT;
-    }
-    *why = "a number in it is damaged";
-    for (unsigned i = 0; status == STATUS_OK && i < sizeof names / sizeof *names; i++) {
-        status = index_get_meta(disk->index, names[i], &value);
-        status = status == STATUS_NOT_FOUND ? STATUS_OK : status;
-    }
-    return status == STATUS_NOT_FOUND ? STATUS_CORRUPT : status;
 }
 
 /* An index without a version is new, or from before there were versions: that one is the last to know the numbers. */
@@ -402,14 +286,9 @@ static enum status index_begins(struct disk *disk, const char **why)
         *why = "it is gone";
         return STATUS_NOT_FOUND;
     }
-    index_begin(disk->index);
-    index_put_meta(disk->index, "store", disk->label.id.lo);
-    index_put_meta(disk->index, "version", INDEX_VERSION);
-    index_put_meta(disk->index, "mark", 1);
-    index_put_meta(disk->index, "block_size", disk->label.block_size);
     *why = "the index cannot be written";
-    status = index_commit(disk->index);
-    /* LMDB made the file; that it is there under this name is ours to see to. volume_opened does it for `index`. */
+    status = numbers_begin(disk);
+    /* LMDB made the file; that it is there under this name is ours to see to. marker_opened does it for `index`. */
     return status == STATUS_OK ? names_sync(disk->dir, "index") : status;
 }
 
@@ -434,7 +313,7 @@ static enum status try_index(struct disk *disk, const char **why)
         *why = "it is of another version";
         status = STATUS_INVALID;
     } else if (status == STATUS_OK) {
-        status = check_numbers(disk, why);
+        status = numbers_check(disk, why);
     }
     if (status != STATUS_OK) {
         index_close(disk->index);
@@ -449,8 +328,7 @@ enum status volume_index_anew(struct disk *disk)
     if (disk->index != NULL)
         index_close(disk->index);
     disk->index = NULL;
-    if ((unlinkat(disk->dir, SLOT_INDEX_FILE, 0) != 0 && errno != ENOENT) ||
-        (unlinkat(disk->dir, "index/lock.mdb", 0) != 0 && errno != ENOENT))
+    if (index_remove(disk->dir) != STATUS_OK)
         return STATUS_IO;
     bool rebuild = disk->rebuild;
     disk->rebuild = true; /* that it has no index is no news */
@@ -463,12 +341,12 @@ static enum status open_index(struct disk *disk, const struct store_disk *conf, 
                               struct strbuf *error)
 {
     const char *why = "";
-    enum status status = distrusted(disk, &why) ? STATUS_INVALID : STATUS_OK;
+    enum status status = marker_distrusts(disk, &why) ? STATUS_INVALID : STATUS_OK;
     for (unsigned i = 0; i < 2; i++) {
         metric_cell_add(disk->metrics.corrupt, status == STATUS_CORRUPT);
-        if (status != STATUS_OK && (status = rebuild(disk, conf, block_size, why, error)) != STATUS_OK)
+        if (status != STATUS_OK && (status = take_index_away(disk, conf, block_size, why, error)) != STATUS_OK)
             return status;
-        if (marker_set(disk->dir, "opening", true) != STATUS_OK)
+        if (marker_opens(disk) != STATUS_OK)
             return refuse(error, "the directory cannot be written to", errno);
         status = try_index(disk, &why);
         if (status == STATUS_OK)
@@ -509,9 +387,9 @@ static enum status open_slots(struct disk *disk, const struct store_disk *conf, 
 
 void volume_forsake(struct disk *disk, const char *why)
 {
-    bool sure = disk->lock >= 0 && disbelieve(disk);
-    if (disk->lock >= 0) /* an error that is reported is not a crash: the marker must not cost the store */
-        (void) unlinkat(disk->dir, "opening", 0);
+    bool sure = disk->lock >= 0 && marker_disbelieve(disk);
+    if (disk->lock >= 0) /* the marker must not cost the store */
+        marker_not_opened(disk);
     disk->store->untold += !sure;
     log_event(STORE_REFUSED,
               "path=%s: %s; headpond runs without this disk, and does not try it again before it is restarted",
@@ -543,7 +421,7 @@ enum status volume_open(struct store *store, unsigned number, const struct store
     if (status == STATUS_OK) {
         status = open_slots(made, conf, store->block_size, &why);
         if (status == STATUS_INVALID)
-            (void) unlinkat(made->dir, "opening", 0);
+            marker_not_opened(made);
     }
     if (status == STATUS_OK)
         *disk = made;

@@ -15,10 +15,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <urcu-qsbr.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "net/loop.h"
@@ -194,8 +196,7 @@ UNUSED static void fixture_flush(struct store *store)
     arrival_wait(&arrival, 1);
 }
 
-/* A flush waits until everything on the disks is known. */
-/* With all that the disks hold known. */
+/* With all that the disks hold known: a flush waits for that. */
 UNUSED static struct store *fixture_open_disks(const struct store_disk *disks, unsigned count, uint32_t block_size)
 {
     struct store_options options = {.disks = disks, .disk_count = count, .block_size = block_size};
@@ -226,6 +227,31 @@ UNUSED static void fixture_close(struct store *store)
     rcu_thread_offline();
     store_close(store);
     rcu_thread_online();
+}
+
+/* ---- The log. ---- */
+
+static int fixture_log_fd = -1;
+
+/* From here on it is kept. */
+UNUSED static void fixture_log(void)
+{
+    fixture_log_fd = memfd_create("log", MFD_CLOEXEC);
+    log_set_fd(fixture_log_fd);
+}
+
+/* Whether a line was kept that has the one text, and the other behind it. */
+UNUSED static bool fixture_logged(const char *first, const char *then)
+{
+    static char all[1024 * KIB];
+    ssize_t got = pread(fixture_log_fd, all, sizeof all - 1, 0);
+    bool found = false;
+    all[got < 0 ? 0 : got] = '\0';
+    for (char *rest, *line = strtok_r(all, "\n", &rest); line != NULL && !found; line = strtok_r(NULL, "\n", &rest)) {
+        const char *at = strstr(line, first);
+        found = at != NULL && strstr(at + strlen(first), then) != NULL;
+    }
+    return found;
 }
 
 /* ---- Blocks whose bytes follow from object and number. ---- */

@@ -346,6 +346,19 @@ static void homes_moved(struct rig *rig, const char *how)
     rig_free(rig);
 }
 
+/* Homes move, and the process is killed before it has found the rows that it does not believe any more. */
+static void open_moved(struct rig *rig)
+{
+    rig->sizes[1] = 4 * SIZE;
+    struct store_disk disks[2] = {{.path = rig->paths[0], .size = rig->sizes[0]},
+                                  {.path = rig->paths[1], .size = rig->sizes[1]}};
+    struct store_options options = {.disks = disks, .disk_count = 2, .block_size = BLOCK};
+    struct strbuf error = {0};
+    rcu_thread_offline();
+    if (store_open(&options, &rig->store, &error) != STATUS_OK)
+        abort();
+}
+
 static void test_homes_move(void)
 {
     struct rig rig = rig_new();
@@ -374,11 +387,14 @@ static void test_in_turns(void)
 
 int main(void)
 {
-    struct rig killed = rig_new();
+    struct rig killed = rig_new(), moving = rig_new();
     in_child(&killed, put_records);
     in_child(&killed, tombstone_elsewhere);
+    in_child(&moving, put_records);
+    in_child(&moving, open_moved);
     fixture_start();
     homes_moved(&killed, "after a kill");
+    homes_moved(&moving, "after a kill while homes move");
     test_missing();
     test_not_mounted();
     test_small();

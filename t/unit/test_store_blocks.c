@@ -453,8 +453,7 @@ static void test_no_disks(void)
            names[i].what);
         store_generation_unref(&view.generation);
     }
-    fixture_flush(store);
-    ok(true, "a flush is answered");
+    fixture_flush(store); /* is answered */
     store_generation_unref(&grouped);
     store_generation_unref(&generation);
     fixture_close(store);

@@ -25,11 +25,19 @@ const char *__tsan_default_suppressions(void)
 
 static struct generations *generations;
 static struct objects *objects;
+static unsigned told; /* that it is to be written */
+
+static void on_dirty(void *arg, struct hash128 object)
+{
+    (void) arg;
+    (void) object;
+    told++;
+}
 
 static void begin(void)
 {
     generations = generations_new(NULL);
-    objects = objects_new(MIB);
+    objects = objects_new(MIB, on_dirty, NULL);
 }
 
 static void end(void)
@@ -43,24 +51,35 @@ static struct store_generation *made(uint64_t id)
     return generation_make(generations, id, OBJECT, fixture_hash(2), 100, (struct str){"a record", 8}, NULL);
 }
 
+/* Whether the home's row is to be written, since the last call. */
+static bool to_write(void)
+{
+    bool news = told > 0;
+    told = 0;
+    return news;
+}
+
 /* From the home's index. Whether it is to be written anew. */
 static bool home_row(uint64_t id, uint64_t sequence, int64_t validated_s)
 {
     struct store_generation *generation = made(id);
-    return objects_load(
+    (void) to_write();
+    objects_load(
         objects, &generation,
         &(struct objects_loaded){.validated_s = validated_s, .sequence = sequence, .disk = HOME, .home = true});
+    return to_write();
 }
 
 /* From another's. Whether the home's is to be written. */
 static bool copy_row(uint64_t id, uint64_t sequence, unsigned disk)
 {
     struct store_generation *generation = made(id);
-    if (objects_copy_seen(objects, OBJECT, id, sequence, disk)) {
+    (void) to_write();
+    if (objects_copy_seen(objects, OBJECT, id, sequence, disk))
         store_generation_unref(&generation);
-        return false;
-    }
-    return objects_load(objects, &generation, &(struct objects_loaded){.sequence = sequence, .disk = disk});
+    else
+        objects_load(objects, &generation, &(struct objects_loaded){.sequence = sequence, .disk = disk});
+    return to_write();
 }
 
 static bool knows(uint64_t id, int64_t validated_s)
@@ -107,36 +126,34 @@ static void test_order(void)
 
 static void test_tombstones(void)
 {
-    bool dirty;
     begin();
     (void) copy_row(5, 50, OTHER);
-    (void) objects_forget(objects, OBJECT, true, &dirty);
-    ok(dirty, "a tombstone while only a copy is known is written");
+    (void) objects_forget(objects, OBJECT, true);
+    ok(to_write(), "a tombstone while only a copy is known is written");
     is_int(change(), OBJECTS_INVALIDATE, "to the home's row as it is");
     ok(home_row(6, 60, 7) && knows(6, 0), "which is not believed when it comes afterwards");
     is_int(change(), OBJECTS_WRITE, "and is written without its time");
     end();
     begin();
-    (void) objects_forget(objects, OBJECT, true, &dirty);
+    (void) objects_forget(objects, OBJECT, true);
     is_int(change(), OBJECTS_INVALIDATE, "a tombstone while nothing is known is written");
     (void) copy_row(5, 50, OTHER);
     ok(home_row(5, 50, 7) && knows(5, 0), "nor is the home believed when a copy came in between");
     end();
     begin();
     (void) home_row(5, 50, 7);
-    (void) objects_forget(objects, OBJECT, true, &dirty);
+    (void) objects_forget(objects, OBJECT, true);
     is_int(change(), OBJECTS_WRITE, "a tombstone after its home came");
     ok(copy_row(6, 60, OTHER) && knows(6, 0), "then a copy comes that is later");
     (void) change();
-    (void) objects_forget(objects, OBJECT, false, &dirty);
-    ok(dirty && change() == OBJECTS_WRITE, "and the home goes on being told");
+    (void) objects_forget(objects, OBJECT, false);
+    ok(to_write() && change() == OBJECTS_WRITE, "and the home goes on being told");
     end();
 }
 
 static void test_bits(void)
 {
     struct objects_row row;
-    bool dirty;
     begin();
     struct store_generation *next = made(9);
     (void) home_row(5, 50, 7);
@@ -151,35 +168,32 @@ static void test_bits(void)
     ok(objects_copy_wanted(objects, OBJECT, 5, OTHER), "an index that was made anew wants it again");
     ok(objects_copy_take(objects, OBJECT, 5, OTHER, &row), "and gets it");
     store_generation_unref(&row.generation);
-    dirty = objects_set(objects, next, 8, 1, 90);
-    ok(dirty && objects_copy_wanted(objects, OBJECT, 9, OTHER), "so does each of the next generation");
+    objects_set(objects, next, 8, 1, 90);
+    ok(to_write() && objects_copy_wanted(objects, OBJECT, 9, OTHER), "so does each of the next generation");
     ok(!objects_copy_drop(objects, OBJECT, OTHER), "a copy of the last one stays while the object does");
     store_generation_unref(&next);
     end();
 }
 
-static void nothing(void *arg, struct hash128 object)
-{
-    (void) arg;
-    (void) object;
-}
-
 /* Home and copy are written by different threads: the home may be done first. */
 static void test_gone(void)
 {
-    bool dirty;
     begin();
     (void) home_row(5, 50, 7);
     (void) copy_row(5, 50, OTHER);
-    objects_trim(objects, 1, nothing, NULL);
+    objects_trim(objects, 1);
     is_int(change(), OBJECTS_DELETE, "an object is forgotten for space");
-    ok(objects_settled(objects, OBJECT), "its node stays while there is a copy");
-    is_int(objects_forget(objects, OBJECT, false, &dirty), OBJECTS_KNOWN, "and takes tombstones");
+    (void) to_write();
+    objects_settled(objects, OBJECT);
+    ok(to_write(), "its node stays while there is a copy");
+    ok(objects_forget(objects, OBJECT, false), "and takes tombstones");
     ok(objects_copy_drop(objects, OBJECT, OTHER), "the copy is to be deleted");
     ok(!objects_copy_drop(objects, OBJECT, OTHER), "once");
     is_int(change(), OBJECTS_DELETE, "the home has its turn again");
-    ok(!objects_settled(objects, OBJECT), "and now it goes");
-    is_int(objects_forget(objects, OBJECT, false, &dirty), OBJECTS_UNKNOWN, "nobody knows it any more");
+    (void) to_write();
+    objects_settled(objects, OBJECT);
+    ok(!to_write(), "and now it goes");
+    ok(!objects_forget(objects, OBJECT, false), "nobody knows it any more");
     end();
 }
 
@@ -192,10 +206,10 @@ static void test_renewed(void)
     again = made(9);
     (void) home_row(5, 50, 7);
     ok(!objects_renewed(objects, OBJECT, &id, &length), "what was read is nothing new");
-    (void) objects_set(objects, first, 8, 1, 90);
+    objects_set(objects, first, 8, 1, 90);
     ok(objects_renewed(objects, OBJECT, &id, &length) && id == 9 && length == 100, "another generation is");
     ok(!objects_renewed(objects, OBJECT, &id, &length), "once");
-    (void) objects_set(objects, again, 9, 1, 91);
+    objects_set(objects, again, 9, 1, 91);
     ok(!objects_renewed(objects, OBJECT, &id, &length), "a validation is not");
     store_generation_unref(&first);
     store_generation_unref(&again);

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
-#include "store/health.h"
+#include "store/disk.h"
 #include "store/io.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -205,6 +205,19 @@ static bool wait_used(int64_t count)
     return disks("used") == count;
 }
 
+/* At most ten seconds. */
+static bool wait_made_anew(const char *path)
+{
+    bool seen = false;
+    rcu_thread_offline();
+    for (unsigned i = 0; i < 1000 && !seen; i++) {
+        usleep(10000);
+        seen = fixture_logged(path, "the index was made anew from memory");
+    }
+    rcu_thread_online();
+    return seen;
+}
+
 static void tombstone(struct rig *rig, uint64_t object)
 {
     struct arrival arrival;
@@ -318,13 +331,13 @@ static void test_comes_back(void)
     ok(wait_used(1), "a disk that only hangs for who writes is out as well");
     set(hanging, "");
     ok(wait_used(2), "it comes back");
-    /* Its index is made anew, then what was put off is written, then the mark goes: a few rounds after that. */
-    for (unsigned i = 0; i < 100; i++) {
+    ok(wait_made_anew(rig.paths[0]), "its index is made anew");
+    for (unsigned i = 0; i < 3; i++) /* what was put off is written, then the mark goes */
         fixture_flush(rig.store);
-        usleep(10000);
-    }
     rig_close(&rig);
     rig_open(&rig);
+    for (unsigned i = 0; i < 2; i++)
+        ok(!rig.store->disks[i]->moved && !rig.store->disks[i]->doubted, "the next start finds disk %u as it was", i);
     for (unsigned i = 0; i < OBJECTS; i++) {
         back += i < OBJECTS / 2 && fixture_validated(rig.store, i) != 0;
         kept += i >= OBJECTS / 2 && fixture_validated(rig.store, i) == 5;
@@ -427,6 +440,7 @@ static void test_close_hung(void)
 
 int main(void)
 {
+    fixture_log();
     test_killed_behind();
     test_hang();
     test_comes_back();
