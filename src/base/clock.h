@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* clock.h: the two clocks. Any thread. */
+/* clock.h: the two clocks, and one of both. Any thread. */
 #ifndef HEADPOND_BASE_CLOCK_H
 #define HEADPOND_BASE_CLOCK_H
 
@@ -13,6 +13,9 @@ int64_t clock_mono_ms(void);
 int64_t clock_mono_us(void);
 /* Seconds since 1970 (CLOCK_REALTIME); for what leaves the process or outlives it. */
 int64_t clock_wall_s(void);
+/* The same, but at least as many as have passed since the first call: set back, the clock must not make old validations
+ * fresh again. For those alone. */
+int64_t clock_steady_s(void);
 
 /* A condition variable for clock_cond_wait. */
 void clock_cond_init(pthread_cond_t *cond);

@@ -91,7 +91,7 @@ static bool view_is_good(struct cache *cache, const struct cache_request *reques
 {
     const struct object *object = view->generation->decoded;
     struct epoch_key key = asker_epoch_key(request);
-    int64_t now_s = clock_wall_s();
+    int64_t now_s = clock_steady_s();
     int64_t freshness = request->freshness;
 
     if (query->validate || view->stamp != epochs_stamp(cache->epochs, &key) || epochs_fenced(cache->epochs, &key))

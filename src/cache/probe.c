@@ -200,7 +200,7 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     probe->stamp = epochs_stamp(home->cache->epochs, &key);
     probe->fenced = epochs_fenced(home->cache->epochs, &key);
     probe->grant_stamp = grants_stamp(home->cache->grants, &asker->request);
-    probe->sent_s = clock_wall_s();
+    probe->sent_s = clock_steady_s();
     probe->sent_ms = clock_mono_ms();
     probe->done = done;
     probe->extent = first / STORE_EXTENT_BLOCKS;

@@ -17,6 +17,7 @@
 #include "store/store.h"
 
 #define GENERATION_OPENING_SHIFT 40
+#define GENERATION_OPENING_MAX ((UINT64_C(1) << (64 - GENERATION_OPENING_SHIFT)) - 1) /* the minutes to 2051 */
 
 /* What the generations of one store have in common: how their records are decoded, and those nobody can reach any more.
  * Counted: a generation may outlive its store. Any thread. */

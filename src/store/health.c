@@ -135,9 +135,9 @@ bool health_join(struct disk *disk, pthread_t thread)
 {
     for (;;) {
         struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec++;
-        if (pthread_timedjoin_np(thread, NULL, &until) == 0)
+        if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0)
             return true;
         if (health_stalled(disk, clock_mono_ms())) {
             pthread_detach(thread);

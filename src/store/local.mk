@@ -68,6 +68,10 @@ check_PROGRAMS += t/unit/test_store_intents
 t_unit_test_store_intents_SOURCES = t/unit/test_store_intents.c t/unit/tap.h
 t_unit_test_store_intents_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_store_opening
+t_unit_test_store_opening_SOURCES = t/unit/test_store_opening.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_opening_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_store_record
 t_unit_test_store_record_SOURCES = t/unit/test_store_record.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_record_LDADD = $(UNIT_LDADD)

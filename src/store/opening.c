@@ -88,12 +88,15 @@ static void look_for_away(struct store *store, const struct numbers *before, uin
               known, (unsigned) then);
 }
 
-/* By the clock, unless that would not be later. A process goes on into the next opening for each disk that falls behind,
+/* By the clock, unless that would not be later, or cannot be right. A process goes on into the next opening for each disk that falls behind,
  * and tells the others then (round.c): what it could not tell any more must not come again either. */
 static uint64_t number_after(uint64_t last)
 {
     int64_t now_s = clock_wall_s();
     uint64_t opening = now_s < EPOCH_S ? 1 : (uint64_t) (now_s - EPOCH_S) / 60;
+    /* A clock that far ahead is wrong, and would use the numbers up. */
+    if (opening > GENERATION_OPENING_MAX / 2)
+        opening = 1;
     return opening > last + STORE_DISKS_MAX ? opening : last + 1 + STORE_DISKS_MAX;
 }
 
