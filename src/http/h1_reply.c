@@ -17,8 +17,8 @@
 
 /* Pulled at once; one system call's worth. */
 #define PULL_MAX 262144
-/* Sent in one event before others get their turn. */
-#define BUDGET (1024 * 1024)
+/* Sent in one event before others get their turn: who waits meanwhile, waits for what all replies send that are ready. */
+#define BUDGET PULL_MAX
 
 /* ---- The head ---- */
 

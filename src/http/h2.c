@@ -17,7 +17,7 @@
 #include "config.h"
 
 /* Body bytes sent, and bytes read, in one event before others get their turn. */
-#define BUDGET (1024 * 1024)
+#define BUDGET 262144
 
 static struct h2_stream *stream_of(struct h2 *h2, int32_t id)
 {
