@@ -61,7 +61,7 @@ t_unit_test_store_entry_SOURCES = t/unit/test_store_entry.c t/unit/tap.h
 t_unit_test_store_entry_LDADD = $(UNIT_LDADD)
 t_unit_test_store_evict_SOURCES = t/unit/test_store_evict.c t/unit/tap.h
 t_unit_test_store_evict_LDADD = $(UNIT_LDADD)
-t_unit_test_store_blocks_SOURCES = t/unit/test_store_blocks.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_blocks_SOURCES = t/unit/test_store_blocks.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_blocks_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_intents
@@ -69,83 +69,89 @@ t_unit_test_store_intents_SOURCES = t/unit/test_store_intents.c t/unit/tap.h
 t_unit_test_store_intents_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_opening
-t_unit_test_store_opening_SOURCES = t/unit/test_store_opening.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_opening_SOURCES = t/unit/test_store_opening.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_opening_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_store_guard t/unit/test_store_starts
+t_unit_test_store_guard_SOURCES = t/unit/test_store_guard.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_guard_LDADD = $(UNIT_LDADD)
+t_unit_test_store_starts_SOURCES = t/unit/test_store_starts.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_starts_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_store_record
-t_unit_test_store_record_SOURCES = t/unit/test_store_record.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_record_SOURCES = t/unit/test_store_record.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_record_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_crash t/unit/test_store_faults
-t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_crash_SOURCES = t/unit/test_store_crash.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_crash_LDADD = $(UNIT_LDADD)
-t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_faults_SOURCES = t/unit/test_store_faults.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_faults_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_space
-t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_space_SOURCES = t/unit/test_store_space.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_space_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_gone t/unit/test_store_hang t/unit/test_store_scrub t/unit/test_store_away \
 	t/unit/test_store_copies t/unit/test_store_label
-t_unit_test_store_label_SOURCES = t/unit/test_store_label.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_label_SOURCES = t/unit/test_store_label.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_label_LDADD = $(UNIT_LDADD)
-t_unit_test_store_copies_SOURCES = t/unit/test_store_copies.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_copies_SOURCES = t/unit/test_store_copies.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_copies_LDADD = $(UNIT_LDADD)
-t_unit_test_store_away_SOURCES = t/unit/test_store_away.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_away_SOURCES = t/unit/test_store_away.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_away_LDADD = $(UNIT_LDADD)
-t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_gone_SOURCES = t/unit/test_store_gone.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_gone_LDADD = $(UNIT_LDADD)
-t_unit_test_store_hang_SOURCES = t/unit/test_store_hang.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_hang_SOURCES = t/unit/test_store_hang.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_hang_LDADD = $(UNIT_LDADD)
-t_unit_test_store_scrub_SOURCES = t/unit/test_store_scrub.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_scrub_SOURCES = t/unit/test_store_scrub.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_scrub_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_peek
-t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_peek_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_race
-t_unit_test_store_race_SOURCES = t/unit/test_store_race.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_race_SOURCES = t/unit/test_store_race.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_race_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_bounds
-t_unit_test_store_bounds_SOURCES = t/unit/test_store_bounds.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_bounds_SOURCES = t/unit/test_store_bounds.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_bounds_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_admission
-t_unit_test_store_admission_SOURCES = t/unit/test_store_admission.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_admission_SOURCES = t/unit/test_store_admission.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_admission_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_quota
-t_unit_test_store_quota_SOURCES = t/unit/test_store_quota.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_quota_SOURCES = t/unit/test_store_quota.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_quota_LDADD = $(UNIT_LDADD)
 
 # Not part of the suite: contrib/store-scale.
 EXTRA_PROGRAMS = t/bench/store_scale
-t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.h
+t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.c t/unit/store_fixture.h
 t_bench_store_scale_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_power
 t_unit_test_store_power_SOURCES = t/unit/test_store_power.c t/unit/power_found.c t/unit/power_found.h t/unit/power_work.c \
-	t/unit/power_work.h t/unit/power_log.c t/unit/power_log.h t/unit/power_disk.c t/unit/store_fixture.h t/unit/tap.h
+	t/unit/power_work.h t/unit/power_log.c t/unit/power_log.h t/unit/power_disk.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_power_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_power_sync
-t_unit_test_store_power_sync_SOURCES = t/unit/test_store_power_sync.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_power_sync_SOURCES = t/unit/test_store_power_sync.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_power_sync_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_index
-t_unit_test_store_index_SOURCES = t/unit/test_store_index.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_index_SOURCES = t/unit/test_store_index.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_index_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_rebuild t/unit/test_store_found
-t_unit_test_store_rebuild_SOURCES = t/unit/test_store_rebuild.c t/unit/store_rebuild.h t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_rebuild_SOURCES = t/unit/test_store_rebuild.c t/unit/store_rebuild.c t/unit/store_rebuild.h t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_rebuild_LDADD = $(UNIT_LDADD)
-t_unit_test_store_found_SOURCES = t/unit/test_store_found.c t/unit/store_rebuild.h t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_found_SOURCES = t/unit/test_store_found.c t/unit/store_rebuild.c t/unit/store_rebuild.h t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_found_LDADD = $(UNIT_LDADD)
 
 # Not part of the suite: how long making an index anew takes.
 EXTRA_PROGRAMS += t/bench/rebuild_time
-t_bench_rebuild_time_SOURCES = t/bench/rebuild_time.c t/unit/store_fixture.h
+t_bench_rebuild_time_SOURCES = t/bench/rebuild_time.c t/unit/store_fixture.c t/unit/store_fixture.h
 t_bench_rebuild_time_LDADD = $(UNIT_LDADD)

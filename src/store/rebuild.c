@@ -41,7 +41,7 @@ struct rebuild {
     struct names extents; /* struct round_extent: what was found, in the order of finding */
     size_t row;           /* the next of them to be written */
     uint8_t *space;       /* of a segment, or NULL */
-    size_t blocks, dropped, damaged;
+    size_t objects, blocks, dropped, damaged;
     int64_t progress_ms;
     uint8_t headers[BATCH][ENTRY_HEADER_SIZE];
 };
@@ -68,7 +68,7 @@ bool rebuild_has_objects(const struct rebuild *rebuild)
 
 void rebuild_count(const struct rebuild *rebuild, size_t *objects, size_t *blocks, size_t *dropped)
 {
-    *objects = objects_count(rebuild->disk->store->objects);
+    *objects = rebuild->objects;
     *blocks = rebuild->blocks;
     *dropped = rebuild->dropped + rebuild->damaged;
 }
@@ -81,8 +81,7 @@ static void progress(struct rebuild *rebuild)
         return;
     rebuild->progress_ms = now_ms;
     log_event(STORE_REBUILD, "path=%s slots=%u of=%u objects=%zu blocks=%zu rows=%zu of=%zu", disk->path, rebuild->slot,
-              disk->slots.high, objects_count(disk->store->objects), rebuild->blocks, rebuild->row,
-              rebuild->extents.count);
+              disk->slots.high, rebuild->objects, rebuild->blocks, rebuild->row, rebuild->extents.count);
 }
 
 static void damaged(struct rebuild *rebuild, uint32_t slot, uint32_t offset, const char *what)
@@ -134,6 +133,7 @@ static void record_seen(struct rebuild *rebuild, const struct entry *entry, uint
     uint64_t place = home && record_claim(disk, location, entry->length) ? location : 0;
     /* Records from before they had a sequence of their own take their segment's. */
     uint64_t sequence = entry->sequence != 0 ? entry->sequence : entry->segment;
+    rebuild->objects += objects_current(store->objects, entry->object) == 0;
     struct objects_place dead = objects_found(store->objects, &generation, sequence, place);
     record_dead(store, dead.location, dead.length);
 }

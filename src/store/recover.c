@@ -21,24 +21,19 @@
 #include "store/objects.h"
 #include "store/rebuild.h"
 #include "store/record.h"
+#include "store/round.h"
 #include "store/rows.h"
 #include "store/segment.h"
 
 /* Rows read in one step. */
 #define STEP_ROWS 5000
 
-struct group_mark {
-    struct hash128 group;
-    uint64_t sequence;
-};
-
 struct recover {
     struct disk *disk;
     struct rebuild *rebuild; /* NULL: from the index */
     enum { RECOVER_GROUPS, RECOVER_OBJECTS, RECOVER_EXTENTS, RECOVER_DONE } phase;
     struct index_cursor cursor;
-    struct group_mark *groups;
-    unsigned group_count, group_room;
+    struct names groups; /* struct round_group: invalidated */
     /* What a step found to be written to the index, which it may not do while it reads. */
     struct names believable; /* struct hash128: rows that nobody is to believe any more */
     struct names unreadable; /* struct hash128: copies */
@@ -69,7 +64,7 @@ void recover_free(struct recover *recover)
     names_free(&recover->believable);
     names_free(&recover->unreadable);
     rows_copies_free(&recover->copies);
-    mem_free(recover->groups);
+    names_free(&recover->groups);
     mem_free(recover);
 }
 
@@ -82,11 +77,8 @@ void recover_give_up(struct recover *recover)
 
 void recover_group(struct recover *recover, struct hash128 group, uint64_t sequence)
 {
-    if (recover->group_count == recover->group_room) {
-        recover->group_room = recover->group_room == 0 ? 16 : recover->group_room * 2;
-        recover->groups = mem_realloc(recover->groups, recover->group_room * sizeof *recover->groups);
-    }
-    recover->groups[recover->group_count++] = (struct group_mark){group, sequence};
+    *(struct round_group *) names_add(&recover->groups, sizeof(struct round_group)) =
+        (struct round_group){group, sequence};
 }
 
 static void group_each(void *arg, struct hash128 group, uint64_t sequence)
@@ -107,9 +99,9 @@ static void group_bad(void *arg, const uint8_t key[16])
 
 static bool group_newer(const struct recover *recover, const struct index_object *object)
 {
-    for (unsigned i = 0; i < recover->group_count; i++)
-        if (store_group_covers(recover->groups[i].group, object->group) &&
-            recover->groups[i].sequence >= object->sequence)
+    const struct round_group *groups = recover->groups.items;
+    for (size_t i = 0; i < recover->groups.count; i++)
+        if (store_group_covers(groups[i].group, object->group) && groups[i].sequence >= object->sequence)
             return true;
     return false;
 }

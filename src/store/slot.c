@@ -191,7 +191,7 @@ struct leaf *slots_owner(const struct slots *slots, uint32_t slot, unsigned *num
     return (struct leaf *) (uintptr_t) (slots->owner[slot] & ~UINT64_C(15));
 }
 
-static void limbo_add(struct slots *slots, uint32_t slot)
+void slots_evicted(struct slots *slots, uint32_t slot)
 {
     slots->state[slot] = SLOT_LIMBO;
     slots->limbo_head = slots_chain(slots, slots->limbo_head, slot);
@@ -203,7 +203,7 @@ void slots_drop(struct slots *slots, uint32_t slot)
     if (slots->state[slot] != SLOT_BLOCK && slots->state[slot] != SLOT_SEGMENT)
         return;
     evict_remove(slots->evict, slot);
-    limbo_add(slots, slot);
+    slots_evicted(slots, slot);
 }
 
 uint32_t slots_victim(struct slots *slots, bool *segment)
@@ -244,11 +244,6 @@ void slots_disclaim(struct slots *slots, struct hash128 group)
 uint32_t slots_surplus(struct slots *slots)
 {
     return block_victim(slots, evict_surplus(slots->evict));
-}
-
-void slots_evicted(struct slots *slots, uint32_t slot)
-{
-    limbo_add(slots, slot);
 }
 
 uint32_t slots_take_limbo(struct slots *slots)

@@ -67,14 +67,6 @@ static void put_all(struct rig *rig)
     fixture_flush(rig->store);
 }
 
-static void tombstone(struct store *store, uint64_t object)
-{
-    struct arrival arrival;
-    arrival_init(&arrival);
-    store_tombstone(store, fixture_hash(object), fixture_loop, &arrival.letter);
-    arrival_wait(&arrival, 1);
-}
-
 /* ---- Blocks. ---- */
 
 static void test_missing(void)
@@ -90,6 +82,7 @@ static void test_missing(void)
     for (unsigned i = 0; i < 2; i++) {
         struct found one = found_with(&rig, 1U << i), again = found_with(&rig, 1U << i);
         ok(one.blocks > 0 && one.blocks < both.blocks, "disk %u alone: %u blocks", i, one.blocks);
+        is_int(one.validated, 0, "and it believes no time: the other may have been used alone");
         is_int(again.blocks, one.blocks, "and as many at the start after that");
         sum += one.blocks;
         wrong += one.wrong + again.wrong;
@@ -98,6 +91,7 @@ static void test_missing(void)
     is_int(wrong, 0, "all of it right");
     both = found_with(&rig, 3);
     is_int(both.blocks, OBJECTS * 64, "together again they have all of it");
+    is_int(both.validated, 0, "nor do both when they are together again");
     is_int(both.wrong, 0, "all of it right");
     rig_free(&rig);
 }
@@ -326,7 +320,7 @@ static void tombstone_elsewhere(struct rig *rig)
     rig->sizes[1] = 4 * SIZE;
     rig_open(rig, 3);
     for (uint64_t object = 0; object < MANY; object++)
-        tombstone(rig->store, object);
+        fixture_tombstone(rig->store, fixture_hash(object));
 }
 
 /* Homes move to the second disk, whose size is another, and back: what the first knew from before is not believed
@@ -377,7 +371,7 @@ static void test_in_turns(void)
     rig_close(&rig);
     rig_open(&rig, 1);
     for (uint64_t object = FIRST; object <= LAST; object++)
-        tombstone(rig.store, object);
+        fixture_tombstone(rig.store, fixture_hash(object));
     rig_close(&rig);
     struct found found = found_with(&rig, 2);
     ok(found.blocks > 0 && found.wrong == 0, "the disk that was away is used alone: %u blocks", found.blocks);

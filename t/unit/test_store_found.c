@@ -289,7 +289,7 @@ static void test_meanwhile(void)
     uint64_t id = live->id;
     store_generation_unref(&live);
     gate_open();
-    wait_tombstone(store, fixture_hash(2));
+    fixture_tombstone(store, fixture_hash(2));
     fixture_flush(store);
     is_int((intmax_t) store_object_current(store, fixture_hash(1)), (intmax_t) id, "what was learned meanwhile counts");
     is_int(fixture_validated(store, 1), 7000, "and keeps its time");

@@ -203,7 +203,7 @@ static void child_fills(const char *path)
         struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
         for (uint64_t object = 1; object <= OBJECTS; object++)
             fixture_put_object(store, object, length_of(object), 5000);
-        wait_tombstone(store, fixture_hash(3));
+        fixture_tombstone(store, fixture_hash(3));
         fixture_flush(store);
         _exit(0);
     }
