@@ -17,6 +17,7 @@
 #include "base/mem.h"
 
 #define CHUNK_BYTES (8u * 1024 - 64) /* room in a usual chunk: a head's texts fit, and malloc keeps it in two pages */
+#define SMALL_BYTES (1024u - 64)     /* in one of a small arena */
 
 struct chunk {
     struct chunk *next;
@@ -27,11 +28,32 @@ struct chunk {
 
 struct arena {
     struct chunk *newest;
+    size_t room; /* in its usual chunks */
 };
+
+static struct arena *arena_of(size_t room)
+{
+    struct arena *arena = mem_calloc(1, sizeof *arena);
+    arena->room = room;
+    return arena;
+}
 
 struct arena *arena_new(void)
 {
-    return mem_calloc(1, sizeof(struct arena));
+    return arena_of(CHUNK_BYTES);
+}
+
+struct arena *arena_new_small(void)
+{
+    return arena_of(SMALL_BYTES);
+}
+
+size_t arena_size(const struct arena *arena)
+{
+    size_t size = sizeof *arena;
+    for (const struct chunk *chunk = arena->newest; chunk != NULL; chunk = chunk->next)
+        size += sizeof *chunk + chunk->room;
+    return size;
 }
 
 static void chunks_free(struct chunk *chunk)
@@ -57,7 +79,7 @@ void arena_reset(struct arena *arena)
     while (arena->newest != NULL) {
         struct chunk *chunk = arena->newest;
         arena->newest = chunk->next;
-        if (keep == NULL && chunk->room == CHUNK_BYTES)
+        if (keep == NULL && chunk->room == arena->room)
             keep = chunk;
         else
             mem_free(chunk);
@@ -98,7 +120,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     size = (size + 15) & ~(size_t) 15;
     if (newest != NULL && newest->room - newest->used >= size)
         return chunk_take(newest, size);
-    if (size > CHUNK_BYTES / 4) {
+    if (size > arena->room / 4) {
         struct chunk *own = chunk_new(size);
         if (newest == NULL) {
             arena->newest = own;
@@ -108,7 +130,7 @@ void *arena_alloc(struct arena *arena, size_t size)
         }
         return chunk_take(own, size);
     }
-    struct chunk *chunk = chunk_new(CHUNK_BYTES);
+    struct chunk *chunk = chunk_new(arena->room);
     chunk->next = newest;
     arena->newest = chunk;
     return chunk_take(chunk, size);

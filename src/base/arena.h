@@ -15,6 +15,10 @@
 struct arena;
 
 struct arena *arena_new(void);
+/* For what is small and stays for long, in great number: takes little more than it is asked for. */
+struct arena *arena_new_small(void);
+/* Bytes that it takes now, used or not, without malloc's own. */
+size_t arena_size(const struct arena *arena);
 /* Frees everything and the arena itself; NULL is allowed. */
 void arena_free(struct arena *arena);
 /* Frees everything but keeps one chunk for the next request on the connection. */

@@ -22,7 +22,7 @@
 
 static struct object *object_new(void)
 {
-    struct arena *arena = arena_new();
+    struct arena *arena = arena_new_small(); /* there is one for each object that the store knows */
     struct object *object = arena_calloc(arena, sizeof *object);
     object->arena = arena;
     object->headers.arena = arena;
@@ -34,6 +34,11 @@ void object_free(struct object *object)
 {
     if (object != NULL)
         arena_free(object->arena);
+}
+
+size_t object_size(const struct object *object)
+{
+    return arena_size(object->arena);
 }
 
 /* ---- From a reply. ---- */
@@ -113,6 +118,7 @@ enum status object_from_reply(const struct http_response *reply, bool head, int6
     object->length = length;
     object->etag = arena_str(object->arena, etag);
     object->last_modified = arena_str(object->arena, modified);
+    http_headers_reserve(&object->headers, reply->headers.count);
     if (!date_http_parse(modified, &object->last_modified_s))
         object->last_modified_s = INT64_MIN;
     keep_headers(object, reply, head);
@@ -221,6 +227,8 @@ static void take_headers(struct cursor *cursor, struct http_headers *headers)
     uint64_t count = take_number(cursor, 4);
     if (count > OBJECT_HEADERS_MAX)
         cursor->bad = true;
+    else
+        http_headers_reserve(headers, (unsigned) count);
     for (uint64_t i = 0; i < count && !cursor->bad; i++) {
         struct str name = take_text(cursor, headers->arena);
         struct str value = take_text(cursor, headers->arena);

@@ -38,6 +38,8 @@ struct object {
 enum status object_from_reply(const struct http_response *reply, bool head, int64_t now_s, const struct object *before,
                               struct object **object) STATUS_CHECKED;
 void object_free(struct object *object);
+/* Bytes of memory it takes. */
+size_t object_size(const struct object *object);
 
 /* The record's bytes (at most STORE_RECORD_MAX, else TOO_LARGE). */
 enum status object_encode(const struct object *object, struct strbuf *out) STATUS_CHECKED;

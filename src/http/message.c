@@ -24,6 +24,15 @@ const char *http_method_name(enum http_method method)
     return method < HTTP_OTHER ? method_names[method].ptr : "other";
 }
 
+void http_headers_reserve(struct http_headers *headers, unsigned count)
+{
+    assert(headers->count == 0 && headers->room == 0);
+    if (count == 0)
+        return;
+    headers->items = arena_alloc(headers->arena, count * sizeof headers->items[0]);
+    headers->room = count;
+}
+
 void http_headers_add(struct http_headers *headers, struct str name, struct str value)
 {
     if (headers->count == headers->room) {

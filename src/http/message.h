@@ -56,6 +56,8 @@ struct http_response {
     int64_t content_length;      /* bytes, also for a HEAD's answer; HTTP_LENGTH_UNKNOWN */
 };
 
+/* Room for exactly so many in a list that is empty yet, instead of for what a request may grow to. */
+void http_headers_reserve(struct http_headers *headers, unsigned count);
 /* Adds without copying. */
 void http_headers_add(struct http_headers *headers, struct str name, struct str value);
 /* The first of that name, or NULL. */

@@ -149,6 +149,11 @@ static void codec_free(void *decoded)
     object_free(decoded);
 }
 
+static size_t codec_size(const void *decoded)
+{
+    return object_size(decoded);
+}
+
 _Static_assert(CONF_QUOTAS_MAX <= STORE_QUOTAS_MAX, "what a file may have, the store has room for");
 
 struct quotas {
@@ -182,7 +187,7 @@ static void add_quotas(struct quotas *quotas, const struct conf *conf)
 
 static enum status open_store(struct instance *instance, struct strbuf *error)
 {
-    static const struct store_record_codec codec = {codec_decode, codec_free};
+    static const struct store_record_codec codec = {codec_decode, codec_free, codec_size};
     const struct conf *conf = instance->conf;
     struct store_disk *disks = mem_calloc(conf->store_count + 1, sizeof *disks);
     for (unsigned i = 0; i < conf->store_count; i++)

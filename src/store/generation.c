@@ -57,6 +57,13 @@ bool generation_decode(const struct generations *generations, struct str record,
     return *decoded != NULL;
 }
 
+static size_t decoded_size(const struct generations *generations, const void *decoded, struct str record)
+{
+    if (generations->codec.size == NULL)
+        return 2 * record.len;
+    return decoded == NULL ? 0 : generations->codec.size(decoded);
+}
+
 struct store_generation *generation_make(struct generations *generations, uint64_t id, struct hash128 object,
                                          struct hash128 group, uint64_t length, struct str record, void *decoded)
 {
@@ -67,12 +74,14 @@ struct store_generation *generation_make(struct generations *generations, uint64
     atomic_init(&box->doomed, false);
     if (record.len > 0)
         memcpy(box->record, record.ptr, record.len);
-    box->generation = (struct store_generation){.id = id,
-                                                .object = object,
-                                                .group = group,
-                                                .length = length,
-                                                .record = {box->record, record.len},
-                                                .decoded = decoded};
+    box->generation =
+        (struct store_generation){.id = id,
+                                  .object = object,
+                                  .group = group,
+                                  .length = length,
+                                  .record = {box->record, record.len},
+                                  .decoded = decoded,
+                                  .cost = sizeof *box + record.len + decoded_size(generations, decoded, record)};
     atomic_init(&box->generation.refs, 1);
     return &box->generation;
 }

@@ -84,10 +84,13 @@ void object_node_remove(struct objects *objects, struct object_node *node)
     rcu_later(&node->rcu, node_reclaim);
 }
 
-/* Keeps the list of those with a state, and its bytes. The estimate: node, state, record, and twice that decoded. */
+/* What malloc and the table add to a node, a state and a generation. */
+#define NODE_SHARE 128
+
+/* Keeps the list of those with a state, and its bytes. */
 static void node_account(struct objects *objects, struct object_node *node, const struct object_state *state)
 {
-    size_t cost = state == NULL ? 0 : sizeof *node + sizeof *state + 192 + 3 * state->generation->record.len;
+    size_t cost = state == NULL ? 0 : sizeof *node + sizeof *state + NODE_SHARE + state->generation->cost;
     pthread_mutex_lock(&objects->list_lock);
     if (cost > 0 && node->cost == 0) {
         list_add_tail(&objects->list, &node->link);

@@ -73,6 +73,8 @@ struct store_quota {
 struct store_record_codec {
     void *(*decode)(struct str record, uint64_t length);
     void (*free)(void *decoded);
+    /* Bytes of memory it takes; NULL: not known, taken for twice its record. */
+    size_t (*size)(const void *decoded);
 };
 
 struct store_options {
@@ -105,6 +107,7 @@ struct store_generation {
     uint64_t length;      /* of the whole blob, bytes */
     struct str record;    /* the floor above's, owned by the generation */
     void *decoded;        /* the floor above's parsed form of `record`; freed by the store's codec */
+    size_t cost;          /* bytes of memory of all of it */
     atomic_uint refs;
 };
 

@@ -203,7 +203,7 @@ static void loop_ends(struct loop *loop, void *arg)
 
 void rig_start(unsigned disks, uint32_t block_size)
 {
-    static const struct store_record_codec codec = {decode, decoded_free};
+    static const struct store_record_codec codec = {.decode = decode, .free = decoded_free};
     struct strbuf error = {0};
 
     snprintf(disk_path, sizeof(disk_path), "%s/test-cache-XXXXXX",

@@ -317,11 +317,39 @@ static void test_damage(void)
     strbuf_free(&record);
 }
 
+/* There is one in memory for each blob that is known: what they take is bounded by what they say. */
+static void test_size(void)
+{
+    enum { COUNT = 1000 };
+    static struct object *made[COUNT], *read[COUNT];
+    struct strbuf record = {0};
+    size_t before = mem_used(), said = 0;
+    for (unsigned i = 0; i < COUNT; i++) {
+        record.len = 0;
+        if (make(206, 1, get_206, false, NULL, &made[i]) != STATUS_OK || object_encode(made[i], &record) != STATUS_OK)
+            abort();
+        read[i] = object_decode(strbuf_str(&record), 5000000000);
+        said += object_size(made[i]) + object_size(read[i]);
+    }
+    size_t taken = mem_used() - before;
+    ok(taken > said * 9 / 10 && taken < said * 11 / 10, "objects take what they say: %zu of %zu KiB", taken / 1024,
+       said / 1024);
+    /* Under the sanitizers each text is an allocation of its own. */
+    ok(said / (2 * COUNT) < 8 * record.len, "and not many times their records: %zu bytes of %zu", said / (2 * COUNT),
+       record.len);
+    for (unsigned i = 0; i < COUNT; i++) {
+        object_free(made[i]);
+        object_free(read[i]);
+    }
+    strbuf_free(&record);
+}
+
 int main(void)
 {
     test_replies();
     test_odd_replies();
     test_too_large();
     test_damage();
+    test_size();
     return done_testing();
 }

@@ -369,7 +369,7 @@ static void free_second(void *decoded)
 /* What one's generations leave behind is not the other's, and each frees what it decoded, after its end as well. */
 static void test_two(const char *path)
 {
-    static const struct store_record_codec codecs[2] = {{NULL, free_first}, {NULL, free_second}};
+    static const struct store_record_codec codecs[2] = {{.free = free_first}, {.free = free_second}};
     struct store *stores[2];
     struct store_generation *generations[2], *next[2];
     struct strbuf error = {0};

@@ -237,6 +237,54 @@ static void test_objects(const char *path)
     mem_set_limit(0);
 }
 
+/* A decoded form that takes far more than its record, as they do. */
+#define DECODED (8 * KIB)
+
+static void *decode_large(struct str record, uint64_t length)
+{
+    (void) record;
+    (void) length;
+    return mem_alloc(DECODED);
+}
+
+static size_t size_large(const void *decoded)
+{
+    (void) decoded;
+    return DECODED;
+}
+
+static void test_decoded(const char *path)
+{
+    enum { OBJECTS = 10000, LIMIT = 32 * MIB };
+    static const struct store_record_codec codec = {decode_large, mem_free, size_large};
+    const struct store_disk disk = {.path = path, .size = 20 * (int64_t) SIZE};
+    const struct store_options options = {.disks = &disk, .disk_count = 1, .block_size = BLOCK, .codec = &codec};
+    struct store *store;
+    struct strbuf error = {0};
+    mem_set_limit(LIMIT);
+    rcu_thread_offline();
+    if (store_open(&options, &store, &error) != STATUS_OK)
+        abort();
+    rcu_thread_online();
+    size_t before = mem_used(), most = 0;
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        struct store_generation *generation = store_generation_new(store, fixture_hash(600000 + i), fixture_hash(1), 0,
+                                                                   0, STR("short"), decode_large(STR("short"), 0));
+        store_object_set(store, generation, 1, 1);
+        store_generation_unref(&generation);
+        rcu_quiescent_state();
+        if (i % 100 != 99)
+            continue;
+        fixture_flush(store);
+        rcu_barrier();
+        size_t now = mem_used() - before;
+        most = now > most ? now : most;
+    }
+    ok(most < LIMIT / 3, "what was decoded counts: %zu KiB at most are held", most / KIB);
+    fixture_close(store);
+    mem_set_limit(0);
+}
+
 /* More rows than the index has room for: 24 MiB have an index of 6. */
 static void test_index(const char *path)
 {
@@ -278,6 +326,7 @@ int main(void)
     fixture_with_directory(test_slow_writes);
     fixture_with_directory(test_no_space);
     fixture_with_directory(test_objects);
+    fixture_with_directory(test_decoded);
     fixture_with_directory(test_index);
     fixture_stop();
     return done_testing();
