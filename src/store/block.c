@@ -215,17 +215,12 @@ bool block_drop(struct store *store, uint64_t generation, uint64_t block, uint64
     return dropped;
 }
 
-void block_drop_generation(struct store *store, uint64_t generation, uint64_t length)
+void block_drop_leaf(struct store *store, struct leaf *leaf)
 {
-    uint64_t blocks = (length + store->block_size - 1) / store->block_size;
-    for (uint64_t first = 0; first < blocks; first += STORE_EXTENT_BLOCKS) {
-        if (directory_find(store->directory, generation, first / STORE_EXTENT_BLOCKS) == NULL)
-            continue;
-        for (uint64_t block = first; block < first + STORE_EXTENT_BLOCKS && block < blocks; block++) {
-            uint64_t seen = block_location(store, generation, block);
-            if (seen != 0)
-                block_drop(store, generation, block, seen);
-        }
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
+        uint64_t seen = atomic_load_explicit(&leaf->location[i], memory_order_acquire);
+        if (seen != 0)
+            block_drop(store, leaf->generation, (uint64_t) leaf->extent * STORE_EXTENT_BLOCKS + i, seen);
     }
 }
 

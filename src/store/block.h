@@ -28,8 +28,8 @@ bool block_found(struct disk *disk, const struct entry *entry, uint64_t location
 bool block_move(struct disk *disk, uint64_t generation, uint64_t block, uint64_t from, uint64_t to);
 /* Takes it out if it still lies at `seen`. */
 bool block_drop(struct store *store, uint64_t generation, uint64_t block, uint64_t seen);
-/* Every block of a generation. */
-void block_drop_generation(struct store *store, uint64_t generation, uint64_t length);
+/* Every block of an extent; the leaf goes with them. */
+void block_drop_leaf(struct store *store, struct leaf *leaf);
 /* Where it lies now, or 0. Lock-free. */
 uint64_t block_location(struct store *store, uint64_t generation, uint64_t block);
 /* The same, but 0 when its disk is out. Lock-free. */

@@ -210,8 +210,7 @@ static void take_groups(struct commit *commit, struct round *round, const struct
     for (; waiter != NULL; waiter = waiter->next) {
         if (!waiter->group)
             continue;
-        *(struct round_group *) names_add(&round->groups, sizeof(struct round_group)) =
-            (struct round_group){waiter->hash, waiter->sequence};
+        marks_add(&round->groups, waiter->hash, waiter->sequence);
         if (commit->load != NULL)
             load_group(commit->load, waiter->hash, waiter->sequence);
     }

@@ -58,7 +58,7 @@ void directory_tidy(struct directory *directory, struct leaf *leaf);
 /* Sets and clears flags (LOCATION_FLAGS) if the block still lies where `seen` says. Lock-free. */
 void directory_flag(_Atomic uint64_t *location, uint64_t seen, uint64_t set, uint64_t clear);
 
-/* Every leaf; `each` may not take the lock of the directory. Online RCU thread. */
+/* Every leaf; `each` may take it out. Online RCU thread. */
 void directory_each(struct directory *directory, void (*each)(void *arg, struct leaf *leaf), void *arg);
 /* Leaves held now. Any thread. */
 size_t directory_count(const struct directory *directory);

@@ -22,10 +22,12 @@ libheadpond_a_SOURCES += \
 	src/store/intents.c src/store/intents.h \
 	src/store/io.c src/store/io.h \
 	src/store/label.c src/store/label.h \
+	src/store/leaves.c src/store/leaves.h \
 	src/store/load.c src/store/load.h \
 	src/store/location.h \
 	src/store/lost.c src/store/lost.h \
 	src/store/marker.c src/store/marker.h \
+	src/store/marks.c src/store/marks.h \
 	src/store/mount.c src/store/mount.h \
 	src/store/names.h \
 	src/store/numbers.c src/store/numbers.h \

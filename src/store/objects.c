@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "store/generation.h"
+#include "store/marks.h"
 #include "store/objects_inside.h"
 
 /* Used objects passed over in one search for the longest unused. */
@@ -204,23 +205,19 @@ bool objects_forget(struct objects *objects, struct hash128 object, bool expect)
     return node != NULL;
 }
 
-unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence)
+void objects_forget_groups(struct objects *objects, struct marks *marks)
 {
     struct cds_lfht_iter iter;
     struct object_node *node;
-    unsigned count = 0;
     RCU_FOR_EACH(objects->table, &iter, node, struct object_node, node)
     {
         pthread_mutex_t *lock = object_lock(objects, node->object);
         pthread_mutex_lock(lock);
         struct object_state *state = atomic_load(&node->state);
-        bool hit = state != NULL && store_group_covers(group, state->generation->group) && state->sequence <= sequence;
-        if (hit)
+        if (state != NULL && marks_hit(marks, state->generation->group, state->sequence))
             node_forget(objects, node, false);
         pthread_mutex_unlock(lock);
-        count += hit;
     }
-    return count;
 }
 
 bool objects_over_budget(const struct objects *objects)

@@ -24,6 +24,7 @@
 #include "base/hash.h"
 #include "store/store.h"
 
+struct marks;
 struct objects;
 
 /* Under the object's lock, on the thread that made the change. */
@@ -41,9 +42,8 @@ void objects_set(struct objects *objects, struct store_generation *generation, i
 /* Forgets the validation. false: the object is not known, and nothing is to be written. With `expect` it leaves a node
  * then, for the loader to find. */
 bool objects_forget(struct objects *objects, struct hash128 object, bool expect);
-/* Forgets the validation of every object of the group (or the family) not set after `sequence`; returns how many. Index
- * thread. */
-unsigned objects_forget_group(struct objects *objects, struct hash128 group, uint64_t sequence);
+/* Forgets the validation of every object that a mark is true of, which counts them. Index thread. */
+void objects_forget_groups(struct objects *objects, struct marks *marks);
 /* Forgets the longest unused until the budget is kept, at least `least` of them. Index thread. */
 void objects_trim(struct objects *objects, size_t least);
 bool objects_over_budget(const struct objects *objects);

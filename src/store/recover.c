@@ -17,11 +17,11 @@
 #include "store/homes.h"
 #include "store/index.h"
 #include "store/marker.h"
+#include "store/marks.h"
 #include "store/names.h"
 #include "store/objects.h"
 #include "store/rebuild.h"
 #include "store/record.h"
-#include "store/round.h"
 #include "store/rows.h"
 #include "store/segment.h"
 
@@ -33,7 +33,7 @@ struct recover {
     struct rebuild *rebuild; /* NULL: from the index */
     enum { RECOVER_GROUPS, RECOVER_OBJECTS, RECOVER_EXTENTS, RECOVER_DONE } phase;
     struct index_cursor cursor;
-    struct names groups; /* struct round_group: invalidated */
+    struct marks groups;
     /* What a step found to be written to the index, which it may not do while it reads. */
     struct names believable; /* struct hash128: rows that nobody is to believe any more */
     struct names unreadable; /* struct hash128: copies */
@@ -64,7 +64,7 @@ void recover_free(struct recover *recover)
     names_free(&recover->believable);
     names_free(&recover->unreadable);
     rows_copies_free(&recover->copies);
-    names_free(&recover->groups);
+    marks_free(&recover->groups);
     mem_free(recover);
 }
 
@@ -77,8 +77,7 @@ void recover_give_up(struct recover *recover)
 
 void recover_group(struct recover *recover, struct hash128 group, uint64_t sequence)
 {
-    *(struct round_group *) names_add(&recover->groups, sizeof(struct round_group)) =
-        (struct round_group){group, sequence};
+    marks_add(&recover->groups, group, sequence);
 }
 
 static void group_each(void *arg, struct hash128 group, uint64_t sequence)
@@ -95,15 +94,6 @@ static void group_bad(void *arg, const uint8_t key[16])
     struct recover *recover = arg;
     recover->disk->doubted = true;
     commit_group_settles(recover->disk->store->commit, bytes_get_hash(key));
-}
-
-static bool group_newer(const struct recover *recover, const struct index_object *object)
-{
-    const struct round_group *groups = recover->groups.items;
-    for (size_t i = 0; i < recover->groups.count; i++)
-        if (store_group_covers(groups[i].group, object->group) && groups[i].sequence >= object->sequence)
-            return true;
-    return false;
 }
 
 static void object_unreadable(struct recover *recover, struct hash128 object)
@@ -155,7 +145,7 @@ static void object_each(void *arg, const struct index_object *object)
     struct store_generation *generation = decode(recover, object);
     if (generation == NULL)
         return;
-    bool stale = disk->doubted || group_newer(recover, object);
+    bool stale = disk->doubted || marks_hit(&recover->groups, object->group, object->sequence);
     uint32_t length = (uint32_t) object->record.len;
     uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) disk->number << 56;
     bool claimed = record_claim(disk, place, length);

@@ -13,6 +13,7 @@
 #include "store/generation.h"
 #include "store/homes.h"
 #include "store/inside.h"
+#include "store/leaves.h"
 #include "store/objects.h"
 #include "store/opening.h"
 #include "store/record.h"
@@ -66,7 +67,7 @@ void round_unref(struct round **round)
         return;
     names_free(&left->objects);
     names_free(&left->extents);
-    names_free(&left->groups);
+    marks_free(&left->groups);
     names_free(&left->rows);
     names_free(&left->forgotten);
     names_free(&left->settled);
@@ -148,13 +149,16 @@ bool rounds_returned(struct rounds *rounds)
 
 static void forget_groups(struct rounds *rounds, struct round *round)
 {
-    const struct round_group *groups = round->groups.items;
-    for (size_t i = 0; i < round->groups.count; i++) {
-        unsigned hits = objects_forget_group(rounds->store->objects, groups[i].group, groups[i].sequence);
-        if (round->loaded && hits == 0)
+    const struct mark *marks = round->groups.sorted.items;
+    size_t count = round->groups.sorted.count;
+    if (count > 0)
+        objects_forget_groups(rounds->store->objects, &round->groups);
+    for (size_t i = 0; i < count; i++) {
+        if (round->loaded && marks[i].hits == 0)
             continue;
-        *(struct round_group *) names_add(&round->forgotten, sizeof *groups) = groups[i];
-        rounds_group_settles(rounds, groups[i].group);
+        *(struct round_group *) names_add(&round->forgotten, sizeof(struct round_group)) =
+            (struct round_group){marks[i].group, marks[i].sequence};
+        rounds_group_settles(rounds, marks[i].group);
     }
 }
 
@@ -169,22 +173,28 @@ static void take_extents(struct rounds *rounds, struct round *round)
 
 /* Blocks that were stored before their generation became the current one, as those of a write are: that they lie there
  * is told again, and with it what they belong to (rows.h). */
-static void tell_of_blocks(struct store *store, uint64_t generation, uint64_t length)
+static void row_again(struct store *store, struct leaf *leaf)
 {
-    uint64_t extents = length / store->block_size / STORE_EXTENT_BLOCKS + 1;
-    for (uint64_t extent = 0; extent < extents; extent++)
-        if (directory_find(store->directory, generation, extent) != NULL)
-            block_row_again(store, generation, extent);
+    block_row_again(store, leaf->generation, leaf->extent);
+}
+
+static void tell_of_blocks(struct store *store, const struct round *round)
+{
+    const struct hash128 *objects = round->objects.items;
+    struct leaves_of renewed;
+    struct names all = {0};
+    for (size_t i = 0; i < round->objects.count; i++)
+        if (objects_renewed(store->objects, objects[i], &renewed.generation, &renewed.length))
+            *(struct leaves_of *) names_add(&all, sizeof renewed) = renewed;
+    leaves_each(store, all.items, all.count, row_again);
+    names_free(&all);
 }
 
 static void describe(struct rounds *rounds, struct round *round)
 {
     struct store *store = rounds->store;
-    const struct hash128 *objects = round->objects.items;
-    uint64_t generation, length;
-    for (size_t i = 0; store->disk_count > 1 && i < round->objects.count; i++)
-        if (objects_renewed(store->objects, objects[i], &generation, &length))
-            tell_of_blocks(store, generation, length);
+    if (store->disk_count > 1)
+        tell_of_blocks(store, round);
     forget_groups(rounds, round);
     if (round->full) {
         take_extents(rounds, round);
@@ -308,8 +318,12 @@ void rounds_trim(struct rounds *rounds, bool full)
 
 void rounds_drop_dead(struct rounds *rounds)
 {
+    struct store *store = rounds->store;
     struct generation_dead dead;
-    for (unsigned i = 0; i < DEAD_STEP && generation_take_dead(rounds->store->generations, &dead); i++)
-        if (objects_current(rounds->store->objects, dead.object) != dead.id) /* its record may live on in another */
-            block_drop_generation(rounds->store, dead.id, dead.length);
+    struct names all = {0};
+    for (unsigned i = 0; i < DEAD_STEP && generation_take_dead(store->generations, &dead); i++)
+        if (objects_current(store->objects, dead.object) != dead.id) /* its record may live on in another */
+            *(struct leaves_of *) names_add(&all, sizeof(struct leaves_of)) = (struct leaves_of){dead.id, dead.length};
+    leaves_each(store, all.items, all.count, block_drop_leaf);
+    names_free(&all);
 }

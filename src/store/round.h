@@ -22,6 +22,7 @@
 
 #include "base/hash.h"
 #include "store/intents.h"
+#include "store/marks.h"
 #include "store/names.h"
 
 struct rounds;
@@ -42,7 +43,7 @@ struct round {
     atomic_uint refs;
     struct names objects; /* struct hash128 */
     struct names extents; /* struct round_extent; only in a full round */
-    struct names groups;  /* struct round_group: to be forgotten */
+    struct marks groups;  /* to be forgotten */
     bool full;            /* extents and data files as well */
     bool durable;         /* somebody waits: sync what was written */
     bool loaded;          /* everything from the disks is in memory */
