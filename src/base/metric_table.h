@@ -62,6 +62,7 @@
       "Blocks streamed through unstored: loading (the index is still read), disk (out, broken, or rests after errors), " \
       "index (full, no small block is taken), limit (its container or account may hold no more), " \
       "admission (a fixed part of its container is kept), queue (too much waits to be written), " \
+      "memory (blocks here and there take more of it than whole extents, and some of them go first), " \
       "space (no room could be made), error (a write failed)") \
     X(STORE_CORRUPT, COUNTER, "headpond_store_corrupt_total", "path", \
       "Blocks, records and index rows that failed a check; none of them was served") \

@@ -191,7 +191,7 @@ bool disk_expects(struct disk *disk, const struct store_generation *generation, 
     return disk_takes(disk) && !too_small(disk, length) &&
            atomic_load_explicit(&disk->write_errors, memory_order_relaxed) == 0 &&
            atomic_load_explicit(&disk->sync_errors, memory_order_relaxed) == 0 &&
-           !atomic_load_explicit(&disk->cramped, memory_order_relaxed) &&
+           !atomic_load_explicit(&disk->cramped, memory_order_relaxed) && !reclaim_too_crowded(disk) &&
            disk_queued(disk) + length <= disk->put_most && evict_expects(disk->slots.evict, generation->group);
 }
 
@@ -205,6 +205,10 @@ static const char *refusal(struct disk *disk, const struct store_generation *gen
         return "disk";
     if (too_small(disk, length))
         return "index";
+    if (reclaim_too_crowded(disk)) {
+        disk_want_space(disk);
+        return "memory";
+    }
     uint32_t weight = (uint32_t) ((uint64_t) length * EVICT_SLOT / disk->store->block_size);
     struct evict_block wanted = {generation->id, block, generation->group, weight > 0 ? weight : 1};
     if (evict_admit(disk->slots.evict, &wanted))

@@ -8,14 +8,18 @@
 #include "base/mem.h"
 #include "store/block.h"
 #include "store/damage.h"
+#include "store/directory.h"
 #include "store/io.h"
 #include "store/location.h"
+#include "store/objects.h"
 #include "store/record.h"
 #include "store/segment.h"
 #include "store/transfer.h"
 
 /* Slots chosen before a grace period is waited for. */
 #define BATCH_MAX 256
+/* The same where slots are free but the directory takes too much of `memory`. */
+#define BATCH_CROWDED 16
 
 struct emptying {
     struct disk *disk;
@@ -156,13 +160,31 @@ static uint32_t take_victim(struct disk *disk, uint8_t **space, bool *moved)
     return slot;
 }
 
+/* How many blocks must go although there may be room for them on the disk. The directory was promised memory for whole
+ * extents (STORE_BLOCK_MEMORY) and a leaf an object; who reads a block here and there has it hold a leaf for each block,
+ * up to sixteen times as much. That is welcome as long as nothing else wants the memory. */
+static unsigned crowded(const struct disk *disk)
+{
+    const struct store *store = disk->store;
+    enum mem_pressure pressure = mem_pressure();
+    size_t promised = objects_count(store->objects);
+    if (pressure < MEM_NO_SPLIT)
+        return 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        promised += store->disks[i]->slots.capacity / STORE_EXTENT_BLOCKS;
+    if (directory_count(store->directory) <= promised)
+        return 0;
+    return pressure < MEM_QUEUE_FILLS ? BATCH_CROWDED : BATCH_MAX;
+}
+
 static unsigned batch_wanted(struct disk *disk)
 {
     struct slots *slots = &disk->slots;
     pthread_mutex_lock(&slots->lock);
     unsigned have = slots->free_count + slots->limbo_count + slots->held_count;
-    unsigned wanted = have >= slots->reserve || slots_may_grow(slots) ? 0 : slots->reserve - have;
+    unsigned wanted = have >= slots->reserve || slots_may_grow(slots) ? 0 : slots->reserve - have, out = crowded(disk);
     pthread_mutex_unlock(&slots->lock);
+    wanted = out > wanted ? out : wanted;
     return wanted > BATCH_MAX ? BATCH_MAX : wanted;
 }
 
@@ -195,12 +217,17 @@ static bool reclaim_batch(struct disk *disk, uint8_t **space)
     return true;
 }
 
+bool reclaim_too_crowded(const struct disk *disk)
+{
+    return crowded(disk) == BATCH_MAX;
+}
+
 bool reclaim_wanted(struct disk *disk)
 {
     pthread_mutex_lock(&disk->slots.lock);
     bool wanted = slots_short(&disk->slots);
     pthread_mutex_unlock(&disk->slots.lock);
-    return wanted && atomic_load_explicit(&disk->loaded, memory_order_relaxed);
+    return (wanted || crowded(disk) > 0) && atomic_load_explicit(&disk->loaded, memory_order_relaxed);
 }
 
 bool reclaim_run(struct disk *disk)
@@ -216,6 +243,8 @@ bool reclaim_run(struct disk *disk)
     while (reclaim_wanted(disk) && reclaim_batch(disk, &space)) {
         freed = true;
         rcu_quiescent_state();
+        if (crowded(disk) == BATCH_CROWDED) /* as many come at a time as go; the memory is given back a little later */
+            break;
     }
     mem_free(space);
     pthread_mutex_lock(&disk->mutex);

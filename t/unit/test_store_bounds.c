@@ -285,6 +285,38 @@ static void test_decoded(const char *path)
     mem_set_limit(0);
 }
 
+/* One block of each extent: the directory holds a leaf for each, where it was to hold one for sixteen. */
+static void test_sparse(const char *path)
+{
+    enum { LEAST = 16 * KIB, LIMIT = 8 * MIB };
+    const uint64_t most = LIMIT / STORE_MEMORY_PART / STORE_BLOCK_MEMORY;
+    const int64_t until_ms = clock_mono_ms() + 60000;
+    size_t before = mem_used(), peak = 0;
+    mem_set_limit((size_t) LIMIT + before);
+    struct store *store = fixture_open_loaded(path, (int64_t) (most * 9 / 10 * (LEAST + 4 * KIB)), LEAST);
+    struct store_generation *generation = fixture_object(store, 1, UINT64_C(1) << 40, 1);
+    struct buf *buf = buf_new(LEAST);
+    buf_publish(buf, LEAST);
+    for (uint64_t i = 0; i < most / 2 && clock_mono_ms() < until_ms; i++) {
+        while (store_put_block(store, generation, i * STORE_EXTENT_BLOCKS, buf, LEAST, NULL, NULL) == STATUS_BUSY &&
+               clock_mono_ms() < until_ms) {
+            rcu_thread_offline();
+            usleep(100);
+            rcu_thread_online();
+        }
+        size_t now = mem_used() - before;
+        peak = now > peak ? now : peak;
+        rcu_quiescent_state();
+    }
+    ok(peak < LIMIT, "blocks here and there take their part of memory: %zu KiB at most", peak / KIB);
+    fixture_flush(store);
+    ok(store_has_block(store, generation->id, (most / 2 - 1) * STORE_EXTENT_BLOCKS), "and the latest are kept");
+    buf_unref(&buf);
+    store_generation_unref(&generation);
+    fixture_close(store);
+    mem_set_limit(0);
+}
+
 /* More rows than the index has room for: 24 MiB have an index of 6. */
 static void test_index(const char *path)
 {
@@ -327,6 +359,7 @@ int main(void)
     fixture_with_directory(test_no_space);
     fixture_with_directory(test_objects);
     fixture_with_directory(test_decoded);
+    fixture_with_directory(test_sparse);
     fixture_with_directory(test_index);
     fixture_stop();
     return done_testing();
