@@ -114,7 +114,7 @@ t_unit_test_store_peek_SOURCES = t/unit/test_store_peek.c t/unit/store_fixture.c
 t_unit_test_store_peek_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_stall
-t_unit_test_store_stall_SOURCES = t/unit/test_store_stall.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_store_stall_SOURCES = t/unit/test_store_stall.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
 t_unit_test_store_stall_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_race

@@ -16,8 +16,8 @@
 
 struct disk;
 
-/* One run: until the reserve is free again, and the directory no burden on memory, or nothing more can go. false: another thread is at it, or nothing could be
- * freed. Registered, online thread, which may pass quiescent states in here. */
+/* One run: until the reserve is free again, and the directory no burden on memory, or nothing more can go. false: another
+ * thread is at it, or nothing could be freed. Registered, online thread, which may pass quiescent states in here. */
 bool reclaim_run(struct disk *disk);
 /* Whether a run is worth while. Any thread. */
 bool reclaim_wanted(struct disk *disk);
