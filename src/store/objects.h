@@ -121,11 +121,11 @@ bool objects_renewed(struct objects *objects, struct hash128 object, uint64_t *g
 
 /* ---- Where records lie on the disks: record.h. ---- */
 
-/* Its record is to be written later. true: from here on the object waits for that; false: it did already, or is not known.
- * The disk's scribe. */
-bool objects_record_wait(struct objects *objects, struct hash128 object);
-/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. It does
- * not wait any more. The disk's scribe. */
+/* Whether the object waits for its record to be written later. true: that is news; false: it was so already, or the object
+ * is not known. The disk's scribe. */
+bool objects_record_wait(struct objects *objects, struct hash128 object, bool wait);
+/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. The disk's
+ * scribe. */
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence);
 /* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
  * or the new place when the object has gone. */

@@ -95,16 +95,16 @@ void objects_settled(struct objects *objects, struct hash128 object)
     pthread_mutex_unlock(lock);
 }
 
-bool objects_record_wait(struct objects *objects, struct hash128 object)
+bool objects_record_wait(struct objects *objects, struct hash128 object, bool wait)
 {
     pthread_mutex_t *lock = object_lock(objects, object);
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
-    bool newly = node != NULL && !node->unlogged;
-    if (newly)
-        node->unlogged = true;
+    bool changed = node != NULL && node->unlogged != wait;
+    if (changed)
+        node->unlogged = wait;
     pthread_mutex_unlock(lock);
-    return newly;
+    return changed;
 }
 
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence)
@@ -114,8 +114,6 @@ struct store_generation *objects_record_wanted(struct objects *objects, struct h
     pthread_mutex_lock(lock);
     struct object_node *node = object_node_find(objects, object);
     struct object_state *state = node == NULL ? NULL : atomic_load(&node->state);
-    if (node != NULL)
-        node->unlogged = false;
     if (state != NULL && !node->copied && !is_logged(node, state)) {
         generation = store_generation_ref(state->generation);
         *sequence = state->sequence;

@@ -196,8 +196,17 @@ static void take_object(struct part *part, struct hash128 object)
 
 static void log_later(struct disk *disk, struct hash128 object)
 {
-    if (objects_record_wait(disk->store->objects, object))
+    if (objects_record_wait(disk->store->objects, object, true))
         *(struct hash128 *) names_add(&disk->unlogged, sizeof object) = object;
+}
+
+/* true: it is to be tried again. `room`: false once the disk has none, which the next ones need not find out. */
+static bool log_one(struct disk *disk, struct hash128 object, bool *room, bool *logged)
+{
+    enum status status = *room ? record_log(disk, object) : STATUS_NO_SPACE;
+    *room = status != STATUS_NO_SPACE;
+    *logged = status == STATUS_OK;
+    return !*logged && status != STATUS_NOT_FOUND && status != STATUS_TOO_LARGE;
 }
 
 /* A full round brings the records of what changed to the disk, before it is synced; a short one leaves that to it, as do
@@ -205,24 +214,24 @@ static void log_later(struct disk *disk, struct hash128 object)
 static void log_records(struct part *part)
 {
     struct disk *disk = part->disk;
-    const struct names *round = &part->round->objects;
-    const struct hash128 *changed = round->items;
-    if (!part->round->full || !record_loggable(disk)) {
-        for (size_t i = 0; i < round->count; i++)
-            if (home_is(disk, changed[i]))
-                log_later(disk, changed[i]);
+    const struct hash128 *changed = part->round->objects.items;
+    bool now = part->round->full && record_loggable(disk), room = true, logged;
+    for (size_t i = 0; i < part->round->objects.count; i++)
+        if (home_is(disk, changed[i]) && (!now || log_one(disk, changed[i], &room, &logged)))
+            log_later(disk, changed[i]);
+    if (!now)
         return;
-    }
     struct names waited = disk->unlogged;
     const struct hash128 *unlogged = waited.items;
     disk->unlogged = (struct names){0};
-    for (size_t i = 0; i < round->count + waited.count; i++) {
-        struct hash128 object = i < round->count ? changed[i] : unlogged[i - round->count];
-        enum status status = home_is(disk, object) ? record_log(disk, object) : STATUS_NOT_FOUND;
-        if (status == STATUS_OK && i >= round->count)
-            take_object(part, object); /* whose row says where it lies; those of the round are taken later */
-        else if (status != STATUS_OK && status != STATUS_NOT_FOUND && status != STATUS_TOO_LARGE)
-            log_later(disk, object);
+    for (size_t i = 0; i < waited.count; i++) {
+        if (log_one(disk, unlogged[i], &room, &logged)) {
+            *(struct hash128 *) names_add(&disk->unlogged, sizeof *unlogged) = unlogged[i];
+            continue;
+        }
+        (void) objects_record_wait(disk->store->objects, unlogged[i], false);
+        if (logged)
+            take_object(part, unlogged[i]); /* whose row says where it lies; those of the round are taken later */
     }
     names_free(&waited);
 }

@@ -35,9 +35,37 @@ static void set(struct store *store, uint64_t object)
     store_generation_unref(&generation);
 }
 
+static int refuse_allocate(int fd, off_t offset, off_t length)
+{
+    (void) fd;
+    (void) offset;
+    (void) length;
+    errno = ENOSPC;
+    return -1;
+}
+
+/* No room for a segment, and objects that change all the time: each waits once, and what it waits with is bounded. */
+static void test_no_room(const char *path)
+{
+    enum { OBJECTS = 10, TIMES = 5 };
+    struct io_ops full = *io_system();
+    full.allocate = refuse_allocate;
+    io_set(&full);
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    for (unsigned i = 0; i < TIMES * OBJECTS; i++) {
+        set(store, i % OBJECTS);
+        if (i % OBJECTS == OBJECTS - 1)
+            fixture_flush(store);
+    }
+    is_int(store->disks[0]->unlogged.count, OBJECTS, "records that find no room wait, each once");
+    io_set(NULL);
+    fixture_close(store);
+}
+
 int main(void)
 {
     fixture_start();
+    fixture_with_directory(test_no_room);
     char *path = fixture_directory();
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
     struct io_ops failing = *io_system();
@@ -58,6 +86,13 @@ int main(void)
     fixture_flush(store);
     ok(logged(store, 2) && logged(store, 3), "both are written when it takes writes again");
     is_int(store->disks[0]->unlogged.count, 0, "and wait no more");
+    io_set(&failing);
+    set(store, 2);
+    fixture_flush(store);
+    is_int(store->disks[0]->unlogged.count, 1, "until the next one is not taken");
+    io_set(NULL);
+    fixture_put_object(store, 5, BLOCK, 1);
+    fixture_flush(store);
     fixture_close(store);
     store = fixture_open_loaded(path, SIZE, BLOCK);
     ok(logged(store, 2) && logged(store, 3), "and their rows say where");
