@@ -27,14 +27,14 @@ int64_t clock_wall_s(void)
 
 int64_t clock_steady_s(void)
 {
-    /* Between the clocks, as the first call found them; off by one, so that 0 is none. */
-    static atomic_int_fast64_t apart;
-    int64_t wall_s = clock_wall_s(), mono_s = clock_mono_us() / 1000000;
-    int_fast64_t known = atomic_load_explicit(&apart, memory_order_relaxed);
-    if (known == 0 && atomic_compare_exchange_strong(&apart, &known, wall_s - mono_s + 1))
-        return wall_s;
-    int64_t steady_s = mono_s + known - 1;
-    return wall_s > steady_s ? wall_s : steady_s;
+    /* The farthest that the wall clock has been ahead of the other. */
+    static atomic_int_fast64_t ahead = INT64_MIN;
+    int64_t mono_s = clock_mono_us() / 1000000, now = clock_wall_s() - mono_s;
+    int_fast64_t most = atomic_load_explicit(&ahead, memory_order_relaxed);
+    while (now > most &&
+           !atomic_compare_exchange_weak_explicit(&ahead, &most, now, memory_order_relaxed, memory_order_relaxed))
+        continue;
+    return mono_s + (now > most ? now : most);
 }
 
 void clock_cond_init(pthread_cond_t *cond)
