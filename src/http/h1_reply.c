@@ -17,7 +17,7 @@
 
 /* Pulled at once; one system call's worth. */
 #define PULL_MAX 262144
-/* Sent in one event before others get their turn: who waits meanwhile, waits for what all replies send that are ready. */
+/* Sent in one event before others get their turn: who waits meanwhile waits for all replies that are ready. */
 #define BUDGET PULL_MAX
 
 /* ---- The head ---- */

@@ -127,7 +127,7 @@ static void head_add_ids(struct http_response *head, const struct reply_facts *f
 
 static void head_add_cache(struct http_response *head, const struct reply_facts *facts)
 {
-    int64_t age = facts->validated_s > 0 ? facts->now_s - facts->validated_s : 0;
+    int64_t age = facts->validated_s > 0 ? facts->steady_s - facts->validated_s : 0;
     head_add(head, STR("Age"), number_str(facts->arena, age > 0 ? (uint64_t) age : 0));
     head_add(head, STR("Via"), STR("1.1 headpond"));
     head_add(head, STR("Cache-Status"), cache_status(facts));

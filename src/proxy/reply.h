@@ -33,6 +33,7 @@ struct reply_facts {
     const struct blob_query *overrides;    /* a good token's rscc and the like are in it; or NULL */
     unsigned retry_after_s;                /* with an error; 0: none */
     int64_t now_s;
+    int64_t steady_s;    /* what ages are reckoned by */
     int64_t validated_s; /* when the origin last vouched for what is served; 0: just now */
 };
 

@@ -35,6 +35,7 @@ static struct request *request_new(struct http_exchange *x)
     request->x = x;
     request->facts.arena = x->arena;
     request->facts.now_s = clock_wall_s();
+    request->facts.steady_s = clock_steady_s();
     reply_facts_from_request(&request->facts, &x->request);
     struct str named = request->facts.client_request_id;
     request->id = named.len > 0 && named.len <= ID_MAX ? named : request->facts.request_id;

@@ -12,7 +12,7 @@
  * syncs the index; those that come meanwhile share the next one.
  *
  * A disk that does not answer misses rounds and is brought up to date later (round.h). An index that cannot be written
- * is condemned (volume.h) until it could be made anew: a marker keeps the next start from believing it, which is how a
+ * is condemned (marker.h) until it could be made anew: a marker keeps the next start from believing it, which is how a
  * tombstone stays honest even then.
  */
 #ifndef HEADPOND_STORE_COMMIT_H

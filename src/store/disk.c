@@ -405,7 +405,7 @@ static void *disk_thread(void *arg)
             put_run(disk, work.put);
         else if (work.probe && health_probe(disk))
             health_take_back(disk);
-        if (!health_out(disk) && reclaim_wanted(disk))
+        if (!health_out(disk) && (reclaim_wanted(disk) || (work.load == NULL && reclaim_crowded(disk))))
             reclaim_run(disk);
     }
     rcu_unregister_thread();

@@ -71,7 +71,7 @@ struct disk {
     int64_t full_logged_ms;            /* scribe */
     atomic_size_t index_load;          /* how full the index is, in 1/1024 of what it should hold at most */
     atomic_uint_least32_t fit;         /* slots that the file system had room for when it was last asked */
-    struct names unlogged;             /* struct hash128: their rows are written, their records are not yet; scribe */
+    struct names unlogged;             /* struct hash128: their records are to be written yet; scribe */
     atomic_bool no_nowait;             /* the file system refuses RWF_NOWAIT */
     atomic_bool no_cachestat;          /* the kernel refuses cachestat */
     atomic_uint write_errors;          /* in a row */

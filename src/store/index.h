@@ -11,8 +11,8 @@
  * an answer of a fault the index is poisoned: nothing of it is read or written any more, all calls answer CORRUPT, and
  * index_close leaves to the process what LMDB holds.
  *
- * One thread at a time uses an index: who opens it, then the disk's scribe. At most one transaction is open. A change in
- * a transaction that has failed does nothing; index_commit says how it all went and may be followed by index_begin.
+ * One thread at a time uses an index: who opens it, then the disk's scribe. At most one transaction is open. A change
+ * in a transaction that has failed does nothing; index_commit says how it all went and may be followed by index_begin.
  * Nothing here is durable on a power failure before index_sync (commits leave the last meta page to the system), on a
  * kill it is with index_commit.
  */

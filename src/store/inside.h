@@ -5,10 +5,10 @@
  * Threads:
  *   opening thread  store_open: opens volumes and their indexes, numbers the opening
  *   loops           look up, change objects, hand over puts and loads; never wait
- *   store-index     one: says what the indexes are told and when (commit.h, round.h), loads after a start (load.h), forgets
- *                   what there is no room for
- *   store-scribe    one a disk: alone touches its index while the store is open (scribe.h, rows.h, recover.h, rebuild.h,
- *                   resync.h)
+ *   store-index     one: says what the indexes are told and when (commit.h, round.h), loads after a start (load.h),
+ *                   forgets what there is no room for
+ *   store-scribe    one a disk: alone touches its index while the store is open (scribe.h, rows.h, recover.h,
+ *                   rebuild.h, resync.h)
  *   store-io        DISK_THREADS a disk: reads, writes, eviction, probes (disk.h, transfer.h, reclaim.h)
  *   store-scrub     one a disk, where there is a rate (scrub.h)
  *   store-watch     one: sees to disks that do not answer (watch.h)

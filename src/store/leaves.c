@@ -49,7 +49,7 @@ void leaves_each(struct store *store, struct leaves_of *of, size_t count,
     struct search search = {store, of, count, each};
     size_t leaves = directory_count(store->directory);
     uint64_t lookups = 0;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count && lookups <= leaves; i++)
         lookups += extents_of(store, &of[i]);
     if (leaves == 0 || count == 0)
         return;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * load.h: what the disks held brought into memory after a start (recover.h), all disks side by side, a step of each
- * between two rounds, so that tombstones go on meanwhile. A disk that does not answer holds up the end, and nothing else.
+ * between two rounds, so that tombstones go on meanwhile. A disk that does not answer holds up the end, and nothing
+ * else.
  *
  * Index thread only.
  */

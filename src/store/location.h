@@ -4,9 +4,10 @@
  *
  *   63 present | 62 verified | 61 packed | 60 used | 59–56 disk | 55–48 incarnation | 47–0 position
  *
- * Of the disk's incarnation (label.h) these are the low bits. A full block's position is its slot. A packed entry's is its segment's slot (29 bits) and its offset within the slot
- * in units of ENTRY_ALIGN (19 bits, so slots are at most 32 MiB). `verified`: its bytes in the page cache are those
- * that were written or checked. `used`: read since eviction last looked. 0: no such block.
+ * Of the disk's incarnation (label.h) these are the low bits. A full block's position is its slot. A packed entry's is
+ * its segment's slot (29 bits) and its offset within the slot in units of ENTRY_ALIGN (19 bits, so slots are at most 32
+ * MiB). `verified`: its bytes in the page cache are those that were written or checked. `used`: read since eviction
+ * last looked. 0: no such block.
  */
 #ifndef HEADPOND_STORE_LOCATION_H
 #define HEADPOND_STORE_LOCATION_H

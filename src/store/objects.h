@@ -70,8 +70,8 @@ struct objects_row {
 enum objects_change objects_take(struct objects *objects, struct hash128 object, struct objects_row *row);
 /* How it is now, without taking it off the list; no generation: there is nothing to write. Any RCU thread. */
 void objects_row(struct objects *objects, struct hash128 object, struct objects_row *row);
-/* The index now agrees with what objects_take said: a node that holds nothing may go, unless copies of it are still to be
- * deleted. As objects_take. */
+/* The index now agrees with what objects_take said: a node that holds nothing may go, unless copies of it are still to
+ * be deleted. As objects_take. */
 void objects_settled(struct objects *objects, struct hash128 object);
 
 /* What a row says besides its generation. */
@@ -121,11 +121,11 @@ bool objects_renewed(struct objects *objects, struct hash128 object, uint64_t *g
 
 /* ---- Where records lie on the disks: record.h. ---- */
 
-/* Whether the object waits for its record to be written later. true: that is news; false: it was so already, or the object
- * is not known. The disk's scribe. */
+/* Whether the object waits for its record to be written later. true: that is news; false: it was so already, or the
+ * object is not known. The disk's scribe. */
 bool objects_record_wait(struct objects *objects, struct hash128 object, bool wait);
-/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. The disk's
- * scribe. */
+/* The current generation, counted, if its record as it is now lies nowhere yet (an earlier one may); else NULL. The
+ * disk's scribe. */
 struct store_generation *objects_record_wanted(struct objects *objects, struct hash128 object, uint64_t *sequence);
 /* The generation's record lies there now. Returns the place that is not pointed at any more: where a record lay before,
  * or the new place when the object has gone. */

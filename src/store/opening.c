@@ -16,6 +16,8 @@
 /* Openings are numbered by minutes since 2020 or by a little more than the last, whichever is later: so numbers also
  * rise where nothing could be kept, and where disks are swapped. */
 #define EPOCH_S INT64_C(1577836800)
+/* To 2049: the rest is for starts that follow one such. */
+#define OPENING_BY_CLOCK_MAX (GENERATION_OPENING_MAX - GENERATION_OPENING_MAX / 16)
 
 /* A disk that failed while it was being opened; the others move up. `lost`: the next start rebuilds its index. */
 static void leave_out(struct store *store, unsigned number, const char *what, bool lost)
@@ -32,8 +34,8 @@ static void leave_out(struct store *store, unsigned number, const char *what, bo
     }
 }
 
-/* Where it is news who shares the objects, homes may have moved, and there are rows with a time that their new homes are
- * not told to forget: until they have been found (recover.c) a crash must not have them believed. */
+/* Where it is news who shares the objects, homes may have moved, and there are rows with a time that their new homes
+ * are not told to forget: until they have been found (recover.c) a crash must not have them believed. */
 static bool record(struct disk *disk, uint64_t opening, const struct numbers *before)
 {
     const struct store *store = disk->store;
@@ -67,7 +69,7 @@ static void recall_all(struct store *store, struct numbers *before)
 }
 
 /* Whether disks are missing that were used when the one that was used last was opened. Any of them may have been used
- * since without those that are here, and have been told what they were not: then no validation of before is believed. */
+ * since without those that are here, and have been told what they were not: then none of their validations is believed. */
 static void look_for_away(struct store *store, const struct numbers *before, uint64_t last)
 {
     uint64_t then = 0;
@@ -88,21 +90,22 @@ static void look_for_away(struct store *store, const struct numbers *before, uin
               known, (unsigned) then);
 }
 
-/* By the clock, unless that would not be later, or cannot be right. A process goes on into the next opening for each disk that falls behind,
- * and tells the others then (round.c): what it could not tell any more must not come again either. */
+/* By the clock, unless that would not be later, or cannot be right. A process goes on into the next opening for each
+ * disk that falls behind, and tells the others then (round.c): what it could not tell any more must not come again
+ * either. */
 static uint64_t number_after(uint64_t last)
 {
     int64_t now_s = clock_wall_s();
     uint64_t opening = now_s < EPOCH_S ? 1 : (uint64_t) (now_s - EPOCH_S) / 60;
     /* A clock that far ahead is wrong, and would use the numbers up. */
-    if (opening > GENERATION_OPENING_MAX / 2)
+    if (opening > OPENING_BY_CLOCK_MAX)
         opening = 1;
     return opening > last + STORE_DISKS_MAX ? opening : last + 1 + STORE_DISKS_MAX;
 }
 
 void opening_begin(struct store *store)
 {
-    struct numbers before[STORE_DISKS_MAX + 1] = {0};
+    struct numbers before[STORE_DISKS_MAX] = {0};
     uint64_t last = 0;
     recall_all(store, before);
     for (unsigned i = 0; i < store->disk_count; i++)

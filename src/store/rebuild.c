@@ -133,7 +133,7 @@ static void record_seen(struct rebuild *rebuild, const struct entry *entry, uint
     uint64_t place = home && record_claim(disk, location, entry->length) ? location : 0;
     /* Records from before they had a sequence of their own take their segment's. */
     uint64_t sequence = entry->sequence != 0 ? entry->sequence : entry->segment;
-    rebuild->objects += objects_current(store->objects, entry->object) == 0;
+    rebuild->objects += home && objects_current(store->objects, entry->object) != entry->generation;
     struct objects_place dead = objects_found(store->objects, &generation, sequence, place);
     record_dead(store, dead.location, dead.length);
 }

@@ -2,7 +2,7 @@
 /*
  * rebuild.h: an index made anew from what lies on the disk.
  *
- * When the index is lost, damaged, of another version or not to be believed any more (volume.h), the data files still
+ * When the index is lost, damaged, of another version or not to be believed any more (marker.h), the data files still
  * say what they hold. They, the label, the id and the incarnation stay; the index directory is emptied, and this finds
  * objects and blocks by reading the header of every slot and the whole of every segment. In the background, on the
  * disk's scribe, a few milliseconds at a time, so that tombstones go on in between; what was found is served at once.

@@ -161,8 +161,8 @@ static uint32_t take_victim(struct disk *disk, uint8_t **space, bool *moved)
 }
 
 /* How many blocks must go although there may be room for them on the disk. The directory was promised memory for whole
- * extents (STORE_BLOCK_MEMORY) and a leaf an object; who reads a block here and there has it hold a leaf for each block,
- * up to sixteen times as much. That is welcome as long as nothing else wants the memory. */
+ * extents (STORE_BLOCK_MEMORY) and a leaf an object; who reads a block here and there has it hold a leaf for each
+ * block, up to sixteen times as much. That is welcome as long as nothing else wants the memory. */
 static unsigned crowded(const struct disk *disk)
 {
     const struct store *store = disk->store;
@@ -222,12 +222,18 @@ bool reclaim_too_crowded(const struct disk *disk)
     return crowded(disk) == BATCH_MAX;
 }
 
+bool reclaim_crowded(const struct disk *disk)
+{
+    struct disk *shared = (struct disk *) (uintptr_t) disk;
+    return crowded(disk) > 0 && atomic_load_explicit(&shared->loaded, memory_order_relaxed);
+}
+
 bool reclaim_wanted(struct disk *disk)
 {
     pthread_mutex_lock(&disk->slots.lock);
     bool wanted = slots_short(&disk->slots);
     pthread_mutex_unlock(&disk->slots.lock);
-    return (wanted || crowded(disk) > 0) && atomic_load_explicit(&disk->loaded, memory_order_relaxed);
+    return wanted && atomic_load_explicit(&disk->loaded, memory_order_relaxed);
 }
 
 bool reclaim_run(struct disk *disk)
@@ -240,11 +246,11 @@ bool reclaim_run(struct disk *disk)
         return false;
     uint8_t *space = NULL;
     bool freed = false;
-    while (reclaim_wanted(disk) && reclaim_batch(disk, &space)) {
+    bool more = true;
+    while (more && (reclaim_wanted(disk) || reclaim_crowded(disk)) && reclaim_batch(disk, &space)) {
         freed = true;
         rcu_quiescent_state();
-        if (crowded(disk) == BATCH_CROWDED) /* as many come at a time as go; the memory is given back a little later */
-            break;
+        more = reclaim_wanted(disk); /* memory is given back a little later: whether more has to go is not known yet */
     }
     mem_free(space);
     pthread_mutex_lock(&disk->mutex);

@@ -16,11 +16,13 @@
 
 struct disk;
 
-/* One run: until the reserve is free again, and the directory no burden on memory, or nothing more can go. false: another
+/* One run: until the reserve is free again or nothing more can go, or one batch for the sake of memory. false: another
  * thread is at it, or nothing could be freed. Registered, online thread, which may pass quiescent states in here. */
 bool reclaim_run(struct disk *disk);
-/* Whether a run is worth while. Any thread. */
+/* Whether a run is worth while, for the sake of free slots. Any thread. */
 bool reclaim_wanted(struct disk *disk);
+/* The same for the sake of memory, where something is put: a batch at a time. Any thread. */
+bool reclaim_crowded(const struct disk *disk);
 /* Whether the directory is so much of a burden on memory that blocks must go before others come. Any thread. */
 bool reclaim_too_crowded(const struct disk *disk);
 /* Makes way for a block of that group where it is at its limit: blocks of its own go. true: a slot may be taken for it,

@@ -20,9 +20,9 @@ struct store;
 
 /* Whether records can be written to the disk now, as far as can be told by what went before. Scribe. */
 bool record_loggable(const struct disk *disk);
-/* Writes the object's record if it does not lie on its home, this disk, yet. OK: it does now, and its row must say where.
- * NOT_FOUND: there is nothing to write. TOO_LARGE: no segment has room for it. Others: it is to be tried again. Scribe,
- * online; offline while it writes. */
+/* Writes the object's record if it does not lie on its home, this disk, yet. OK: it does now, and its row must say
+ * where. NOT_FOUND: there is nothing to write. TOO_LARGE: no segment has room for it. Others: it is to be tried again.
+ * Scribe, online; offline while it writes. */
 enum status record_log(struct disk *disk, struct hash128 object) STATUS_CHECKED;
 /* The bytes at that place are not pointed at any more. Online, since the object let go of them. */
 void record_dead(struct store *store, uint64_t location, uint32_t length);

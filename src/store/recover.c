@@ -145,7 +145,8 @@ static void object_each(void *arg, const struct index_object *object)
     struct store_generation *generation = decode(recover, object);
     if (generation == NULL)
         return;
-    bool stale = disk->doubted || marks_hit(&recover->groups, object->group, object->sequence);
+    bool stale = disk->doubted || marks_hit(&recover->groups, object->group, object->sequence) ||
+                 object->validated_s > clock_steady_s(); /* by a clock that was ahead */
     uint32_t length = (uint32_t) object->record.len;
     uint64_t place = object->place == 0 ? 0 : object->place | (uint64_t) disk->number << 56;
     bool claimed = record_claim(disk, place, length);

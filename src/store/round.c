@@ -233,7 +233,8 @@ static void miss(struct rounds *rounds, const struct disk *disk, const struct ro
             continue;
         }
         if (put_off) {
-            commit_dirty_object(store->commit, objects[i]); /* it counts as dirty still */
+            commit_dirty_object(store->commit,
+                                objects[i]); /* mostly it counts as dirty still; else it is named twice */
             continue;
         }
         if (objects_take(store->objects, objects[i], &row) == OBJECTS_DELETE)

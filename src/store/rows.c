@@ -209,8 +209,8 @@ static bool log_one(struct disk *disk, struct hash128 object, bool *room, bool *
     return !*logged && status != STATUS_NOT_FOUND && status != STATUS_TOO_LARGE;
 }
 
-/* A full round brings the records of what changed to the disk, before it is synced; a short one leaves that to it, as do
- * those that cannot be written now. */
+/* A full round brings the records of what changed to the disk, before it is synced; a short one leaves that to it, as
+ * do those that cannot be written now. */
 static void log_records(struct part *part)
 {
     struct disk *disk = part->disk;

@@ -31,13 +31,12 @@
 /* How long opening waits for what the disks held: a small store answers with its first request, a large one goes on
  * loading behind its back. */
 #define LOAD_WAIT_MS 500
+
 void store_post(struct store *store, struct loop *loop, struct letter *letter)
 {
     if (letter != NULL && !atomic_load_explicit(&store->closing, memory_order_relaxed))
         loop_post(loop, letter);
 }
-
-/* ---- Opening and closing. ---- */
 
 static void volumes_close(struct store *store)
 {

@@ -27,7 +27,7 @@ static struct object *make_object(void)
 static struct reply_facts make_facts(const char *client_id, bool head)
 {
     struct http_request request = {.method = head ? HTTP_HEAD : HTTP_GET};
-    struct reply_facts facts = {.arena = arena, .outcome = OUTCOME_HIT, .now_s = 130, .validated_s = 100};
+    struct reply_facts facts = {.arena = arena, .outcome = OUTCOME_HIT, .steady_s = 130, .validated_s = 100};
     request.headers.arena = arena;
     if (client_id != NULL)
         http_headers_add(&request.headers, STR("x-ms-client-request-id"), str_from(client_id));

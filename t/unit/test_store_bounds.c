@@ -310,8 +310,19 @@ static void test_sparse(const char *path)
     }
     ok(peak < LIMIT, "blocks here and there take their part of memory: %zu KiB at most", peak / KIB);
     fixture_flush(store);
-    ok(store_has_block(store, generation->id, (most / 2 - 1) * STORE_EXTENT_BLOCKS), "and the latest are kept");
+    const uint64_t latest = (most / 2 - 1) * STORE_EXTENT_BLOCKS;
+    ok(store_has_block(store, generation->id, latest), "and the latest are kept");
     buf_unref(&buf);
+    /* Memory is short for another reason. */
+    for (size_t part = 16; part > 1 && mem_pressure() < MEM_NO_SPLIT; part--)
+        mem_set_limit(mem_used() + mem_used() * part / 16);
+    int64_t evicted = fixture_metric(METRIC_STORE_EVICTIONS);
+    for (unsigned i = 0; i < 40; i++) {
+        bool right;
+        (void) fixture_load(store, generation, 1, latest, &right);
+    }
+    ok(mem_pressure() >= MEM_NO_SPLIT, "while memory is short");
+    is_int(fixture_metric(METRIC_STORE_EVICTIONS) - evicted, 0, "reading alone makes nothing go");
     store_generation_unref(&generation);
     fixture_close(store);
     mem_set_limit(0);
