@@ -15,6 +15,7 @@ t_files = \
 	t/35-grants.t \
 	t/36-bypass.t \
 	t/37-routes.t \
+	t/38-cold.t \
 	t/40-store.t \
 	t/41-small-disk.t \
 	t/42-crash.t \

@@ -9,6 +9,7 @@
 #include "cache/cache.h"
 #include "cache/epoch.h"
 #include "cache/grant.h"
+#include "cache/pace.h"
 #include "net/line.h"
 #include "net/loop.h"
 
@@ -17,8 +18,9 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
-    struct line_share places; /* place.c: fills */
-    struct line_share probes; /* probe.c */
+    struct line_share places;   /* place.c: fills */
+    struct line_share probes;   /* probe.c */
+    atomic_uint_fast64_t ahead; /* joins.c: blocks asked for that no reader has come to yet */
 };
 
 /* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
@@ -34,6 +36,7 @@ struct cache_loop {
     struct line places;
     struct line probes;
     struct list unwanted; /* inquiry.c: probes nobody waits for any more */
+    struct paces paces;
 };
 
 static inline struct cache_loop *cache_loop_of(struct loop *loop)

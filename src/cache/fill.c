@@ -5,6 +5,7 @@
  */
 #include "cache/fill.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/flight.h"
@@ -16,6 +17,11 @@ static void fill_retry(struct timer *timer);
 static void fill_linger_over(struct timer *timer);
 
 /* ---- Life. ---- */
+
+bool fill_ahead_is_kept(const struct cache *cache)
+{
+    return store_put_ahead(cache->config.store) >= (int64_t) FILL_AHEAD_LEAST * cache->block_size;
+}
 
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
                              unsigned last)
@@ -32,6 +38,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->last = last;
     fill->asker = asker_ref(asker);
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
+    fill->holds = !fill_ahead_is_kept(fill->cache);
     fill->position = (block + first) * fill->cache->block_size;
     fill->end = (block + last + 1) * fill->cache->block_size;
     fill->poke.deliver = fill_deliver_poke;
@@ -71,6 +78,11 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
                struct fill_opening *opening)
 {
     struct line_ticket place = {0};
+    unsigned most = STORE_EXTENT_BLOCKS;
+    if (fill_ahead_is_kept(home->cache)) /* as joins.c asks */
+        most = pace_blocks(&home->paces, asker->request.account_hash.lo, home->cache->block_size, FILL_WINDOW);
+    if (last > (first | (most - 1)))
+        last = first | (most - 1);
     if (!opening->patient && !place_now(home, &place)) {
         opening->status = STATUS_AGAIN;
         loop_post(opening->home, &opening->letter);
@@ -179,6 +191,14 @@ static void fill_copy(struct fill *fill, struct buf *buf, const struct source_vi
     fill->attempts = 0;
 }
 
+/* The last byte has come, and nobody but the origin has kept it waiting. */
+static void fill_learn(struct fill *fill)
+{
+    if (fill->head_us != 0)
+        pace_learn(&cache_loop_of(fill->loop)->paces, fill->asker->request.account_hash.lo,
+                   fill->head_us - fill->sent_us, fill->position - fill->began, clock_mono_us() - fill->head_us);
+}
+
 /* One step; true: go on at once. */
 static bool fill_pump_step(struct fill *fill)
 {
@@ -186,6 +206,7 @@ static bool fill_pump_step(struct fill *fill)
     struct source_view view;
 
     if (fill->position >= fill->end) {
+        fill_learn(fill);
         fill_end(fill, STATUS_OK);
         return false;
     }

@@ -28,6 +28,8 @@
 #include "cache/context.h"
 
 #define FILL_WINDOW 8
+/* Blocks that may be put into the store ahead of their readers, or it is too small, or too busy, to count on. */
+#define FILL_AHEAD_LEAST 64
 
 /* How an opening went; made on the fill's loop, read on the object's owner. */
 struct fill_opening {
@@ -44,8 +46,8 @@ enum fill_block_state {
     FILL_BLOCK_COMING, /* not begun */
     FILL_BLOCK_FILLING,
     FILL_BLOCK_PUTTING, /* whole, on its way into the store */
-    FILL_BLOCK_WHOLE,   /* whole, and the store would not have it: in memory while somebody may want it */
-    FILL_BLOCK_GONE,    /* left: in the store, or given up */
+    FILL_BLOCK_WHOLE, /* whole, and the store would not have it, or not for long: in memory while somebody may want it */
+    FILL_BLOCK_GONE,  /* left: in the store, or given up */
 };
 
 struct fill {
@@ -76,6 +78,7 @@ struct fill {
     struct asker *asker;                 /* whose credential is in use */
     bool joined;                         /* a reader was tied to it */
     bool disowned;                       /* our own credential did not help: only the asker's is used */
+    bool holds;                          /* what is stored stays here, too, until its readers have passed */
     uint64_t position;                   /* next byte of the blob to arrive */
     uint64_t end;                        /* exclusive */
     uint64_t stamp;                      /* epoch it was begun under: blocks are stored only while that stands */
@@ -86,14 +89,22 @@ struct fill {
     struct timer retry;
     struct timer linger;      /* the wait for a reader to come, or to move on */
     unsigned attempts;        /* since the last byte of progress */
+    int64_t sent_us;          /* the request under way */
+    int64_t head_us;          /* its reply's head came; 0: not yet, or readers have held it up since */
+    uint64_t began;           /* position it began at */
     unsigned putting;         /* blocks on their way into the store */
     struct line_ticket place; /* place.c */
 };
 
+/* Whether the store keeps what is put until its reader gets there. Else a fill holds its blocks for its readers, so these
+ * are best tied to one that is long. Any thread. */
+bool fill_ahead_is_kept(const struct cache *cache);
+
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
 struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,
                         uint64_t extent, unsigned first, unsigned last);
-/* The same for a blob that nobody knows yet; `opening` must live until it is delivered. */
+/* The same for a blob that nobody knows yet, of the blocks from `first` on as many as one request should ask for;
+ * `opening` must live until it is delivered. */
 void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last,
                struct fill_opening *opening);
 /* Settles an opening fill: it goes on as a fill of `generation`, or ends (NULL). Consumes the reference. Any loop. */

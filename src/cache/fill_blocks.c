@@ -109,6 +109,7 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
 /* Paused for a reader that does not move, it is looked at again. */
 static struct buf *fill_pause(struct fill *fill)
 {
+    fill->head_us = 0;
     if (!list_empty(&fill->joins))
         timer_set(&fill->linger, FILL_YIELD_MS);
     return NULL;
@@ -138,7 +139,7 @@ static void fill_put_done(struct letter *letter)
     struct fill *fill = put->fill;
     uint64_t block = fill->extent * STORE_EXTENT_BLOCKS + put->block;
 
-    if (store_has_block(fill->cache->config.store, fill->generation->id, block))
+    if (!fill->holds && store_has_block(fill->cache->config.store, fill->generation->id, block))
         fill_set_block(fill, put->block, FILL_BLOCK_GONE, NULL);
     else
         fill_set_block(fill, put->block, FILL_BLOCK_WHOLE, fill->buffers[put->block]);

@@ -8,6 +8,7 @@
  * replaced by that of another reader. Another generation ends the fill, and nothing known of the object is believed any
  * more.
  */
+#include "base/clock.h"
 #include "base/log.h"
 #include "cache/fill.h"
 #include "cache/flight.h"
@@ -123,6 +124,7 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
 {
     struct fill *fill = fill_ref(arg);
 
+    fill->head_us = clock_mono_us();
     if (fill->generation == NULL) {
         if (head == NULL)
             opening_failed(fill, NULL, why);
@@ -157,6 +159,9 @@ void fill_fetch_start(struct fill *fill)
 {
     const struct own_request request = fill_request(fill);
     const struct origin_events events = {fill_head, fill};
+    fill->sent_us = clock_mono_us();
+    fill->head_us = 0;
+    fill->began = fill->position;
     fill->fetch = own_request_start(fill->cache, fill->loop, &fill->asker->request, &request, &events);
 }
 

@@ -31,8 +31,9 @@ struct join {
     /* the reader's */
     void (*news)(void *arg); /* NULL once it has left */
     void *arg;
-    bool wake_due; /* a wake is on its way or will be */
-    bool tied;     /* the owner has answered */
+    bool wake_due;  /* a wake is on its way or will be */
+    bool tied;      /* the owner has answered */
+    unsigned ahead; /* joins.c: its blocks, while they count as asked for ahead */
 
     /* written by the owner before the first wake */
     struct fill *fill; /* NULL: the first block can be had from the store now */

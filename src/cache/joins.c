@@ -20,13 +20,28 @@ static bool stored(const struct joins *joins, uint64_t block)
     return store_has_block(joins->cache->config.store, joins->generation->id, block);
 }
 
+/* Its reader has come to it, or will not. */
+static void come_to(struct join *join)
+{
+    atomic_fetch_sub(&join->cache->ahead, join->ahead);
+    join->ahead = 0;
+}
+
 static void drop(struct joins *joins, unsigned index)
 {
+    come_to(joins->items[index]);
     flight_leave(&joins->items[index]);
     for (unsigned i = index + 1; i < JOINS_MAX; i++)
         joins->items[i - 1] = joins->items[i];
     joins->items[JOINS_MAX - 1] = NULL;
     joins->count--;
+}
+
+static unsigned depth_of(const struct joins *joins)
+{
+    if (joins->unstored)
+        return JOINS_UNSTORED;
+    return joins->depth == 0 ? JOINS_FIRST : joins->depth;
 }
 
 void joins_drop_first(struct joins *joins)
@@ -41,12 +56,26 @@ void joins_fini(struct joins *joins)
     asker_unref(&joins->asker);
 }
 
-void joins_ask(struct joins *joins, uint64_t block)
+/* Blocks that one request asks for. */
+static unsigned piece(const struct joins *joins)
 {
-    uint64_t extent = block / STORE_EXTENT_BLOCKS;
-    uint64_t end = extent * STORE_EXTENT_BLOCKS + STORE_EXTENT_BLOCKS - 1;
-    if (end > joins->last)
-        end = joins->last;
+    if (joins->unstored)
+        return STORE_EXTENT_BLOCKS;
+    return pace_blocks(&cache_loop_of(joins->loop)->paces, joins->request->account_hash.lo, joins->cache->block_size,
+                       FILL_WINDOW);
+}
+
+/* Pieces end where those of other readers do, wherever they begin. */
+static uint64_t piece_end(const struct joins *joins, uint64_t block)
+{
+    uint64_t end = block | (piece(joins) - 1);
+    return end < joins->last ? end : joins->last;
+}
+
+struct join *joins_ask(struct joins *joins, uint64_t block)
+{
+    joins->unstored = !fill_ahead_is_kept(joins->cache);
+    uint64_t extent = block / STORE_EXTENT_BLOCKS, end = piece_end(joins, block);
     if (joins->count == JOINS_MAX)
         drop(joins, JOINS_MAX - 1);
     if (joins->asker == NULL)
@@ -63,17 +92,63 @@ void joins_ask(struct joins *joins, uint64_t block)
     joins->items[place] = join;
     if (end + 1 > joins->ahead)
         joins->ahead = end + 1;
+    return join;
+}
+
+/* A piece may have been tied to a fill of another reader's, which ends before: the rest is to be asked for. */
+static void trim(struct joins *joins)
+{
+    for (unsigned i = 0; i < joins->count; i++) {
+        struct join *join = joins->items[i];
+        if (join->tied && !join->began)
+            come_to(join); /* another reader's piece, who counts it */
+        if (!join->tied || join->fill == NULL || join->fill->last >= join->last)
+            continue;
+        join->last = join->fill->last;
+        if (joins->ahead > last_block(join) + 1)
+            joins->ahead = last_block(join) + 1;
+    }
+}
+
+static bool asked_for(const struct joins *joins, uint64_t block)
+{
+    for (unsigned i = 0; i < joins->count; i++)
+        if (block >= first_block(joins->items[i]) && block <= last_block(joins->items[i]))
+            return true;
+    return false;
+}
+
+/* What is asked for ahead by all readers is bounded by what the store keeps that nobody has read yet: what had to go
+ * before its reader came would be fetched twice. One piece each is always theirs. */
+static bool may_ask_ahead(const struct joins *joins)
+{
+    struct cache *cache = joins->cache;
+    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache))
+        return false;
+    return joins->unstored || joins->count < 2 ||
+           (int64_t) (atomic_load(&cache->ahead) + piece(joins)) * cache->block_size <=
+               store_put_ahead(cache->config.store);
+}
+
+static void ask_ahead(struct joins *joins, uint64_t block)
+{
+    struct join *join = joins_ask(joins, block);
+    join->ahead = join->last - join->first + 1;
+    atomic_fetch_add(&joins->cache->ahead, join->ahead);
 }
 
 void joins_read_ahead(struct joins *joins, uint64_t block)
 {
-    uint64_t limit = (block / STORE_EXTENT_BLOCKS + JOINS_MAX) * STORE_EXTENT_BLOCKS;
-    while (joins->count < JOINS_MAX && mem_pressure() < MEM_NO_READAHEAD && !places_contended(joins->cache)) {
-        while (joins->ahead < limit && joins->ahead <= joins->last && stored(joins, joins->ahead))
+    unsigned depth = depth_of(joins);
+    uint64_t limit = block + (uint64_t) depth * piece(joins);
+    trim(joins);
+    while (joins->count < depth && may_ask_ahead(joins)) {
+        while (joins->ahead < limit && joins->ahead <= joins->last &&
+               (asked_for(joins, joins->ahead) || stored(joins, joins->ahead)))
             joins->ahead++;
         if (joins->ahead >= limit || joins->ahead > joins->last)
             return;
-        joins_ask(joins, joins->ahead);
+        ask_ahead(joins, joins->ahead);
     }
 }
 
@@ -90,11 +165,23 @@ void joins_look_beyond(struct joins *joins, uint64_t block)
         joins_ask(joins, joins->ahead);
 }
 
+/* Whether what it is to bring is not there yet. */
+static bool under_way(const struct join *join)
+{
+    return !join->tied || (join->fill != NULL && atomic_load(&join->fill->ended) == STATUS_AGAIN);
+}
+
 struct join *joins_at(struct joins *joins, uint64_t block)
 {
-    while (joins->count > 0 && last_block(joins->items[0]) < block)
+    bool moved = false;
+    for (; joins->count > 0 && last_block(joins->items[0]) < block; moved = true)
         drop(joins, 0);
-    return joins->count == 0 || first_block(joins->items[0]) > block ? NULL : joins->items[0];
+    if (moved && joins->count > 0 && under_way(joins->items[0]))
+        joins->depth = depth_of(joins) < JOINS_MAX / 2 ? 2 * depth_of(joins) : JOINS_MAX;
+    if (joins->count == 0 || first_block(joins->items[0]) > block)
+        return NULL;
+    come_to(joins->items[0]);
+    return joins->items[0];
 }
 
 void joins_advance(struct joins *joins, uint64_t block, uint64_t position)

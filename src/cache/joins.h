@@ -2,16 +2,21 @@
 /*
  * joins.h: the flights that one reader has joined: the extent it is in and those ahead of it, in the order of the blob.
  *
- * Which blocks are asked for is decided here, by how far the reader is: from the first missing one to the end of its
- * extent, then extent by extent. What a join brings is the reader's matter (reader.c). Reader's loop only.
+ * Which blocks are asked for is decided here, by how far the reader is: from the first missing one on, in pieces of what
+ * one request should ask for (pace.h), several of them at once. As long as a reader comes to pieces that are not whole
+ * yet it could read faster than they come, and has more of them fetched side by side. Where the store does not keep what
+ * is read ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to the same fill.
+ * What a join brings is the reader's matter (reader.c). Reader's loop only.
  */
 #ifndef HEADPOND_CACHE_JOINS_H
 #define HEADPOND_CACHE_JOINS_H
 
 #include "cache/flight.h"
 
-/* Held at once: the extent under way and those read ahead. */
-#define JOINS_MAX 3
+/* Pieces held at once, the one under way and those read ahead: of extents, at first, and at most. */
+#define JOINS_UNSTORED 3
+#define JOINS_FIRST 8
+#define JOINS_MAX 24
 
 struct joins {
     struct cache *cache;
@@ -25,6 +30,8 @@ struct joins {
     struct asker *asker; /* made when the first join needs it */
     struct join *items[JOINS_MAX];
     unsigned count;
+    unsigned depth; /* how many there may be; 0: as at first */
+    bool unstored;  /* what is read ahead is not stored for long */
     uint64_t ahead; /* blocks below it are stored or asked for, as far as this reader knows; at first its first */
 };
 
@@ -33,10 +40,10 @@ void joins_fini(struct joins *joins);
 
 /* The join that is to bring this block, or NULL; those that lie behind it are left. */
 struct join *joins_at(struct joins *joins, uint64_t block);
-/* Asks for the blocks from `block` to the end of its extent, as far as the reader goes. When there are too many joins
- * the farthest is left. */
-void joins_ask(struct joins *joins, uint64_t block);
-/* A reader at `block` that is being fed by fills has the next extents asked for before it gets there. */
+/* Asks for a piece that begins with `block`, within its extent and as far as the reader goes. When there are too many
+ * joins the farthest is left. */
+struct join *joins_ask(struct joins *joins, uint64_t block);
+/* A reader at `block` that is being fed by fills has the next pieces asked for before it gets there. */
 void joins_read_ahead(struct joins *joins, uint64_t block);
 /* A reader in a stored block whose successor is missing joins that one's flight now, and not when its consumer gets
  * there: the fill that brought this block would take its reader for gone. */

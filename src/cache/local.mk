@@ -15,6 +15,7 @@ libheadpond_a_SOURCES += \
 	src/cache/keep.c src/cache/keep.h \
 	src/cache/object.c src/cache/object.h \
 	src/cache/own_request.c src/cache/own_request.h \
+	src/cache/pace.c src/cache/pace.h \
 	src/cache/place.c src/cache/place.h \
 	src/cache/probe.c src/cache/probe.h \
 	src/cache/reader.c
@@ -30,6 +31,10 @@ t_unit_test_grant_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_epoch
 t_unit_test_epoch_SOURCES = t/unit/test_epoch.c t/unit/tap.h
 t_unit_test_epoch_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_pace
+t_unit_test_pace_SOURCES = t/unit/test_pace.c t/unit/tap.h
+t_unit_test_pace_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_freshness
 t_unit_test_freshness_SOURCES = t/unit/test_freshness.c t/unit/tap.h

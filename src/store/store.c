@@ -31,6 +31,8 @@
 /* How long opening waits for what the disks held: a small store answers with its first request, a large one goes on
  * loading behind its back. */
 #define LOAD_WAIT_MS 500
+/* Of the room, what may be put ahead of who asks for it. */
+#define AHEAD_PART 32
 
 void store_post(struct store *store, struct loop *loop, struct letter *letter)
 {
@@ -319,6 +321,20 @@ enum status store_put_block(struct store *store, const struct store_generation *
     if (disk == NULL)
         return STATUS_BUSY;
     return disk_put(disk, generation, block, buf, length, loop, done);
+}
+
+int64_t store_put_ahead(const struct store *store)
+{
+    int64_t ahead = 0;
+    for (unsigned i = 0; i < store->disk_count; i++) {
+        struct disk *disk = store->disks[i];
+        if (!disk_takes(disk))
+            continue;
+        int64_t capacity = metric_cell_value(disk->metrics.capacity);
+        int64_t left = capacity - metric_cell_value(disk->metrics.bytes);
+        ahead += capacity / AHEAD_PART + (left > 0 ? left / 2 : 0);
+    }
+    return ahead;
 }
 
 void store_flush(struct store *store, struct loop *loop, struct letter *done)

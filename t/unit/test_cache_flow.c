@@ -38,7 +38,7 @@ static void begin(void)
 static void test_one_flight(void)
 {
     enum { READERS = 64 / RIG_SLOW };
-    const uint64_t size = 40 * MIB + 123;
+    const uint64_t size = 40 * MIB + 123, PIECE = 4 * MIB;
     struct task *tasks = tasks_of(READERS);
     struct metric_cell *bytes = metric_cell(METRIC_ORIGIN_BYTES, "acct");
     int64_t before = metric_cell_value(bytes);
@@ -53,7 +53,8 @@ static void test_one_flight(void)
     long long fetched = rig_stat("body_bytes");
     long long twice = fetched - rig_stat("distinct_bytes");
     is_int(twice, 0, "%s: fetched once (%.4f times)", how_stored, (double) fetched / (double) size);
-    is_int(rig_stat("requests"), 3, "%s: one opening, one request an extent", how_stored);
+    long long requests = rig_stat("requests");
+    ok(requests >= 3 && requests <= (long long) (size / PIECE + 1), "%s: in few pieces (%lld)", how_stored, requests);
     unsigned misses = 0;
     for (unsigned i = 0; i < READERS; i++)
         misses += tasks[i].how == CACHE_MISS;
@@ -66,7 +67,8 @@ static void test_one_flight(void)
             all += tasks[i].came[from];
         }
     is_int((long long) all, (long long) (READERS * size), "%s: every byte came from somewhere", how_stored);
-    ok(came[CACHE_FROM_ORIGIN] <= size && came[CACHE_FROM_ORIGIN] >= size - MIB,
+    /* What an opening brings may be stored before a reader is tied to it. */
+    ok(came[CACHE_FROM_ORIGIN] <= size && came[CACHE_FROM_ORIGIN] >= size - PIECE,
        "%s: once from the origin (%llu bytes), else from the others' flights (%llu) or from the store (%llu)",
        how_stored, (unsigned long long) came[CACHE_FROM_ORIGIN], (unsigned long long) came[CACHE_FROM_FLIGHT],
        (unsigned long long) came[CACHE_FROM_STORE]);
