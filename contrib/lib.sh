@@ -41,9 +41,12 @@ installed() {
     dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed'
 }
 
-# install_packages NAME…: what is not installed yet, and nothing when all is there. Services are not started.
+# install_packages NAME…: what is not installed yet, and nothing when all is there. Services are not started: Debian's
+# packages ask this file about that, and one that an administrator has put there stays.
+no_services=/usr/sbin/policy-rc.d
+
 install_packages() {
-    local missing=() name log
+    local missing=() name log refused='' result=0
     command -v dpkg-query >/dev/null || {
         say "not a Debian system: taking for granted that these are there: $*"
         return 0
@@ -54,9 +57,16 @@ install_packages() {
     [ ${#missing[@]} -gt 0 ] || return 0
     say "installing ${missing[*]}"
     log=$(mktemp)
-    if ! { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
+    if ! [ -e $no_services ]; then
+        refused=yes
+        printf '#!/bin/sh\nexit 101\n' | as_root tee $no_services >/dev/null
+        as_root chmod 755 $no_services
+    fi
+    { as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update &&
         as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-            apt-get -qq -y --no-install-recommends install "${missing[@]}"; } >"$log" 2>&1; then
+            apt-get -qq -y --no-install-recommends install "${missing[@]}"; } >"$log" 2>&1 || result=1
+    [ -z "$refused" ] || as_root rm -f $no_services
+    if [ $result != 0 ]; then
         tail -20 "$log" >&2
         rm -f "$log"
         die "apt-get could not install: ${missing[*]}"

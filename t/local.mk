@@ -68,3 +68,9 @@ check-programs: config.h $(bin_PROGRAMS) $(check_PROGRAMS) t/lib/bad_disk.so
 unit-tests:
 	@echo $(UNIT_TESTS)
 .PHONY: check-programs unit-tests
+
+# The machine's limit beside the servers of contrib/bench. Stands alone.
+EXTRA_PROGRAMS += t/bench/bare_loop
+t_bench_bare_loop_SOURCES = t/bench/bare_loop.c
+t_bench_bare_loop_LDADD =
+EXTRA_DIST += t/bench/ranges.lua

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# Takes turns: for each load, round after round, each server once, so that what changes on the machine meanwhile meets all of
+# them. Keeps every turn's figures and tells of medians.
+package Headpond::Bench::Measure;
+use strict;
+use warnings;
+use Time::HiRes ();
+
+my $GIB = 1 << 30;
+
+# What a turn tells, per server and load: requests_s, gib_s, p50, p99, first_p50, first_p99 (ms), cpu_request (µs), cpu_gib (s),
+# per_cpu (requests a CPU second), busy (of a core), memory and mapped (bytes).
+sub turn {
+    my ($load, $server, $seconds, $world) = @_;
+    my ($cpu, $at) = ($server->cpu, Time::HiRes::time());
+    my $got = $load->run($server, $seconds, $world);
+    $cpu = $server->cpu - $cpu;
+    my $wall = Time::HiRes::time() - $at;
+    $got->{requests} > 0 or die "no reply in $seconds s\n";
+    $got->{errors} == 0 or die "$got->{errors} of $got->{requests} replies were errors\n";
+    my %turn = (requests_s => $got->{requests} / $got->{seconds}, gib_s => $got->{bytes} / $GIB / $got->{seconds}, p50 => $got->{p50},
+        p99 => $got->{p99}, cpu_request => 1e6 * $cpu / $got->{requests}, cpu_gib => $cpu * $GIB / $got->{bytes},
+        per_cpu => $cpu > 0 ? $got->{requests} / $cpu : 0, busy => $cpu / $wall);
+    @turn{qw(memory mapped)} = $server->memory;
+    my $first = $load->check($server, $seconds < 2 ? $seconds : 2);
+    return { %turn, %$first };
+}
+
+# All turns of one load: server's name => [turns] or, why it has no figures, a text.
+sub load {
+    my ($load, $world, $servers, $rounds, $seconds) = @_;
+    my %result;
+    for my $server (@$servers) {
+        my $why = $server->{fault} // $server->cannot($load->{proto});
+        # Before it counts: connections' and caches' first steps, and whether the bytes are right.
+        $why //= eval { $load->check($server, 1); $load->run($server, 1, $world); undef } // ($@ ? $@ =~ s/\s+$//r : undef);
+        $result{ $server->{name} } = $why // [];
+    }
+    $world->{origin}->reset_stats;
+    for my $round (1 .. $rounds) {
+        for my $server (grep { ref $result{ $_->{name} } } @$servers) {
+            my $name = $server->{name};
+            my $turn = eval { turn($load, $server, $seconds, $world) };
+            $result{$name} = $@ =~ s/\s+$//r, next if !$turn;
+            push @{ $result{$name} }, $turn;
+            my $asked = $world->{origin}->data_requests;
+            $turn->{asked} = $asked;
+            $world->{origin}->reset_stats if $asked;
+            printf STDERR "%-8s %3d  %-13s %9.0f requests/s %6.2f GiB/s  %8.1f us CPU a request  %3.0f %% of a core  p99 %7.2f ms%s\n",
+                $load->{name}, $load->{connections}, $name, @$turn{qw(requests_s gib_s cpu_request)}, 100 * $turn->{busy}, $turn->{p99},
+                $asked ? "  the origin was asked $asked times" : '';
+        }
+    }
+    return \%result;
+}
+
+sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
+
+# Of each figure the median of the turns.
+sub medians {
+    my ($turns) = @_;
+    return { map { my $what = $_; $what => median(map { $_->{$what} } @$turns) } keys %{ $turns->[0] } };
+}
+
+1;

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+# The servers that contrib/bench knows: in front of the origin headpond, nginx with slice, Traffic Server with slice, Varnish
+# and Squid; of files, as a cache with nothing else to do would, nginx and h2o; and the bare loop, which is the limit. Each is
+# set up as its users would who want the most of it on one core; the comments say why.
+package Headpond::Bench::Peers;
+use strict;
+use warnings;
+use Headpond::Bench::Nginx;
+use Headpond::Bench::Server;
+use Headpond::Bench::Squid;
+use Headpond::Bench::TrafficServer;
+use Headpond::Bench::Varnish;
+use Headpond::Bench::World;
+
+# name => how it starts, a function that is given the world; then what it needs, program or file, and the package with that.
+our %peers = (
+    'headpond' => [\&headpond],
+    'nginx-slice' => [\&Headpond::Bench::Nginx::slice, nginx => 'nginx'],
+    'nginx-file' => [\&Headpond::Bench::Nginx::file, nginx => 'nginx'],
+    'varnish' => [\&Headpond::Bench::Varnish::start, varnishd => 'varnish'],
+    'trafficserver' => [\&Headpond::Bench::TrafficServer::start, traffic_server => 'trafficserver',
+        "$Headpond::Bench::TrafficServer::modules/slice.so" => 'trafficserver-experimental-plugins'],
+    'squid' => [\&Headpond::Bench::Squid::start, squid => 'squid'],
+    'h2o-file' => [\&h2o, h2o => 'h2o'],
+    'bare' => [\&bare],
+);
+our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare);
+
+my %clients = (wrk => 'wrk', h2load => 'nghttp2-client', taskset => 'util-linux', curl => 'curl', openssl => 'openssl');
+
+sub there { my ($program) = @_; return system("command -v $program >/dev/null 2>&1") == 0 }
+
+# The packages of programs that are not there: of the clients, and of these servers.
+sub missing_clients { return map { there($_) ? () : $clients{$_} } sort keys %clients }
+sub missing_of {
+    my ($name) = @_;
+    my (undef, %needs) = @{ $peers{$name} };
+    return map { there($_) ? () : $needs{$_} } sort keys %needs;
+}
+
+# A server that is running and warm, or a server with `fault`: why it has no figures.
+sub start {
+    my ($name, $world) = @_;
+    my @missing = missing_of($name);
+    return { name => $name, fault => "not installed: apt-get install @missing, or --install" } if @missing;
+    my $server = eval { $peers{$name}[0]->($world) };
+    return { name => $name, fault => $@ =~ s/\s+$//r } if !$server;
+    return $server if $server->{one_file};
+    # Twice: what a first reply leaves behind, a second one may still have to look at.
+    my $fault = Headpond::Bench::World::read_all($server->base('h1')) // Headpond::Bench::World::read_all($server->base('h1'));
+    $server->{fault} = "warming failed: $fault" if $fault;
+    $server->{warmed}->() if $server->{warmed};
+    return $server;
+}
+
+# One loop, as each peer has one worker; blocks on disk, what was read lately in memory.
+sub headpond {
+    my ($world) = @_;
+    my $dir = $world->folder_in('headpond');
+    my $pond = Headpond->new(origin => $world->{origin}, dir => $dir,
+        account => { freshness => 'immutable', authorize_ttl => '3600s' });
+    $pond->{config} = { workers => 1, memory => "$Headpond::Bench::World::MEMORY", access_log => 'off',
+        store => [{ path => "$dir/store", size => "$Headpond::Bench::World::CACHE" }] };
+    my %address = Headpond::Bench::Server::addresses(qw(h1 h1s));
+    $pond->{config}{listen} = [{ address => $address{h1} }, { address => $address{h1s}, %Headpond::tls }];
+    $pond->{config}{admin} = $pond->{admin} = '127.0.0.1:' . Headpond::Bench::Server::free_port();
+    $pond->write_config;
+    return Headpond::Bench::Server->start(name => 'headpond', dir => $dir,
+        address => { %address, h2c => $address{h1}, h2s => $address{h1s} },
+        command => ["$Headpond::build/headpond", '-c', "$dir/headpond.yaml"], warmed => sub { $pond->settle });
+}
+
+# Version 2 serves files over HTTP/2 with and without TLS. One thread; no list of its own of what has changed: files are
+# opened anew, and their descriptors kept (`file.custom-handler` and the like would not make that less).
+sub h2o {
+    my ($world) = @_;
+    my $dir = $world->folder_in('h2o');
+    my %address = Headpond::Bench::Server::addresses(qw(h1 h1s));
+    my %port = map { $_ => $address{$_} =~ s/.*://r } keys %address;
+    my $user = $> == 0 ? "user: root\n" : ''; # no other user may read the key
+    Headpond::Process::spew("$dir/h2o.conf", <<"CONF");
+${user}num-threads: 1
+http1-request-timeout: 600
+http2-idle-timeout: 600
+listen:
+  host: 127.0.0.1
+  port: $port{h1}
+listen:
+  host: 127.0.0.1
+  port: $port{h1s}
+  ssl:
+    certificate-file: $Headpond::tls{certificate}
+    key-file: $Headpond::tls{key}
+hosts:
+  default:
+    paths:
+      /:
+        file.dir: @{[ $world->files ]}
+CONF
+    return Headpond::Bench::Server->start(name => 'h2o-file', dir => $dir,
+        address => { %address, h2c => $address{h1}, h2s => $address{h1s} },
+        command => ['h2o', '-m', 'worker', '-c', "$dir/h2o.conf"]);
+}
+
+# Knows one file and nothing of TLS or HTTP/2.
+sub bare {
+    my ($world) = @_;
+    my $dir = $world->folder_in('bare');
+    my $server = Headpond::Bench::Server->start(name => 'bare', dir => $dir, address => {}, one_file => 1,
+        cannot => { map { $_ => 'no more than HTTP/1.1 without TLS' } qw(h1s h2c h2s) },
+        command => ["$Headpond::build/t/bench/bare_loop", $world->files . "/$Headpond::Bench::World::CONTAINER/big"]);
+    $server->{address}{h1} = $server->{process}->wait_log(qr/^listening (\S+)\n/, 20, "$dir/out")
+        or die 'it did not start: ' . $server->last_words . "\n";
+    return $server;
+}
+
+1;

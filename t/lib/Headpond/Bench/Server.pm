@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+# One server that contrib/bench measures: a process pinned to the servers' core, an address for each protocol it speaks, and
+# what it has cost so far. What is special about nginx and the others is in Peers.pm.
+package Headpond::Bench::Server;
+use strict;
+use warnings;
+use IO::Socket::INET;
+use POSIX ();
+use Headpond::Bench::World;
+
+# name, world; command, env; address => { h1 => HOST:PORT, h1s =>, h2c =>, h2s => }, cannot => { PROTOCOL => why not }.
+sub start {
+    my ($class, %self) = @_;
+    my $self = bless \%self, $class;
+    my $dir = $self->{dir};
+    $self->{process} = Headpond::Process->start(log => "$dir/err", out => "$dir/out", env => $self->{env} // {},
+        command => ['taskset', '-c', $Headpond::Bench::World::CPU, @{ $self->{command} }]);
+    for my $address (values %{ $self->{address} }) {
+        Headpond::Process::wait_until(sub { !$self->{process}->alive || IO::Socket::INET->new(PeerAddr => $address) }, 20);
+    }
+    $self->{process}->alive or die "it did not start: " . $self->last_words . "\n";
+    return $self;
+}
+
+sub last_words {
+    my ($self) = @_;
+    my $text = join '', map { Headpond::Process::slurp($_) } "$self->{dir}/out", "$self->{dir}/err", glob "$self->{dir}/*.log";
+    return substr($text, -1500) =~ s/\s+/ /gr;
+}
+
+sub free_port {
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1:0') or die "no port: $!\n";
+    return $socket->sockport;
+}
+
+# Addresses for these protocols, each on a port of its own.
+sub addresses { return map { $_ => '127.0.0.1:' . free_port() } @_ }
+
+sub base {
+    my ($self, $proto) = @_;
+    return ($proto =~ /s$/ ? 'https' : 'http') . "://$self->{address}{$proto}";
+}
+
+# Why it has no row for that protocol; nothing when it speaks it.
+sub cannot {
+    my ($self, $proto) = @_;
+    return $self->{address}{$proto} ? undef : $self->{cannot}{$proto} // 'does not speak it';
+}
+
+# Its processes, all of them.
+sub pids {
+    my ($self) = @_;
+    my @pids = ($self->{process}{pid});
+    for (my $i = 0; $i < @pids; $i++) {
+        push @pids, map { split ' ', Headpond::Process::slurp($_) } glob "/proc/$pids[$i]/task/*/children";
+    }
+    return @pids;
+}
+
+# CPU seconds so far, user's and system's, of all threads of all processes.
+sub cpu {
+    my ($self) = @_;
+    my $ticks = 0;
+    for my $pid ($self->pids) {
+        my @fields = split ' ', Headpond::Process::slurp("/proc/$pid/stat") =~ s/^.*\) //sr;
+        $ticks += $fields[11] + $fields[12] if @fields;
+    }
+    return $ticks / POSIX::sysconf(POSIX::_SC_CLK_TCK());
+}
+
+# Resident bytes: its own memory, and with the files that it has mapped. What several processes share counts once.
+sub memory {
+    my ($self) = @_;
+    my ($own, $all) = (0, 0);
+    for my $pid ($self->pids) {
+        my %kib = Headpond::Process::slurp("/proc/$pid/smaps_rollup") =~ /^(Pss\w*):\s+(\d+)/mg;
+        $own += ($kib{Pss_Anon} // 0) + ($kib{Pss_Shmem} // 0);
+        $all += $kib{Pss} // 0;
+    }
+    return ($own * 1024, $all * 1024);
+}
+
+sub stop {
+    my ($self) = @_;
+    $self->{process}->stop(5);
+}
+
+1;

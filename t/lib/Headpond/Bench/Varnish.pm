@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# Varnish for contrib/bench. It caches whole blobs in memory and cuts ranges out of them.
+package Headpond::Bench::Varnish;
+use strict;
+use warnings;
+use Headpond::Bench::Server;
+use Headpond::Bench::World;
+
+# A mask that keeps every kind of record that a request makes out of the log.
+sub no_log {
+    return join ',', map { "-$_" } qw(Begin End Link Timestamp ReqStart ReqMethod ReqURL ReqProtocol ReqHeader ReqUnset ReqAcct
+        RespProtocol RespStatus RespReason RespHeader RespUnset VCL_call VCL_return VCL_use Hit Filters Storage
+        SessOpen SessClose Length);
+}
+
+sub start {
+    my ($world) = @_;
+    my $dir = $world->folder_in('varnish');
+    my %address = Headpond::Bench::Server::addresses('h1');
+    my ($host, $port) = split /:/, $world->{origin}{address};
+    # Straight to the look-up and to delivery: the built-in rules look at cookies and the like on each request.
+    Headpond::Process::spew("$dir/bench.vcl", <<"VCL");
+vcl 4.1;
+backend origin { .host = "$host"; .port = "$port"; }
+sub vcl_recv { return (hash); }
+sub vcl_deliver { return (deliver); }
+sub vcl_backend_response { set beresp.ttl = 1d; return (deliver); }
+VCL
+    my $size = $Headpond::Bench::World::CACHE >> 20;
+    return Headpond::Bench::Server->start(name => 'varnish', dir => $dir, address => { %address, h2c => $address{h1} },
+        cannot => { map { $_ => 'no TLS of its own' } qw(h1s h2s) },
+        command => ['varnishd', '-F', '-j', 'none', '-n', "$dir/work", '-f', "$dir/bench.vcl", '-a', "$address{h1},HTTP",
+            '-s', "malloc,${size}m",   # on disk, with -s file, a reply costs more
+            '-p', 'feature=+http2',
+            '-p', 'thread_pools=1',    # one core has no use for more
+            '-p', 'thread_pool_min=200', '-p', 'thread_pool_max=1000', # a thread for each connection is there before it comes
+            '-p', 'timeout_idle=600',
+            '-p', 'vsl_mask=' . no_log(), # as with the others
+        ]);
+}
+
+1;

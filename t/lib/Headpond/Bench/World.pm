@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+# What every server of contrib/bench is measured on: the origin and its blobs, the same bytes as files for those that serve
+# files, how much each may cache, and a folder for what they write.
+package Headpond::Bench::World;
+use strict;
+use warnings;
+use Headpond;
+
+my ($KIB, $MIB) = (1 << 10, 1 << 20);
+
+our $CONTAINER = 'acct/data';
+our $BIG = 256 * $MIB;
+our $CACHE = 1024 * $MIB;  # of each cache, on disk or in memory
+our $MEMORY = 512 * $MIB;  # of those that cache on disk, beside it
+our $CPU = 0;              # the servers' core; clients have the next one
+
+# Bytes of a reply => how many whole blobs of that size there are, for clients that cannot ask for ranges at random.
+our %blobs = (4 * $KIB => 1000, 64 * $KIB => 500, $MIB => 64, 4 * $MIB => 16);
+our %name = (4 * $KIB => '4 KiB', 64 * $KIB => '64 KiB', $MIB => '1 MiB', 4 * $MIB => '4 MiB');
+our @sizes = sort { $a <=> $b } keys %blobs;
+
+sub blob_name { my ($size, $i) = @_; return "s$size-$i" }
+
+sub new {
+    my ($class) = @_;
+    my $self = bless { dir => Headpond::folder(), origin => Headpond::Origin->start }, $class;
+    chmod 0755, "$self->{dir}"; # some servers give up root and still have to reach their folder
+    $self->{origin}->container($CONTAINER, public => 1);
+    $self->{origin}->blob("/$CONTAINER/big", size => $BIG, seed => 1);
+    for my $size (@sizes) {
+        $self->{origin}->blob("/$CONTAINER/" . blob_name($size, $_), size => $size, seed => $size + $_) for 1 .. $blobs{$size};
+    }
+    return $self;
+}
+
+# What blob-client reads and checks: NAME:SIZE:SEED,...
+sub big_spec { return "big:$BIG:1" }
+sub blobs_spec { my ($size) = @_; return join ',', map { blob_name($size, $_) . ":$size:" . ($size + $_) } 1 .. $blobs{$size} }
+
+sub folder_in {
+    my ($self, $name) = @_;
+    mkdir "$self->{dir}/$name";
+    return "$self->{dir}/$name";
+}
+
+# Reads everything once; where to: a folder, or nowhere. What went wrong, or nothing.
+sub read_all {
+    my ($base, $folder) = @_;
+    my @reads = (['big', 'big'], map { ["s$_-[1-$blobs{$_}]", "s$_-#1"] } @sizes);
+    for (@reads) {
+        my ($status, undef, $words) = Headpond::Process->run(seconds => 120, command => ['curl', '-sSf', '--noproxy', '*',
+            '-o', $folder ? "$folder/$_->[1]" : '/dev/null', "$base/$CONTAINER/$_->[0]"]);
+        return "reading $_->[0]: $words" if $status;
+    }
+    return;
+}
+
+# The root of the same bytes as files.
+sub files {
+    my ($self) = @_;
+    return $self->{files} //= do {
+        my $root = $self->folder_in('files');
+        $self->folder_in("files/$_") for 'acct', 'acct/data';
+        my $fault = read_all("http://$self->{origin}{address}", "$root/$CONTAINER");
+        die "contrib/bench: $fault\n" if $fault;
+        $root;
+    };
+}
+
+1;
