@@ -55,7 +55,10 @@ sub title {
 sub client {
     my ($seconds, @command) = @_;
     my ($status, $out, $words) = Headpond::Process->run(seconds => $seconds + 30, command => ['taskset', '-c', $client_core, @command]);
-    die "$command[0]: " . substr("$out$words", -600) =~ s/\s+/ /gr . "\n" if $status;
+    if ($status) {
+        my ($explained) = $out =~ /"explained":\["((?:[^"\\]|\\.)*)"/; # by blob-client, of the first reply that was wrong
+        die $command[0] =~ s{.*/}{}r . ': '  . ($explained // substr("$out$words", -600)) =~ s/\s+/ /gr . "\n";
+    }
     return $out;
 }
 
@@ -98,7 +101,7 @@ sub run_h2load {
 }
 
 # Reads for a while and compares every byte, length and range: the first byte's p50 and p99 in ms, or death with what was
-# wrong. `every`: each block once instead.
+# wrong.
 sub check {
     my ($self, $server, $seconds) = @_;
     my ($connections) = $self->shape;

@@ -9,9 +9,10 @@ my $MIB = 1 << 20;
 
 # Columns: head, format, figure, and how it is scaled.
 my @columns = (
-    ['requests/s', '%.0f', 'requests_s', 1], ['GiB/s', '%.2f', 'gib_s', 1], ['whole p50 ms', '%.3f', 'p50', 1], ['p99 ms', '%.3f', 'p99', 1],
-    ['first byte p50 ms', '%.3f', 'first_p50', 1], ['p99 ms', '%.3f', 'first_p99', 1], ['CPU µs a request', '%.1f', 'cpu_request', 1],
+    ['requests/s', '%.0f', 'requests_s', 1], ['GiB/s', '%.2f', 'gib_s', 1], ['whole p50 ms', '%.3f', 'p50', 1], ['whole p99 ms', '%.3f', 'p99', 1],
+    ['first byte p50 ms', '%.3f', 'first_p50', 1], ['first byte p99 ms', '%.3f', 'first_p99', 1], ['CPU µs a request', '%.1f', 'cpu_request', 1],
     ['CPU s a GiB', '%.3f', 'cpu_gib', 1], ['requests a CPU s', '%.0f', 'per_cpu', 1], ['% of a core', '%.0f', 'busy', 100],
+    ['client', '%.0f', 'client', 100], ['others', '%.0f', 'others', 100],
     ['memory MiB', '%.0f', 'memory', 1 / $MIB], ['with mapped files', '%.0f', 'mapped', 1 / $MIB],
 );
 
@@ -59,7 +60,8 @@ cached and warm. $versions.
 The servers take turns; medians of $rounds turns of $seconds s. Load average when this was written: $one.
 
 The first byte was timed by a client that checks each byte and so is slower than the one that counts requests. CPU is the
-server's, of all its threads and processes. Memory is resident, what processes share counted once, the page cache of files that
+server's, of all its threads and processes; beside how much of a core that was, how much the client took, which is the limit
+where it took all of one, and everything else on the machine, which should be next to nothing. Memory is resident, what processes share counted once, the page cache of files that
 are not mapped not at all. `$first to it`: requests a CPU second, those of $first divided by those of this server; below 1 it loses.
 
 TEXT
