@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # The servers that contrib/bench knows: in front of the origin headpond, nginx with slice, Traffic Server with slice, Varnish
-# and Squid; of files, as a cache with nothing else to do would, nginx and h2o; and the bare loop, which is the limit. Each is
+# and Squid; of files, as a cache with nothing else to do would, nginx and h2o; and the bare loop in two kinds, which is the limit. Each is
 # set up as its users would who want the most of it on one core; the comments say why.
 package Headpond::Bench::Peers;
 use strict;
@@ -23,8 +23,9 @@ our %peers = (
     'squid' => [\&Headpond::Bench::Squid::start, squid => 'squid'],
     'h2o-file' => [\&h2o, h2o => 'h2o'],
     'bare' => [\&bare],
+    'bare-sendfile' => [sub { bare($_[0], '--sendfile') }],
 );
-our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare);
+our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare bare-sendfile);
 
 my %clients = (wrk => 'wrk', h2load => 'nghttp2-client', taskset => 'util-linux', curl => 'curl', openssl => 'openssl');
 
@@ -102,13 +103,15 @@ CONF
         command => ['h2o', '-m', 'worker', '-c', "$dir/h2o.conf"]);
 }
 
-# Knows one file and nothing of TLS or HTTP/2.
+# Knows one file and nothing of TLS or HTTP/2. Writes from memory; or by sendfile, which costs the server less of large replies
+# and the client more.
 sub bare {
-    my ($world) = @_;
-    my $dir = $world->folder_in('bare');
-    my $server = Headpond::Bench::Server->start(name => 'bare', dir => $dir, address => {}, one_file => 1,
+    my ($world, @options) = @_;
+    my $name = @options ? 'bare-sendfile' : 'bare';
+    my $dir = $world->folder_in($name);
+    my $server = Headpond::Bench::Server->start(name => $name, dir => $dir, address => {}, one_file => 1,
         cannot => { map { $_ => 'no more than HTTP/1.1 without TLS' } qw(h1s h2c h2s) },
-        command => ["$Headpond::build/t/bench/bare_loop", $world->files . "/$Headpond::Bench::World::CONTAINER/big"]);
+        command => ["$Headpond::build/t/bench/bare_loop", @options, $world->files . "/$Headpond::Bench::World::CONTAINER/big"]);
     $server->{address}{h1} = $server->{process}->wait_log(qr/^listening (\S+)\n/, 20, "$dir/out")
         or die 'it did not start: ' . $server->last_words . "\n";
     return $server;

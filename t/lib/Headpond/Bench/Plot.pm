@@ -4,7 +4,7 @@ package Headpond::Bench::Plot;
 use strict;
 use warnings;
 
-my @colours = map { "#$_" } qw(0b6e99 d9730d 448361 9065b0 c14c8a 8d6e4f c29343 787774);
+my @colours = map { "#$_" } qw(0b6e99 d9730d 448361 9065b0 c14c8a 8d6e4f c29343 787774 222222);
 my ($LEFT, $TOP, $HEIGHT, $BAR, $GAP, $FOOT) = (80, 70, 300, 16, 30, 60);
 
 sub escape { my ($text) = @_; return $text =~ s/&/&amp;/gr =~ s/</&lt;/gr =~ s/>/&gt;/gr }
