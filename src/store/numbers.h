@@ -25,7 +25,8 @@ struct disk;
 
 /* What an empty index begins with, in a transaction. IO, NO_SPACE, CORRUPT. Opening thread, later the scribe. */
 enum status numbers_begin(struct disk *disk) STATUS_CHECKED;
-/* Whether those the store lives by can be read, and are this store's; else CORRUPT, and *why says so. Opening thread. */
+/* Whether those the store lives by can be read, and are this store's; else CORRUPT, and *why says so. Opening thread.
+ * */
 enum status numbers_check(struct disk *disk, const char **why) STATUS_CHECKED;
 
 /* What they say of the last opening. */

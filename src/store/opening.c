@@ -69,7 +69,8 @@ static void recall_all(struct store *store, struct numbers *before)
 }
 
 /* Whether disks are missing that were used when the one that was used last was opened. Any of them may have been used
- * since without those that are here, and have been told what they were not: then none of their validations is believed. */
+ * since without those that are here, and have been told what they were not: then none of their validations is believed.
+ * */
 static void look_for_away(struct store *store, const struct numbers *before, uint64_t last)
 {
     uint64_t then = 0;
