@@ -45,6 +45,11 @@ $pond = Headpond->start(origin => $origin, config => { store => [{ path => "$fol
 cmp_ok(read_cold($pond, "a small store, round $_", 96 * $MIB), '>', 1.2, 'faster than one connection') for 1 .. 3;
 $pond->stop;
 
+$pond = Headpond->start(origin => $origin, account => { containers => [{ name => 'data', limit => '16MiB' }] },
+    config => { store => [{ path => "$folder/limit", size => '4GiB' }] });
+cmp_ok(read_cold($pond, "a small limit, round $_", 48 * $MIB), '>', 1.2, 'faster than one connection') for 1 .. 2;
+$pond->stop;
+
 $pond = Headpond->start(origin => $origin, config => { store => undef });
 cmp_ok(read_cold($pond, 'no store', 48 * $MIB), '>', 1.2, 'faster than one connection');
 $pond->stop;

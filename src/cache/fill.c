@@ -18,9 +18,9 @@ static void fill_linger_over(struct timer *timer);
 
 /* ---- Life. ---- */
 
-bool fill_ahead_is_kept(const struct cache *cache)
+bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group)
 {
-    return store_put_ahead(cache->config.store) >= (int64_t) FILL_AHEAD_LEAST * cache->block_size;
+    return store_put_ahead(cache->config.store, group) >= (int64_t) FILL_AHEAD_LEAST * cache->block_size;
 }
 
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
@@ -38,7 +38,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->last = last;
     fill->asker = asker_ref(asker);
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
-    fill->holds = !fill_ahead_is_kept(fill->cache);
+    fill->holds = !fill_ahead_is_kept(fill->cache, asker->request.container);
     fill->position = (block + first) * fill->cache->block_size;
     fill->end = (block + last + 1) * fill->cache->block_size;
     fill->poke.deliver = fill_deliver_poke;
@@ -79,7 +79,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
 {
     struct line_ticket place = {0};
     unsigned most = STORE_EXTENT_BLOCKS;
-    if (fill_ahead_is_kept(home->cache)) /* as joins.c asks */
+    if (fill_ahead_is_kept(home->cache, asker->request.container)) /* as joins.c asks */
         most = pace_blocks(&home->paces, asker->request.account_hash.lo, home->cache->block_size, FILL_WINDOW);
     if (last > (first | (most - 1)))
         last = first | (most - 1);

@@ -96,9 +96,9 @@ struct fill {
     struct line_ticket place; /* place.c */
 };
 
-/* Whether the store keeps what is put until its reader gets there. Else a fill holds its blocks for its readers, so these
+/* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its readers, so these
  * are best tied to one that is long. Any thread. */
-bool fill_ahead_is_kept(const struct cache *cache);
+bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group);
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
 struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,

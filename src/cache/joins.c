@@ -74,7 +74,7 @@ static uint64_t piece_end(const struct joins *joins, uint64_t block)
 
 struct join *joins_ask(struct joins *joins, uint64_t block)
 {
-    joins->unstored = !fill_ahead_is_kept(joins->cache);
+    joins->unstored = !fill_ahead_is_kept(joins->cache, joins->generation->group);
     uint64_t extent = block / STORE_EXTENT_BLOCKS, end = piece_end(joins, block);
     if (joins->count == JOINS_MAX)
         drop(joins, JOINS_MAX - 1);
@@ -127,7 +127,7 @@ static bool may_ask_ahead(const struct joins *joins)
         return false;
     return joins->unstored || joins->count < 2 ||
            (int64_t) (atomic_load(&cache->ahead) + piece(joins)) * cache->block_size <=
-               store_put_ahead(cache->config.store);
+               store_put_ahead(cache->config.store, joins->generation->group);
 }
 
 static void ask_ahead(struct joins *joins, uint64_t block)

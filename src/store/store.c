@@ -323,7 +323,7 @@ enum status store_put_block(struct store *store, const struct store_generation *
     return disk_put(disk, generation, block, buf, length, loop, done);
 }
 
-int64_t store_put_ahead(const struct store *store)
+int64_t store_put_ahead(const struct store *store, struct hash128 group)
 {
     int64_t ahead = 0;
     for (unsigned i = 0; i < store->disk_count; i++) {
@@ -332,7 +332,11 @@ int64_t store_put_ahead(const struct store *store)
             continue;
         int64_t capacity = metric_cell_value(disk->metrics.capacity);
         int64_t left = capacity - metric_cell_value(disk->metrics.bytes);
-        ahead += capacity / AHEAD_PART + (left > 0 ? left / 2 : 0);
+        int64_t most = (int64_t) evict_most(disk->slots.evict, group) * store->block_size;
+        if (most < capacity) /* it has a limit */
+            ahead += most / AHEAD_PART;
+        else
+            ahead += capacity / AHEAD_PART + (left > 0 ? left / 2 : 0);
     }
     return ahead;
 }
