@@ -46,8 +46,8 @@ enum fill_block_state {
     FILL_BLOCK_COMING, /* not begun */
     FILL_BLOCK_FILLING,
     FILL_BLOCK_PUTTING, /* whole, on its way into the store */
-    FILL_BLOCK_WHOLE, /* whole, and the store would not have it, or not for long: in memory while somebody may want it */
-    FILL_BLOCK_GONE,  /* left: in the store, or given up */
+    FILL_BLOCK_WHOLE,   /* whole, and not stored, or not for long: in memory while somebody may want it */
+    FILL_BLOCK_GONE,    /* left: in the store, or given up */
 };
 
 struct fill {
@@ -96,8 +96,8 @@ struct fill {
     struct line_ticket place; /* place.c */
 };
 
-/* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its readers, so these
- * are best tied to one that is long. Any thread. */
+/* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its
+ * readers, so these are best tied to one that is long. Any thread. */
 bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group);
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */

@@ -2,11 +2,11 @@
 /*
  * joins.h: the flights that one reader has joined: the extent it is in and those ahead of it, in the order of the blob.
  *
- * Which blocks are asked for is decided here, by how far the reader is: from the first missing one on, in pieces of what
- * one request should ask for (pace.h), several of them at once. As long as a reader comes to pieces that are not whole
- * yet it could read faster than they come, and has more of them fetched side by side. Where the store does not keep what
- * is read ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to the same fill.
- * What a join brings is the reader's matter (reader.c). Reader's loop only.
+ * Which blocks are asked for is decided here, by how far the reader is: from the first missing one on, in pieces of
+ * what one request should ask for (pace.h), several of them at once. As long as a reader comes to pieces that are not
+ * whole yet it could read faster than they come, and has more of them fetched side by side. Where the store does not
+ * keep what is read ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to
+ * the same fill. What a join brings is the reader's matter (reader.c). Reader's loop only.
  */
 #ifndef HEADPOND_CACHE_JOINS_H
 #define HEADPOND_CACHE_JOINS_H

@@ -31,8 +31,9 @@
 /* How long opening waits for what the disks held: a small store answers with its first request, a large one goes on
  * loading behind its back. */
 #define LOAD_WAIT_MS 500
-/* Of the room, what may be put ahead of who asks for it. */
+/* Of the room, what may be put ahead of who asks for it, and what is left when eviction begins, with a margin. */
 #define AHEAD_PART 32
+#define FULL_PART 16
 
 void store_post(struct store *store, struct loop *loop, struct letter *letter)
 {
@@ -328,15 +329,15 @@ int64_t store_put_ahead(const struct store *store, struct hash128 group)
     int64_t ahead = 0;
     for (unsigned i = 0; i < store->disk_count; i++) {
         struct disk *disk = store->disks[i];
-        if (!disk_takes(disk))
-            continue;
+        if (!disk_takes(disk) || disk_queued(disk) > disk->put_most / 2 || !evict_expects(disk->slots.evict, group))
+            continue; /* what comes now stays in memory */
         int64_t capacity = metric_cell_value(disk->metrics.capacity);
-        int64_t left = capacity - metric_cell_value(disk->metrics.bytes);
+        int64_t left = capacity - capacity / FULL_PART - metric_cell_value(disk->metrics.bytes);
         int64_t most = (int64_t) evict_most(disk->slots.evict, group) * store->block_size;
         if (most < capacity) /* it has a limit */
             ahead += most / AHEAD_PART;
         else
-            ahead += capacity / AHEAD_PART + (left > 0 ? left / 2 : 0);
+            ahead += capacity / AHEAD_PART + (left > 0 ? left / 4 : 0);
     }
     return ahead;
 }

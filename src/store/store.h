@@ -207,8 +207,9 @@ enum status store_put_block(struct store *store, const struct store_generation *
  * Asking changes nothing. Any loop. */
 bool store_would_keep(struct store *store, const struct store_generation *generation, uint64_t first, uint64_t last);
 
-/* Bytes of a group's blocks that may be put before somebody asks for them: more, and the first of them would have to go again
- * before that (evict.h: what nobody has used yet has a twentieth of the room). 0: nothing is stored now. Any thread. */
+/* Bytes of a group's blocks that may be put before somebody asks for them: more, and the first of them would have to go
+ * again before that (evict.h: what nobody has used yet has a twentieth of the room). 0: nothing of it is stored now.
+ * Any thread. */
 int64_t store_put_ahead(const struct store *store, struct hash128 group);
 
 /* Asks the index thread to commit now and posts `done` when everything put before is durable (tests, draining). */
