@@ -14,6 +14,10 @@
  *     which costs about as much as asking (0.2 µs for 4 KiB), and are good whatever was done to the file.
  *   - A load of a block that counts as verified, but has lost pages, clears the flag before it reads.
  *   - A segment that is being emptied is read whole and unchecked: nothing large of it is shown meanwhile.
+ *   - A file that somebody cuts keeps the page it was cut in, with zeros behind the cut. A read there is short, a
+ *   mapping
+ *     is not, so it is asked how long the file is; and before it grows again no block in it counts as verified
+ *     (transfer.c).
  * The flag and the segment are looked at again at the end: what reads unchecked has said so before it began.
  *
  * What stays open, for blocks and large entries: a page that is dropped between our asking and the copy, in the same
@@ -157,7 +161,8 @@ enum status store_peek_block(struct store *store, uint64_t generation, uint64_t 
     if (mapped == NULL && peek.size > PEEK_BUFFER)
         peek.size = PEEK_BUFFER;
     if (!resident(peek.disk, location_slot(peek.location), peek.from, peek.size) ||
-        (mapped == NULL && !peek_read(&peek, peek.from, peek.size)))
+        (mapped == NULL && !peek_read(&peek, peek.from, peek.size)) ||
+        (mapped != NULL && !slots_reach(&peek.disk->slots, location_slot(peek.location), peek.from + peek.size)))
         return not_there(&peek);
     if (!still_good(&peek))
         return STATUS_AGAIN;

@@ -122,6 +122,15 @@ const uint8_t *slots_mapped(struct slots *slots, uint32_t slot)
     return map == NULL ? NULL : map + slots_offset(slots, slot);
 }
 
+uint32_t slots_grow_behind(struct slots *slots)
+{
+    pthread_mutex_lock(&slots->lock);
+    bool grows = slots->free_count <= SLOT_SPARE && slots_may_grow(slots) && slots->high % SLOT_PER_FILE != 0;
+    uint32_t last = grows ? slots->high - 1 : SLOT_NONE;
+    pthread_mutex_unlock(&slots->lock);
+    return last;
+}
+
 void slots_lock_grown(struct slots *slots)
 {
     int64_t deadline = clock_mono_ms() + GROW_WAIT_MS;

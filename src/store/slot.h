@@ -115,11 +115,19 @@ static inline off_t slots_offset(const struct slots *slots, uint32_t slot)
 const uint8_t *slots_mapped(struct slots *slots, uint32_t slot);
 /* Bytes of it were written: the file is to be synced. After the write, before anything speaks of it. */
 void slots_written(struct slots *slots, uint32_t slot);
+/* Whether the slot's file is as long as to the slot's byte `end`, exclusive. Any thread, without waiting. */
+bool slots_reach(struct slots *slots, uint32_t slot, uint32_t end);
+/* Whether the slot's file is shorter than it was made: somebody has cut it. May wait for the disk. */
+bool slots_cut(struct slots *slots, uint32_t slot);
+/* Makes it as long again, with nothing in what is new. May wait for the disk. */
+void slots_mend(struct slots *slots, uint32_t slot);
 /* fdatasync of every file written since the last time. IO with errno set; those files are tried again the next time. */
 enum status slots_sync(struct slots *slots) STATUS_CHECKED;
 
 /* Takes the lock, and before that makes more slots if there should be more: then it waits for the disk, without it. */
 void slots_lock_grown(struct slots *slots);
+/* The slot behind which a file is to grow now, or SLOT_NONE. */
+uint32_t slots_grow_behind(struct slots *slots);
 
 /* ---- All below: with the lock held. ---- */
 

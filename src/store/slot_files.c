@@ -119,6 +119,34 @@ int slot_files_direct(const struct slots *slots, uint32_t file)
     return openat(slots->dir, name, O_RDONLY | O_DIRECT | GUARD_OPEN);
 }
 
+/* Bytes of the slot's file, as it was made. */
+static off_t made_length(struct slots *slots, uint32_t slot)
+{
+    uint32_t first = slot / SLOT_PER_FILE * SLOT_PER_FILE;
+    pthread_mutex_lock(&slots->lock);
+    uint32_t count = slots->high - first;
+    pthread_mutex_unlock(&slots->lock);
+    return (off_t) (count < SLOT_PER_FILE ? count : SLOT_PER_FILE) * slots->stride;
+}
+
+bool slots_reach(struct slots *slots, uint32_t slot, uint32_t end)
+{
+    struct stat info;
+    return fstat(slots_fd(slots, slot), &info) == 0 && info.st_size >= slots_offset(slots, slot) + (off_t) end;
+}
+
+bool slots_cut(struct slots *slots, uint32_t slot)
+{
+    struct stat info;
+    return fstat(slots_fd(slots, slot), &info) == 0 && info.st_size < made_length(slots, slot);
+}
+
+void slots_mend(struct slots *slots, uint32_t slot)
+{
+    if (ftruncate(slots_fd(slots, slot), made_length(slots, slot)) != 0)
+        metric_cell_add(slots->errors, 1);
+}
+
 void slots_written(struct slots *slots, uint32_t slot)
 {
     atomic_store(&slots->files[slot / SLOT_PER_FILE].unsynced, true);

@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "store/block.h"
 #include "store/commit.h"
 #include "store/damage.h"
@@ -37,6 +38,51 @@ static enum status write_slot(struct slots *slots, uint32_t slot, const struct i
     return status;
 }
 
+static void distrust(void *arg, struct leaf *leaf)
+{
+    const uint64_t *lies = arg;
+    for (unsigned i = 0; i < STORE_EXTENT_BLOCKS; i++) {
+        uint64_t location = atomic_load_explicit(&leaf->location[i], memory_order_relaxed);
+        if (location != 0 && location_disk(location) == location_disk(*lies) &&
+            location_slot(location) / SLOT_PER_FILE == location_slot(*lies) / SLOT_PER_FILE)
+            directory_flag(&leaf->location[i], location, 0, LOCATION_VERIFIED);
+    }
+}
+
+/* Whoever cuts a data file leaves a page of it in memory whose end is zeros now, and a write behind it would have that
+ * shown as what was checked. So before the file grows again nothing in it counts as checked any more. Online. */
+static void look_for_cut(struct disk *disk, uint32_t slot)
+{
+    health_wait(disk, HEALTH_WRITE);
+    bool cut = slots_cut(&disk->slots, slot);
+    health_waited(disk);
+    if (!cut)
+        return;
+    char file[SLOT_FILE_NAME];
+    slot_file_name(file, slot / SLOT_PER_FILE);
+    log_event(
+        STORE_LOST,
+        "path=%s reason=data-file file=%s: this data file was cut short while it was used; what lay from there on "
+        "is fetched again when it is asked for",
+        disk->path, file);
+    uint64_t lies = location_make(disk->number, disk->label.incarnation, slot);
+    directory_each(disk->store->directory, distrust, &lies);
+    health_wait(disk, HEALTH_WRITE);
+    slots_mend(&disk->slots, slot);
+    health_waited(disk);
+}
+
+/* Takes the slots' lock, when more of them have been made if there should be. */
+static void lock_space(struct disk *disk)
+{
+    uint32_t last = slots_grow_behind(&disk->slots);
+    if (last != SLOT_NONE)
+        look_for_cut(disk, last);
+    health_wait(disk, HEALTH_WRITE);
+    slots_lock_grown(&disk->slots);
+    health_waited(disk);
+}
+
 /* A header alone on its page, then the body, in one write. */
 static enum status write_paged(struct disk *disk, uint32_t slot, const struct entry *entry, const uint8_t *body)
 {
@@ -58,14 +104,6 @@ static void write_result(struct disk *disk, enum status status)
     disk_error(disk, "write", errno);
     atomic_store_explicit(&disk->rest_until_ms, clock_mono_ms() + DISK_REST_MS, memory_order_relaxed);
     atomic_fetch_add_explicit(&disk->write_errors, 1, memory_order_relaxed);
-}
-
-/* Takes the slots' lock, when more of them have been made if there should be. */
-static void lock_space(struct disk *disk)
-{
-    health_wait(disk, HEALTH_WRITE);
-    slots_lock_grown(&disk->slots);
-    health_waited(disk);
 }
 
 static uint32_t wait_for_slot(struct disk *disk)
@@ -118,6 +156,7 @@ static enum status put_whole(struct disk *disk, const struct store_generation *g
     }
     struct entry dated = *entry;
     dated.sequence = store_next_id(disk->store);
+    look_for_cut(disk, slot);
     health_wait(disk, HEALTH_WRITE);
     enum status status = write_paged(disk, slot, &dated, body);
     health_waited(disk);
@@ -165,6 +204,7 @@ enum status transfer_pack(struct disk *disk, const struct entry *entry, const ui
     if (!found)
         return STATUS_NO_SPACE;
     enum status status = STATUS_OK;
+    look_for_cut(disk, room.slot);
     health_wait(disk, HEALTH_WRITE);
     if (room.fresh) {
         struct entry first = entry_of(disk, ENTRY_SEGMENT);

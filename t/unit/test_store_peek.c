@@ -304,6 +304,45 @@ static void with_directory(void (*test)(const char *path))
     fixture_remove(path);
 }
 
+/* A file is cut within the last page of an entry, which stays in memory, with zeros; then it grows again. */
+static void test_cut_in_page(const char *path)
+{
+    struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
+    struct store_generation *whole = fixture_object(store, 1, 2 * BLOCK, 1),
+                            *large = fixture_object(store, 2, LARGE, 1), *next = fixture_object(store, 3, LARGE, 1);
+    struct iovec piece;
+    bool right;
+    fixture_put(store, whole, 1, 0);
+    fixture_put(store, large, 2, 0);
+    fixture_put(store, whole, 1, 1);
+    uint64_t location = block_location(store, large->id, 0), last = block_location(store, whole->id, 1);
+    ok(store_peek_block(store, large->id, 0, 0, LARGE, false, &piece) == STATUS_OK, "an entry is shown");
+    ok(store_peek_block(store, whole->id, 1, 0, BLOCK, true, &piece) == STATUS_OK, "so is a block that is mapped");
+    char file[4200];
+    snprintf(file, sizeof file, "%s/data-000000", path);
+    const off_t end = (off_t) location_slot(location) * STRIDE + location_body(location) + LARGE;
+    if (truncate(file, (off_t) (location_slot(last) + 1) * STRIDE - 100) != 0)
+        abort();
+    ok(location_slot(last) > location_slot(location) &&
+           store_peek_block(store, whole->id, 1, 0, BLOCK, true, &piece) != STATUS_OK,
+       "which is not when its end is cut off");
+    if (truncate(file, end - 100) != 0)
+        abort();
+    fixture_put(store, next, 3, 0); /* into the same segment */
+    struct stat info;
+    ok(stat(file, &info) == 0 && info.st_size > end, "it was cut in its last page, and its file has grown again");
+    enum status status = store_peek_block(store, large->id, 0, 0, LARGE, false, &piece);
+    ok(status != STATUS_OK, "what was cut off is not shown (%s)", status_name(status));
+    (void) fixture_load(store, large, 2, 0, &right);
+    ok(!right, "nor loaded");
+    ok(fixture_load(store, whole, 1, 0, &right) == STATUS_OK && right, "what lay before is right");
+    ok(fixture_load(store, next, 3, 0, &right) == STATUS_OK && right, "so is what came behind");
+    store_generation_unref(&whole);
+    store_generation_unref(&large);
+    store_generation_unref(&next);
+    fixture_close(store);
+}
+
 int main(void)
 {
     fixture_start();
@@ -320,6 +359,7 @@ int main(void)
     mode.cachestat = mode.nowait = true;
     with_directory(test_emptying);
     with_directory(test_pages);
+    with_directory(test_cut_in_page);
     io_set(NULL);
     fixture_stop();
     return done_testing();
