@@ -23,6 +23,13 @@ bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group)
     return store_put_ahead(cache->config.store, group) >= (int64_t) FILL_AHEAD_LEAST * cache->block_size;
 }
 
+uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_t block, bool kept)
+{
+    unsigned blocks =
+        kept ? pace_blocks(&home->paces, account, home->cache->block_size, FILL_WINDOW) : STORE_EXTENT_BLOCKS;
+    return block | (blocks - 1);
+}
+
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
                              unsigned last)
 {
@@ -78,11 +85,10 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
                struct fill_opening *opening)
 {
     struct line_ticket place = {0};
-    unsigned most = STORE_EXTENT_BLOCKS;
-    if (fill_ahead_is_kept(home->cache, asker->request.container)) /* as joins.c asks */
-        most = pace_blocks(&home->paces, asker->request.account_hash.lo, home->cache->block_size, FILL_WINDOW);
-    if (last > (first | (most - 1)))
-        last = first | (most - 1);
+    bool kept = fill_ahead_is_kept(home->cache, asker->request.container);
+    unsigned end = (unsigned) fill_piece_end(home, asker->request.account_hash.lo, first, kept);
+    if (last > end)
+        last = end;
     if (!opening->patient && !place_now(home, &place)) {
         opening->status = STATUS_AGAIN;
         loop_post(opening->home, &opening->letter);

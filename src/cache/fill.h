@@ -99,6 +99,9 @@ struct fill {
 /* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its
  * readers, so these are best tied to one that is long. Any thread. */
 bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group);
+/* The last block that a request should ask for which begins with `block`, if there are so many: pieces end where those
+ * of other readers do, wherever they begin. `kept`: as above. */
+uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_t block, bool kept);
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
 struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,

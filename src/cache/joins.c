@@ -56,26 +56,23 @@ void joins_fini(struct joins *joins)
     asker_unref(&joins->asker);
 }
 
+static uint64_t piece_end(const struct joins *joins, uint64_t block)
+{
+    return fill_piece_end(cache_loop_of(joins->loop), joins->request->account_hash.lo, block, !joins->unstored);
+}
+
 /* Blocks that one request asks for. */
 static unsigned piece(const struct joins *joins)
 {
-    if (joins->unstored)
-        return STORE_EXTENT_BLOCKS;
-    return pace_blocks(&cache_loop_of(joins->loop)->paces, joins->request->account_hash.lo, joins->cache->block_size,
-                       FILL_WINDOW);
-}
-
-/* Pieces end where those of other readers do, wherever they begin. */
-static uint64_t piece_end(const struct joins *joins, uint64_t block)
-{
-    uint64_t end = block | (piece(joins) - 1);
-    return end < joins->last ? end : joins->last;
+    return (unsigned) piece_end(joins, 0) + 1;
 }
 
 struct join *joins_ask(struct joins *joins, uint64_t block)
 {
     joins->unstored = !fill_ahead_is_kept(joins->cache, joins->generation->group);
     uint64_t extent = block / STORE_EXTENT_BLOCKS, end = piece_end(joins, block);
+    if (end > joins->last)
+        end = joins->last;
     if (joins->count == JOINS_MAX)
         drop(joins, JOINS_MAX - 1);
     if (joins->asker == NULL)

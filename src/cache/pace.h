@@ -27,8 +27,7 @@ struct paces {
     struct pace accounts[PACE_ACCOUNTS]; /* by hash; the last one that came stays */
 };
 
-/* A fill's bytes came at the pace of its connection: the first after `first_us` of waiting, `bytes` in the `us` after.
- * */
+/* Bytes came at the pace of their connection: the first after `first_us` of waiting, `bytes` in the `us` after that. */
 void pace_learn(struct paces *paces, uint64_t account, int64_t first_us, uint64_t bytes, int64_t us);
 /* How many blocks of that size a request should ask for: a power of two up to `most`, which is one. */
 unsigned pace_blocks(const struct paces *paces, uint64_t account, uint32_t block_size, unsigned most);

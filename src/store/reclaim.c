@@ -246,8 +246,8 @@ bool reclaim_run(struct disk *disk)
         return false;
     uint8_t *space = NULL;
     bool freed = false;
-    bool more = true;
-    while (more && (reclaim_wanted(disk) || reclaim_crowded(disk)) && reclaim_batch(disk, &space)) {
+    bool more = reclaim_wanted(disk) || reclaim_crowded(disk);
+    while (more && reclaim_batch(disk, &space)) {
         freed = true;
         rcu_quiescent_state();
         more = reclaim_wanted(disk); /* memory is given back a little later: whether more has to go is not known yet */

@@ -121,6 +121,16 @@ static void fixture_add_one(void *arg, const char *path, const struct stat *info
     *(int64_t *) arg += (int64_t) info->st_blocks * 512;
 }
 
+void fixture_write(const char *path, const char *name, const char *text)
+{
+    char file[4200];
+    snprintf(file, sizeof file, "%s/%s", path, name);
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
+        abort();
+    close(fd);
+}
+
 int64_t fixture_usage(const char *path)
 {
     int64_t total = 0;

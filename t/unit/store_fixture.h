@@ -52,6 +52,8 @@ void fixture_take_away(const char *path);
 void fixture_remove(char *path);
 /* In a directory of its own. */
 void fixture_with_directory(void (*test)(const char *path));
+/* Makes a file in the directory, or another of it. */
+void fixture_write(const char *path, const char *name, const char *text);
 /* Bytes on the file system. */
 int64_t fixture_usage(const char *path);
 

@@ -19,16 +19,6 @@ static void refused(const char *path, int64_t size, uint32_t block_size, const c
         fixture_close(store);
 }
 
-static void leave_file(const char *path, const char *name, const char *text)
-{
-    char file[4200];
-    snprintf(file, sizeof file, "%s/%s", path, name);
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
-        abort();
-    close(fd);
-}
-
 static void test_refused(const char *path)
 {
     struct store *store = fixture_open_loaded(path, SIZE, BLOCK);
@@ -61,7 +51,7 @@ static void test_refused(const char *path)
     snprintf(foreign, sizeof foreign, "%s/headpond.store.copy", path);
     unlink(foreign);
     snprintf(foreign, sizeof foreign, "%s/letter.txt", path);
-    leave_file(path, "letter.txt", "x");
+    fixture_write(path, "letter.txt", "x");
     refused(path, SIZE, BLOCK, "letter.txt");
     unlink(foreign);
     if (pwrite(fd, kept, sizeof kept, 0) != (ssize_t) sizeof kept)
@@ -71,7 +61,7 @@ static void test_refused(const char *path)
     ok(store != NULL, "none of that hurt the store");
     fixture_close(store);
     char *home = fixture_directory();
-    leave_file(home, "letter.txt", "x");
+    fixture_write(home, "letter.txt", "x");
     refused(home, SIZE, BLOCK, "letter.txt");
     snprintf(foreign, sizeof foreign, "%s/lock", home);
     ok(access(foreign, F_OK) != 0, "where others keep their files nothing is left behind");

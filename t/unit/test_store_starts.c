@@ -9,16 +9,6 @@
 #define BLOCK (256 * KIB)
 #define SIZE (64 * MIB)
 
-static void leave_marker(const char *path, const char *name, const char *text)
-{
-    char file[4200];
-    snprintf(file, sizeof file, "%s/%s", path, name);
-    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t) strlen(text))
-        abort();
-    close(fd);
-}
-
 /* Whether object 5 and its block are there, and when it was validated; puts them if not. */
 static bool kept(const char *path, int64_t *validated_s)
 {
@@ -44,12 +34,12 @@ static void test_markers(const char *path)
 {
     int64_t time;
     ok(!kept(path, &time) && kept(path, &time) && time == 1, "a block is kept over a restart");
-    leave_marker(path, "opening", "x");
+    fixture_write(path, "opening", "x");
     ok(kept(path, &time) && time == 0, "a start that crashed while opening costs each object a validation");
     ok(kept(path, &time) && time == 1, "once");
-    leave_marker(path, "loading", "xx");
+    fixture_write(path, "loading", "xx");
     ok(kept(path, &time) && time == 1, "two starts that were killed while loading do not");
-    leave_marker(path, "loading", "xxx");
+    fixture_write(path, "loading", "xxx");
     ok(kept(path, &time) && time == 0, "three do");
     ok(kept(path, &time) && time == 1, "once");
     char file[4200], zeros[8192] = {0};
@@ -60,13 +50,13 @@ static void test_markers(const char *path)
     close(fd);
     ok(kept(path, &time) && time == 0, "so does an index that is none");
     ok(kept(path, &time) && time == 1, "once");
-    leave_marker(path, "rebuild", "xx");
+    fixture_write(path, "rebuild", "xx");
     ok(kept(path, &time) && time == 0, "and one that was being made anew, twice in vain");
-    leave_marker(path, "rebuild", "xxx");
+    fixture_write(path, "rebuild", "xxx");
     ok(!kept(path, &time), "three times in vain empties the store");
     ok(kept(path, &time) && time == 1, "once");
-    leave_marker(path, "headpond.store", "no label");
-    leave_marker(path, "headpond.store.copy", "no label");
+    fixture_write(path, "headpond.store", "no label");
+    fixture_write(path, "headpond.store.copy", "no label");
     ok(!kept(path, &time), "and so does a damaged label whose copy is damaged, too");
     ok(kept(path, &time) && time == 1, "once");
 }
