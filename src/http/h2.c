@@ -326,7 +326,7 @@ static void h2_run(struct h2 *h2)
             die(h2, CONN_CUT);
         }
     } while (h2->again && !h2->dead && h2->sent < BUDGET);
-    if (!h2->dead && h2->stream_count > 0 && conn_check(h2->session.conn) != STATUS_OK) {
+    if (!h2->dead && conn_check(h2->session.conn) != STATUS_OK) {
         h2->end = STATUS_CLIENT_GONE;
         die(h2, CONN_RESET);
     }

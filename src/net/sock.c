@@ -48,6 +48,7 @@ static enum status send_once(struct sock *sock, const struct iovec *pieces, unsi
         return STATUS_AGAIN;
     }
     *sent = (size_t) n;
+    sock->suspect = false; /* an error would have been told */
     return STATUS_OK;
 }
 

@@ -19,7 +19,8 @@ struct sock {
     bool readable;
     bool writable;
     bool ended;   /* the peer has sent its last byte (it may still be unread) */
-    bool suspect; /* an error may lie behind the bytes a short read took, of which no event would tell again */
+    bool suspect; /* an error may lie behind the bytes a short read took, of which no event would tell again;
+                     what is sent after them would meet it */
 };
 
 /* OK with *got > 0; OK with *got == 0: the peer's end; AGAIN; RESET. */

@@ -274,6 +274,9 @@ static void on_request(void *arg, struct http_exchange *x)
         answer(x, 200, (int64_t) a, seeded_new(b, UINT64_MAX, 0));
     } else if (numbers(target, "/status/", &a, &b)) {
         answer(x, (int) a, 0, NULL);
+    } else if (numbers(target, "/hold/", &a, &b)) {
+        usleep((useconds_t) a * 1000);
+        answer(x, 204, 0, NULL);
     } else if (numbers(target, "/late/", &a, &b)) {
         job->number = a;
         timer_init(&job->timer, x->loop, on_late);

@@ -11,7 +11,7 @@
  *   /echo            the request's body                   /count          "BYTES SUM" of it
  *   /ignore          answers without reading the body     /drop           closes the body unread, answers
  *   /never           never answers                        /abort          http_abort
- *   /headers         the request as the handler saw it
+ *   /headers         the request as the handler saw it    /hold/MS        stops the loop so long, answers
  */
 #ifndef HEADPOND_T_UNIT_HTTP_RIG_H
 #define HEADPOND_T_UNIT_HTTP_RIG_H

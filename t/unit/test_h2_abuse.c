@@ -341,6 +341,32 @@ static void test_short_memory(void)
     wire_close(wire);
 }
 
+/* A reset that the loop hears of together with the last bytes before it is told by no event of its own. */
+static void test_reset_behind_bytes(void)
+{
+    static const char hold[] = "GET /hold/200 HTTP/1.1\r\nHost: r\r\nConnection: close\r\n\r\n";
+    const struct linger now = {1, 0};
+    char answer[200];
+    struct wire *wire = wire_open();
+    put_frame(wire, NGHTTP2_HEADERS, END_BOTH, 1, TEXT("\x82\x86\x04\x06/mem/1\x01\x01r"));
+    wire_send(wire);
+    while (wire->heads < 1 && wire_read(wire))
+        ;
+    is_int(wire->heads, 1, "a connection serves, and may idle now");
+
+    int other = rig_dial(&rig, 0);
+    unsigned before = rig_requests();
+    ok(send(other, hold, sizeof hold - 1, MSG_NOSIGNAL) > 0 && rig_wait_requests(before + 1), "the loop is held up");
+    put_frame(wire, NGHTTP2_SETTINGS, NGHTTP2_FLAG_ACK, 0, NULL, 0); /* nothing is sent in return */
+    wire_send(wire);
+    setsockopt(wire->fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    wire_close(wire);
+    while (recv(other, answer, sizeof answer, 0) > 0)
+        ;
+    close(other);
+    ok(rig_wait_connections(0), "a reset right behind bytes ends the connection");
+}
+
 int main(void)
 {
     struct rig_options options = {.limits = http_limits_default, .loops = 1};
@@ -352,6 +378,7 @@ int main(void)
     test_backlog();
     test_short_memory();
     ok(rig_wait_connections(0), "no connection is left");
+    test_reset_behind_bytes();
     rig_stop(&rig);
     return done_testing();
 }
