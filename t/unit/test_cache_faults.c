@@ -358,6 +358,13 @@ static void fence_lift(void *arg)
     cache_fence_lift(&fence->fence, fence->refused);
 }
 
+/* In one event: the tombstone cannot be durable in between. */
+static void fence_raise_and_lift(void *arg)
+{
+    fence_raise(arg);
+    fence_lift(arg);
+}
+
 static void fence_look(void *arg)
 {
     (void) arg;
@@ -471,9 +478,7 @@ static void test_fence_ends(void)
     struct task task = reader("ends", 620);
     tasks_run(&task, 1);
     rig_request(&fence.request, "ends", "writer", fence.target);
-    rig_on_loop(0, fence_raise, &fence);
-    if (!fence.raised)
-        rig_on_loop(0, fence_lift, &fence);
+    rig_on_loop(0, fence_raise_and_lift, &fence);
     ok(!known_now("ends", 60000), "a write whose client left at once: not believed");
     task = reader("ends", 620);
     tasks_run(&task, 1);
@@ -513,7 +518,10 @@ static void test_head(void)
     tasks_run(&get, 1);
     ok(task_good(&get) && get.tier[0] != '\0' && get.head_validated_s == learnt,
        "a GET's validation keeps it, and its age");
-    ok(rig_stat("body_bytes") <= (long long) (2 * MIB + 1), "the bytes came once");
+    long long sent = rig_stat("body_bytes");
+    /* On a busy machine a disk that does not answer for seconds is left out meanwhile: what it has is fetched again. */
+    unsigned times = rig_disk_troubles() == 0 ? 1 : 2;
+    ok(sent <= (long long) (times * 2 * MIB + 1), "the bytes came once (%lld, %u)", sent, times);
     ok(rig_quiet(), "nothing is left in flight");
 }
 

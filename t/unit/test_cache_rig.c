@@ -254,6 +254,12 @@ void rig_stop(void)
     }
 }
 
+int64_t rig_disk_troubles(void)
+{
+    return metric_cell_value(metric_cell(METRIC_STORE_ERRORS, disk_path)) +
+           metric_cell_value(metric_cell(METRIC_STORE_STALLED, disk_path));
+}
+
 struct cache *rig_cache(void)
 {
     return cache;

@@ -46,6 +46,8 @@ void rig_revoke(const char *credential);
 
 void rig_start(unsigned disks, uint32_t block_size);
 void rig_stop(void);
+/* How often the store's disk failed or did not answer in time, so far. */
+int64_t rig_disk_troubles(void);
 struct cache *rig_cache(void);
 struct loop *rig_loop(unsigned loop);
 const char *rig_origin_base(void);
