@@ -84,8 +84,8 @@
       "Keeps the body of a Put Blob that the origin accepted, to be read from here.") \
     X(identity, IDENTITY, "none", 0, 0, NULL, \
       "What our own requests are signed with: none, managed, workload, key or sas:FILE.") \
-    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests, in flight and per second.", PENDING) \
-    X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes per second from the origin; 0: not limited.", PENDING) \
+    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests of one account, at once and in a second.") \
+    X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes a second from the origin, of one account; 0: not limited.") \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \
     X(reserve, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, \
       "Bytes of the store that others do not take from the account. Whole blocks count; up to half a block is packed, " \

@@ -35,6 +35,12 @@
       "Credentials of our own read or fetched anew") \
     X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", \
       "When the token or SAS of our own ends, Unix time") \
+    X(ORIGIN_BUSY, COUNTER, "headpond_origin_busy_total", "account", \
+      "Replies by which an account's storage said that it is asked for too much") \
+    X(ORIGIN_ALLOWED, GAUGE, "headpond_origin_allowed_requests", "account", \
+      "Requests that an account is asked at once and in a second: max_requests, or fewer since it said so") \
+    X(ORIGIN_WAITING, GAUGE, "headpond_origin_waiting", "account", \
+      "Requests that wait until the account may be asked, or for their turn to read on") \
     X(ORIGIN_INFLIGHT, GAUGE, "headpond_origin_inflight", "", "Origin requests in flight") \
     X(FORWARDS_WAITING, GAUGE, "headpond_forwards_waiting", "", \
       "Requests that are to pass through and wait for room in memory") \

@@ -69,6 +69,9 @@ struct cache_request {
      * fills; or NULL, and a NULL str. Lives as long as the process */
     struct credential *signer;
     struct str own_target;
+    /* what the account may be asked for, or NULL: anything; lives as long as the process. And whom for: a hash */
+    struct origin_budget *budget;
+    uint64_t client;
     /* the rules */
     int64_t authorize_ttl; /* ms */
     int64_t freshness;     /* ms, or CONF_IMMUTABLE */

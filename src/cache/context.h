@@ -11,6 +11,7 @@
 #include "cache/grant.h"
 #include "cache/pace.h"
 #include "net/line.h"
+#include "origin/admission.h"
 #include "net/loop.h"
 
 struct cache {

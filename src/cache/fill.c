@@ -84,12 +84,12 @@ struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct sto
 void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first, unsigned last,
                struct fill_opening *opening)
 {
-    struct line_ticket place = {0};
+    struct admission place;
     bool kept = fill_ahead_is_kept(home->cache, asker->request.container);
     unsigned end = (unsigned) fill_piece_end(home, asker->request.account_hash.lo, first, kept);
     if (last > end)
         last = end;
-    if (!opening->patient && !place_now(home, &place)) {
+    if (!opening->patient && !place_now(home, &asker->request, opening->asked, &place)) {
         opening->status = STATUS_AGAIN;
         loop_post(opening->home, &opening->letter);
         return;
@@ -100,7 +100,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
     if (opening->patient) {
         place_ask(fill);
     } else {
-        line_move(&fill->place, &place);
+        admission_move(&fill->place, &place);
         fill_fetch_start(fill);
     }
 }

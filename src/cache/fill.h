@@ -35,7 +35,8 @@
 struct fill_opening {
     struct letter letter; /* delivered on `home` once, with the fields below filled in */
     struct loop *home;
-    bool patient;      /* waits for a place; else AGAIN tells that there was none to be had at once */
+    bool patient;                /* waits for a place; else AGAIN tells that there was none to be had at once */
+    struct budget_ticket *asked; /* its right to ask the account is the fill's; not patient */
     struct fill *fill; /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
     struct answer
         *answer;        /* the reply's head (the body, too, unless it is the blob's), or NULL when there was no reply */
@@ -87,13 +88,13 @@ struct fill {
     struct answer_collector *collector;
     struct fill_opening *opening;
     struct timer retry;
-    struct timer linger;      /* the wait for a reader to come, or to move on */
-    unsigned attempts;        /* since the last byte of progress */
-    int64_t sent_us;          /* the request under way */
-    int64_t head_us;          /* its reply's head came; 0: not yet, or readers have held it up since */
-    uint64_t began;           /* position it began at */
-    unsigned putting;         /* blocks on their way into the store */
-    struct line_ticket place; /* place.c */
+    struct timer linger;    /* the wait for a reader to come, or to move on */
+    unsigned attempts;      /* since the last byte of progress */
+    int64_t sent_us;        /* the request under way */
+    int64_t head_us;        /* its reply's head came; 0: not yet, or readers have held it up since */
+    uint64_t began;         /* position it began at */
+    unsigned putting;       /* blocks on their way into the store */
+    struct admission place; /* place.c */
 };
 
 /* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its

@@ -144,13 +144,14 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     fill_unref(&fill);
 }
 
-static struct own_request fill_request(const struct fill *fill)
+static struct own_request fill_request(struct fill *fill)
 {
     return (struct own_request){
         .ranged = true,
         .first = fill->position,
         .last = fill->end - 1,
         .if_match = fill->generation == NULL ? STR_NULL : fill_object(fill)->etag,
+        .admitted = &fill->place.budget,
         .own = fill->generation != NULL && !fill->disowned, /* an opening asks for the asker, too */
     };
 }
@@ -218,6 +219,8 @@ void fill_broken(struct fill *fill, enum status why)
         if (fill_is_current(fill))
             epochs_bump(fill->cache->epochs, &key, EPOCH_OBJECT);
         break;
+    case STATUS_OVER_BUDGET:
+        break; /* it has waited for long */
     case STATUS_BAD_REPLY:
         log_event(ORIGIN_BAD_REPLY, "account=%s: a range that was not asked for", fill->asker->request.account);
         break;

@@ -55,7 +55,7 @@ static void inquiry_release(struct inquiry *inquiry)
 static void resolve_answer(struct cache_resolve *resolve)
 {
     list_remove(&resolve->node);
-    line_leave(&resolve->room);
+    admission_leave(&resolve->room);
     resolve->answered = true;
     loop_post(resolve->loop, &resolve->letter);
 }
@@ -119,7 +119,7 @@ static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struc
 
 static void probe_join(struct probe *probe, struct cache_resolve *resolve)
 {
-    line_leave(&resolve->room);
+    admission_leave(&resolve->room);
     list_remove(&resolve->node);
     list_remove(&probe->unwanted);
     resolve->probe = probe;
@@ -161,8 +161,7 @@ static void question_come(void *arg, enum status why)
 
 static bool question_has_room(struct cache_loop *home, struct cache_resolve *resolve)
 {
-    const struct line_ticket wish = probe_wish(resolve->asker, resolve->granted, question_come, resolve);
-    return line_has(&resolve->room) || line_ask(&home->probes, &resolve->room, &wish);
+    return probe_admit(home, &resolve->room, resolve->asker, resolve->granted, question_come, resolve);
 }
 
 /* What nobody waits for goes on, for its answer is good for the next, until somebody on any loop wants its room. */
@@ -222,7 +221,7 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
     }
     enum probe_kind kind = probe_kind_for(inquiry, resolve);
     if (kind == PROBE_OPEN && resolve->granted) {
-        line_leave(&resolve->room); /* it takes a fill's place instead */
+        admission_leave(&resolve->room); /* it takes a fill's place instead */
     } else if (!question_has_room(home, resolve)) {
         if (resolve->granted)
             list_add_head(&inquiry->waiting, &resolve->node);

@@ -36,8 +36,8 @@ struct cache_resolve {
     /* the owner's */
     struct list node;
     struct inquiry *inquiry;
-    struct probe *probe;     /* that it waits for, */
-    struct line_ticket room; /* or for room to send one */
+    struct probe *probe;   /* that it waits for, */
+    struct admission room; /* or for room to send one */
     bool answered;
     bool granted; /* it has a grant of its own and needs the record only */
     bool alone;   /* another's probe has failed it: it asks for itself */

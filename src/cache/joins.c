@@ -120,7 +120,8 @@ static bool asked_for(const struct joins *joins, uint64_t block)
 static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
-    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache))
+    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache) ||
+        origin_budget_contended(joins->request->budget))
         return false;
     return joins->unstored || joins->count < 2 ||
            (int64_t) (atomic_load(&cache->ahead) + piece(joins)) * cache->block_size <=

@@ -43,22 +43,33 @@ static void place_come(void *arg, enum status why)
         fill_end(fill, why);
 }
 
+static struct admission_terms place_terms(struct cache_loop *home, const struct cache_request *request)
+{
+    return (struct admission_terms){
+        .budget = request->budget,
+        .client = request->client,
+        .line = &home->places,
+        .wish.bytes = place_bytes(home->cache),
+    };
+}
+
 void place_ask(struct fill *fill)
 {
-    const struct line_ticket wish = {
-        .favoured = fill->generation != NULL,
-        .bytes = place_bytes(fill->cache),
-        .held = sizeof *fill + 2 * fill->asker->size + PLACE_READER,
-        .come = place_come,
-        .arg = fill,
-    };
-    if (line_ask(&cache_loop_of(fill->loop)->places, &fill->place, &wish))
+    struct admission_terms terms = place_terms(cache_loop_of(fill->loop), &fill->asker->request);
+    terms.wish.favoured = fill->generation != NULL;
+    terms.wish.held = sizeof *fill + 2 * fill->asker->size + PLACE_READER;
+    terms.wish.come = place_come;
+    terms.wish.arg = fill;
+    if (admission_ask(&fill->place, &terms))
         fill_fetch_start(fill);
 }
 
-bool place_now(struct cache_loop *home, struct line_ticket *ticket)
+bool place_now(struct cache_loop *home, const struct cache_request *request, struct budget_ticket *asked,
+               struct admission *place)
 {
-    return line_try(&home->places, ticket, &(struct line_ticket){.bytes = place_bytes(home->cache)});
+    struct admission_terms terms = place_terms(home, request);
+    terms.asked = asked;
+    return admission_try(place, &terms);
 }
 
 bool place_try(struct cache_loop *home, struct line_ticket *ticket)
@@ -68,5 +79,5 @@ bool place_try(struct cache_loop *home, struct line_ticket *ticket)
 
 void place_leave(struct fill *fill)
 {
-    line_leave(&fill->place);
+    admission_leave(&fill->place);
 }

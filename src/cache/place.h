@@ -16,8 +16,11 @@
 
 #include <stdbool.h>
 
+struct admission;
+struct budget_ticket;
 struct cache;
 struct cache_loop;
+struct cache_request;
 struct fill;
 struct line_ticket;
 
@@ -26,8 +29,9 @@ void places_init(struct cache *cache);
 
 /* Starts the fill's request, now or when there is a place. */
 void place_ask(struct fill *fill);
-/* A fill's place, only if there is one now; true: it is the ticket's. The loop's own. */
-bool place_now(struct cache_loop *home, struct line_ticket *ticket);
+/* A fill's place for the request that `asked` had the right to make, only if there is one now. The loop's own. */
+bool place_now(struct cache_loop *home, const struct cache_request *request, struct budget_ticket *asked,
+               struct admission *place);
 /* A place for something that can be done without: what a fill holds but its connection. line_leave gives it up. The
  * loop's own. */
 bool place_try(struct cache_loop *home, struct line_ticket *ticket);

@@ -32,16 +32,23 @@ void probes_init(struct cache *cache)
     line_share_init(&cache->probes, &terms);
 }
 
-struct line_ticket probe_wish(const struct asker *asker, bool granted, void (*come)(void *arg, enum status why),
-                              void *arg)
+bool probe_admit(struct cache_loop *home, struct admission *room, const struct asker *asker, bool granted,
+                 void (*come)(void *arg, enum status why), void *arg)
 {
-    return (struct line_ticket){
-        .favoured = granted,
-        .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
-        .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
-        .come = come,
-        .arg = arg,
+    const struct admission_terms terms = {
+        .budget = asker->request.budget,
+        .client = asker->request.client,
+        .line = &home->probes,
+        .wish =
+            {
+                .favoured = granted,
+                .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
+                .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
+                .come = come,
+                .arg = arg,
+            },
     };
+    return admission_has(room) || admission_ask(room, &terms);
 }
 
 /* ---- The outcome. ---- */
@@ -49,7 +56,7 @@ struct line_ticket probe_wish(const struct asker *asker, bool granted, void (*co
 static void probe_end(struct probe *probe, enum probe_outcome outcome, struct answer *answer, enum status status)
 {
     origin_fetch_close(&probe->fetch);
-    line_leave(&probe->room);
+    admission_leave(&probe->room);
     probe->outcome = outcome;
     probe->answer = answer;
     probe->status = status;
@@ -69,8 +76,7 @@ static void probe_come(void *arg, enum status why)
 static void probe_send_again(struct probe *probe)
 {
     bool granted = grants_allow(probe->cache->grants, &probe->asker->request, CACHE_WANT_GET);
-    const struct line_ticket wish = probe_wish(probe->asker, granted, probe_come, probe);
-    if (line_has(&probe->room) || line_ask(&probe->home->probes, &probe->room, &wish))
+    if (probe_admit(probe->home, &probe->room, probe->asker, granted, probe_come, probe))
         probe_send(probe);
 }
 
@@ -157,7 +163,7 @@ static void probe_opened(struct letter *letter)
 
 static void probe_send(struct probe *probe)
 {
-    struct own_request request = {.modest = true};
+    struct own_request request = {.modest = true, .admitted = &probe->room.budget};
     const struct origin_events events = {probe_head, probe};
 
     switch (probe->kind) {
@@ -165,7 +171,8 @@ static void probe_send(struct probe *probe)
         probe->open.deliver = probe_open;
         probe->opening.letter.deliver = probe_opened;
         probe->opening.home = probe->home->loop;
-        probe->opening.patient = !line_has(&probe->room);
+        probe->opening.patient = !admission_has(&probe->room);
+        probe->opening.asked = &probe->room.budget;
         loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
         return;
     case PROBE_RANGE:
@@ -180,7 +187,7 @@ static void probe_send(struct probe *probe)
     probe->fetch = own_request_start(probe->cache, probe->home->loop, &probe->asker->request, &request, &events);
 }
 
-struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct line_ticket *room,
+struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct admission *room,
                           const struct cache_query *query, void (*done)(struct probe *probe))
 {
     struct probe *probe = mem_calloc(1, sizeof *probe);
@@ -191,7 +198,7 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     list_init(&probe->node);
     list_init(&probe->unwanted);
     list_init(&probe->waiters);
-    line_move(&probe->room, room);
+    admission_move(&probe->room, room);
     probe->cache = home->cache;
     probe->home = home;
     probe->asker = asker_ref(asker);
@@ -216,7 +223,7 @@ void probe_free(struct probe *probe)
     list_remove(&probe->unwanted);
     answer_collector_cancel(&probe->collector);
     origin_fetch_close(&probe->fetch);
-    line_leave(&probe->room);
+    admission_leave(&probe->room);
     answer_unref(&probe->answer);
     if (probe->fill != NULL)
         fill_adopt(&probe->fill, NULL);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * attempt.c: what libcurl calls back during one attempt, and what starts the next.
+ * attempt.c: what starts an attempt, and what libcurl calls back during it.
  *
  * The callbacks run inside libcurl. They may reach the owner (events.head, the body's ready), who may close the fetch
  * there: so each of them looks at `closed` after that, and nothing here touches libcurl but by its return value.
@@ -63,10 +63,23 @@ static void tell_refusal(const struct origin_fetch *fetch)
               fetch->account, fetch->host, fetch->id, head->status, STR_ARG(code), STR_ARG(id));
 }
 
+/* Azure's word for an account, or one of its partitions, that is asked for too much. */
+static bool says_busy(const struct http_response *head)
+{
+    return head->status == 503 || head->status == 429 ||
+           (head->status == 500 &&
+            str_eq(http_headers_get(&head->headers, STR("x-ms-error-code")), STR("OperationTimedOut")));
+}
+
 /* Whether libcurl may go on after the owner was called. */
 static bool go_on(const struct origin_fetch *fetch)
 {
     return !fetch->closed || fetch->lingering;
+}
+
+static int64_t retry_after(const struct origin_fetch *fetch)
+{
+    return origin_retry_after(http_headers_get(&fetch->reply.head.headers, STR("Retry-After")), clock_wall_s());
 }
 
 /* The final head is whole. */
@@ -74,10 +87,13 @@ static bool on_head(struct origin_fetch *fetch)
 {
     const int status = fetch->reply.head.status;
     count_reply(fetch);
+    if (says_busy(&fetch->reply.head))
+        origin_budget_busy(fetch->budget.budget, retry_after(fetch));
     fetch->dropping = origin_attempt_again(fetch, status, STATUS_OK) != NULL;
     origin_patience_enter(fetch, ORIGIN_BODY);
     if (fetch->dropping)
         return true;
+    budget_answered(&fetch->budget);
     tell_refusal(fetch);
     if (status == 417 && fetch->expects && !fetch->upload.finished) {
         /* libcurl now means to repeat the request without Expect, and throws the body away. on_connected stops it; the
@@ -126,10 +142,11 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
     origin_patience_moved(fetch);
     if (fetch->closed || !fetch->delivered)
         return 0;
-    if (!origin_body_offer(&fetch->body, data, bytes)) {
+    if (!budget_may_read(&fetch->budget) || !origin_body_offer(&fetch->body, data, bytes)) {
         fetch->transfer.paused |= CURLPAUSE_RECV;
         return CURL_WRITEFUNC_PAUSE;
     }
+    budget_read(&fetch->budget, (int64_t) bytes);
     metric_cell_add(fetch->bytes, (int64_t) bytes);
     return go_on(fetch) ? bytes : 0;
 }
@@ -194,9 +211,13 @@ void origin_attempt_bind(struct origin_fetch *fetch)
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, fetch);
 }
 
+/* ---- The attempt's start: the budget, a credential of our own, libcurl. ---- */
+
+static void go(struct origin_fetch *fetch);
+
 static void on_credential(void *arg)
 {
-    origin_attempt_start(arg);
+    go(arg);
 }
 
 /* Signs what goes out this time. AGAIN: on_credential will go on. */
@@ -212,13 +233,20 @@ static enum status sign(struct origin_fetch *fetch)
     return status;
 }
 
-void origin_attempt_start(struct origin_fetch *fetch)
+static void on_turn_to_read(struct origin_fetch *fetch)
 {
-    origin_reply_reset(&fetch->reply);
-    fetch->error[0] = '\0';
-    fetch->sent = fetch->dropping = false;
-    fetch->dropped = 0;
-    fetch->why = STATUS_OK;
+    origin_transfer_resume(&fetch->transfer, CURLPAUSE_RECV);
+    origin_patience_resume(fetch);
+}
+
+static void give_up(struct origin_fetch *fetch, enum status why)
+{
+    fetch->why = why;
+    origin_transfer_cancel(&fetch->transfer, CURLE_FAILED_INIT);
+}
+
+static void go(struct origin_fetch *fetch)
+{
     fetch->began_us = clock_mono_us();
     const enum status status = sign(fetch);
     if (status == STATUS_AGAIN) {
@@ -226,10 +254,32 @@ void origin_attempt_start(struct origin_fetch *fetch)
         return;
     }
     origin_patience_enter(fetch, ORIGIN_CONNECT);
-    if (status == STATUS_OK) {
+    if (status == STATUS_OK)
         origin_transfer_start(&fetch->transfer);
-        return;
-    }
-    fetch->why = status;
-    origin_transfer_cancel(&fetch->transfer, CURLE_FAILED_INIT);
+    else
+        give_up(fetch, status);
+}
+
+void origin_attempt_admitted(struct budget_ticket *ticket, enum status why)
+{
+    struct origin_fetch *fetch = CONTAINER_OF(ticket, struct origin_fetch, budget);
+    if (ticket->granted)
+        on_turn_to_read(fetch);
+    else if (why == STATUS_OK)
+        go(fetch);
+    else
+        give_up(fetch, why);
+}
+
+void origin_attempt_start(struct origin_fetch *fetch)
+{
+    origin_reply_reset(&fetch->reply);
+    fetch->error[0] = '\0';
+    fetch->sent = fetch->dropping = false;
+    fetch->dropped = 0;
+    fetch->why = STATUS_OK;
+    if ((fetch->attempt == 0 && fetch->budget.asking) || budget_again(&fetch->budget))
+        go(fetch);
+    else
+        origin_patience_enter(fetch, ORIGIN_BUDGET);
 }

@@ -104,6 +104,7 @@ static void on_done(struct origin_transfer *transfer, CURLcode result)
     }
     fetch->phase = ORIGIN_OVER;
     timer_clear(&fetch->timer);
+    budget_leave(&fetch->budget);
     if (why == STATUS_OK)
         origin_body_end(&fetch->body, STATUS_OK);
     else if (!origin_body_whole(&fetch->body) || !fetch->delivered)
@@ -196,6 +197,9 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     origin_upload_init(&fetch->upload, body, request->content_length, on_more);
     origin_reply_init(&fetch->reply);
     origin_patience_init(fetch);
+    budget_ticket_init(&fetch->budget, loop, request->budget, request->client, origin_attempt_admitted);
+    if (request->admitted != NULL)
+        budget_move(&fetch->budget, request->admitted);
     fetch->limits = *limits;
     fetch->events = *events;
     const struct str host = origin_base_host(request->base);
@@ -276,6 +280,7 @@ void origin_fetch_close(struct origin_fetch **fetch)
         return;
     assert(!gone->closed);
     gone->closed = true;
+    budget_leave(&gone->budget);
     source_close(&gone->upload.source);
     origin_signing_free(&gone->signing); /* nobody waits for a credential any more */
     if (!may_linger(gone)) {
@@ -297,4 +302,5 @@ static bool may_end(const struct origin_transfer *transfer)
 void origin_loop_fini(struct loop *loop)
 {
     origin_multi_fini(loop, may_end);
+    origin_budget_loop_fini(loop);
 }

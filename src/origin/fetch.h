@@ -16,6 +16,7 @@
 
 #include "net/loop.h"
 #include "origin/body.h"
+#include "origin/budget.h"
 #include "origin/client.h"
 #include "origin/multi.h"
 #include "origin/reply.h"
@@ -30,6 +31,7 @@ struct origin_signing;
 #define ORIGIN_LINGER_MAX 64u
 
 enum origin_phase {
+    ORIGIN_BUDGET,     /* the account is not to be asked yet */
     ORIGIN_CREDENTIAL, /* a credential of our own is awaited */
     ORIGIN_CONNECT,    /* from the attempt's start until a connection is ready */
     ORIGIN_SEND,       /* the request's body is going out */
@@ -47,6 +49,7 @@ struct origin_fetch {
     struct origin_limits limits;
     struct origin_events events;
     struct timer timer;
+    struct budget_ticket budget;
     char *account;
     char *id;   /* for the log */
     char *host; /* the base's authority, for the log */
@@ -77,6 +80,8 @@ struct origin_fetch {
 
 /* attempt.c: points the handle's callbacks at the fetch. */
 void origin_attempt_bind(struct origin_fetch *fetch);
+/* Of the fetch's budget ticket. */
+void origin_attempt_admitted(struct budget_ticket *ticket, enum status why);
 /* Readies the fetch for its next attempt and starts it. */
 void origin_attempt_start(struct origin_fetch *fetch);
 /* Whether this attempt's outcome calls for another, and why (a metric's label); NULL: no. `status`: the reply's or 0.

@@ -15,6 +15,7 @@ struct accounts {
     const struct conf_account *any; /* the row "*", or NULL */
     struct credential *any_keys;
     struct credential *any_identity;
+    struct origin_budget *any_budget; /* of those that find no room, together */
     _Atomic(struct account *) chains[CHAINS];
     pthread_mutex_t lock; /* for adding */
     unsigned made;        /* under lock: of those that "*" stands for */
@@ -106,8 +107,14 @@ static struct account *account_new(const struct conf_account *row, struct str na
     return account;
 }
 
+static struct origin_budget *budget_of(const char *name, const struct conf_account *row)
+{
+    return origin_budget_new(name, row->max_requests, row->max_rate);
+}
+
 static void account_free(struct account *account)
 {
+    origin_budget_free(&account->budget);
     mem_free(account->name);
     mem_free(account->origin);
     mem_free(account->dfs_origin);
@@ -155,6 +162,7 @@ const struct account *accounts_get(struct accounts *accounts, struct str name, b
         account = account_new(named ? primary->row : accounts->any, name, secondary);
         account->keys = named ? primary->keys : accounts->any_keys;
         account->identity = named ? primary->identity : accounts->any_identity;
+        account->budget = budget_of(account->name, account->row);
         accounts->made += !named;
         insert(accounts, account);
     }
@@ -182,6 +190,7 @@ const struct account *accounts_lend(struct accounts *accounts, struct str name, 
     lent->dfs_origin = lend_text(arena, lent->dfs_origin);
     lent->keys = accounts->any_keys;
     lent->identity = accounts->any_identity;
+    lent->budget = accounts->any_budget;
     return lent;
 }
 
@@ -265,11 +274,13 @@ enum status accounts_new(const struct conf *conf, struct credentials *credential
             made->any = row;
             made->any_keys = keys;
             made->any_identity = identity;
+            made->any_budget = budget_of(row->name, row);
             continue;
         }
         struct account *account = account_new(row, str_from(row->name), false);
         account->keys = keys;
         account->identity = identity;
+        account->budget = budget_of(account->name, row);
         insert(made, account);
     }
     if (status != STATUS_OK)
@@ -292,6 +303,7 @@ void accounts_free(struct accounts **accounts)
             account = next;
         }
     }
+    origin_budget_free(&gone->any_budget);
     pthread_mutex_destroy(&gone->lock);
     mem_free(gone);
 }

@@ -17,6 +17,7 @@
 #include "base/hash.h"
 #include "base/status.h"
 #include "base/str.h"
+#include "origin/budget.h"
 #include "origin/credential.h"
 
 #define ACCOUNTS_ANY_MAX 4096
@@ -32,6 +33,7 @@ struct account {
     struct hash128 hash;         /* of its name; the primary's and the secondary's are one: they hold the same */
     struct credential *keys;     /* of key_file, or NULL */
     struct credential *identity; /* what signs our own requests, or NULL */
+    struct origin_budget *budget;
 };
 
 struct accounts;

@@ -23,7 +23,7 @@ static void on_turn(void *arg, enum status why)
 
 enum request_state bypass_turn(struct request *request)
 {
-    if (!turn_ask(&request->turn, request->home, request->x, on_turn, request))
+    if (!turn_ask(&request->turn, request->home, request->x, &request->route.cache, on_turn, request))
         return REQUEST_WAIT;
     return after_turn(request);
 }

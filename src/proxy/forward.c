@@ -15,7 +15,7 @@ struct forward {
     struct origin_fetch *fetch;
     struct invalidation *invalidation;
     struct cache_keep *keep; /* the body becomes blocks; or NULL */
-    struct line_ticket turn; /* until all of it is over */
+    struct admission turn;   /* until all of it is over */
     forward_head_f *head;    /* NULL: the client has left */
     void *arg;
     bool answered;
@@ -33,7 +33,7 @@ static void forward_free(struct forward *forward)
     invalidation_lift(&forward->invalidation, !forward_sent(forward));
     cache_keep_end(&forward->keep, NULL);
     origin_fetch_close(&forward->fetch);
-    line_leave(&forward->turn);
+    admission_leave(&forward->turn);
     mem_free(forward);
 }
 
@@ -79,7 +79,7 @@ static void forwarded_headers(struct http_headers *to, const struct http_exchang
 }
 
 struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
-                              struct invalidation **invalidation, struct line_ticket *turn, forward_head_f *head,
+                              struct invalidation **invalidation, struct admission *turn, forward_head_f *head,
                               void *arg)
 {
     struct forward *forward = mem_calloc(1, sizeof *forward);
@@ -87,7 +87,7 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
     forward->arg = arg;
     forward->invalidation = *invalidation;
     *invalidation = NULL;
-    line_move(&forward->turn, turn);
+    admission_move(&forward->turn, turn);
     list_add_tail(&home->forwards, &forward->link);
 
     struct http_headers headers;
@@ -104,6 +104,9 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
         .ca_file = route->account->row->origin_ca,
         .method = x->request.method_text,
         .target = route->target,
+        .budget = route->cache.budget,
+        .admitted = &forward->turn.budget,
+        .client = route->cache.client,
         .signer = route->permission.signer,
         .headers = &headers,
         .content_length = x->request.content_length,

@@ -23,7 +23,7 @@ typedef void forward_head_f(void *arg, const struct http_response *head, enum st
 
 /* Takes the exchange's body, *invalidation (which may hold NULL) and the turn, which has come. */
 struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, const struct route *route,
-                              struct invalidation **invalidation, struct line_ticket *turn, forward_head_f *head,
+                              struct invalidation **invalidation, struct admission *turn, forward_head_f *head,
                               void *arg);
 /* How often the origin has been asked again; until its body is taken. */
 unsigned forward_retries(const struct forward *forward);

@@ -26,6 +26,7 @@ const char *proxy_status_of(enum status status)
     case STATUS_HEADERS_TOO_LARGE:
         return "http_response_header_section_size";
     case STATUS_BUSY:
+    case STATUS_OVER_BUDGET:
     case STATUS_NO_MEMORY:
         return "connection_limit_reached";
     default:

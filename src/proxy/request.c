@@ -184,7 +184,7 @@ enum request_state request_fail(struct request *request, enum status why)
 {
     request->error = blob_error_of(why);
     request->proxy_status = proxy_status_of(why);
-    if (why == STATUS_NO_MEMORY)
+    if (why == STATUS_NO_MEMORY || why == STATUS_OVER_BUDGET)
         request->facts.retry_after_s = RETRY_AFTER_S;
     if (request->error->status < 500 && why != STATUS_DENIED)
         request->error =
@@ -282,7 +282,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     checksum_close(&request->checksum);
     forward_leave(&request->forward);
     invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
-    line_leave(&request->turn);
+    admission_leave(&request->turn);
     read_forget(request);
     request_account(request, request->aborted == STATUS_OK ? how : request->aborted);
 }

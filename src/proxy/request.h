@@ -71,7 +71,7 @@ struct request {
     uint64_t came[CACHE_FROM_COUNT]; /* bytes of the body, by where they came from */
 
     /* a bypass */
-    struct line_ticket turn;
+    struct admission turn;
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */

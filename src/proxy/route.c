@@ -226,7 +226,17 @@ static const char *bypass_reason(const struct route *route, const struct http_re
     return NULL;
 }
 
-static void fill_cache_request(struct route *route, struct arena *arena)
+/* For the turns that clients take: a node, whatever port it speaks from. */
+static uint64_t client_of(const struct sockaddr *peer)
+{
+    const struct sockaddr_in *ipv4 = (const void *) peer;
+    const struct sockaddr_in6 *ipv6 = (const void *) peer;
+    if (peer->sa_family == AF_INET)
+        return hash64(&ipv4->sin_addr, sizeof ipv4->sin_addr, 0);
+    return peer->sa_family == AF_INET6 ? hash64(&ipv6->sin6_addr, sizeof ipv6->sin6_addr, 0) : 0;
+}
+
+static void fill_cache_request(struct route *route, const struct sockaddr *peer, struct arena *arena)
 {
     struct cache_request *cache = &route->cache;
     const struct account *account = route->account;
@@ -242,6 +252,8 @@ static void fill_cache_request(struct route *route, struct arena *arena)
     cache->freshness = conf_freshness(account->row, route->url.container);
     cache->vouched = route->permission.vouched;
     cache->signer = route->permission.own_signer;
+    cache->budget = account->budget;
+    cache->client = client_of(peer);
 }
 
 /* By what a read that is for the cache is known there, and what our own requests for it are. */
@@ -334,7 +346,7 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     if (route->permission.error != NULL)
         return route->permission.error;
 
-    fill_cache_request(route, arena);
+    fill_cache_request(route, peer, arena);
     if (route->class.action == BLOB_ACTION_WRITE)
         return NULL;
     if (route->bypass == NULL)

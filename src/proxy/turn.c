@@ -65,15 +65,21 @@ void turns_init(struct proxy *proxy)
     line_share_init(&proxy->turns, &terms);
 }
 
-bool turn_ask(struct line_ticket *turn, struct proxy_loop *home, const struct http_exchange *x,
-              void (*come)(void *arg, enum status why), void *arg)
+bool turn_ask(struct admission *turn, struct proxy_loop *home, const struct http_exchange *x,
+              const struct cache_request *request, void (*come)(void *arg, enum status why), void *arg)
 {
-    const struct line_ticket wish = {
-        .favoured = is_brief(x),
-        .bytes = cost_of(x),
-        .held = held_by(x),
-        .come = come,
-        .arg = arg,
+    const struct admission_terms terms = {
+        .budget = request->budget,
+        .client = request->client,
+        .line = &home->turns,
+        .wish =
+            {
+                .favoured = is_brief(x),
+                .bytes = cost_of(x),
+                .held = held_by(x),
+                .come = come,
+                .arg = arg,
+            },
     };
-    return line_ask(&home->turns, turn, &wish);
+    return admission_ask(turn, &terms);
 }

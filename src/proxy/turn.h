@@ -12,17 +12,18 @@
 
 #include <stdbool.h>
 
+#include "cache/cache.h"
 #include "http/exchange.h"
-#include "net/line.h"
+#include "origin/admission.h"
 
 struct proxy;
 struct proxy_loop;
 
 /* Before the loops start; what the origins are allowed is known. */
 void turns_init(struct proxy *proxy);
-/* True: it is this request's turn now. False: `come` will be called once, from the loop: OK, or NO_MEMORY. `turn` is
- * zero; line_leave and line_move are for what becomes of it. */
-bool turn_ask(struct line_ticket *turn, struct proxy_loop *home, const struct http_exchange *x,
-              void (*come)(void *arg, enum status why), void *arg);
+/* True: it is this request's turn now. False: `come` will be called once, from the loop: OK, NO_MEMORY or OVER_BUDGET. `turn`
+ * is zero; admission_leave and admission_move are for what becomes of it. */
+bool turn_ask(struct admission *turn, struct proxy_loop *home, const struct http_exchange *x,
+              const struct cache_request *request, void (*come)(void *arg, enum status why), void *arg);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define MAX_FAULTS 1024
 
@@ -12,6 +13,7 @@ struct rule {
     char *path; /* NULL: any; a trailing '*' matches by prefix */
     char *method;
     int64_t skip, times, taken; /* times -1: for ever */
+    int64_t second, come;       /* how many requests have come in which second */
     struct fault fault;
 };
 
@@ -103,6 +105,19 @@ static bool matches(const struct rule *r, const char *method, const char *path)
     return strcmp(r->path, path) == 0;
 }
 
+/* Whether this one is within what is let through in a second. */
+static bool within(struct rule *r)
+{
+    struct timespec now;
+    if (r->fault.over < 0)
+        return false;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec != r->second)
+        r->come = 0;
+    r->second = now.tv_sec;
+    return ++r->come <= r->fault.over;
+}
+
 void fault_take(struct fault *f, const char *method, const char *path, bool blob_read)
 {
     fault_init(f);
@@ -114,6 +129,8 @@ void fault_take(struct fault *f, const char *method, const char *path, bool blob
             r->skip--;
             continue;
         }
+        if (within(r))
+            continue;
         *f = r->fault;
         r->taken++;
         if (r->times > 0)

@@ -16,6 +16,7 @@
     X(stall_after)    /* body bytes, then silence until the peer closes */                                             \
     X(reset_after)    /* body bytes, then a TCP reset */                                                               \
     X(status)         /* answer with 500, 503 or another error */                                                      \
+    X(over)           /* only what comes beyond so many requests a second */                                           \
     X(retry_after)    /* seconds, with status */                                                                       \
     X(touch_after)    /* body bytes of this reply, then the blob gets a new generation */                              \
     X(seed)           /* of that generation; the old seed + 1 unless given */                                          \

@@ -391,14 +391,13 @@ static void by_table(const struct conf_section *section, void *object)
 
 static void pending(void)
 {
-    struct conf *conf =
-        must_load("control: /run/c\nworkers: 1\n" ACCOUNT "max_requests: 2000\n    max_rate: 0\n    cache_writes: off\n"
-                  "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c,"
-                  " members: d }\n");
+    struct conf *conf = must_load("control: /run/c\nworkers: 1\n" ACCOUNT "max_requests: 2000\n    cache_writes: off\n"
+                                  "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c,"
+                                  " members: d }\n");
     static const struct {
         unsigned line;
         const char *key;
-    } expected[] = {{1, "control"}, {5, "accounts[0].max_requests"}, {6, "accounts[0].max_rate"}, {8, "pool"}};
+    } expected[] = {{1, "control"}, {7, "pool"}};
     is_int(conf->notes.count, sizeof expected / sizeof expected[0],
            "what has no effect yet is noted where it is given");
     for (unsigned i = 0; i < conf->notes.count && i < sizeof expected / sizeof expected[0]; i++) {

@@ -46,11 +46,11 @@ sub get_fields {
     return fields(':method', 'GET', ':scheme', 'http', ':authority', 'x', ':path', $path, @more);
 }
 
-# A connection after the preface and our SETTINGS.
+# A connection after the preface and our SETTINGS; `from` an address of this machine.
 sub connect {
     my ($class, $address, %o) = @_;
     local $SIG{PIPE} = 'IGNORE';
-    my $self = bless { socket => Headpond::Http::connect_to($address), buffer => '', frames => [], next => 1 }, $class;
+    my $self = bless { socket => Headpond::Http::connect_to($address, $o{from}), buffer => '', frames => [], next => 1 }, $class;
     $self->send(($o{preface} // $PREFACE) . frame(SETTINGS => 0, 0, $o{settings} // ''));
     return $self;
 }

@@ -50,8 +50,9 @@ sub request {
 
 # A connection and nothing more.
 sub connect_to {
-    my ($address) = @_;
-    my $socket = IO::Socket::INET->new(PeerAddr => $address, Proto => 'tcp', Timeout => 10) or die "$address: $!";
+    my ($address, $from) = @_;
+    my @from = $from ? (LocalAddr => $from) : ();
+    my $socket = IO::Socket::INET->new(PeerAddr => $address, @from, Proto => 'tcp', Timeout => 10) or die "$address: $!";
     binmode $socket;
     $socket->autoflush(1);
     return $socket;

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* budget.c: the numbers of budget.h: what may be asked for now, and what an account's being busy makes of it. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "origin/budget_inside.h"
+
+/* However busy it says to be: a 64th of the requests, and so many bytes that it will not have meant them. */
+#define LEAST_PART 64
+#define LEAST_BYTES (INT64_C(64) << 20)
+/* What one turn to read brings, about. */
+#define PIECE_BYTES (INT64_C(256) << 10)
+
+struct origin_budget *origin_budget_new(const char *account, int64_t max_requests, int64_t max_rate)
+{
+    struct origin_budget *budget = mem_calloc(1, sizeof *budget);
+    int64_t now = clock_mono_us(), least = max_requests / LEAST_PART;
+    budget->account = account;
+    budget->waiting_cell = metric_cell(METRIC_ORIGIN_WAITING, account);
+    budget->busy_cell = metric_cell(METRIC_ORIGIN_BUSY, account);
+    budget->allowed_cell = metric_cell(METRIC_ORIGIN_ALLOWED, account);
+    pthread_mutex_init(&budget->lock, NULL);
+    origin_rate_init(&budget->requests, max_requests, least < 1 ? 1 : least, now);
+    origin_rate_init(&budget->bytes, max_rate, LEAST_BYTES, now);
+    metric_cell_set(budget->allowed_cell, max_requests);
+    return budget;
+}
+
+void origin_budget_free(struct origin_budget **budget)
+{
+    struct origin_budget *gone = *budget;
+    *budget = NULL;
+    if (gone == NULL)
+        return;
+    pthread_mutex_destroy(&gone->lock);
+    mem_free(gone);
+}
+
+/* How many may begin now: requests, or turns to read. Under the lock. */
+static int64_t room(struct origin_budget *budget, enum budget_kind kind, int64_t now)
+{
+    if (kind == BUDGET_READ) {
+        int64_t bytes = origin_rate_room(&budget->bytes, now);
+        return bytes > INT64_MAX - PIECE_BYTES ? bytes : (bytes + PIECE_BYTES - 1) / PIECE_BYTES;
+    }
+    if (now < budget->until_us)
+        return 0;
+    int64_t requests = origin_rate_room(&budget->requests, now);
+    metric_cell_set(budget->allowed_cell, budget->requests.now);
+    int64_t at_once = budget->requests.now - budget->asking;
+    return kind == BUDGET_AGAIN || requests < at_once ? requests : at_once;
+}
+
+/* Under the lock. Bytes are counted when they have come. */
+static void take(struct origin_budget *budget, enum budget_kind kind, int64_t count, int64_t now)
+{
+    if (kind != BUDGET_READ)
+        origin_rate_take(&budget->requests, count, now);
+    if (kind == BUDGET_ASK)
+        budget->asking += count;
+}
+
+bool budget_take_one(struct origin_budget *budget, enum budget_kind kind)
+{
+    if (atomic_load_explicit(&budget->sharers[kind], memory_order_relaxed) > 0)
+        return false;
+    int64_t now = clock_mono_us();
+    pthread_mutex_lock(&budget->lock);
+    bool there = room(budget, kind, now) > 0;
+    if (there)
+        take(budget, kind, 1, now);
+    pthread_mutex_unlock(&budget->lock);
+    return there;
+}
+
+int64_t budget_take_part(struct origin_budget *budget, enum budget_kind kind, unsigned sharers, unsigned waiting,
+                         double lot)
+{
+    int64_t now = clock_mono_us(), part = 0;
+    pthread_mutex_lock(&budget->lock);
+    int64_t all = room(budget, kind, now);
+    if (all > 0) {
+        unsigned total = atomic_load_explicit(&budget->sharers[kind], memory_order_relaxed);
+        double exact = (double) all * sharers / (total > sharers ? total : sharers) + lot;
+        part = exact < waiting ? (int64_t) exact : waiting;
+        take(budget, kind, part, now);
+    }
+    pthread_mutex_unlock(&budget->lock);
+    return part;
+}
+
+void budget_count_asking(struct origin_budget *budget, int64_t change)
+{
+    pthread_mutex_lock(&budget->lock);
+    budget->asking += change;
+    pthread_mutex_unlock(&budget->lock);
+}
+
+void origin_budget_busy(struct origin_budget *budget, int64_t retry_after)
+{
+    if (budget == NULL)
+        return;
+    int64_t now = clock_mono_us();
+    metric_cell_add(budget->busy_cell, 1);
+    pthread_mutex_lock(&budget->lock);
+    bool heard = origin_rate_halve(&budget->requests, now);
+    if (heard)
+        (void) origin_rate_halve(&budget->bytes, now);
+    if (retry_after > 0 && now + retry_after * 1000 > budget->until_us)
+        budget->until_us = now + retry_after * 1000;
+    int64_t requests = budget->requests.now, bytes = budget->bytes.now;
+    metric_cell_set(budget->allowed_cell, requests);
+    pthread_mutex_unlock(&budget->lock);
+    if (heard)
+        log_event(ORIGIN_BUSY,
+                  "account=%s requests_per_second=%lld bytes_per_second=%lld retry_after_ms=%lld: it is asked for less",
+                  budget->account, (long long) requests, (long long) bytes, (long long) retry_after);
+}
+
+bool origin_budget_contended(const struct origin_budget *budget)
+{
+    return budget != NULL && atomic_load_explicit(&budget->waiting, memory_order_relaxed) > 0;
+}

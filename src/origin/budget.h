@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * budget.h: what one storage account is asked for: requests in a second and at once, bytes in a second (rate.h), all
+ * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503 is asked
+ * for half as much, and for nothing until its Retry-After is over; others do not notice.
+ *
+ * At once are those requests that wait for their reply's head, in another attempt, too, if there is one. How long a body takes is often up to a client, and who
+ * reads or sends slowly shall keep nobody else from asking; bodies count in bytes. A debt of bytes stops those who read,
+ * not those who ask.
+ *
+ * The numbers are all loops' and are taken under a lock that is held for a few instructions, once a request and once for
+ * each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few milliseconds;
+ * loops share what there is by the number of clients that wait on them. Who has waited to ask for too long, and who
+ * would make those that wait hold too much memory, is told to come again.
+ */
+#ifndef HEADPOND_ORIGIN_BUDGET_H
+#define HEADPOND_ORIGIN_BUDGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "origin/fair.h"
+
+struct loop;
+struct origin_budget;
+struct budget_queue;
+
+#define BUDGET_PATIENCE_MS 10000
+/* Those who wait to ask, for all accounts, hold no more than this part of `memory`. */
+#define BUDGET_WAITING_PART 8
+
+/* Of an account, whose name is for the metrics and the log. `max_rate`: bytes a second, 0: any number. */
+struct origin_budget *origin_budget_new(const char *account, int64_t max_requests, int64_t max_rate);
+/* When no ticket is left. Empties the pointer. */
+void origin_budget_free(struct origin_budget **budget);
+
+/* What is waited for; served in this order. */
+enum budget_kind {
+    BUDGET_READ,
+    BUDGET_AGAIN, /* to ask, by who has room in memory already */
+    BUDGET_ASK,
+    BUDGET_KINDS,
+};
+
+/* Embedded in a request. Its loop's own. */
+struct budget_ticket {
+    struct origin_budget *budget; /* NULL: whatever is asked for is granted */
+    struct loop *loop;
+    struct fair_node node;
+    struct budget_queue *queue; /* where it waits, or NULL */
+    uint64_t client;
+    size_t held;           /* what it holds while it waits to ask */
+    int64_t since_ms;      /* when it began to wait */
+    enum budget_kind kind; /* what it waits for */
+    bool granted;          /* a turn to read that is not used yet */
+    bool asking;           /* it counts among those at once */
+    bool refused;          /* it will be told OVER_BUDGET */
+    /* From the loop, once for each time it was told to wait: OK, or OVER_BUDGET to one that is not to ask. */
+    void (*come)(struct budget_ticket *ticket, enum status why);
+};
+
+/* `client`: a hash of whom the request is for. */
+void budget_ticket_init(struct budget_ticket *ticket, struct loop *loop, struct origin_budget *budget, uint64_t client,
+                        void (*come)(struct budget_ticket *ticket, enum status why));
+/* True: ask now (as before, when it has been granted already). False: `come` will say. */
+bool budget_ask(struct budget_ticket *ticket);
+/* Asks only if that may be now. */
+bool budget_try(struct budget_ticket *ticket);
+/* Asks for another attempt, or another request in the place of one that has ended. Such a one holds room in memory that
+ * others wait for who have the right to ask, so it is bounded by the rate alone. */
+bool budget_again(struct budget_ticket *ticket);
+/* Hands the right to ask, if it has it, to a ticket of the same budget that has none. */
+void budget_move(struct budget_ticket *to, struct budget_ticket *from);
+/* The head has come, or the attempt is over. Also without having asked. */
+void budget_answered(struct budget_ticket *ticket);
+/* True: take what libcurl offers. False: refuse it, and go on when `come` says so. */
+bool budget_may_read(struct budget_ticket *ticket);
+void budget_read(struct budget_ticket *ticket, int64_t bytes);
+/* Gives up what it has and waits for. */
+void budget_leave(struct budget_ticket *ticket);
+
+/* The account answered that it is busy. `retry_after`: ms, or -1. Any thread. */
+void origin_budget_busy(struct origin_budget *budget, int64_t retry_after);
+/* Somebody waits: no time to ask for what nobody reads yet. Any thread; NULL: nobody does. */
+bool origin_budget_contended(const struct origin_budget *budget);
+
+/* The loop ends; nobody waits on it. */
+void origin_budget_loop_fini(struct loop *loop);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* budget_inside.h: the numbers of budget.c, for those who wait for them in budget_wait.c. */
+#ifndef HEADPOND_ORIGIN_BUDGET_INSIDE_H
+#define HEADPOND_ORIGIN_BUDGET_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/metric.h"
+#include "origin/budget.h"
+#include "origin/rate.h"
+
+struct origin_budget {
+    const char *account;
+    struct metric_cell *waiting_cell;
+    struct metric_cell *busy_cell;
+    struct metric_cell *allowed_cell;
+    pthread_mutex_t lock; /* over the next four */
+    struct origin_rate requests;
+    struct origin_rate bytes;
+    int64_t asking;
+    int64_t until_us;                  /* Retry-After */
+    atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */
+    atomic_uint waiting;
+};
+
+/* Takes one, if there is one and nobody waits for it. Any thread, like the others. */
+bool budget_take_one(struct origin_budget *budget, enum budget_kind kind);
+/* Takes what there is for a loop on which so many wait, of so many clients: its part by these, of all clients that wait
+ * on any loop. What is left of the division goes by `lot`, from 0 to 1. How many that is. */
+int64_t budget_take_part(struct origin_budget *budget, enum budget_kind kind, unsigned sharers, unsigned waiting,
+                         double lot);
+/* So many more, or fewer, are asking. */
+void budget_count_asking(struct origin_budget *budget, int64_t change);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * budget_wait.c: tickets, and those who wait. A loop has a queue for each account that somebody waits for there, and one
+ * timer for all.
+ */
+#include <assert.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/loop.h"
+#include "origin/budget_inside.h"
+
+#define TICK_MS 5
+/* How often those who wait are looked at for who has waited too long. */
+#define OLD_MS 100
+
+/* Who waits for an account on one loop. It is there as long as somebody does. */
+struct budget_queue {
+    struct list link;
+    struct origin_budget *budget;
+    struct fair kinds[BUDGET_KINDS];
+};
+
+struct budget_loop {
+    struct loop *loop;
+    struct timer timer;
+    struct list queues;
+    struct list refused; /* they found too much waiting, and are told from the loop */
+    int64_t old_ms;      /* when those who wait were last looked at */
+    uint64_t dice;
+};
+
+/* What those who wait to ask hold, on all loops. */
+static atomic_size_t held;
+
+/* ---- The queues. ---- */
+
+static void note_sharers(struct budget_queue *queue, enum budget_kind kind, unsigned before)
+{
+    unsigned now = queue->kinds[kind].sharers;
+    if (now > before)
+        atomic_fetch_add_explicit(&queue->budget->sharers[kind], now - before, memory_order_relaxed);
+    else if (now < before)
+        atomic_fetch_sub_explicit(&queue->budget->sharers[kind], before - now, memory_order_relaxed);
+}
+
+static void queue_add(struct budget_queue *queue, struct budget_ticket *ticket, enum budget_kind kind)
+{
+    unsigned before = queue->kinds[kind].sharers;
+    ticket->queue = queue;
+    ticket->kind = kind;
+    ticket->since_ms = clock_mono_ms();
+    fair_add(&queue->kinds[kind], &ticket->node, ticket->client);
+    note_sharers(queue, kind, before);
+    atomic_fetch_add_explicit(&queue->budget->waiting, 1, memory_order_relaxed);
+    metric_cell_add(queue->budget->waiting_cell, 1);
+}
+
+/* It waits no more; it has been taken out of the fair queue, which had `before` sharers. */
+static void queue_removed(struct budget_ticket *ticket, unsigned before)
+{
+    struct origin_budget *budget = ticket->budget;
+    note_sharers(ticket->queue, ticket->kind, before);
+    atomic_fetch_sub_explicit(&budget->waiting, 1, memory_order_relaxed);
+    metric_cell_add(budget->waiting_cell, -1);
+    if (ticket->kind == BUDGET_ASK)
+        atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
+    ticket->queue = NULL;
+}
+
+static void queue_remove(struct budget_ticket *ticket)
+{
+    struct fair *fair = &ticket->queue->kinds[ticket->kind];
+    unsigned before = fair->sharers;
+    fair_remove(fair, &ticket->node);
+    queue_removed(ticket, before);
+}
+
+/* It has the right to ask; BUDGET_ASK has counted it. */
+static void now_asking(struct budget_ticket *ticket, enum budget_kind kind)
+{
+    if (!ticket->asking && kind == BUDGET_AGAIN)
+        budget_count_asking(ticket->budget, 1);
+    ticket->asking = true;
+}
+
+static int64_t take_part(struct budget_loop *home, struct budget_queue *queue, enum budget_kind kind)
+{
+    const struct fair *fair = &queue->kinds[kind];
+    home->dice = home->dice * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return budget_take_part(queue->budget, kind, fair->sharers, fair->waiting,
+                            (double) (home->dice >> 32) / 4294967296.0);
+}
+
+static void serve(struct budget_loop *home, struct budget_queue *queue, enum budget_kind kind)
+{
+    struct fair *fair = &queue->kinds[kind];
+    if (fair->waiting == 0)
+        return;
+    for (int64_t left = take_part(home, queue, kind); left > 0; left--) {
+        unsigned before = fair->sharers;
+        struct fair_node *node = fair_take(fair);
+        if (node == NULL) { /* somebody left from inside `come` */
+            if (kind == BUDGET_ASK)
+                budget_count_asking(queue->budget, -left);
+            return;
+        }
+        struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
+        queue_removed(ticket, before);
+        if (kind == BUDGET_READ)
+            ticket->granted = true;
+        else
+            now_asking(ticket, kind);
+        ticket->come(ticket, STATUS_OK);
+    }
+}
+
+/* Who has waited to ask for too long. In each share the first one has waited longest. */
+static void refuse_old(struct fair *fair, int64_t now_ms)
+{
+    for (unsigned i = 0; i < FAIR_SHARES; i++) {
+        struct list *nodes = &fair->shares[i].nodes;
+        while (!list_empty(nodes)) {
+            struct fair_node *node = LIST_ENTRY(nodes->next, struct fair_node, link);
+            struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
+            if (now_ms - ticket->since_ms < BUDGET_PATIENCE_MS)
+                break;
+            queue_remove(ticket);
+            ticket->come(ticket, STATUS_OVER_BUDGET);
+        }
+    }
+}
+
+/* Only those of now: a refusal may bring the next. */
+static void tell_refused(struct budget_loop *home)
+{
+    struct list refused;
+    list_init(&refused);
+    while (!list_empty(&home->refused)) {
+        struct list *first = home->refused.next;
+        list_remove(first);
+        list_add_tail(&refused, first);
+    }
+    while (!list_empty(&refused)) {
+        struct fair_node *node = LIST_ENTRY(refused.next, struct fair_node, link);
+        struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
+        list_remove(&node->link);
+        ticket->refused = false;
+        ticket->come(ticket, STATUS_OVER_BUDGET);
+    }
+}
+
+static bool queue_in_use(const struct budget_queue *queue)
+{
+    for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)
+        if (queue->kinds[kind].waiting > 0)
+            return true;
+    return false;
+}
+
+static void tick(struct timer *timer)
+{
+    struct budget_loop *home = CONTAINER_OF(timer, struct budget_loop, timer);
+    int64_t now_ms = clock_mono_ms();
+    bool old = now_ms - home->old_ms >= OLD_MS;
+    if (old)
+        home->old_ms = now_ms;
+    tell_refused(home);
+    LIST_FOR_EACH(node, &home->queues)
+    {
+        struct budget_queue *queue = LIST_ENTRY(node, struct budget_queue, link);
+        for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)
+            serve(home, queue, kind);
+        for (enum budget_kind kind = BUDGET_AGAIN; old && kind < BUDGET_KINDS; kind++)
+            refuse_old(&queue->kinds[kind], now_ms);
+    }
+    LIST_FOR_EACH_SAFE(node, &home->queues)
+    {
+        struct budget_queue *queue = LIST_ENTRY(node, struct budget_queue, link);
+        if (queue_in_use(queue))
+            continue;
+        list_remove(&queue->link);
+        mem_free(queue);
+    }
+    if (!list_empty(&home->queues) || !list_empty(&home->refused))
+        timer_set(&home->timer, TICK_MS);
+}
+
+static struct budget_loop *budget_loop_of(struct loop *loop)
+{
+    struct budget_loop *home = loop_get(loop, LOOP_SLOT_BUDGET);
+    if (home != NULL)
+        return home;
+    home = mem_calloc(1, sizeof *home);
+    home->loop = loop;
+    home->dice = loop_id(loop);
+    list_init(&home->queues);
+    list_init(&home->refused);
+    timer_init(&home->timer, loop, tick);
+    loop_set(loop, LOOP_SLOT_BUDGET, home);
+    return home;
+}
+
+void origin_budget_loop_fini(struct loop *loop)
+{
+    struct budget_loop *home = loop_get(loop, LOOP_SLOT_BUDGET);
+    if (home == NULL)
+        return;
+    assert(list_empty(&home->refused));
+    while (!list_empty(&home->queues)) {
+        struct budget_queue *queue = LIST_ENTRY(home->queues.next, struct budget_queue, link);
+        assert(!queue_in_use(queue));
+        list_remove(&queue->link);
+        mem_free(queue);
+    }
+    timer_fini(&home->timer);
+    loop_set(loop, LOOP_SLOT_BUDGET, NULL);
+    mem_free(home);
+}
+
+static struct budget_queue *queue_of(struct budget_loop *home, struct origin_budget *budget)
+{
+    LIST_FOR_EACH(node, &home->queues)
+    {
+        struct budget_queue *queue = LIST_ENTRY(node, struct budget_queue, link);
+        if (queue->budget == budget)
+            return queue;
+    }
+    if (list_empty(&home->queues))
+        timer_set(&home->timer, TICK_MS);
+    struct budget_queue *queue = mem_calloc(1, sizeof *queue);
+    queue->budget = budget;
+    for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)
+        fair_init(&queue->kinds[kind]);
+    list_add_tail(&home->queues, &queue->link);
+    return queue;
+}
+
+static void wait_for(struct budget_ticket *ticket, enum budget_kind kind)
+{
+    queue_add(queue_of(budget_loop_of(ticket->loop), ticket->budget), ticket, kind);
+}
+
+/* Unless those who wait would hold too much. */
+static void wait_to_ask(struct budget_ticket *ticket)
+{
+    size_t most = mem_limit() == 0 ? SIZE_MAX : mem_limit() / BUDGET_WAITING_PART;
+    if (atomic_fetch_add_explicit(&held, ticket->held, memory_order_relaxed) + ticket->held <= most) {
+        wait_for(ticket, BUDGET_ASK);
+        return;
+    }
+    atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
+    struct budget_loop *home = budget_loop_of(ticket->loop);
+    list_add_tail(&home->refused, &ticket->node.link);
+    ticket->refused = true;
+    timer_set(&home->timer, 0);
+}
+
+/* ---- Tickets. ---- */
+
+void budget_ticket_init(struct budget_ticket *ticket, struct loop *loop, struct origin_budget *budget, uint64_t client,
+                        void (*come)(struct budget_ticket *ticket, enum status why))
+{
+    *ticket = (struct budget_ticket){.budget = budget, .loop = loop, .client = client, .come = come};
+    list_init(&ticket->node.link);
+}
+
+bool budget_try(struct budget_ticket *ticket)
+{
+    if (ticket->budget == NULL || ticket->asking)
+        return true;
+    ticket->asking = budget_take_one(ticket->budget, BUDGET_ASK);
+    return ticket->asking;
+}
+
+bool budget_ask(struct budget_ticket *ticket)
+{
+    if (budget_try(ticket))
+        return true;
+    wait_to_ask(ticket);
+    return false;
+}
+
+bool budget_again(struct budget_ticket *ticket)
+{
+    if (ticket->budget == NULL)
+        return true;
+    if (budget_take_one(ticket->budget, BUDGET_AGAIN)) {
+        now_asking(ticket, BUDGET_AGAIN);
+        return true;
+    }
+    wait_for(ticket, BUDGET_AGAIN);
+    return false;
+}
+
+void budget_move(struct budget_ticket *to, struct budget_ticket *from)
+{
+    assert(!from->asking || (to->budget == from->budget && !to->asking));
+    to->asking = to->asking || from->asking;
+    from->asking = false;
+}
+
+void budget_answered(struct budget_ticket *ticket)
+{
+    if (!ticket->asking)
+        return;
+    ticket->asking = false;
+    budget_count_asking(ticket->budget, -1);
+}
+
+bool budget_may_read(struct budget_ticket *ticket)
+{
+    if (ticket->budget == NULL || ticket->granted)
+        return true;
+    if (ticket->queue != NULL)
+        return false;
+    if (budget_take_one(ticket->budget, BUDGET_READ))
+        return true;
+    wait_for(ticket, BUDGET_READ);
+    return false;
+}
+
+void budget_read(struct budget_ticket *ticket, int64_t bytes)
+{
+    struct origin_budget *budget = ticket->budget;
+    if (budget == NULL)
+        return;
+    ticket->granted = false;
+    int64_t now = clock_mono_us();
+    pthread_mutex_lock(&budget->lock);
+    origin_rate_take(&budget->bytes, bytes, now);
+    pthread_mutex_unlock(&budget->lock);
+}
+
+void budget_leave(struct budget_ticket *ticket)
+{
+    budget_answered(ticket);
+    ticket->granted = false;
+    if (ticket->queue != NULL)
+        queue_remove(ticket);
+    if (ticket->refused)
+        list_remove(&ticket->node.link);
+    ticket->refused = false;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * fair.h: those who wait for something that is handed out piece by piece, each client in its turn (stochastic fair
+ * queueing, McKenney 1990: clients share FAIR_SHARES shares by hash; who shares one with a crowd waits longer, which
+ * costs no table of clients). One loop's; nothing is allocated.
+ */
+#ifndef HEADPOND_ORIGIN_FAIR_H
+#define HEADPOND_ORIGIN_FAIR_H
+
+#include <stdint.h>
+
+#include "base/list.h"
+
+#define FAIR_SHARES 256
+
+/* Embedded in whoever waits; on no list: it does not. */
+struct fair_node {
+    struct list link;
+    uint32_t share;
+};
+
+struct fair {
+    struct list turns; /* the shares in which somebody waits, the next one first */
+    unsigned sharers;  /* how many these are */
+    unsigned waiting;
+    struct fair_share {
+        struct list turn;
+        struct list nodes; /* in the order of coming */
+    } shares[FAIR_SHARES];
+};
+
+void fair_init(struct fair *fair);
+/* `client`: a hash of who it is for. */
+void fair_add(struct fair *fair, struct fair_node *node, uint64_t client);
+/* Takes out the node whose turn it is; NULL: nobody waits. */
+struct fair_node *fair_take(struct fair *fair);
+/* Takes out a node that waits. */
+void fair_remove(struct fair *fair, struct fair_node *node);
+
+#endif

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+# What an account is asked for is bounded: requests a second and at once, bytes a second. Who has to wait takes turns with
+# other clients, an account that answers 503 is asked for less until it bears more, and another account does not notice.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Headpond;
+use Headpond::H2;
+use Test::More;
+use Time::HiRes qw(time sleep);
+
+my $MIB = 1 << 20;
+my $slowness = Headpond::Process::slowness();
+
+my $origin = Headpond::Origin->start;
+$origin->container("$_/data", public => 1) for qw(acct other);
+
+sub start {
+    my (%account) = @_;
+    $origin->clear_faults;
+    $origin->reset_stats;
+    my @accounts = map { { name => $_, origin => "http://$origin->{address}/$_", $_ eq 'acct' ? %account : () } } qw(acct other);
+    return Headpond->start(origin => $origin, config => { accounts => \@accounts, memory => '64MiB' });
+}
+
+my $names = 0;
+
+# Blobs that nobody has read yet.
+sub fresh {
+    my ($account, $count, $size) = @_;
+    my @paths = map { "/$account/data/x" . ++$names } 1 .. $count;
+    $origin->blob($_, size => $size, seed => 1) for @paths;
+    return @paths;
+}
+
+# Asks for all of them at once, over one connection from that address.
+sub ask_all {
+    my ($pond, $from, @paths) = @_;
+    my $crowd = Headpond::H2->connect($pond->{http}, from => $from);
+    $crowd->request(Headpond::H2::get_fields($_)) for @paths;
+    return $crowd;
+}
+
+# The statuses of so many answers, as they come.
+sub answers {
+    my ($crowd, $count) = @_;
+    my @statuses;
+    while (@statuses < $count) {
+        my $frame = $crowd->wait_frame(sub { $_[0]{type} eq 'HEADERS' }, 20);
+        last if $frame->{type} ne 'HEADERS';
+        push @statuses, Headpond::H2::status_of($frame->{payload});
+    }
+    return @statuses;
+}
+
+subtest 'requests a second, and turns' => sub {
+    my $pond = start(max_requests => 40);
+    my @paths = fresh('acct', 120, 300);
+    my $began = time;
+    my $crowd = ask_all($pond, '127.0.0.2', @paths[0 .. 99]);
+    ok($pond->wait_metric(50, 'headpond_origin_waiting', account => 'acct'), 'a crowd waits');
+    my @times;
+    for my $path (@paths[100 .. 104]) {
+        my $start = time;
+        is($pond->get($path)->{status}, 200, 'another client is served');
+        push @times, time - $start;
+    }
+    cmp_ok((sort { $a <=> $b } @times)[2], '<', 0.5 * $slowness, 'in its turn, not behind the crowd') or diag("@times");
+    is(scalar(grep { $_ eq '200' } answers($crowd, 100)), 100, 'and the crowd, in time');
+    my $took = time - $began;
+    cmp_ok($took, '>', 2, 'not faster than 40 requests a second');
+    cmp_ok($took, '<', 8 * $slowness, 'nor much slower') or diag($took);
+    ok($pond->wait_metric(sub { $_[0] == 0 }, 'headpond_origin_waiting'), 'then nobody waits');
+    is($origin->stats->{requests}, 105, 'each was asked for once');
+    $pond->stop;
+};
+
+subtest 'requests at once' => sub {
+    my $pond = start(max_requests => 10);
+    my @paths = fresh('acct', 30, 300);
+    $origin->fault(path => '/acct/*', first_byte_ms => 1500, times => -1);
+    my $crowd = ask_all($pond, '127.0.0.2', @paths);
+    is(scalar(grep { $_ eq '200' } answers($crowd, 30)), 30, 'all are answered');
+    is($origin->stats->{max_inflight}, 10, 'no more than ten at once');
+    $pond->stop;
+};
+
+subtest 'bytes a second' => sub {
+    my $pond = start(max_rate => '4MiB');
+    my ($slow) = fresh('acct', 1, 12 * $MIB);
+    my ($free) = fresh('other', 1, 12 * $MIB);
+    my $reader = $pond->start_client('one', blob => ($slow =~ s{.*/}{}r) . ':' . 12 * $MIB . ':1');
+    my $other = $pond->client('one', container => 'other/data', blob => ($free =~ s{.*/}{}r) . ':' . 12 * $MIB . ':1');
+    ok($other->{exit} == 0 && $other->{mismatch_at} == -1 && $other->{time_ms} < 2500, 'another account is not limited')
+        or diag(explain($other));
+    my $got = $reader->finish;
+    ok($got->{exit} == 0 && $got->{mismatch_at} == -1, 'every byte is right') or diag(explain($got));
+    cmp_ok($got->{time_ms}, '>', 2000, '12 MiB at 4 MiB a second take their time');
+    cmp_ok($got->{time_ms}, '<', 9000, 'and not much more');
+    my $stats = $origin->path_stats($slow);
+    is($stats->{body_bytes}, $stats->{distinct_bytes}, 'fetched once');
+    is($pond->metric('headpond_origin_retries_total'), 0, 'and nothing was taken for a stalled origin');
+    $pond->stop;
+};
+
+subtest 'an account that is busy' => sub {
+    my $pond = start();
+    my @paths = fresh('acct', 400, 300);
+    my @others = fresh('other', 40, 300);
+    $origin->fault(path => '/acct/*', status => 503, over => 60, times => -1);
+    my @crowd = map { ask_all($pond, "127.0.0.$_", @paths[($_ - 2) * 100 .. ($_ - 2) * 100 + 99]) } 2 .. 5;
+    ok($pond->wait_metric(1, 'headpond_origin_busy_total', account => 'acct'), 'it says so');
+    ok($pond->wait_metric(sub { $_[0] < 500 }, 'headpond_origin_allowed_requests', account => 'acct'), 'and is asked for less');
+    ok($pond->wait_log(qr{ warn origin-busy account=acct requests_per_second=\d+ }), 'the log says it');
+    my @times = map { my $start = time; is($pond->get($_)->{status}, 200, 'another account serves'); time - $start } @others;
+    cmp_ok((sort { $a <=> $b } @times)[20], '<', 0.1 * $slowness, 'as ever');
+    is($pond->metric('headpond_origin_allowed_requests', account => 'other'), 2000, 'and is asked as ever');
+    my @statuses = map { answers($_, 100) } @crowd;
+    is(scalar @statuses, 400, 'all are answered');
+    cmp_ok(scalar(grep { $_ eq '200' } @statuses), '>=', 360, 'hardly any by an error');
+    my $busy = $pond->metric('headpond_origin_busy_total', account => 'acct');
+    cmp_ok($busy, '<', 800, 'it is not asked in vain for long') or diag($busy);
+    my $low = $pond->metric('headpond_origin_allowed_requests', account => 'acct');
+    $origin->clear_faults;
+    sleep 2;
+    is($pond->get((fresh('acct', 1, 300))[0])->{status}, 200, 'it serves again');
+    cmp_ok($pond->metric('headpond_origin_allowed_requests', account => 'acct'), '>', $low, 'and is trusted with more');
+    $pond->stop;
+};
+
+subtest 'Retry-After' => sub {
+    my $pond = start();
+    my ($first, $second) = fresh('acct', 2, 300);
+    my ($other) = fresh('other', 1, 300);
+    $origin->fault(path => $first, status => 503, retry_after => 2);
+    my $asked = $pond->begin($first);
+    ok($pond->wait_metric(1, 'headpond_origin_busy_total', account => 'acct'), 'the account wants a rest');
+    my $began = time;
+    is($pond->get($other)->{status}, 200, 'another serves');
+    cmp_ok(time - $began, '<', 1, 'at once');
+    is($pond->get($second)->{status}, 200, 'this one');
+    cmp_ok(time - $began, '>', 1.5, 'when its time has come');
+    is($asked->finish->{status}, 200, 'whoever met it, too');
+    $pond->stop;
+};
+
+subtest 'who waits for too long' => sub {
+    my $pond = start(max_requests => 1);
+    my ($first, $second) = fresh('acct', 2, 300);
+    my ($other) = fresh('other', 1, 300);
+    $origin->fault(path => $first, first_byte_ms => 14_000);
+    my $asked = $pond->begin($first);
+    ok($pond->wait_metric(1, 'headpond_origin_inflight'), 'an account is asked for as much as it may be');
+    my $began = time;
+    my $refused = $pond->begin($second);
+    is($pond->get($other)->{status}, 200, 'another serves');
+    is($refused->finish->{status}, 503, 'who finds no turn is told');
+    cmp_ok(time - $began, '>', 9, 'after a while');
+    is($asked->finish->{status}, 200, 'the first is answered');
+    is($pond->get($second)->{status}, 200, 'and then the other');
+    $pond->stop;
+};
+
+$origin->stop;
+done_testing();
