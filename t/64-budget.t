@@ -71,6 +71,18 @@ subtest 'requests a second, and turns' => sub {
     $pond->stop;
 };
 
+subtest 'who has been let in goes first' => sub {
+    my $pond = start(max_requests => 20, freshness => '0s');
+    my ($known, @paths) = fresh('acct', 101, 300);
+    is($pond->get($known)->{status}, 200, 'a blob is known');
+    my $crowd = ask_all($pond, '127.0.0.1', @paths);
+    ok($pond->wait_metric(80, 'headpond_origin_waiting', account => 'acct'), 'a crowd asks for others, from the same address');
+    is($pond->get($known)->{status}, 200, 'the known one is validated');
+    cmp_ok($pond->metric('headpond_origin_waiting'), '>', 40, 'before them');
+    is(scalar(grep { $_ eq '200' } answers($crowd, 100)), 100, 'who are served, too');
+    $pond->stop;
+};
+
 subtest 'requests at once' => sub {
     my $pond = start(max_requests => 10);
     my @paths = fresh('acct', 30, 300);
@@ -151,6 +163,7 @@ subtest 'who waits for too long' => sub {
     my $began = time;
     my $refused = $pond->begin($second);
     is($pond->get($other)->{status}, 200, 'another serves');
+    ok($pond->wait_log(qr{ warn over-budget account=acct waited_ms=1\d{4}: }), 'the log says who waits for too long');
     is($refused->finish->{status}, 503, 'who finds no turn is told');
     cmp_ok(time - $began, '>', 9, 'after a while');
     is($asked->finish->{status}, 200, 'the first is answered');

@@ -21,6 +21,7 @@
     X(CLIENT_ABORT, LOG_DEBUG, "client-abort")                                                                         \
     X(ORIGIN_RETRY, LOG_WARN, "origin-retry")                                                                          \
     X(ORIGIN_BUSY, LOG_WARN, "origin-busy")                                                                            \
+    X(OVER_BUDGET, LOG_WARN, "over-budget")                                                                            \
     X(ORIGIN_FAILED, LOG_WARN, "origin-failed")                                                                        \
     X(ORIGIN_BAD_REPLY, LOG_WARN, "origin-bad-reply")                                                                  \
     X(CREDENTIAL_RENEWED, LOG_INFO, "credential-renewed")                                                              \

@@ -15,6 +15,7 @@ static void begin(struct admission *admission, const struct admission_terms *ter
     *admission = (struct admission){.line = terms->line, .wish = terms->wish};
     budget_ticket_init(&admission->budget, terms->line->loop, terms->budget, terms->client, budget_come);
     admission->budget.held = terms->wish.held;
+    admission->budget.favoured = terms->wish.favoured;
     if (terms->asked != NULL)
         budget_move(&admission->budget, terms->asked);
 }

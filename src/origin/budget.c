@@ -56,13 +56,18 @@ static void take(struct origin_budget *budget, enum budget_kind kind, int64_t co
 {
     if (kind != BUDGET_READ)
         origin_rate_take(&budget->requests, count, now);
-    if (kind == BUDGET_ASK)
+    if (kind == BUDGET_FAVOURED || kind == BUDGET_ASK)
         budget->asking += count;
+}
+
+static bool somebody_waits(const struct origin_budget *budget, enum budget_kind kind)
+{
+    return atomic_load_explicit(&budget->sharers[kind], memory_order_relaxed) > 0;
 }
 
 bool budget_take_one(struct origin_budget *budget, enum budget_kind kind)
 {
-    if (atomic_load_explicit(&budget->sharers[kind], memory_order_relaxed) > 0)
+    if (somebody_waits(budget, kind) || (kind == BUDGET_ASK && somebody_waits(budget, BUDGET_FAVOURED)))
         return false;
     int64_t now = clock_mono_us();
     pthread_mutex_lock(&budget->lock);

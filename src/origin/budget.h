@@ -28,7 +28,8 @@ struct origin_budget;
 struct budget_queue;
 
 #define BUDGET_PATIENCE_MS 10000
-/* Those who wait to ask, for all accounts, hold no more than this part of `memory`. */
+/* Those who wait to ask, for all accounts, hold no more than this part of `memory`; the others leave the favoured some of
+ * it. */
 #define BUDGET_WAITING_PART 8
 
 /* Of an account, whose name is for the metrics and the log. `max_rate`: bytes a second, 0: any number. */
@@ -39,8 +40,9 @@ void origin_budget_free(struct origin_budget **budget);
 /* What is waited for; served in this order. */
 enum budget_kind {
     BUDGET_READ,
-    BUDGET_AGAIN, /* to ask, by who has room in memory already */
-    BUDGET_ASK,
+    BUDGET_AGAIN,    /* to ask, by who has room in memory already */
+    BUDGET_FAVOURED, /* to ask, by the favoured (net/line.h) */
+    BUDGET_ASK,      /* to ask, by the others, who are the first now and then */
     BUDGET_KINDS,
 };
 
@@ -51,8 +53,9 @@ struct budget_ticket {
     struct fair_node node;
     struct budget_queue *queue; /* where it waits, or NULL */
     uint64_t client;
-    size_t held;           /* what it holds while it waits to ask */
-    int64_t since_ms;      /* when it began to wait */
+    size_t held;      /* what it holds while it waits to ask */
+    int64_t since_ms; /* when it began to wait */
+    bool favoured;
     enum budget_kind kind; /* what it waits for */
     bool granted;          /* a turn to read that is not used yet */
     bool asking;           /* it counts among those at once */

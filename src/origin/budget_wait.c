@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "net/loop.h"
 #include "origin/budget_inside.h"
@@ -13,6 +14,8 @@
 #define TICK_MS 5
 /* How often those who wait are looked at for who has waited too long. */
 #define OLD_MS 100
+/* Every so many ticks those who are not favoured come first. */
+#define OTHERS_FIRST 8
 
 /* Who waits for an account on one loop. It is there as long as somebody does. */
 struct budget_queue {
@@ -27,6 +30,7 @@ struct budget_loop {
     struct list queues;
     struct list refused; /* they found too much waiting, and are told from the loop */
     int64_t old_ms;      /* when those who wait were last looked at */
+    unsigned ticks;
     uint64_t dice;
 };
 
@@ -34,6 +38,12 @@ struct budget_loop {
 static atomic_size_t held;
 
 /* ---- The queues. ---- */
+
+/* Holding nothing yet, and counted among those at once with its turn. */
+static bool waits_to_ask(enum budget_kind kind)
+{
+    return kind == BUDGET_FAVOURED || kind == BUDGET_ASK;
+}
 
 static void note_sharers(struct budget_queue *queue, enum budget_kind kind, unsigned before)
 {
@@ -63,7 +73,7 @@ static void queue_removed(struct budget_ticket *ticket, unsigned before)
     note_sharers(ticket->queue, ticket->kind, before);
     atomic_fetch_sub_explicit(&budget->waiting, 1, memory_order_relaxed);
     metric_cell_add(budget->waiting_cell, -1);
-    if (ticket->kind == BUDGET_ASK)
+    if (waits_to_ask(ticket->kind))
         atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
     ticket->queue = NULL;
 }
@@ -76,7 +86,7 @@ static void queue_remove(struct budget_ticket *ticket)
     queue_removed(ticket, before);
 }
 
-/* It has the right to ask; BUDGET_ASK has counted it. */
+/* It has the right to ask, which has been counted but for BUDGET_AGAIN. */
 static void now_asking(struct budget_ticket *ticket, enum budget_kind kind)
 {
     if (!ticket->asking && kind == BUDGET_AGAIN)
@@ -101,7 +111,7 @@ static void serve(struct budget_loop *home, struct budget_queue *queue, enum bud
         unsigned before = fair->sharers;
         struct fair_node *node = fair_take(fair);
         if (node == NULL) { /* somebody left from inside `come` */
-            if (kind == BUDGET_ASK)
+            if (waits_to_ask(kind))
                 budget_count_asking(queue->budget, -left);
             return;
         }
@@ -115,6 +125,13 @@ static void serve(struct budget_loop *home, struct budget_queue *queue, enum bud
     }
 }
 
+static void refuse(struct budget_ticket *ticket, int64_t waited_ms)
+{
+    log_event(OVER_BUDGET, "account=%s waited_ms=%lld: it is asked for as much as it may be", ticket->budget->account,
+              (long long) waited_ms);
+    ticket->come(ticket, STATUS_OVER_BUDGET);
+}
+
 /* Who has waited to ask for too long. In each share the first one has waited longest. */
 static void refuse_old(struct fair *fair, int64_t now_ms)
 {
@@ -126,7 +143,7 @@ static void refuse_old(struct fair *fair, int64_t now_ms)
             if (now_ms - ticket->since_ms < BUDGET_PATIENCE_MS)
                 break;
             queue_remove(ticket);
-            ticket->come(ticket, STATUS_OVER_BUDGET);
+            refuse(ticket, now_ms - ticket->since_ms);
         }
     }
 }
@@ -146,7 +163,7 @@ static void tell_refused(struct budget_loop *home)
         struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
         list_remove(&node->link);
         ticket->refused = false;
-        ticket->come(ticket, STATUS_OVER_BUDGET);
+        refuse(ticket, 0);
     }
 }
 
@@ -169,6 +186,8 @@ static void tick(struct timer *timer)
     LIST_FOR_EACH(node, &home->queues)
     {
         struct budget_queue *queue = LIST_ENTRY(node, struct budget_queue, link);
+        if (++home->ticks % OTHERS_FIRST == 0)
+            serve(home, queue, BUDGET_ASK);
         for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)
             serve(home, queue, kind);
         for (enum budget_kind kind = BUDGET_AGAIN; old && kind < BUDGET_KINDS; kind++)
@@ -241,12 +260,19 @@ static void wait_for(struct budget_ticket *ticket, enum budget_kind kind)
     queue_add(queue_of(budget_loop_of(ticket->loop), ticket->budget), ticket, kind);
 }
 
+static enum budget_kind kind_of(const struct budget_ticket *ticket)
+{
+    return ticket->favoured ? BUDGET_FAVOURED : BUDGET_ASK;
+}
+
 /* Unless those who wait would hold too much. */
 static void wait_to_ask(struct budget_ticket *ticket)
 {
     size_t most = mem_limit() == 0 ? SIZE_MAX : mem_limit() / BUDGET_WAITING_PART;
+    if (!ticket->favoured)
+        most = most / 4 * 3;
     if (atomic_fetch_add_explicit(&held, ticket->held, memory_order_relaxed) + ticket->held <= most) {
-        wait_for(ticket, BUDGET_ASK);
+        wait_for(ticket, kind_of(ticket));
         return;
     }
     atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
@@ -269,7 +295,7 @@ bool budget_try(struct budget_ticket *ticket)
 {
     if (ticket->budget == NULL || ticket->asking)
         return true;
-    ticket->asking = budget_take_one(ticket->budget, BUDGET_ASK);
+    ticket->asking = budget_take_one(ticket->budget, kind_of(ticket));
     return ticket->asking;
 }
 
