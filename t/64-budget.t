@@ -137,19 +137,37 @@ subtest 'an account that is busy' => sub {
     $pond->stop;
 };
 
+subtest 'a blob that is busy' => sub {
+    my $pond = start();
+    my ($bad, @paths) = fresh('acct', 301, 300);
+    $origin->fault(path => $bad, status => 503, retry_after => 1, times => -1);
+    my ($good, @refused) = (0);
+    for my $part (0 .. 2) {
+        my $crowd = ask_all($pond, '127.0.0.2', @paths[$part * 100 .. $part * 100 + 99]);
+        $good += grep { $_ eq '200' } answers($crowd, 100);
+        push @refused, $pond->begin($bad);
+        sleep 0.5;
+        is($pond->metric('headpond_origin_allowed_requests', account => 'acct'), 2000, 'the account is asked as ever');
+    }
+    isnt($_->finish->{status}, 200, 'the one is not') for @refused;
+    is($good, 300, 'the others are served');
+    cmp_ok($pond->metric('headpond_origin_busy_total', account => 'acct'), '>', 1, 'one says that it is busy');
+    $pond->stop;
+};
+
 subtest 'Retry-After' => sub {
     my $pond = start();
-    my ($first, $second) = fresh('acct', 2, 300);
+    my ($second, @first) = fresh('acct', 6, 300);
     my ($other) = fresh('other', 1, 300);
-    $origin->fault(path => $first, status => 503, retry_after => 2);
-    my $asked = $pond->begin($first);
-    ok($pond->wait_metric(1, 'headpond_origin_busy_total', account => 'acct'), 'the account wants a rest');
+    $origin->fault(path => $_, status => 503, retry_after => 2) for @first;
+    my @asked = map { $pond->begin($_) } @first;
+    ok($pond->wait_log(qr{ warn origin-busy account=acct .* retry_after_ms=2000: }), 'the account wants a rest');
     my $began = time;
     is($pond->get($other)->{status}, 200, 'another serves');
     cmp_ok(time - $began, '<', 1, 'at once');
     is($pond->get($second)->{status}, 200, 'this one');
     cmp_ok(time - $began, '>', 1.5, 'when its time has come');
-    is($asked->finish->{status}, 200, 'whoever met it, too');
+    is($_->finish->{status}, 200, 'whoever met it, too') for @asked;
     $pond->stop;
 };
 

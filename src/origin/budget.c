@@ -8,6 +8,9 @@
 /* However busy it says to be: a 64th of the requests, and so many bytes that it will not have meant them. */
 #define LEAST_PART 64
 #define LEAST_BYTES (INT64_C(64) << 20)
+/* One in so many replies, and so many in two seconds. */
+#define BUSY_PART 16
+#define BUSY_LEAST 5
 /* What one turn to read brings, about. */
 #define PIECE_BYTES (INT64_C(256) << 10)
 
@@ -22,6 +25,7 @@ struct origin_budget *origin_budget_new(const char *account, int64_t max_request
     pthread_mutex_init(&budget->lock, NULL);
     origin_rate_init(&budget->requests, max_requests, least < 1 ? 1 : least, now);
     origin_rate_init(&budget->bytes, max_rate, LEAST_BYTES, now);
+    origin_rate_init(&budget->busy, 0, 0, now);
     metric_cell_set(budget->allowed_cell, max_requests);
     return budget;
 }
@@ -101,6 +105,15 @@ void budget_count_asking(struct origin_budget *budget, int64_t change)
     pthread_mutex_unlock(&budget->lock);
 }
 
+/* One blob whose partition is busy, or being moved, says so in every reply: that is no reason to ask for less of others,
+ * and what is asked for seldom is no load. */
+static bool is_meant(struct origin_budget *budget, int64_t now)
+{
+    origin_rate_take(&budget->busy, 1, now);
+    int64_t busy = origin_rate_used(&budget->busy, now);
+    return busy >= BUSY_LEAST && busy * BUSY_PART >= origin_rate_used(&budget->requests, now);
+}
+
 void origin_budget_busy(struct origin_budget *budget, int64_t retry_after)
 {
     if (budget == NULL)
@@ -108,10 +121,10 @@ void origin_budget_busy(struct origin_budget *budget, int64_t retry_after)
     int64_t now = clock_mono_us();
     metric_cell_add(budget->busy_cell, 1);
     pthread_mutex_lock(&budget->lock);
-    bool heard = origin_rate_halve(&budget->requests, now);
+    bool meant = is_meant(budget, now), heard = meant && origin_rate_halve(&budget->requests, now);
     if (heard)
         (void) origin_rate_halve(&budget->bytes, now);
-    if (retry_after > 0 && now + retry_after * 1000 > budget->until_us)
+    if (meant && retry_after > 0 && now + retry_after * 1000 > budget->until_us)
         budget->until_us = now + retry_after * 1000;
     int64_t requests = budget->requests.now, bytes = budget->bytes.now;
     metric_cell_set(budget->allowed_cell, requests);

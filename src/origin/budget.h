@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * budget.h: what one storage account is asked for: requests in a second and at once, bytes in a second (rate.h), all
- * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503 is asked
- * for half as much, and for nothing until its Retry-After is over; others do not notice.
+ * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503, in one of
+ * sixteen replies or more, is asked for half as much, and for nothing until its Retry-After is over; others do not notice.
  *
- * At once are those requests that wait for their reply's head, in another attempt, too, if there is one. How long a body takes is often up to a client, and who
- * reads or sends slowly shall keep nobody else from asking; bodies count in bytes. A debt of bytes stops those who read,
- * not those who ask.
+ * At once are those requests that wait for their reply's head, in another attempt, too, if there is one. How long a body
+ * takes is often up to a client, and who reads or sends slowly shall keep nobody else from asking; bodies count in bytes.
+ * A debt of bytes stops those who read, not those who ask.
  *
  * The numbers are all loops' and are taken under a lock that is held for a few instructions, once a request and once for
  * each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few milliseconds;
@@ -84,7 +84,7 @@ void budget_read(struct budget_ticket *ticket, int64_t bytes);
 /* Gives up what it has and waits for. */
 void budget_leave(struct budget_ticket *ticket);
 
-/* The account answered that it is busy. `retry_after`: ms, or -1. Any thread. */
+/* A reply said that the account is busy. `retry_after`: ms, or -1. Any thread. */
 void origin_budget_busy(struct origin_budget *budget, int64_t retry_after);
 /* Somebody waits: no time to ask for what nobody reads yet. Any thread; NULL: nobody does. */
 bool origin_budget_contended(const struct origin_budget *budget);

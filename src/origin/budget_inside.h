@@ -15,9 +15,10 @@ struct origin_budget {
     struct metric_cell *waiting_cell;
     struct metric_cell *busy_cell;
     struct metric_cell *allowed_cell;
-    pthread_mutex_t lock; /* over the next four */
+    pthread_mutex_t lock; /* over the next five */
     struct origin_rate requests;
     struct origin_rate bytes;
+    struct origin_rate busy; /* replies that said so: counted, not limited */
     int64_t asking;
     int64_t until_us;                  /* Retry-After */
     atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */

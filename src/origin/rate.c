@@ -49,14 +49,25 @@ int64_t origin_rate_room(struct origin_rate *rate, int64_t now_us)
     return 1 + (int64_t) ((double) unused * (double) rate->now / SECOND_US);
 }
 
-void origin_rate_take(struct origin_rate *rate, int64_t units, int64_t now_us)
+static void count_on(struct origin_rate *rate, int64_t now_us)
 {
     int64_t second = now_us / SECOND_US;
-    if (second != rate->second) {
-        rate->used_before = second == rate->second + 1 ? rate->used : 0;
-        rate->used = 0;
-        rate->second = second;
-    }
+    if (second == rate->second)
+        return;
+    rate->used_before = second == rate->second + 1 ? rate->used : 0;
+    rate->used = 0;
+    rate->second = second;
+}
+
+int64_t origin_rate_used(struct origin_rate *rate, int64_t now_us)
+{
+    count_on(rate, now_us);
+    return rate->used + rate->used_before;
+}
+
+void origin_rate_take(struct origin_rate *rate, int64_t units, int64_t now_us)
+{
+    count_on(rate, now_us);
     rate->used += units;
     if (rate->now == 0)
         return;
@@ -70,7 +81,7 @@ bool origin_rate_halve(struct origin_rate *rate, int64_t now_us)
     grow(rate, now_us);
     if (now_us - rate->halved_us < SECOND_US)
         return false;
-    origin_rate_take(rate, 0, now_us); /* the seconds are counted on */
+    count_on(rate, now_us);
     int64_t used = rate->used > rate->used_before ? rate->used : rate->used_before;
     if (rate->now > 0 && used > rate->now)
         used = rate->now;

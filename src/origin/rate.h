@@ -36,6 +36,8 @@ void origin_rate_init(struct origin_rate *rate, int64_t most, int64_t least, int
 /* How many units may be taken now; INT64_MAX: any number. Grows back what is due. */
 int64_t origin_rate_room(struct origin_rate *rate, int64_t now_us);
 void origin_rate_take(struct origin_rate *rate, int64_t units, int64_t now_us);
+/* How many units were taken in this second and the one before. */
+int64_t origin_rate_used(struct origin_rate *rate, int64_t now_us);
 /* The account is busy. False: it has been heard within a second, and what it says now may be of before that. */
 bool origin_rate_halve(struct origin_rate *rate, int64_t now_us);
 

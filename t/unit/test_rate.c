@@ -43,6 +43,21 @@ static void test_even(void)
     is_int(origin_rate_room(&rate, now + 2 * SECOND + SECOND / 100) > 0, 1, "that is worked off");
 }
 
+static void test_used(void)
+{
+    struct origin_rate rate;
+    int64_t now = 7 * SECOND;
+    origin_rate_init(&rate, 0, 0, now);
+    origin_rate_take(&rate, 3, now);
+    origin_rate_take(&rate, 4, now + SECOND / 2);
+    origin_rate_take(&rate, 5, now + SECOND);
+    is_int(origin_rate_used(&rate, now + SECOND), 12, "what was taken in this second and the one before");
+    is_int(origin_rate_used(&rate, now + 2 * SECOND), 5, "a second later the last");
+    is_int(origin_rate_used(&rate, now + 3 * SECOND), 0, "then nothing");
+    origin_rate_take(&rate, 6, now + 10 * SECOND);
+    is_int(origin_rate_used(&rate, now + 10 * SECOND), 6, "a rest is not counted");
+}
+
 static void test_halving(void)
 {
     struct origin_rate rate;
@@ -100,6 +115,7 @@ static void test_growing(void)
 int main(void)
 {
     test_even();
+    test_used();
     test_halving();
     test_growing();
     return done_testing();
