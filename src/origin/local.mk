@@ -24,7 +24,9 @@ check_PROGRAMS += t/unit/test_origin_retry
 t_unit_test_origin_retry_SOURCES = t/unit/test_origin_retry.c t/unit/tap.h
 t_unit_test_origin_retry_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_rate t/unit/test_fair
+check_PROGRAMS += t/unit/test_rate t/unit/test_fair t/unit/test_budget
+t_unit_test_budget_SOURCES = t/unit/test_budget.c t/unit/tap.h
+t_unit_test_budget_LDADD = $(UNIT_LDADD)
 t_unit_test_rate_SOURCES = t/unit/test_rate.c t/unit/tap.h
 t_unit_test_rate_LDADD = $(UNIT_LDADD)
 t_unit_test_fair_SOURCES = t/unit/test_fair.c t/unit/tap.h

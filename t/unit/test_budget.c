@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_budget.c: those who wait until an account may be asked: by rate and at once, favoured or not, on several loops, and
+ * who leaves in the middle of it. Turns of clients on one loop are test_fair.c's, rates test_rate.c's.
+ */
+#include "origin/budget_inside.h"
+
+#include <pthread.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "net/loop.h"
+#include "tap.h"
+
+#define LOOPS 2
+#define DEADLINE_MS 20000
+
+struct waiter {
+    struct budget_ticket ticket;
+    atomic_int told; /* 0: waits; 1: OK; -1: sent away */
+    int64_t at_ms;
+    struct waiter *leaves; /* this one leaves when it is told */
+};
+
+static struct loop *loops[LOOPS];
+
+/* ---- On a loop ---- */
+
+struct call {
+    struct letter letter;
+    void (*run)(void *arg);
+    void *arg;
+    atomic_bool done;
+};
+
+static void deliver(struct letter *letter)
+{
+    struct call *call = CONTAINER_OF(letter, struct call, letter);
+    call->run(call->arg);
+    call->done = true;
+}
+
+static void on_loop(unsigned loop, void (*run)(void *arg), void *arg)
+{
+    struct call call = {.letter.deliver = deliver, .run = run, .arg = arg};
+    loop_post(loops[loop], &call.letter);
+    while (!call.done)
+        usleep(200);
+}
+
+static void loop_ends(struct loop *loop, void *arg)
+{
+    (void) arg;
+    origin_budget_loop_fini(loop);
+}
+
+static void come(struct budget_ticket *ticket, enum status why)
+{
+    struct waiter *waiter = CONTAINER_OF(ticket, struct waiter, ticket);
+    if (waiter->leaves != NULL)
+        budget_leave(&waiter->leaves->ticket);
+    waiter->at_ms = clock_mono_ms();
+    waiter->told = why == STATUS_OK ? 1 : -1;
+}
+
+static void ask(void *arg)
+{
+    struct waiter *waiter = arg;
+    if (budget_ask(&waiter->ticket))
+        waiter->told = 1;
+}
+
+static void ask_again(void *arg)
+{
+    struct waiter *waiter = arg;
+    if (budget_again(&waiter->ticket))
+        waiter->told = 1;
+}
+
+static void answered(void *arg)
+{
+    budget_answered(&((struct waiter *) arg)->ticket);
+}
+
+static void leave(void *arg)
+{
+    budget_leave(&((struct waiter *) arg)->ticket);
+}
+
+static void prepare(struct waiter *waiter, unsigned loop, struct origin_budget *budget, uint64_t client)
+{
+    *waiter = (struct waiter){0};
+    budget_ticket_init(&waiter->ticket, loops[loop], budget, client, come);
+}
+
+static bool is_told(struct waiter *waiter)
+{
+    for (int64_t end = clock_mono_ms() + DEADLINE_MS; waiter->told == 0 && clock_mono_ms() < end;)
+        usleep(1000);
+    return waiter->told == 1;
+}
+
+static int64_t asking(struct origin_budget *budget)
+{
+    pthread_mutex_lock(&budget->lock);
+    int64_t count = budget->asking;
+    pthread_mutex_unlock(&budget->lock);
+    return count;
+}
+
+/* ---- Tests ---- */
+
+/* Who holds room that others wait for asks again, though all that may ask at once do. */
+static void test_at_once(void)
+{
+    enum { MOST = 40 };
+    struct origin_budget *budget = origin_budget_new("at-once", MOST, 0);
+    struct waiter first[MOST], next, again;
+    for (unsigned i = 0; i < MOST; i++) {
+        prepare(&first[i], 0, budget, i);
+        on_loop(0, ask, &first[i]);
+    }
+    unsigned good = 0;
+    for (unsigned i = 0; i < MOST; i++)
+        good += is_told(&first[i]);
+    is_int(good, MOST, "so many ask");
+    prepare(&next, 0, budget, 7);
+    on_loop(0, ask, &next);
+    prepare(&again, 0, budget, 7);
+    on_loop(0, ask_again, &again);
+    ok(is_told(&again), "another attempt is made");
+    usleep(200000);
+    is_int(next.told, 0, "another request is not, for as many ask at once as may");
+    is_int(asking(budget), MOST + 1, "both are counted");
+    ok(origin_budget_contended(budget), "somebody waits");
+    on_loop(0, answered, &again);
+    on_loop(0, answered, &first[0]);
+    ok(is_told(&next), "when one is answered it is");
+    ok(!origin_budget_contended(budget), "nobody waits");
+    for (unsigned i = 0; i < MOST; i++)
+        on_loop(0, leave, &first[i]);
+    on_loop(0, leave, &next);
+    is_int(asking(budget), 0, "all is given back");
+    origin_budget_free(&budget);
+}
+
+/* Two turns come at once, and the first who has his takes the second away. */
+static void test_leaving(void)
+{
+    struct origin_budget *budget = origin_budget_new("leaving", 1000, 0);
+    struct waiter one, other;
+    pthread_mutex_lock(&budget->lock);
+    budget->until_us = clock_mono_us() + 100000; /* a Retry-After */
+    pthread_mutex_unlock(&budget->lock);
+    prepare(&one, 0, budget, 7);
+    prepare(&other, 0, budget, 8);
+    one.leaves = &other;
+    int64_t began = clock_mono_ms();
+    on_loop(0, ask, &one);
+    on_loop(0, ask, &other);
+    ok(is_told(&one) && one.at_ms - began >= 95, "who waits is told, when the account may be asked again");
+    on_loop(0, answered, &other); /* the event is over */
+    is_int(other.told, 0, "who has left is not");
+    is_int(asking(budget), 1, "nor counted");
+    on_loop(0, leave, &one);
+    is_int(asking(budget), 0, "all is given back");
+    origin_budget_free(&budget);
+}
+
+/* Those who wait hold no more than a part of `memory`. */
+static void test_memory(void)
+{
+    struct origin_budget *budget = origin_budget_new("memory", 1, 0);
+    struct waiter first, waiters[3], favoured;
+    prepare(&first, 0, budget, 1);
+    on_loop(0, ask, &first);
+    ok(is_told(&first), "one asks");
+    mem_set_limit(1 << 20);
+    for (unsigned i = 0; i < 3; i++) {
+        prepare(&waiters[i], 0, budget, i);
+        waiters[i].ticket.held = 40 * 1024;
+        on_loop(0, ask, &waiters[i]);
+    }
+    prepare(&favoured, 0, budget, 1);
+    favoured.ticket.held = 40 * 1024;
+    favoured.ticket.favoured = true;
+    on_loop(0, ask, &favoured);
+    ok(!is_told(&waiters[2]) && waiters[2].told == -1, "who would make them hold too much is sent away");
+    is_int(waiters[0].told | waiters[1].told, 0, "the others wait");
+    on_loop(0, answered, &first);
+    ok(is_told(&favoured), "the favoured has room, and the first turn");
+    is_int(waiters[0].told | waiters[1].told, 0, "before those who came before him");
+    mem_set_limit(0);
+    for (unsigned i = 0; i < 3; i++)
+        on_loop(0, leave, &waiters[i]);
+    on_loop(0, leave, &favoured);
+    is_int(asking(budget), 0, "all is given back");
+    origin_budget_free(&budget);
+}
+
+/* A client alone on its loop, and nine on the other: each has about a tenth. */
+static void test_loops(void)
+{
+    enum { CLIENTS = 10, EACH = 60 };
+    static struct waiter waiters[CLIENTS][EACH];
+    struct origin_budget *budget = origin_budget_new("loops", 300, 0);
+    for (unsigned n = 0; n < EACH; n++)
+        for (unsigned client = 0; client < CLIENTS; client++) {
+            prepare(&waiters[client][n], client > 0, budget, client);
+            on_loop(client > 0, ask, &waiters[client][n]);
+        }
+    usleep(700000);
+    unsigned alone = 0, all = 0;
+    for (unsigned client = 0; client < CLIENTS; client++)
+        for (unsigned n = 0; n < EACH; n++) {
+            all += waiters[client][n].told == 1;
+            alone += client == 0 && waiters[client][n].told == 1;
+        }
+    ok(alone * 10 >= all / 4 && alone * 10 <= all * 2, "who is alone on its loop has no more than its part (%u of %u)",
+       alone, all);
+    for (unsigned client = 0; client < CLIENTS; client++)
+        for (unsigned n = 0; n < EACH; n++)
+            on_loop(client > 0, leave, &waiters[client][n]);
+    is_int(asking(budget), 0, "all is given back");
+    origin_budget_free(&budget);
+}
+
+int main(void)
+{
+    for (unsigned i = 0; i < LOOPS; i++) {
+        loops[i] = loop_new(i);
+        loop_start(loops[i], NULL, loop_ends, NULL);
+    }
+    test_at_once();
+    test_leaving();
+    test_memory();
+    test_loops();
+    for (unsigned i = 0; i < LOOPS; i++) {
+        loop_stop(loops[i]);
+        loop_join(loops[i]);
+        loop_free(loops[i]);
+    }
+    return done_testing();
+}
