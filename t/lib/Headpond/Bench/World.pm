@@ -10,7 +10,7 @@ my ($KIB, $MIB) = (1 << 10, 1 << 20);
 
 our $CONTAINER = 'acct/data';
 our $BIG = 256 * $MIB;
-our $CACHE = 1024 * $MIB;  # of each cache, on disk or in memory
+our $CACHE = 4096 * $MIB;  # of each cache, on disk or in memory: also for what is read cold, several times
 our $MEMORY = 512 * $MIB;  # of those that cache on disk, beside it
 our $CPU = 0;              # the servers' core; clients have the next one
 

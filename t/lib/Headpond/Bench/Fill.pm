@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+# What contrib/bench measures of blobs that nobody has read: `cold`, one reader of one, and `herd`, 64 readers of the same. The
+# storage is far away: 20 ms to the first byte, 60 MB a second and connection. Beside the servers in turn: the storage itself,
+# read by one connection, and by as many at once as headpond's reader has pieces under way, which is what there is to be had.
+# Every byte is compared with the right one.
+#
+# Servers stay on their core. The storage and the readers may use both: they cost more than most servers do, and on one core
+# would be what is measured.
+package Headpond::Bench::Fill;
+use strict;
+use warnings;
+use Time::HiRes ();
+use Headpond::Bench::Measure;
+use Headpond::Bench::World;
+
+my $MIB = 1 << 20;
+our %kinds = (cold => { readers => 1, size => 1024 * $MIB }, herd => { readers => 64, size => 256 * $MIB });
+our $FIRST_BYTE_MS = 20;
+our $RATE = 60_000_000;
+our $PARALLEL = 24; # JOINS_MAX of src/cache/joins.h
+
+my $made = 0;
+
+# Those that the words name; all of them without words.
+sub all {
+    my ($words, $size) = @_;
+    return map { { name => $_, %{ $kinds{$_} }, $size ? (size => $size) : () } }
+        grep { my $name = $_; !@$words || grep { $_ eq $name } @$words } sort keys %kinds;
+}
+
+# Runs a reader against a base URL: how long it took, and the most memory that the server had meanwhile.
+sub read_blob {
+    my ($world, $base, $server, @command) = @_;
+    my $dir = $world->folder_in('reader');
+    my ($began, $memory) = (Time::HiRes::time(), 0);
+    my $process = Headpond::Process->start(log => "$dir/err", out => "$dir/out",
+        command => ["$Headpond::build/t/client/blob-client", @command, '--base', "$base/$Headpond::Bench::World::CONTAINER", '--timeout', 120]);
+    while ($process->alive) {
+        my ($own) = $server ? $server->memory : 0;
+        $memory = $own if $own > $memory;
+        Time::HiRes::sleep(0.02);
+    }
+    my $wall = Time::HiRes::time() - $began;
+    my $out = Headpond::Process::slurp("$dir/out");
+    die 'blob-client: ' . substr($out, 0, 400) =~ s/\s+/ /gr . "\n" if $process->{status};
+    return (JSON::PP::decode_json($out), $wall, $memory);
+}
+
+# One turn: mb_s and wall (of all readers together), first (ms), once (bytes the origin sent, of the blob's), requests, cpu (s
+# a GiB) and memory.
+sub turn {
+    my ($kind, $world, $server, $base, $how) = @_;
+    my $origin = $world->{origin};
+    my ($name, $size) = ('cold' . ++$made, $kind->{size});
+    my $path = "/$Headpond::Bench::World::CONTAINER/$name";
+    $origin->blob($path, size => $size, seed => $made);
+    my $spec = "$name:$size:$made";
+    my @command = $how eq 'parallel' ? ('blocks', '--blobs', $spec, '--once', '--block', 4 * $MIB, '--concurrency', $PARALLEL)
+        : $kind->{readers} > 1 && $server ? ('readers', '--blob', $spec, '--readers', $kind->{readers})
+        :                                   ('one', '--blob', $spec);
+    my $cpu = $server ? $server->cpu : 0;
+    my ($got, $wall, $memory) = read_blob($world, $base, $server, @command);
+    $cpu = $server->cpu - $cpu if $server;
+    my $first = $got->{first_byte_ms} // $got->{first_byte_p50_ms};
+    $first = $first->{median} if ref $first;
+    my $stats = $origin->path_stats($path);
+    $origin->remove($path);
+    return { mb_s => $size / 1e6 / $wall, wall => $wall, first => $first,
+        once => $stats->{body_bytes} / $size, requests => $stats->{requests}, cpu => $cpu * 1024 * $MIB / $size, memory => $memory };
+}
+
+# All turns of one kind: name => [turns] or, why there are none, a text.
+sub measure {
+    my ($kind, $world, $servers, $rounds) = @_;
+    my $storage = "http://$world->{origin}{address}";
+    my @rows = ((map { { name => $_->{name}, server => $_, how => 'through', why => $_->{fault} // ($_->{one_file} ? 'no proxy' : undef) } } @$servers),
+        { name => 'storage, one connection', how => 'one' }, { name => "storage, $PARALLEL connections", how => 'parallel' });
+    $_->{turns} = [] for @rows;
+    $world->{origin}->latency(first_byte_ms => $FIRST_BYTE_MS, rate => $RATE);
+    for my $round (1 .. $rounds) {
+        for my $row (grep { !$_->{why} } @rows) {
+            my $base = $row->{server} ? $row->{server}->base('h1') : $storage;
+            my $turn = eval { turn($kind, $world, $row->{server}, $base, $row->{how}) };
+            $row->{why} = $@ =~ s/\s+$//r, next if !$turn;
+            push @{ $row->{turns} }, $turn;
+            printf STDERR "%-8s %-24s %7.0f MB/s  first byte %8.1f ms  origin %.4f times in %4d requests  %6.1f MiB\n", $kind->{name}, $row->{name},
+                @$turn{qw(mb_s first once requests)}, $turn->{memory} / $MIB;
+        }
+    }
+    $world->{origin}->latency;
+    return \@rows;
+}
+
+my @columns = (['MB/s', '%.0f', 'mb_s', 1], ['wall s', '%.2f', 'wall', 1], ['first byte ms', '%.1f', 'first', 1],
+    ['origin bytes / blob', '%.4f', 'once', 1], ['origin requests', '%.0f', 'requests', 1], ['CPU s a GiB', '%.2f', 'cpu', 1],
+    ['most memory MiB', '%.0f', 'memory', 1 / $MIB]);
+
+# The table of a kind; the last column: the first row's MB/s divided by this one's.
+sub table {
+    my ($kind, $rows) = @_;
+    my $text = sprintf "## %s\n\n| | %s | %s to it |\n|---%s|\n",
+        $kind->{readers} > 1 ? "$kind->{readers} readers of the same cold " . $kind->{size} / $MIB . ' MiB' : 'One reader of a cold ' . $kind->{size} / $MIB . ' MiB',
+        join(' | ', map { $_->[0] } @columns), $rows->[0]{name}, '|---' x (@columns + 1);
+    my $first = @{ $rows->[0]{turns} } ? Headpond::Bench::Measure::medians($rows->[0]{turns})->{mb_s} : undef;
+    for my $row (@$rows) {
+        if ($row->{why} || !@{ $row->{turns} }) {
+            $text .= "| $row->{name} | none: " . ($row->{why} // 'no turns') =~ s/\|/\\|/gr . ' |' x (@columns + 1) . "\n";
+            next;
+        }
+        my $m = Headpond::Bench::Measure::medians($row->{turns});
+        $text .= "| $row->{name} | " . join(' | ', map { sprintf $_->[1], $m->{ $_->[2] } * $_->[3] } @columns) . sprintf " | %s |\n",
+            defined $first ? sprintf('%.2f', $first / $m->{mb_s}) : '';
+    }
+    return "$text\nMedians of " . scalar(@{ $rows->[0]{turns} }) . " turns; $FIRST_BYTE_MS ms to the first byte and @{[ $RATE / 1e6 ]} MB/s a connection at the storage.\n\n";
+}
+
+1;
