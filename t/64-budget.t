@@ -93,6 +93,19 @@ subtest 'requests at once' => sub {
     $pond->stop;
 };
 
+subtest 'slow writers' => sub {
+    my $pond = start(max_requests => 4);
+    my ($path) = fresh('acct', 1, 300);
+    my $sas = $origin->sas('/acct/data', sp => 'rcw');
+    my @writers = map { $pond->begin("/acct/data/w$_", method => 'PUT', sas => $sas, body => 'x' x 1_000_000, rate => 200_000,
+        headers => ['x-ms-blob-type: BlockBlob']) } 1 .. 8;
+    ok($pond->wait_metric(8, 'headpond_origin_inflight'), 'more of them than may ask at once');
+    is($pond->get($path)->{status}, 200, 'a reader is served');
+    cmp_ok($pond->metric('headpond_origin_inflight'), '>=', 8, 'while they write');
+    is($_->finish->{status}, 201, 'and they are done') for @writers;
+    $pond->stop;
+};
+
 subtest 'bytes a second' => sub {
     my $pond = start(max_rate => '4MiB');
     my ($slow) = fresh('acct', 1, 12 * $MIB);

@@ -248,6 +248,8 @@ static void give_up(struct origin_fetch *fetch, enum status why)
 static void go(struct origin_fetch *fetch)
 {
     fetch->began_us = clock_mono_us();
+    if (!fetch->upload.finished)
+        budget_answered(&fetch->budget); /* how long its body takes is up to the client */
     const enum status status = sign(fetch);
     if (status == STATUS_AGAIN) {
         origin_patience_enter(fetch, ORIGIN_CREDENTIAL);

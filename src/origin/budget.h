@@ -4,9 +4,9 @@
  * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503, in one of
  * sixteen replies or more, is asked for half as much, and for nothing until its Retry-After is over; others do not notice.
  *
- * At once are those requests that wait for their reply's head, in another attempt, too, if there is one. How long a body
- * takes is often up to a client, and who reads or sends slowly shall keep nobody else from asking; bodies count in bytes.
- * A debt of bytes stops those who read, not those who ask.
+ * At once are those requests that wait for their reply's head, in another attempt, too, if there is one; but not those with
+ * a body. How long a body takes is often up to a client, and who sends or reads slowly shall keep nobody else from asking.
+ * Bodies that are read count in bytes. A debt of these stops those who read, not those who ask.
  *
  * The numbers are all loops' and are taken under a lock that is held for a few instructions, once a request and once for
  * each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few milliseconds;
@@ -30,7 +30,7 @@ struct budget_queue;
 #define BUDGET_PATIENCE_MS 10000
 /* Those who wait to ask, for all accounts, hold no more than this part of `memory`; the others leave the favoured some of
  * it. */
-#define BUDGET_WAITING_PART 8
+#define BUDGET_WAITING_PART 4
 
 /* Of an account, whose name is for the metrics and the log. `max_rate`: bytes a second, 0: any number. */
 struct origin_budget *origin_budget_new(const char *account, int64_t max_requests, int64_t max_rate);

@@ -85,8 +85,8 @@ bool origin_rate_halve(struct origin_rate *rate, int64_t now_us)
     int64_t used = rate->used > rate->used_before ? rate->used : rate->used_before;
     if (rate->now > 0 && used > rate->now)
         used = rate->now;
-    if (rate->now == 0 || rate->due_us < now_us - ORIGIN_RATE_BURST_US)
-        rate->due_us = now_us - ORIGIN_RATE_BURST_US;
+    if (rate->now == 0 || rate->due_us < now_us)
+        rate->due_us = now_us; /* nothing at once */
     rate->knee = at_least_one(used);
     rate->now = rate->knee / 2 < rate->least ? rate->least : rate->knee / 2;
     rate->halved_us = rate->grown_us = now_us;

@@ -17,7 +17,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define ORIGIN_RATE_BURST_US 50000
+#define ORIGIN_RATE_BURST_US 100000
 
 struct origin_rate {
     int64_t most;  /* units a second that were configured; 0: any number */

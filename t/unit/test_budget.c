@@ -179,11 +179,11 @@ static void test_memory(void)
     mem_set_limit(1 << 20);
     for (unsigned i = 0; i < 3; i++) {
         prepare(&waiters[i], 0, budget, i);
-        waiters[i].ticket.held = 40 * 1024;
+        waiters[i].ticket.held = 80 * 1024;
         on_loop(0, ask, &waiters[i]);
     }
     prepare(&favoured, 0, budget, 1);
-    favoured.ticket.held = 40 * 1024;
+    favoured.ticket.held = 80 * 1024;
     favoured.ticket.favoured = true;
     on_loop(0, ask, &favoured);
     ok(!is_told(&waiters[2]) && waiters[2].told == -1, "who would make them hold too much is sent away");

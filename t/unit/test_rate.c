@@ -31,13 +31,13 @@ static void test_even(void)
     struct origin_rate rate;
     int64_t now = 7 * SECOND;
     origin_rate_init(&rate, 1000, 10, now);
-    is_int(origin_rate_room(&rate, now), 51, "what was not used for 50 ms may be taken at once");
-    origin_rate_take(&rate, 51, now);
+    is_int(origin_rate_room(&rate, now), 101, "what was not used for 100 ms may be taken at once");
+    origin_rate_take(&rate, 101, now);
     is_int(origin_rate_room(&rate, now), 0, "and then no more");
     is_int(origin_rate_room(&rate, now + 1000), 1, "a millisecond later one");
     now += 3600 * (int64_t) SECOND;
-    is_int(origin_rate_room(&rate, now), 51, "an hour's rest gives no more than 50 ms");
-    is_about(use(&rate, &now, 10 * SECOND), 10050, "1,000 a second");
+    is_int(origin_rate_room(&rate, now), 101, "an hour's rest gives no more than that");
+    is_about(use(&rate, &now, 10 * SECOND), 10100, "1,000 a second");
     origin_rate_take(&rate, 2000, now);
     is_int(origin_rate_room(&rate, now + SECOND), 0, "what was taken beyond it is a debt");
     is_int(origin_rate_room(&rate, now + 2 * SECOND + SECOND / 100) > 0, 1, "that is worked off");
@@ -69,7 +69,7 @@ static void test_halving(void)
     is_about(rate.now, 150, "half of the 300 a second that it was asked for, not of the 2,000 that were allowed");
     ok(!origin_rate_halve(&rate, now + SECOND / 2), "what it says within a second is of before");
     now += SECOND / 10;
-    is_about(use(&rate, &now, SECOND), 158, "and that is what it gets");
+    is_about(use(&rate, &now, SECOND), 165, "and that is what it gets");
     int64_t before = rate.now;
     ok(origin_rate_halve(&rate, now), "it is still busy");
     ok(rate.now < before * 6 / 10, "halved again");
