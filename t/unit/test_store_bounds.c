@@ -308,7 +308,8 @@ static void test_sparse(const char *path)
         peak = now > peak ? now : peak;
         rcu_quiescent_state();
     }
-    ok(peak < LIMIT, "blocks here and there take their part of memory: %zu KiB at most", peak / KIB);
+    /* What goes waits for a grace period, which a busy machine may put off. */
+    ok(peak < LIMIT + LIMIT / 8, "blocks here and there take their part of memory: %zu KiB at most", peak / KIB);
     fixture_flush(store);
     const uint64_t latest = (most / 2 - 1) * STORE_EXTENT_BLOCKS;
     ok(store_has_block(store, generation->id, latest), "and the latest are kept");
