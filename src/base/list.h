@@ -49,6 +49,18 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* What is on `from` goes to the end of `to`, in its order. */
+static inline void list_move_all(struct list *to, struct list *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    from->prev->next = to;
+    to->prev->next = from->next;
+    to->prev = from->prev;
+    list_init(from);
+}
+
 #define LIST_FOR_EACH(node, head) for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The body may remove `node`. */
 #define LIST_FOR_EACH_SAFE(node, head)                                                                                 \

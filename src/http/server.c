@@ -36,11 +36,7 @@ static void run_tasks(struct timer *timer)
     /* Only what was put off before this round: a task may put itself off again. */
     struct list now;
     list_init(&now);
-    while (!list_empty(&server->tasks)) {
-        struct list *first = server->tasks.next;
-        list_remove(first);
-        list_add_tail(&now, first);
-    }
+    list_move_all(&now, &server->tasks);
     while (!list_empty(&now)) {
         struct session *session = LIST_ENTRY(now.next, struct session, task);
         list_remove(&session->task);

@@ -156,11 +156,7 @@ static void look(struct timer *timer)
     line->look_ms = -1;
     list_init(&refused);
     /* Only those of now: a refusal may bring the next. */
-    while (!list_empty(&line->refused)) {
-        struct list *first = line->refused.next;
-        list_remove(first);
-        list_add_tail(&refused, first);
-    }
+    list_move_all(&refused, &line->refused);
     while (!list_empty(&refused))
         refuse(line, LIST_ENTRY(refused.next, struct line_ticket, link), 0);
     serve(line, &line->queues[true]);

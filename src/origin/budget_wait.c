@@ -153,11 +153,7 @@ static void tell_refused(struct budget_loop *home)
 {
     struct list refused;
     list_init(&refused);
-    while (!list_empty(&home->refused)) {
-        struct list *first = home->refused.next;
-        list_remove(first);
-        list_add_tail(&refused, first);
-    }
+    list_move_all(&refused, &home->refused);
     while (!list_empty(&refused)) {
         struct fair_node *node = LIST_ENTRY(refused.next, struct fair_node, link);
         struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
