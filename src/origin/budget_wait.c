@@ -175,14 +175,14 @@ static void tick(struct timer *timer)
 {
     struct budget_loop *home = CONTAINER_OF(timer, struct budget_loop, timer);
     int64_t now_ms = clock_mono_ms();
-    bool old = now_ms - home->old_ms >= OLD_MS;
+    bool old = now_ms - home->old_ms >= OLD_MS, others_first = ++home->ticks % OTHERS_FIRST == 0;
     if (old)
         home->old_ms = now_ms;
     tell_refused(home);
     LIST_FOR_EACH(node, &home->queues)
     {
         struct budget_queue *queue = LIST_ENTRY(node, struct budget_queue, link);
-        if (++home->ticks % OTHERS_FIRST == 0)
+        if (others_first)
             serve(home, queue, BUDGET_ASK);
         for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)
             serve(home, queue, kind);

@@ -109,6 +109,14 @@ static int64_t asking(struct origin_budget *budget)
     return count;
 }
 
+/* A Retry-After. */
+static void hold_for(struct origin_budget *budget, int64_t ms)
+{
+    pthread_mutex_lock(&budget->lock);
+    budget->until_us = clock_mono_us() + ms * 1000;
+    pthread_mutex_unlock(&budget->lock);
+}
+
 /* ---- Tests ---- */
 
 /* Who holds room that others wait for asks again, though all that may ask at once do. */
@@ -150,9 +158,7 @@ static void test_leaving(void)
 {
     struct origin_budget *budget = origin_budget_new("leaving", 1000, 0);
     struct waiter one, other;
-    pthread_mutex_lock(&budget->lock);
-    budget->until_us = clock_mono_us() + 100000; /* a Retry-After */
-    pthread_mutex_unlock(&budget->lock);
+    hold_for(budget, 100);
     prepare(&one, 0, budget, 7);
     prepare(&other, 0, budget, 8);
     one.leaves = &other;
@@ -199,6 +205,35 @@ static void test_memory(void)
     origin_budget_free(&budget);
 }
 
+/* The others come first now and then, in each account's queue, so that the favoured do not keep them out. */
+static void test_others(void)
+{
+    enum { CROWD = 120, BUDGETS = 2 };
+    static struct waiter favoured[BUDGETS][CROWD];
+    struct origin_budget *budgets[BUDGETS] = {origin_budget_new("one", 300, 0), origin_budget_new("two", 300, 0)};
+    struct waiter others[BUDGETS];
+    for (unsigned b = 0; b < BUDGETS; b++)
+        hold_for(budgets[b], 1000); /* until all wait */
+    for (unsigned b = 0; b < BUDGETS; b++) {
+        for (unsigned i = 0; i < CROWD; i++) {
+            prepare(&favoured[b][i], 0, budgets[b], 1);
+            favoured[b][i].ticket.favoured = true;
+            on_loop(0, ask, &favoured[b][i]);
+        }
+        prepare(&others[b], 0, budgets[b], 1);
+        on_loop(0, ask, &others[b]);
+    }
+    for (unsigned b = 0; b < BUDGETS; b++) {
+        ok(is_told(&favoured[b][CROWD - 1]) && is_told(&others[b]) && others[b].at_ms < favoured[b][CROWD - 1].at_ms,
+           "account %u: who is not favoured has a turn among those who are", b);
+        for (unsigned i = 0; i < CROWD; i++)
+            on_loop(0, leave, &favoured[b][i]);
+        on_loop(0, leave, &others[b]);
+        is_int(asking(budgets[b]), 0, "all is given back");
+        origin_budget_free(&budgets[b]);
+    }
+}
+
 /* A client alone on its loop, and nine on the other: each has about a tenth. */
 static void test_loops(void)
 {
@@ -236,6 +271,7 @@ int main(void)
     test_leaving();
     test_memory();
     test_loops();
+    test_others();
     for (unsigned i = 0; i < LOOPS; i++) {
         loop_stop(loops[i]);
         loop_join(loops[i]);
