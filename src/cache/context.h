@@ -11,8 +11,8 @@
 #include "cache/grant.h"
 #include "cache/pace.h"
 #include "net/line.h"
-#include "origin/admission.h"
 #include "net/loop.h"
+#include "origin/admission.h"
 
 struct cache {
     struct cache_config config;

@@ -44,8 +44,7 @@ bool admission_has(const struct admission *admission)
 
 void admission_move(struct admission *to, struct admission *from)
 {
-    budget_ticket_init(&to->budget, from->budget.loop, from->budget.budget, from->budget.client, budget_come);
-    budget_move(&to->budget, &from->budget);
+    budget_take_over(&to->budget, from->budget.loop, &from->budget, budget_come);
     line_move(&to->room, &from->room);
 }
 

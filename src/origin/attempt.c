@@ -77,7 +77,7 @@ static bool go_on(const struct origin_fetch *fetch)
     return !fetch->closed || fetch->lingering;
 }
 
-static int64_t retry_after(const struct origin_fetch *fetch)
+int64_t origin_attempt_retry_after(const struct origin_fetch *fetch)
 {
     return origin_retry_after(http_headers_get(&fetch->reply.head.headers, STR("Retry-After")), clock_wall_s());
 }
@@ -88,7 +88,7 @@ static bool on_head(struct origin_fetch *fetch)
     const int status = fetch->reply.head.status;
     count_reply(fetch);
     if (says_busy(&fetch->reply.head))
-        origin_budget_busy(fetch->budget.budget, retry_after(fetch));
+        origin_budget_busy(fetch->budget.budget, origin_attempt_retry_after(fetch));
     fetch->dropping = origin_attempt_again(fetch, status, STATUS_OK) != NULL;
     origin_patience_enter(fetch, ORIGIN_BODY);
     if (fetch->dropping)
@@ -233,12 +233,6 @@ static enum status sign(struct origin_fetch *fetch)
     return status;
 }
 
-static void on_turn_to_read(struct origin_fetch *fetch)
-{
-    origin_transfer_resume(&fetch->transfer, CURLPAUSE_RECV);
-    origin_patience_resume(fetch);
-}
-
 static void give_up(struct origin_fetch *fetch, enum status why)
 {
     fetch->why = why;
@@ -266,7 +260,7 @@ void origin_attempt_admitted(struct budget_ticket *ticket, enum status why)
 {
     struct origin_fetch *fetch = CONTAINER_OF(ticket, struct origin_fetch, budget);
     if (ticket->granted)
-        on_turn_to_read(fetch);
+        origin_fetch_read_on(fetch);
     else if (why == STATUS_OK)
         go(fetch);
     else

@@ -137,5 +137,8 @@ void origin_budget_busy(struct origin_budget *budget, int64_t retry_after)
 
 bool origin_budget_contended(const struct origin_budget *budget)
 {
-    return budget != NULL && atomic_load_explicit(&budget->waiting, memory_order_relaxed) > 0;
+    for (enum budget_kind kind = 0; budget != NULL && kind < BUDGET_KINDS; kind++)
+        if (somebody_waits(budget, kind))
+            return true;
+    return false;
 }

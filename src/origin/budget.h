@@ -8,7 +8,7 @@
  * a body. How long a body takes is often up to a client, and who sends or reads slowly shall keep nobody else from asking.
  * Bodies that are read count in bytes. A debt of these stops those who read, not those who ask.
  *
- * The numbers are all loops' and are taken under a lock that is held for a few instructions, once a request and once for
+ * The numbers are all loops' and are taken under a lock that is held for a few instructions, twice a request and twice for
  * each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few milliseconds;
  * loops share what there is by the number of clients that wait on them. Who has waited to ask for too long, and who
  * would make those that wait hold too much memory, is told to come again.
@@ -76,6 +76,9 @@ bool budget_try(struct budget_ticket *ticket);
 bool budget_again(struct budget_ticket *ticket);
 /* Hands the right to ask, if it has it, to a ticket of the same budget that has none. */
 void budget_move(struct budget_ticket *to, struct budget_ticket *from);
+/* Makes a ticket for the same client of the same budget, and hands it that right. `from` NULL: of none. */
+void budget_take_over(struct budget_ticket *to, struct loop *loop, struct budget_ticket *from,
+                      void (*come)(struct budget_ticket *ticket, enum status why));
 /* The head has come, or the attempt is over. Also without having asked. */
 void budget_answered(struct budget_ticket *ticket);
 /* True: take what libcurl offers. False: refuse it, and go on when `come` says so. */

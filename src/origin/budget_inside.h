@@ -22,7 +22,6 @@ struct origin_budget {
     int64_t asking;
     int64_t until_us;                  /* Retry-After */
     atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */
-    atomic_uint waiting;
 };
 
 /* Takes one, if there is one and nobody waits for it. Any thread, like the others. */

@@ -25,7 +25,6 @@ struct budget_queue {
 };
 
 struct budget_loop {
-    struct loop *loop;
     struct timer timer;
     struct list queues;
     struct list refused; /* they found too much waiting, and are told from the loop */
@@ -62,17 +61,14 @@ static void queue_add(struct budget_queue *queue, struct budget_ticket *ticket, 
     ticket->since_ms = clock_mono_ms();
     fair_add(&queue->kinds[kind], &ticket->node, ticket->client);
     note_sharers(queue, kind, before);
-    atomic_fetch_add_explicit(&queue->budget->waiting, 1, memory_order_relaxed);
     metric_cell_add(queue->budget->waiting_cell, 1);
 }
 
 /* It waits no more; it has been taken out of the fair queue, which had `before` sharers. */
 static void queue_removed(struct budget_ticket *ticket, unsigned before)
 {
-    struct origin_budget *budget = ticket->budget;
     note_sharers(ticket->queue, ticket->kind, before);
-    atomic_fetch_sub_explicit(&budget->waiting, 1, memory_order_relaxed);
-    metric_cell_add(budget->waiting_cell, -1);
+    metric_cell_add(ticket->budget->waiting_cell, -1);
     if (waits_to_ask(ticket->kind))
         atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
     ticket->queue = NULL;
@@ -207,7 +203,6 @@ static struct budget_loop *budget_loop_of(struct loop *loop)
     if (home != NULL)
         return home;
     home = mem_calloc(1, sizeof *home);
-    home->loop = loop;
     home->dice = loop_id(loop);
     list_init(&home->queues);
     list_init(&home->refused);
@@ -320,6 +315,14 @@ void budget_move(struct budget_ticket *to, struct budget_ticket *from)
     assert(!from->asking || (to->budget == from->budget && !to->asking));
     to->asking = to->asking || from->asking;
     from->asking = false;
+}
+
+void budget_take_over(struct budget_ticket *to, struct loop *loop, struct budget_ticket *from,
+                      void (*come)(struct budget_ticket *ticket, enum status why))
+{
+    budget_ticket_init(to, loop, from == NULL ? NULL : from->budget, from == NULL ? 0 : from->client, come);
+    if (from != NULL)
+        budget_move(to, from);
 }
 
 void budget_answered(struct budget_ticket *ticket)

@@ -30,7 +30,7 @@ static void try_again(struct origin_fetch *fetch, const char *reason)
 {
     int64_t asked = -1;
     if (fetch->dropping)
-        asked = origin_retry_after(http_headers_get(&fetch->reply.head.headers, STR("Retry-After")), clock_wall_s());
+        asked = origin_attempt_retry_after(fetch);
     fetch->attempt++;
     int64_t delay = origin_retry_delay(fetch->attempt, origin_multi_random(fetch->transfer.multi), asked);
     if (strcmp(reason, "reused") == 0)
@@ -159,11 +159,15 @@ static const struct origin_transfer_class transfer_class = {.done = on_done, .de
 
 /* ---- what the two bodies ask for ---- */
 
-static void on_drained(struct origin_body *body)
+void origin_fetch_read_on(struct origin_fetch *fetch)
 {
-    struct origin_fetch *fetch = of_body(body);
     origin_transfer_resume(&fetch->transfer, CURLPAUSE_RECV);
     origin_patience_resume(fetch);
+}
+
+static void on_drained(struct origin_body *body)
+{
+    origin_fetch_read_on(of_body(body));
 }
 
 static void on_body_closed(struct origin_body *body)
@@ -197,9 +201,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     origin_upload_init(&fetch->upload, body, request->content_length, on_more);
     origin_reply_init(&fetch->reply);
     origin_patience_init(fetch);
-    budget_ticket_init(&fetch->budget, loop, request->budget, request->client, origin_attempt_admitted);
-    if (request->admitted != NULL)
-        budget_move(&fetch->budget, request->admitted);
+    budget_take_over(&fetch->budget, loop, request->admitted, origin_attempt_admitted);
     fetch->limits = *limits;
     fetch->events = *events;
     const struct str host = origin_base_host(request->base);
@@ -290,8 +292,7 @@ void origin_fetch_close(struct origin_fetch **fetch)
     gone->lingering = true;
     gone->dropped = 0;
     ++*origin_multi_lingering(gone->transfer.multi);
-    origin_transfer_resume(&gone->transfer, CURLPAUSE_RECV);
-    origin_patience_resume(gone);
+    origin_fetch_read_on(gone);
 }
 
 static bool may_end(const struct origin_transfer *transfer)

@@ -25,7 +25,6 @@
 struct budget_ticket;
 struct credential;
 struct loop;
-struct origin_budget;
 
 /* What libcurl reads or sends at most at once for a modest request, and how much of its reply is queued. Its transfer
  * holds up to three times as much: libcurl's own buffer, what was refused, the queue. */
@@ -50,13 +49,12 @@ struct origin_request {
     /* As they go out; nothing is added (no Accept, User-Agent or Expect of libcurl's own). Host, Content-Length and
      * hop-by-hop fields are left out. May be NULL. */
     const struct http_headers *headers;
-    struct origin_budget *budget;   /* what the account may be asked for (budget.h), or NULL: anything */
-    struct budget_ticket *admitted; /* whose right to ask is taken over, or NULL: asks for itself */
-    uint64_t client;                /* a hash of whom it is for */
-    struct credential *signer;      /* signs each attempt in place of what credential the headers hold; or NULL */
-    int64_t content_length;         /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
-    bool retry;                     /* this request may be tried again as described above */
-    bool modest;                    /* small buffers, for one of many: see ORIGIN_MODEST_BYTES */
+    /* Of the account's budget (budget.h), whose right to ask is taken over, if it has it; or NULL: asked unbounded. */
+    struct budget_ticket *admitted;
+    struct credential *signer; /* signs each attempt in place of what credential the headers hold; or NULL */
+    int64_t content_length;    /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
+    bool retry;                /* this request may be tried again as described above */
+    bool modest;               /* small buffers, for one of many: see ORIGIN_MODEST_BYTES */
 };
 
 struct origin_fetch;

@@ -88,6 +88,9 @@ void origin_attempt_start(struct origin_fetch *fetch);
  */
 const char *origin_attempt_again(const struct origin_fetch *fetch, int status, enum status failure);
 
+/* What its reply asks to wait: ms, or -1. */
+int64_t origin_attempt_retry_after(const struct origin_fetch *fetch);
+
 /* patience.c */
 void origin_patience_init(struct origin_fetch *fetch);
 /* The fetch enters a phase, whose clock starts. */
@@ -98,6 +101,8 @@ void origin_patience_moved(struct origin_fetch *fetch);
 void origin_patience_resume(struct origin_fetch *fetch);
 void origin_patience_fini(struct origin_fetch *fetch);
 
+/* client.c: nothing of ours keeps the reply's body from coming any more. */
+void origin_fetch_read_on(struct origin_fetch *fetch);
 /* client.c: the deadline of an entered phase passed. */
 void origin_fetch_expired(struct origin_fetch *fetch);
 
