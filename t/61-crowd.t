@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# A crowd that comes at once, each for a cold blob of its own, and then hardly reads: `memory` holds (I8), an ordinary client
-# is served among them (I4), and nothing stays behind.
+# A crowd that comes at once, each for bytes of its own, and then hardly reads: `memory` holds (I8), an ordinary client is
+# served among them (I4), and nothing stays behind. The bytes come from the origin, and are kept or are not; or they come
+# from a disk, whose page cache has forgotten them.
 use strict;
 use warnings;
 use FindBin;
@@ -16,40 +17,79 @@ my $LIMIT = 64 * $MIB;
 
 my $origin = Headpond::Origin->start;
 $origin->container('acct/data', public => 1);
-$origin->blob("/acct/data/b$_", size => 64 * $MIB, seed => $_) for 0 .. $CROWD;
+for my $n (0 .. $CROWD) {
+    $origin->blob("/acct/data/large$n", size => 64 * $MIB, seed => $n);
+    $origin->blob("/acct/data/small$n", size => 4 * $MIB, seed => $n);
+}
 
-for my $stored (1, 0) {
-    my $kind = $stored ? 'with a store' : 'without a store';
+sub start {
+    my (%options) = @_;
     my $folder = Headpond->folder;
     my $pond = Headpond->start(
         origin => $origin,
-        config => { memory => '64MiB', store => $stored ? [{ path => "$folder/store", size => '1GiB' }] : undef });
+        config => { memory => '64MiB', store => $options{stored} ? [{ path => "$folder/store", size => '1GiB' }] : undef });
+    return ($pond, $folder);
+}
 
-    my @crowd = map {
-        my $socket = IO::Socket::INET->new(PeerAddr => $pond->{http}, Timeout => 5) or die "connect: $!";
-        setsockopt($socket, SOL_SOCKET, SO_RCVBUF, pack('i', 4096));
-        syswrite $socket, "GET /acct/data/b$_ HTTP/1.1\r\nHost: x\r\n\r\n";
-        $socket;
-    } 1 .. $CROWD;
+# Who asks for that and takes next to nothing of it.
+sub asker {
+    my ($pond, $path, @headers) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => $pond->{http}, Timeout => 5) or die "connect: $!";
+    setsockopt($socket, SOL_SOCKET, SO_RCVBUF, pack('i', 4096));
+    syswrite $socket, join("\r\n", "GET $path HTTP/1.1", 'Host: x', @headers, '', '');
+    return $socket;
+}
 
-    # Every place is taken and others wait, or there would be nothing to see.
-    $pond->wait_metric(31, 'headpond_fills_inflight');
+sub holds {
+    my ($what, $pond, $crowd, $reads) = @_;
     my $most = 0;
     my $until = time + 3;
     while (time < $until) {
         my $held = $pond->metric('headpond_memory_bytes');
         $most = $held if $held > $most;
     }
-    cmp_ok($most, '<', $LIMIT * 1.1, sprintf '%s: %d MiB held at the most, of 64', $kind, $most / $MIB);
-
+    cmp_ok($most, '<', $LIMIT, sprintf '%s: %d MiB held at the most, of 64', $what, $most / $MIB);
     my $began = time;
-    my $got = $pond->client('one', blob => "b0:@{[64 * $MIB]}:0", range => '0-99999', timeout => 30);
-    ok($got->{status} == 206 && $got->{bytes} == 100_000 && $got->{mismatch_at} == -1, "$kind: another client is served")
+    my $got = $pond->client('one', blob => $reads, range => '0-99999', timeout => 30);
+    ok($got->{status} == 206 && $got->{bytes} == 100_000 && $got->{mismatch_at} == -1, "$what: another client is served")
         or diag(explain($got));
-    note(sprintf '%s: after %.1f s', $kind, time - $began);
+    note(sprintf '%s: after %.1f s', $what, time - $began);
+    close $_ for @$crowd;
+    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_fills_inflight'), "$what: no fill is left when they have gone");
+}
 
-    close $_ for @crowd;
-    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_fills_inflight'), "$kind: no fill is left when they have gone");
+for my $stored (1, 0) {
+    for my $size ([large => 64], [small => 4]) {
+        my ($name, $mib) = @$size;
+        my ($pond) = start(stored => $stored);
+        my @crowd = map { asker($pond, "/acct/data/$name$_") } 1 .. $CROWD;
+        # Every place is taken and others wait, or there would be nothing to see.
+        $pond->wait_metric(31, 'headpond_fills_inflight');
+        holds("$name blobs " . ($stored ? 'with a store' : 'without a store'), $pond, \@crowd, "${name}0:@{[$mib * $MIB]}:0");
+        $pond->stop;
+    }
+}
+
+{
+    my ($pond, $folder) = start(stored => 1);
+    my $asked = 1;
+    for (my $turn = 0; $asked > 0 && $turn < 10; $turn++) {
+        $origin->reset_stats;
+        $pond->client('one', blob => "large0:@{[64 * $MIB]}:0");
+        $asked = $origin->data_requests;
+        $pond->settle;
+    }
+    is($asked, 0, 'from the disk: all of it is there');
+    $pond->stop;
+    system('dd', "if=$_", 'iflag=nocache', 'count=0', 'status=none') == 0 or die 'dd' for glob "$folder/store/data-*";
+    $pond->run;
+    $origin->reset_stats;
+    my @crowd = map {
+        my $first = $_ % 60 * $MIB;
+        asker($pond, '/acct/data/large0', sprintf('Range: bytes=%d-%d', $first, $first + 4 * $MIB - 1));
+    } 1 .. $CROWD;
+    holds('from the disk', $pond, \@crowd, "large0:@{[64 * $MIB]}:0");
+    is($origin->data_requests, 0, 'from the disk: all of it');
     $pond->stop;
 }
 done_testing();

@@ -15,9 +15,9 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define MAPPED_MIN ((size_t) 64 * 1024)
@@ -125,11 +125,40 @@ struct buf *buf_new(size_t size)
     atomic_init(&buf->refs, 1);
     atomic_init(&buf->filled, 0);
     buf->size = size;
+    buf->room = NULL;
     if (is_mapped(size))
         buf->data = mapped_take(size);
     else
         buf->data = size >= PAGE ? mem_aligned(PAGE, size) : mem_alloc(size);
     return buf;
+}
+
+/* Counts it, if there is room for it. */
+static bool take(struct buf_room *room, size_t size)
+{
+    size_t most = mem_pressure() < MEM_QUEUE_FILLS ? room->most : room->least;
+    size_t taken = atomic_load_explicit(&room->taken, memory_order_relaxed);
+    while (taken + size <= most)
+        if (atomic_compare_exchange_weak_explicit(&room->taken, &taken, taken + size, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    atomic_store_explicit(&room->refused_ms, clock_mono_ms(), memory_order_relaxed);
+    return false;
+}
+
+struct buf *buf_new_in(struct buf_room *room, size_t size)
+{
+    if (room != NULL && !take(room, size))
+        return NULL;
+    struct buf *buf = buf_new(size);
+    buf->room = room;
+    return buf;
+}
+
+bool buf_room_short(const struct buf_room *room, int64_t ms)
+{
+    int64_t refused = atomic_load_explicit(&room->refused_ms, memory_order_relaxed);
+    return refused != 0 && clock_mono_ms() - refused <= ms;
 }
 
 struct buf *buf_ref(struct buf *buf)
@@ -154,5 +183,7 @@ void buf_unref(struct buf **buf)
         mapped_give(gone->data, gone->size);
     else
         mem_free(gone->data);
+    if (gone->room != NULL)
+        atomic_fetch_sub_explicit(&gone->room->taken, gone->size, memory_order_relaxed);
     mem_free(gone);
 }

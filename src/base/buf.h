@@ -10,18 +10,33 @@
 #define HEADPOND_BASE_BUF_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/* What buffers of one kind may take together, in bytes. A buffer counts from its making until its last reference goes,
+ * whoever has that: so they are bounded, however slowly they are read. It must outlive them. */
+struct buf_room {
+    size_t most;
+    size_t least; /* may be taken even while `memory` is nearly used up, so that something goes on */
+    atomic_size_t taken;
+    atomic_int_fast64_t refused_ms; /* clock_mono_ms when there was none for somebody; 0: never */
+};
+
 struct buf {
     atomic_uint refs;
-    atomic_size_t filled; /* bytes */
-    size_t size;          /* bytes of room at data */
-    uint8_t *data;        /* 4 KiB aligned when size >= 4 KiB */
+    atomic_size_t filled;  /* bytes */
+    size_t size;           /* bytes of room at data */
+    uint8_t *data;         /* 4 KiB aligned when size >= 4 KiB */
+    struct buf_room *room; /* which it counts in; NULL: none */
 };
 
 /* One reference, nothing filled. Any thread. */
 struct buf *buf_new(size_t size);
+/* The same, counted; NULL: there is no room. `room` may be NULL: not counted. Any thread. */
+struct buf *buf_new_in(struct buf_room *room, size_t size);
+/* Whether somebody was refused within the last `ms`. Any thread. */
+bool buf_room_short(const struct buf_room *room, int64_t ms);
 struct buf *buf_ref(struct buf *buf);
 /* Drops a reference and empties the caller's pointer; *buf may be NULL. Any thread. */
 void buf_unref(struct buf **buf);

@@ -24,6 +24,7 @@ struct cache *cache_new(const struct cache_config *config)
     cache->grants = grants_new(CACHE_GRANTS_MAX);
     cache->block_size = store_block_size(config->store);
     places_init(cache);
+    room_init(cache);
     probes_init(cache);
     return cache;
 }
@@ -49,6 +50,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
     list_init(&home->fills);
     line_init(&home->places, &cache->places, loop);
     inquiries_loop_init(home);
+    room_loop_init(home);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -69,6 +71,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
     cache_loop_stop(cache, loop);
     line_fini(&home->places);
     inquiries_loop_fini(home);
+    room_loop_fini(home);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

@@ -5,11 +5,13 @@
 #ifndef HEADPOND_CACHE_CONTEXT_H
 #define HEADPOND_CACHE_CONTEXT_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "cache/cache.h"
 #include "cache/epoch.h"
 #include "cache/grant.h"
 #include "cache/pace.h"
+#include "cache/room.h"
 #include "net/line.h"
 #include "net/loop.h"
 #include "origin/admission.h"
@@ -19,6 +21,7 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
+    struct buf_room blocks;     /* room.c: in memory */
     struct line_share places;   /* place.c: fills */
     struct line_share probes;   /* probe.c */
     atomic_uint_fast64_t ahead; /* joins.c: blocks asked for that no reader has come to yet */
@@ -37,6 +40,9 @@ struct cache_loop {
     struct line places;
     struct line probes;
     struct list unwanted; /* inquiry.c: probes nobody waits for any more */
+    struct list holds;    /* room.c */
+    struct timer look;
+    bool looking; /* `look` is set */
     struct paces paces;
 };
 

@@ -30,6 +30,11 @@ uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_
     return block | (blocks - 1);
 }
 
+static bool fill_runs(const struct fill *fill)
+{
+    return atomic_load(&fill->ended) == STATUS_AGAIN;
+}
+
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
                              unsigned last)
 {
@@ -145,7 +150,7 @@ void fill_end(struct fill *fill, enum status status)
         return;
     fill_fetch_stop(fill, status);
     timer_clear(&fill->retry);
-    timer_clear(&fill->linger);
+    fill_set_pause(fill, FILL_GOES_ON);
     place_leave(fill);
     if (status != STATUS_OK)
         flight_remove(fill);
@@ -153,6 +158,7 @@ void fill_end(struct fill *fill, enum status status)
     metric_cell_add(metric_cell(METRIC_FILLS, status_name(status)), 1);
     flight_wake_all(fill);
     flight_unpark(fill, status != STATUS_SHUTDOWN);
+    fill_watch_blocks(fill);
     fill_settle(fill);
 }
 
@@ -268,30 +274,58 @@ void fill_poke(struct fill *fill)
 
 void fill_readers_changed(struct fill *fill)
 {
-    if (!list_empty(&fill->joins))
-        timer_clear(&fill->linger);
+    if (!list_empty(&fill->joins) && fill_runs(fill))
+        fill_set_pause(fill, FILL_GOES_ON);
     fill_pump(fill);
     fill_settle(fill);
 }
 
-/* Others wait for a place, and the readers of this fill do not move: it ends. They have what is in the store, and come
- * back for the rest when they are there (pinned). */
-static void fill_yield(struct fill *fill)
+/* ---- Standing still. Its readers have what is in the store, and come back for the rest when they are there (pinned).
+ */
+
+void fill_watch_blocks(struct fill *fill)
 {
-    fill_give_up_blocks(fill);
-    fill_end(fill, STATUS_OK);
+    if (fill_runs(fill) || list_empty(&fill->joins) || fill_buffers_held(fill) == 0)
+        return;
+    room_pace_begin(&fill->pace, flight_fastest(fill), loop_now_ms(fill->loop));
+    timer_set(&fill->linger, ROOM_LOOK_MS);
+}
+
+static bool fill_stands(struct fill *fill)
+{
+    return room_pace_stands(&fill->pace, flight_fastest(fill), loop_now_ms(fill->loop)) && room_wanted(fill->cache);
+}
+
+/* A try for room. Who found none for so long that its readers must be waiting for other fills, or are slow, has at
+ * least nothing that others could use. */
+static void fill_room_over(struct fill *fill)
+{
+    if (loop_now_ms(fill->loop) - fill->pace.since_ms >= ROOM_IDLE_MS) {
+        fill_give_up_blocks(fill);
+        if (list_empty(&fill->joins)) {
+            fill_end(fill, STATUS_OK);
+            return;
+        }
+    }
+    timer_set(&fill->linger, ROOM_RETRY_MS);
+    fill_pump(fill);
 }
 
 static void fill_linger_over(struct timer *timer)
 {
     struct fill *fill = CONTAINER_OF(timer, struct fill, linger);
+    bool runs = fill_runs(fill);
 
-    if (list_empty(&fill->joins)) {
+    if (runs && fill->pause == FILL_PAUSED_FOR_ROOM) {
+        fill_room_over(fill);
+    } else if (runs && list_empty(&fill->joins)) {
         fill_end(fill, STATUS_OK); /* nobody came */
-    } else if (atomic_load(&fill->paused) && places_contended(fill->cache)) {
-        fill_yield(fill);
-    } else if (atomic_load(&fill->paused)) {
-        timer_set(&fill->linger, FILL_YIELD_MS);
+    } else if (fill_stands(fill)) {
+        fill_give_up_blocks(fill);
+        fill_end(fill, STATUS_OK);
+    } else if (runs || fill_buffers_held(fill) > 0) {
+        timer_set(&fill->linger, ROOM_LOOK_MS);
+        fill_pump(fill); /* what had no room ahead of its readers may have some */
     }
 }
 

@@ -43,6 +43,13 @@ struct fill_opening {
     enum status status; /* why there was none */
 };
 
+/* Why a fill stands between two blocks. */
+enum fill_pause {
+    FILL_GOES_ON,
+    FILL_PAUSED_FOR_READERS, /* they are not there, or too far behind */
+    FILL_PAUSED_FOR_ROOM,
+};
+
 enum fill_block_state {
     FILL_BLOCK_COMING, /* not begun */
     FILL_BLOCK_FILLING,
@@ -88,7 +95,9 @@ struct fill {
     struct answer_collector *collector;
     struct fill_opening *opening;
     struct timer retry;
-    struct timer linger;    /* the wait for a reader to come, or to move on */
+    struct timer linger; /* the wait for a reader to come, or to move on, or for room */
+    enum fill_pause pause;
+    struct room_pace pace;  /* its readers', while it is paused, and after its end */
     unsigned attempts;      /* since the last byte of progress */
     int64_t sent_us;        /* the request under way */
     int64_t head_us;        /* its reply's head came; 0: not yet, or readers have held it up since */
@@ -133,19 +142,22 @@ void fill_readers_changed(struct fill *fill);
 /* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and
  * a client that lost its connection often comes again at once. */
 #define FILL_LINGER_MS 50
-/* How long a fill may stand still for its readers while others wait for a place. */
-#define FILL_YIELD_MS 200
 
 /* ---- Between fill.c, fill_blocks.c and fill_fetch.c; owner's loop. ---- */
 
 /* Leaves the tables once nobody can need it there. */
 void fill_settle(struct fill *fill);
-/* The buffer of the block under way, or NULL: paused until a reader moves on, a put is done or a reader comes. */
+void fill_set_pause(struct fill *fill, enum fill_pause pause);
+/* The buffer of the block under way, or NULL: paused until a reader comes or moves on, a put is done, or there is room. */
 struct buf *fill_room(struct fill *fill, unsigned block);
 /* All of the block's bytes have come: it goes into the store. */
 void fill_block_whole(struct fill *fill, unsigned block);
 /* Frees what the store would not have. */
 void fill_give_up_blocks(struct fill *fill);
+/* How many blocks it has in memory. */
+unsigned fill_buffers_held(const struct fill *fill);
+/* It has ended, and has blocks for its readers that are to go when room is wanted and they do not come. */
+void fill_watch_blocks(struct fill *fill);
 void fill_fetch_start(struct fill *fill);
 /* Aborts the request; an opening that is not settled learns `why`. */
 void fill_fetch_stop(struct fill *fill, enum status why);

@@ -4,6 +4,7 @@
  * may be begun. Owner's loop but for fill_take.
  */
 #include "base/mem.h"
+#include "base/metric.h"
 #include "cache/fill.h"
 #include "cache/flight.h"
 
@@ -74,7 +75,7 @@ static bool fill_give_up_block(struct fill *fill, uint64_t fastest)
     return false;
 }
 
-static unsigned fill_buffers_held(const struct fill *fill)
+unsigned fill_buffers_held(const struct fill *fill)
 {
     unsigned held = 0;
     for (unsigned block = fill->first; block <= fill->last; block++)
@@ -82,11 +83,18 @@ static unsigned fill_buffers_held(const struct fill *fill)
     return held;
 }
 
+/* What no reader has come to yet may take half of the room: the rest is for those who wait. */
+static bool fill_room_ahead(const struct fill *fill)
+{
+    const struct buf_room *blocks = &fill->cache->blocks;
+    return atomic_load_explicit(&blocks->taken, memory_order_relaxed) < blocks->most / 2;
+}
+
 /* Whether the fill may take a buffer for its next block. Under memory pressure one buffer is all it gets, and one is
  * enough to go on with. */
 static bool fill_may_begin(struct fill *fill, unsigned block)
 {
-    bool tight = mem_pressure() != MEM_EASY;
+    bool tight = mem_pressure() != MEM_EASY || buf_room_short(&fill->cache->blocks, ROOM_IDLE_MS);
     unsigned most = tight ? 1 : STORE_EXTENT_BLOCKS;
     uint64_t window = tight ? 1 : FILL_WINDOW;
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
@@ -98,7 +106,7 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
         return false;
     }
     uint64_t fastest = flight_fastest(fill);
-    if (start >= fastest + window * fill->cache->block_size)
+    if (start >= fastest + window * fill->cache->block_size || (start > fastest && !fill_room_ahead(fill)))
         return false;
     while (fill_buffers_held(fill) >= most)
         if (!fill_give_up_block(fill, fastest))
@@ -106,12 +114,26 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
     return true;
 }
 
-/* Paused for a reader that does not move, it is looked at again. */
-static struct buf *fill_pause(struct fill *fill)
+void fill_set_pause(struct fill *fill, enum fill_pause pause)
+{
+    metric_add(METRIC_FILLS_WAITING, (pause == FILL_PAUSED_FOR_ROOM) - (fill->pause == FILL_PAUSED_FOR_ROOM));
+    fill->pause = pause;
+    if (pause == FILL_GOES_ON)
+        timer_clear(&fill->linger);
+}
+
+/* It is looked at again: `linger` fires while it stands between two blocks. */
+static struct buf *fill_pause(struct fill *fill, enum fill_pause why)
 {
     fill->head_us = 0;
-    if (!list_empty(&fill->joins))
-        timer_set(&fill->linger, FILL_YIELD_MS);
+    if (fill->pause == why)
+        return NULL;
+    fill_set_pause(fill, why);
+    room_pace_begin(&fill->pace, flight_fastest(fill), loop_now_ms(fill->loop));
+    if (why == FILL_PAUSED_FOR_ROOM)
+        timer_set(&fill->linger, ROOM_RETRY_MS);
+    else if (!list_empty(&fill->joins))
+        timer_set(&fill->linger, ROOM_LOOK_MS);
     return NULL;
 }
 
@@ -123,12 +145,15 @@ struct buf *fill_room(struct fill *fill, unsigned block)
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
         atomic_store(&fill->paused, true);
         if (!fill_may_begin(fill, block))
-            return fill_pause(fill);
+            return fill_pause(fill, FILL_PAUSED_FOR_READERS);
         atomic_store(&fill->paused, false);
     }
-    timer_clear(&fill->linger); /* it runs only while a fill stands between two blocks */
     uint64_t number = fill->extent * STORE_EXTENT_BLOCKS + block;
-    struct buf *buf = buf_new(store_block_length(fill->generation->length, fill->cache->block_size, number));
+    size_t size = store_block_length(fill->generation->length, fill->cache->block_size, number);
+    struct buf *buf = buf_new_in(&fill->cache->blocks, size);
+    if (buf == NULL)
+        return fill_pause(fill, FILL_PAUSED_FOR_ROOM);
+    fill_set_pause(fill, FILL_GOES_ON);
     fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
     return buf;
 }
@@ -145,6 +170,7 @@ static void fill_put_done(struct letter *letter)
         fill_set_block(fill, put->block, FILL_BLOCK_WHOLE, fill->buffers[put->block]);
     fill->putting--;
     mem_free(put);
+    fill_watch_blocks(fill);
     fill_pump(fill);
     fill_settle(fill);
     fill_unref(&fill);

@@ -18,7 +18,8 @@ libheadpond_a_SOURCES += \
 	src/cache/pace.c src/cache/pace.h \
 	src/cache/place.c src/cache/place.h \
 	src/cache/probe.c src/cache/probe.h \
-	src/cache/reader.c
+	src/cache/reader.c \
+	src/cache/room.c src/cache/room.h
 
 check_PROGRAMS += t/unit/test_object
 t_unit_test_object_SOURCES = t/unit/test_object.c t/unit/tap.h

@@ -11,13 +11,9 @@
 
 #include "base/mem.h"
 #include "cache/joins.h"
-#include "cache/place.h"
 
 /* Looks for one block without a byte of progress before the reader gives up. */
 #define READER_LOOKS 32
-/* Wait for a place in a full disk queue. */
-#define READER_BUSY_MS 5
-
 struct reader;
 
 /* A load's letter may come after its reader has gone. */
@@ -41,6 +37,7 @@ struct reader {
     struct buf *held;
     uint64_t held_block;
     struct join *held_join; /* the fill that the held buffer belongs to; NULL: whole, from the disk */
+    struct room_hold hold;  /* while it is held */
 
     struct joins joins;
 
@@ -85,10 +82,39 @@ static enum source_state reader_fail(struct reader *reader, enum status why)
     return SOURCE_FAILED;
 }
 
+static struct reader *reader_of(struct room_hold *hold)
+{
+    return CONTAINER_OF(hold, struct reader, hold);
+}
+
+static uint64_t reader_hold_position(struct room_hold *hold)
+{
+    return reader_of(hold)->position;
+}
+
 static void reader_release_held(struct reader *reader)
 {
+    if (reader->held != NULL)
+        room_release(&reader->hold);
     buf_unref(&reader->held);
     reader->held_join = NULL;
+}
+
+static void reader_hold_give_up(struct room_hold *hold)
+{
+    reader_release_held(reader_of(hold));
+}
+
+/* Takes over the reference. `join`: whose fill's it is, or NULL. */
+static void reader_set_held(struct reader *reader, struct buf *buf, uint64_t block, struct join *join)
+{
+    reader_release_held(reader);
+    reader->held = buf;
+    reader->held_block = block;
+    reader->held_join = join;
+    reader->hold.position = reader_hold_position;
+    reader->hold.give_up = reader_hold_give_up;
+    room_hold(cache_loop_of(reader->loop), &reader->hold);
 }
 
 /* ---- One look for the block at hand. ---- */
@@ -133,11 +159,11 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
         joins_drop_first(&reader->joins); /* stored meanwhile */
         return LOOK_AGAIN;
     }
-    enum status status = fill_take(join->fill, number, &reader->held);
+    struct buf *buf = NULL;
+    enum status status = fill_take(join->fill, number, &buf);
     switch (status) {
     case STATUS_OK:
-        reader->held_block = block;
-        reader->held_join = join;
+        reader_set_held(reader, buf, block, join);
         return LOOK_AGAIN;
     case STATUS_AGAIN:
         /* It may have come this far by another join or the store: a fill that is paused must know before we wait. */
@@ -170,6 +196,7 @@ static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
     load->load.generation = reader->generation->id;
     load->load.block = block;
     load->load.length = reader_block_length(reader, block);
+    load->load.room = &reader->cache->blocks;
     reader->load = load;
     reader->looks++;
     store_load_block(reader->cache->config.store, &load->load);
@@ -220,16 +247,13 @@ static void reader_loaded(struct letter *letter)
         buf_unref(&load->load.buf);
     } else {
         reader->load = NULL;
-        if (load->load.status == STATUS_OK) {
-            reader_release_held(reader);
-            reader->held = load->load.buf;
-            reader->held_block = load->load.block;
-        }
+        if (load->load.status == STATUS_OK)
+            reader_set_held(reader, load->load.buf, load->load.block, NULL);
         if (load->load.status == STATUS_BUSY) {
-            reader->looks--; /* the disk is slow, not wrong */
+            reader->looks--; /* the disk is slow, or there is no room: nothing is wrong */
             if (reader->busy.event == NULL)
                 timer_init(&reader->busy, reader->loop, reader_busy_over);
-            timer_set(&reader->busy, READER_BUSY_MS);
+            timer_set(&reader->busy, ROOM_RETRY_MS);
         } else {
             reader_news(reader);
         }
@@ -332,8 +356,7 @@ static void reader_consume(struct source *source, size_t bytes)
         joins_advance(&reader->joins, block, reader->position);
     }
     /* While memory is wanted a reader whose client does not take its bytes must not sit on a block. */
-    if (reader->held != NULL && (reader_block(reader) != reader->held_block || places_contended(reader->cache) ||
-                                 mem_pressure() >= MEM_NO_SPLIT))
+    if (reader->held != NULL && (reader_block(reader) != reader->held_block || room_wanted(reader->cache)))
         reader_release_held(reader);
 }
 

@@ -182,14 +182,15 @@ enum status store_peek_block(struct store *store, uint64_t generation, uint64_t 
 
 /* Reads and checks a whole block on an I/O thread. The request is embedded by the caller and lives until `done` is
  * delivered on the loop that asked: status OK with a counted buffer (the caller's), NOT_FOUND, IO or CORRUPT (the block
- * has been dropped: fetch it again), BUSY (queue full; also delivered). Any loop. */
+ * has been dropped: fetch it again), BUSY (queue full, or no room for the buffer; also delivered). Any loop. */
 struct store_load {
     struct letter done; /* set done.deliver */
     struct loop *loop;
     struct hash128 object;
     uint64_t generation;
     uint64_t block;
-    uint32_t length; /* bytes the block must have */
+    uint32_t length;       /* bytes the block must have */
+    struct buf_room *room; /* what the buffer counts in; NULL: nothing */
     enum status status;
     struct buf *buf;
 };

@@ -343,10 +343,12 @@ enum status transfer_load(struct disk *disk, const struct store_load *load, stru
     if (location == 0 || location_disk(location) != disk->number || length == 0 ||
         length != store_block_length(leaf->length, store->block_size, block))
         return STATUS_NOT_FOUND;
+    struct buf *read = buf_new_in(load->room, length);
+    if (read == NULL)
+        return STATUS_BUSY;
     /* Pages that this read brings in must not be shown before they were checked, verified though the block was. */
     if ((location & LOCATION_VERIFIED) && !resident(disk, location_slot(location), location_body(location), length))
         directory_flag(&leaf->location[block % STORE_EXTENT_BLOCKS], location, 0, LOCATION_VERIFIED);
-    struct buf *read = buf_new(length);
     enum status status = read_checked(disk, location, load, read);
     if (status == STATUS_OK) {
         buf_publish(read, length);

@@ -53,6 +53,31 @@ static void keeps(void)
     mem_set_limit(0);
 }
 
+static void room(void)
+{
+    struct buf_room room = {.most = 3 * MIB, .least = MIB};
+    ok(!buf_room_short(&room, 1000), "nobody has been refused");
+    struct buf *one = buf_new_in(&room, MIB), *two = buf_new_in(&room, 2 * MIB), *held = buf_ref(two);
+    ok(one != NULL && two != NULL, "there is room");
+    ok(buf_new_in(&room, 1) == NULL, "for so much");
+    ok(buf_room_short(&room, 1000), "and that somebody was refused is known");
+    buf_unref(&two);
+    ok(buf_new_in(&room, 1) == NULL, "it counts as long as somebody has a reference");
+    buf_unref(&held);
+    is_int(atomic_load(&room.taken), MIB, "and no longer");
+    mem_set_limit(1);
+    ok(buf_new_in(&room, 1) == NULL, "with all memory used there is no more than the least");
+    buf_unref(&one);
+    one = buf_new_in(&room, MIB);
+    ok(one != NULL, "but that there is");
+    mem_set_limit(0);
+    buf_unref(&one);
+    is_int(atomic_load(&room.taken), 0, "all of it comes back");
+    one = buf_new_in(NULL, MIB);
+    ok(one != NULL, "without a room it is not counted");
+    buf_unref(&one);
+}
+
 /* One thread fills, another checks each byte below the mark. */
 static void *reader(void *arg)
 {
@@ -91,6 +116,7 @@ int main(void)
 {
     sizes();
     keeps();
+    room();
     follows();
     return done_testing();
 }

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * room.h: how many blocks there may be in memory (I8): those that fills bring, and those that readers have in hand, be
+ * it a fill's block or one that was loaded from a disk. Three eighths of `memory` are theirs; what is on its way into
+ * the store counts in them, too. Readers may be as slow as they like, so all of that may be taken by blocks that nobody
+ * is going to want for a while. Therefore, while a fill or a load finds no room, whoever sits on blocks gives them up,
+ * and gets them anew when their time has come: readers that do not get on with the block in hand (here), and fills that
+ * stand still for their readers or have ended (fill.c).
+ */
+#ifndef HEADPOND_CACHE_ROOM_H
+#define HEADPOND_CACHE_ROOM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+
+struct cache;
+struct cache_loop;
+struct timer;
+
+/* Who has not moved for so long does not get on, */
+#define ROOM_IDLE_MS 200
+/* nor does who is at the same for so long, however it moves. */
+#define ROOM_SLOW_MS 2000
+/* Between two looks. */
+#define ROOM_LOOK_MS 50
+/* Whoever found no room tries again. */
+#define ROOM_RETRY_MS 5
+
+/* How somebody gets on who sits on blocks. */
+struct room_pace {
+    uint64_t position;
+    int64_t since_ms; /* loop_now_ms when it began to sit there */
+    int64_t moved_ms; /* when a look last found it somewhere else */
+};
+
+/* A reader's block in hand. */
+struct room_hold {
+    struct list node;
+    struct room_pace pace;
+    uint64_t (*position)(struct room_hold *hold);
+    void (*give_up)(struct room_hold *hold); /* calls room_release */
+};
+
+/* Before the loops start. */
+void room_init(struct cache *cache);
+void room_loop_init(struct cache_loop *home);
+void room_loop_fini(struct cache_loop *home);
+
+/* Somebody finds no room for a block, or no place for a fill, or memory is short. Any thread. */
+bool room_wanted(const struct cache *cache);
+
+/* It begins to sit at `position`. */
+void room_pace_begin(struct room_pace *pace, uint64_t position, int64_t now_ms);
+/* One look: whether it does not get on. */
+bool room_pace_stands(struct room_pace *pace, uint64_t position, int64_t now_ms);
+
+/* The holder's loop. */
+void room_hold(struct cache_loop *home, struct room_hold *hold);
+void room_release(struct room_hold *hold);
+
+#endif
