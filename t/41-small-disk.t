@@ -125,13 +125,13 @@ subtest 'a read-only disk at a start' => sub {
 
 # One of two disks is not mounted at a start: an empty directory.
 subtest 'a disk that is not mounted' => sub {
-    my ($blobs, $dir) = (3, mounted('200m'));
+    my ($blobs, $dir) = (3, mounted('300m'));
     $origin->blob("/acct/data/$_", size => 40 * $MIB, seed => $_) for 1 .. $blobs;
     mkdir "$dir/$_", 0700 for 'aside', 'other';
     system('mount', '--bind', "$dir/store", "$dir/aside") == 0 or die;
     my @disks = ("$dir/store", "$dir/other");
     my $pond = Headpond->start(dir => $dir, %immutable,
-        config => { store => [map { { path => $_, size => '160MiB', scrub_rate => 0 } } @disks] });
+        config => { store => [map { { path => $_, size => '240MiB', scrub_rate => 0 } } @disks] });
     like($pond->log_text, qr/ warn store-new path=\Q$disks[0]\E mount=\Q$disks[0]\E device=tmpfs type=tmpfs size=\d+: this directory held no store, and a new one was made in it\n/,
         'a new store on a disk');
     like($pond->log_text, qr/ warn store-new path=\Q$disks[1]\E mount=\S+ device=\S+ type=\S+ size=\d+: [^\n]*; nothing is mounted on it, so if a disk should be, that is missing\n/,
@@ -145,8 +145,10 @@ subtest 'a disk that is not mounted' => sub {
         }
         return $origin->data_requests;
     };
-    $all->('cold');
-    $pond->settle;
+    # Either disk has room for all of it. What a busy machine was too slow to write is brought again.
+    for (my $turn = 0; $turn < 10 && $all->("turn $turn") > 0; $turn++) {
+        $pond->settle;
+    }
     my $blocks = $pond->metric('headpond_store_blocks');
     $pond->stop;
     unmount($dir);
