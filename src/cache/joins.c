@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "cache/place.h"
 
+/* Between two times that a reader has more pieces fetched at once: what these bring is to come first. */
+#define RAISE_MS 25
+
 static uint64_t first_block(const struct join *join)
 {
     return join->extent * STORE_EXTENT_BLOCKS + join->first;
@@ -163,19 +166,20 @@ void joins_look_beyond(struct joins *joins, uint64_t block)
         joins_ask(joins, joins->ahead);
 }
 
-/* Whether what it is to bring is not there yet. */
-static bool under_way(const struct join *join)
+void joins_want_more(struct joins *joins, uint64_t block)
 {
-    return !join->tied || (join->fill != NULL && atomic_load(&join->fill->ended) == STATUS_AGAIN);
+    int64_t now_ms = loop_now_ms(joins->loop);
+    if (joins->count < depth_of(joins) || joins->count == JOINS_MAX || now_ms - joins->raised_ms < RAISE_MS)
+        return;
+    joins->depth = depth_of(joins) < JOINS_MAX / 2 ? 2 * depth_of(joins) : JOINS_MAX;
+    joins->raised_ms = now_ms;
+    joins_read_ahead(joins, block);
 }
 
 struct join *joins_at(struct joins *joins, uint64_t block)
 {
-    bool moved = false;
-    for (; joins->count > 0 && last_block(joins->items[0]) < block; moved = true)
+    while (joins->count > 0 && last_block(joins->items[0]) < block)
         drop(joins, 0);
-    if (moved && joins->count > 0 && under_way(joins->items[0]))
-        joins->depth = depth_of(joins) < JOINS_MAX / 2 ? 2 * depth_of(joins) : JOINS_MAX;
     if (joins->count == 0 || first_block(joins->items[0]) > block)
         return NULL;
     come_to(joins->items[0]);

@@ -133,8 +133,11 @@ static enum reader_look look_at_held(struct reader *reader)
         return LOOK_SHOW_HELD;
     struct join *join = reader->held_join;
     assert(join != NULL); /* a loaded block is whole */
-    if (flight_wait(join, (unsigned) (reader->held_block % STORE_EXTENT_BLOCKS), reader_offset(reader)))
+    if (flight_wait(join, (unsigned) (reader->held_block % STORE_EXTENT_BLOCKS), reader_offset(reader))) {
+        if (reader_offset(reader) > 0)
+            joins_want_more(&reader->joins, reader->held_block);
         return LOOK_WAIT;
+    }
     if (buf_filled(reader->held) > reader_offset(reader))
         return LOOK_SHOW_HELD;
     enum status ended = (enum status) atomic_load(&join->fill->ended);

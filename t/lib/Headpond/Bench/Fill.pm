@@ -2,7 +2,8 @@
 # What contrib/bench measures of blobs that nobody has read: `cold`, one reader of one, and `herd`, 64 readers of the same. The
 # storage is far away: 20 ms to the first byte, 60 MB a second and connection. Beside the servers in turn: the storage itself,
 # read by one connection, and by as many at once as headpond's reader has pieces under way, which is what there is to be had.
-# Every byte is compared with the right one.
+# `herd-slow` is the herd where the storage and not the CPU is the limit, 1 MB a second and connection, beside one reader of
+# its own; of the first server only, since the others would take minutes. Every byte is compared with the right one.
 #
 # Servers stay on their core. The storage and the readers may use both: they cost more than most servers do, and on one core
 # would be what is measured.
@@ -14,9 +15,12 @@ use Headpond::Bench::Measure;
 use Headpond::Bench::World;
 
 my $MIB = 1 << 20;
-our %kinds = (cold => { readers => 1, size => 1024 * $MIB }, herd => { readers => 64, size => 256 * $MIB });
+our %kinds = (
+    cold => { readers => 1, size => 1024 * $MIB, rate => 60_000_000 },
+    herd => { readers => 64, size => 256 * $MIB, rate => 60_000_000 },
+    'herd-slow' => { readers => 64, size => 256 * $MIB, rate => 1_000_000, first_only => 1 },
+);
 our $FIRST_BYTE_MS = 20;
-our $RATE = 60_000_000;
 our $PARALLEL = 24; # JOINS_MAX of src/cache/joins.h
 
 my $made = 0;
@@ -28,22 +32,20 @@ sub all {
         grep { my $name = $_; !@$words || grep { $_ eq $name } @$words } sort keys %kinds;
 }
 
-# Runs a reader against a base URL: how long it took, and the most memory that the server had meanwhile.
+# Runs a reader against a base URL: what it tells, how long it took, and the most memory that the server had meanwhile.
 sub read_blob {
-    my ($world, $base, $server, @command) = @_;
-    my $dir = $world->folder_in('reader');
+    my ($base, $server, $mode, %options) = @_;
     my ($began, $memory) = (Time::HiRes::time(), 0);
-    my $process = Headpond::Process->start(log => "$dir/err", out => "$dir/out",
-        command => ["$Headpond::build/t/client/blob-client", @command, '--base', "$base/$Headpond::Bench::World::CONTAINER", '--timeout', 120]);
-    while ($process->alive) {
+    my $client = Headpond->start_client($mode, base => "$base/$Headpond::Bench::World::CONTAINER", timeout => 120, %options);
+    while ($client->{process}->alive) {
         my ($own) = $server ? $server->memory : 0;
         $memory = $own if $own > $memory;
         Time::HiRes::sleep(0.02);
     }
     my $wall = Time::HiRes::time() - $began;
-    my $out = Headpond::Process::slurp("$dir/out");
-    die 'blob-client: ' . substr($out, 0, 400) =~ s/\s+/ /gr . "\n" if $process->{status};
-    return (JSON::PP::decode_json($out), $wall, $memory);
+    my $got = $client->finish;
+    die 'blob-client: ' . substr(JSON::PP::encode_json($got), 0, 400) . "\n" if $got->{exit} || ($got->{status} // 200) != 200;
+    return ($got, $wall, $memory);
 }
 
 # One turn: mb_s and wall (of all readers together), first (ms), once (bytes the origin sent, of the blob's), requests, cpu (s
@@ -55,11 +57,12 @@ sub turn {
     my $path = "/$Headpond::Bench::World::CONTAINER/$name";
     $origin->blob($path, size => $size, seed => $made);
     my $spec = "$name:$size:$made";
-    my @command = $how eq 'parallel' ? ('blocks', '--blobs', $spec, '--once', '--block', 4 * $MIB, '--concurrency', $PARALLEL)
-        : $kind->{readers} > 1 && $server ? ('readers', '--blob', $spec, '--readers', $kind->{readers})
-        :                                   ('one', '--blob', $spec);
+    my @reader = $how eq 'parallel' ? ('blocks', blobs => $spec, once => \1, block => 4 * $MIB, concurrency => $PARALLEL)
+        : $how eq 'herd'            ? ('readers', blob => $spec, readers => $kind->{readers})
+        :                             ('one', blob => $spec);
+    $world->use_memory;
     my $cpu = $server ? $server->cpu : 0;
-    my ($got, $wall, $memory) = read_blob($world, $base, $server, @command);
+    my ($got, $wall, $memory) = read_blob($base, $server, @reader);
     $cpu = $server->cpu - $cpu if $server;
     my $first = $got->{first_byte_ms} // $got->{first_byte_p50_ms};
     $first = $first->{median} if ref $first;
@@ -73,10 +76,14 @@ sub turn {
 sub measure {
     my ($kind, $world, $servers, $rounds) = @_;
     my $storage = "http://$world->{origin}{address}";
-    my @rows = ((map { { name => $_->{name}, server => $_, how => 'through', why => $_->{fault} // ($_->{one_file} ? 'no proxy' : undef) } } @$servers),
-        { name => 'storage, one connection', how => 'one' }, { name => "storage, $PARALLEL connections", how => 'parallel' });
+    my @through = $kind->{first_only} ? $servers->[0] : @$servers;
+    my $how = $kind->{readers} > 1 ? 'herd' : 'one';
+    my @rows = map { { name => $_->{name}, server => $_, how => $how, why => $_->{fault} // ($_->{no_proxy} ? 'no proxy' : undef) } } @through;
+    push @rows, map { { %$_, name => "$_->{name}, one reader", how => 'one' } } @rows if $kind->{first_only};
+    push @rows, { name => 'storage, one connection', how => 'one' } if !$kind->{first_only};
+    push @rows, { name => "storage, $PARALLEL connections", how => 'parallel' };
     $_->{turns} = [] for @rows;
-    $world->{origin}->latency(first_byte_ms => $FIRST_BYTE_MS, rate => $RATE);
+    $world->{origin}->latency(first_byte_ms => $FIRST_BYTE_MS, rate => $kind->{rate});
     for my $round (1 .. $rounds) {
         for my $row (grep { !$_->{why} } @rows) {
             my $base = $row->{server} ? $row->{server}->base('h1') : $storage;
@@ -99,7 +106,7 @@ my @columns = (['MB/s', '%.0f', 'mb_s', 1], ['wall s', '%.2f', 'wall', 1], ['fir
 sub table {
     my ($kind, $rows) = @_;
     my $text = sprintf "## %s\n\n| | %s | %s to it |\n|---%s|\n",
-        $kind->{readers} > 1 ? "$kind->{readers} readers of the same cold " . $kind->{size} / $MIB . ' MiB' : 'One reader of a cold ' . $kind->{size} / $MIB . ' MiB',
+        ($kind->{readers} > 1 ? "$kind->{readers} readers of the same cold " : 'One reader of a cold ') . $kind->{size} / $MIB . ' MiB',
         join(' | ', map { $_->[0] } @columns), $rows->[0]{name}, '|---' x (@columns + 1);
     my $first = @{ $rows->[0]{turns} } ? Headpond::Bench::Measure::medians($rows->[0]{turns})->{mb_s} : undef;
     for my $row (@$rows) {
@@ -111,7 +118,7 @@ sub table {
         $text .= "| $row->{name} | " . join(' | ', map { sprintf $_->[1], $m->{ $_->[2] } * $_->[3] } @columns) . sprintf " | %s |\n",
             defined $first ? sprintf('%.2f', $first / $m->{mb_s}) : '';
     }
-    return "$text\nMedians of " . scalar(@{ $rows->[0]{turns} }) . " turns; $FIRST_BYTE_MS ms to the first byte and @{[ $RATE / 1e6 ]} MB/s a connection at the storage.\n\n";
+    return "$text\nMedians of " . scalar(@{ $rows->[0]{turns} }) . " turns; $FIRST_BYTE_MS ms to the first byte and @{[ $kind->{rate} / 1e6 ]} MB/s a connection at the storage.\n\n";
 }
 
 1;

@@ -80,7 +80,9 @@ LOCATION
 
 sub file {
     my ($world) = @_;
-    return start('nginx-file', $world, '', 'root ' . $world->files . ';');
+    my $server = start('nginx-file', $world, '', 'root ' . $world->files . ';');
+    $server->{no_proxy} = 1;
+    return $server;
 }
 
 1;

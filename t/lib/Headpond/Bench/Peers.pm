@@ -98,7 +98,7 @@ hosts:
       /:
         file.dir: @{[ $world->files ]}
 CONF
-    return Headpond::Bench::Server->start(name => 'h2o-file', dir => $dir,
+    return Headpond::Bench::Server->start(name => 'h2o-file', dir => $dir, no_proxy => 1,
         address => { %address, h2c => $address{h1}, h2s => $address{h1s} },
         command => ['h2o', '-m', 'worker', '-c', "$dir/h2o.conf"]);
 }
@@ -109,7 +109,7 @@ sub bare {
     my ($world, @options) = @_;
     my $name = @options ? 'bare-sendfile' : 'bare';
     my $dir = $world->folder_in($name);
-    my $server = Headpond::Bench::Server->start(name => $name, dir => $dir, address => {}, one_file => 1,
+    my $server = Headpond::Bench::Server->start(name => $name, dir => $dir, address => {}, no_proxy => 1, one_file => 1,
         cannot => { map { $_ => 'no more than HTTP/1.1 without TLS' } qw(h1s h2c h2s) },
         command => ["$Headpond::build/t/bench/bare_loop", @options, $world->files . "/$Headpond::Bench::World::CONTAINER/big"]);
     $server->{address}{h1} = $server->{process}->wait_log(qr/^listening (\S+)\n/, 20, "$dir/out")

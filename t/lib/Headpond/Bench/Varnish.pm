@@ -35,6 +35,7 @@ VCL
             '-p', 'thread_pools=1',    # one core has no use for more
             '-p', 'thread_pool_min=200', '-p', 'thread_pool_max=1000', # a thread for each connection is there before it comes
             '-p', 'timeout_idle=600',
+            '-p', 'nuke_limit=1000000', # a large blob may drive out as many small ones as it takes
             '-p', 'vsl_mask=' . no_log(), # as with the others
         ]);
 }
