@@ -205,6 +205,43 @@ static void test_short_memory(void)
     ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
 }
 
+/* More readers than there is room for blocks, each standing still in the middle of one: that is taken from them, so that
+ * others get on, and they get it anew. */
+static void test_room(void)
+{
+    enum { HOLDERS = 30 };
+    static char names[HOLDERS + 1][16];
+    struct task *tasks = tasks_of(HOLDERS + 1);
+    struct buf_room *room = &rig_cache()->blocks;
+    const size_t most = room->most, little = 8 * MIB;
+
+    begin();
+    for (unsigned i = 0; i <= HOLDERS; i++) {
+        snprintf(names[i], sizeof(names[i]), "room%u", i);
+        rig_blob(names[i], 120 + i, 4 * MIB + i, NULL);
+        tasks[i] = (struct task){.loop = i, .blob = names[i], .seed = 120 + i, .last = UINT64_MAX, .step = 50000};
+        if (i < HOLDERS)
+            tasks[i].hold_after = MIB + MIB / 2;
+    }
+    room->most = little;
+    tasks_start(tasks, HOLDERS);
+    unsigned held = 0;
+    for (unsigned i = 0; i < HOLDERS; i++)
+        held += task_wait_held(&tasks[i]) && tasks[i].bytes >= MIB + MIB / 2;
+    is_int(held, HOLDERS, "%s: %d readers come to the middle of a block, with room for 8", how_stored, HOLDERS);
+    ok(atomic_load(&room->taken) <= little, "%s: and it is kept to", how_stored);
+    tasks_start(&tasks[HOLDERS], 1);
+    ok(tasks_wait(&tasks[HOLDERS], 1) && task_good(&tasks[HOLDERS]), "%s: one that comes then gets all", how_stored);
+    for (unsigned i = 0; i < HOLDERS; i++)
+        task_release(&tasks[i]);
+    tasks_wait(tasks, HOLDERS);
+    is_int(tasks_good(tasks, HOLDERS), HOLDERS, "%s: and so do they, let go", how_stored);
+    room->most = most;
+    mem_free(tasks);
+    ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
+    is_int(atomic_load(&room->taken), 0, "%s: and all room is back", how_stored);
+}
+
 /* ---- (d) readers that go away ---- */
 
 static void test_leaving(void)
@@ -409,6 +446,7 @@ static void run_all(unsigned disk_count)
     test_slow_reader();
     test_backpressure();
     test_short_memory();
+    test_room();
     test_leaving();
     test_reuse();
     if (disks > 0)

@@ -19,7 +19,7 @@ pid $dir/nginx.pid;
 error_log $dir/nginx.log warn;
 worker_processes 1;
 worker_rlimit_nofile 16384;
-events { worker_connections 4096; }
+events { worker_connections 16384; }
 http {
     access_log off;
     types { }

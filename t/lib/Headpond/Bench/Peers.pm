@@ -27,6 +27,15 @@ our %peers = (
 );
 our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare bare-sendfile);
 
+# The row of a name, or nothing. headpond-N: a headpond whose store knows N blocks of 16 KiB besides what is asked for.
+sub find {
+    my ($name) = @_;
+    my ($blocks) = $name =~ /^headpond-([1-9]\d*)$/;
+    return $blocks ? [sub { headpond($_[0], $name, $blocks) }] : $peers{$name};
+}
+
+my $BLOCK = 16 << 10; # the smallest there is
+
 my %clients = (wrk => 'wrk', h2load => 'nghttp2-client', taskset => 'util-linux', curl => 'curl', openssl => 'openssl');
 
 sub there { my ($program) = @_; return system("command -v $program >/dev/null 2>&1") == 0 }
@@ -35,7 +44,7 @@ sub there { my ($program) = @_; return system("command -v $program >/dev/null 2>
 sub missing_clients { return map { there($_) ? () : $clients{$_} } sort keys %clients }
 sub missing_of {
     my ($name) = @_;
-    my (undef, %needs) = @{ $peers{$name} };
+    my (undef, %needs) = @{ find($name) };
     return map { there($_) ? () : $needs{$_} } sort keys %needs;
 }
 
@@ -44,7 +53,7 @@ sub start {
     my ($name, $world) = @_;
     my @missing = missing_of($name);
     return { name => $name, fault => "not installed: apt-get install @missing, or --install" } if @missing;
-    my $server = eval { $peers{$name}[0]->($world) };
+    my $server = eval { find($name)->[0]->($world) };
     return { name => $name, fault => $@ =~ s/\s+$//r } if !$server;
     return $server if $server->{one_file};
     # Twice: what a first reply leaves behind, a second one may still have to look at.
@@ -56,19 +65,36 @@ sub start {
 
 # One loop, as each peer has one worker; blocks on disk, what was read lately in memory.
 sub headpond {
-    my ($world) = @_;
-    my $dir = $world->folder_in('headpond');
+    my ($world, $name, $blocks) = @_;
+    $name //= 'headpond';
+    my $dir = $world->folder_in($name);
     my $pond = Headpond->new(origin => $world->{origin}, dir => $dir,
         account => { freshness => 'immutable', authorize_ttl => '3600s' });
+    my $room = $Headpond::Bench::World::CACHE + ($blocks // 0) * $BLOCK * 2;
     $pond->{config} = { workers => 1, memory => "$Headpond::Bench::World::MEMORY", access_log => 'off',
-        store => [{ path => "$dir/store", size => "$Headpond::Bench::World::CACHE" }] };
+        store => [{ path => "$dir/store", size => $room }], $blocks ? (block_size => "$BLOCK") : () };
     my %address = Headpond::Bench::Server::addresses(qw(h1 h1s));
     $pond->{config}{listen} = [{ address => $address{h1} }, { address => $address{h1s}, %Headpond::tls }];
     $pond->{config}{admin} = $pond->{admin} = '127.0.0.1:' . Headpond::Bench::Server::free_port();
     $pond->write_config;
-    return Headpond::Bench::Server->start(name => 'headpond', dir => $dir,
+    return Headpond::Bench::Server->start(name => $name, dir => $dir,
         address => { %address, h2c => $address{h1}, h2s => $address{h1s} },
-        command => ["$Headpond::build/headpond", '-c', "$dir/headpond.yaml"], warmed => sub { $pond->settle });
+        command => ["$Headpond::build/headpond", '-c', "$dir/headpond.yaml"], warmed => sub { fill($pond, $world, $address{h1}, $blocks) if $blocks; $pond->settle });
+}
+
+# Has it store so many blocks of a blob that nobody reads again.
+sub fill {
+    my ($pond, $world, $address, $blocks) = @_;
+    my $path = "/$Headpond::Bench::World::CONTAINER/filler";
+    my $size = $blocks * $BLOCK;
+    $world->{origin}->blob($path, size => $size, seed => 1);
+    my $all = $pond->metric('headpond_store_blocks') + $blocks;
+    for (my $turn = 0; $pond->metric('headpond_store_blocks') < $all; $turn++) {
+        $turn < 5 or die sprintf "it stores %d of %d blocks\n", $pond->metric('headpond_store_blocks'), $all;
+        my $got = Headpond->client('one', base => "http://$address/$Headpond::Bench::World::CONTAINER", blob => "filler:$size:1", timeout => 600);
+        $got->{mismatch_at} == -1 && $got->{bytes} == $size or die "the filler is wrong\n";
+        $pond->settle;
+    }
 }
 
 # Version 2 serves files over HTTP/2 with and without TLS. One thread; no list of its own of what has changed: files are

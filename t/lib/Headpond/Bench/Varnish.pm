@@ -33,7 +33,7 @@ VCL
             '-s', "malloc,${size}m",   # on disk, with -s file, a reply costs more
             '-p', 'feature=+http2',
             '-p', 'thread_pools=1',    # one core has no use for more
-            '-p', 'thread_pool_min=200', '-p', 'thread_pool_max=1000', # a thread for each connection is there before it comes
+            '-p', 'thread_pool_min=200', '-p', 'thread_pool_max=2000', # a thread for each connection is there before it comes
             '-p', 'timeout_idle=600',
             '-p', 'nuke_limit=1000000', # a large blob may drive out as many small ones as it takes
             '-p', 'vsl_mask=' . no_log(), # as with the others
