@@ -145,10 +145,8 @@ subtest 'a disk that is not mounted' => sub {
         }
         return $origin->data_requests;
     };
-    # Either disk has room for all of it. What a busy machine was too slow to write is brought again.
-    for (my $turn = 0; $turn < 10 && $all->("turn $turn") > 0; $turn++) {
-        $pond->settle;
-    }
+    # Either disk has room for all of it.
+    $pond->read_until_kept($origin, sub { $all->('cold') });
     my $blocks = $pond->metric('headpond_store_blocks');
     $pond->stop;
     unmount($dir);

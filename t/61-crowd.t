@@ -9,7 +9,7 @@ use lib "$FindBin::Bin/lib";
 use Headpond;
 use IO::Socket::INET;
 use Test::More;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my $MIB = 1 << 20;
 my $CROWD = 200;
@@ -47,6 +47,7 @@ sub holds {
     while (time < $until) {
         my $held = $pond->metric('headpond_memory_bytes');
         $most = $held if $held > $most;
+        sleep 0.01;
     }
     cmp_ok($most, '<', $LIMIT, sprintf '%s: %d MiB held at the most, of 64', $what, $most / $MIB);
     my $began = time;
@@ -55,7 +56,6 @@ sub holds {
         or diag(explain($got));
     note(sprintf '%s: after %.1f s', $what, time - $began);
     close $_ for @$crowd;
-    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_fills_inflight'), "$what: no fill is left when they have gone");
 }
 
 for my $stored (1, 0) {
@@ -63,23 +63,18 @@ for my $stored (1, 0) {
         my ($name, $mib) = @$size;
         my ($pond) = start(stored => $stored);
         my @crowd = map { asker($pond, "/acct/data/$name$_") } 1 .. $CROWD;
-        # Every place is taken and others wait, or there would be nothing to see.
-        $pond->wait_metric(31, 'headpond_fills_inflight');
-        holds("$name blobs " . ($stored ? 'with a store' : 'without a store'), $pond, \@crowd, "${name}0:@{[$mib * $MIB]}:0");
+        my $what = "$name blobs " . ($stored ? 'with a store' : 'without a store');
+        ok(defined $pond->wait_metric(1, 'headpond_fills_waiting'), "$what: others wait for room");
+        holds($what, $pond, \@crowd, "${name}0:@{[$mib * $MIB]}:0");
+        ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_fills_inflight'), "$what: no fill is left when they have gone");
         $pond->stop;
     }
 }
 
 {
     my ($pond, $folder) = start(stored => 1);
-    my $asked = 1;
-    for (my $turn = 0; $asked > 0 && $turn < 10; $turn++) {
-        $origin->reset_stats;
-        $pond->client('one', blob => "large0:@{[64 * $MIB]}:0");
-        $asked = $origin->data_requests;
-        $pond->settle;
-    }
-    is($asked, 0, 'from the disk: all of it is there');
+    my $blob = "large0:@{[64 * $MIB]}:0";
+    $pond->read_until_kept($origin, sub { $pond->client('one', blob => $blob) });
     $pond->stop;
     system('dd', "if=$_", 'iflag=nocache', 'count=0', 'status=none') == 0 or die 'dd' for glob "$folder/store/data-*";
     $pond->run;
@@ -88,7 +83,7 @@ for my $stored (1, 0) {
         my $first = $_ % 60 * $MIB;
         asker($pond, '/acct/data/large0', sprintf('Range: bytes=%d-%d', $first, $first + 4 * $MIB - 1));
     } 1 .. $CROWD;
-    holds('from the disk', $pond, \@crowd, "large0:@{[64 * $MIB]}:0");
+    holds('from the disk', $pond, \@crowd, $blob);
     is($origin->data_requests, 0, 'from the disk: all of it');
     $pond->stop;
 }

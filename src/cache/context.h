@@ -41,8 +41,7 @@ struct cache_loop {
     struct line probes;
     struct list unwanted; /* inquiry.c: probes nobody waits for any more */
     struct list holds;    /* room.c */
-    struct timer look;
-    bool looking; /* `look` is set */
+    struct timer holds_timer;
     struct paces paces;
 };
 

@@ -222,7 +222,7 @@ static bool fill_pump_step(struct fill *fill)
         fill_end(fill, STATUS_OK);
         return false;
     }
-    struct buf *buf = fill_room(fill, block);
+    struct buf *buf = fill_buffer(fill, block);
     if (buf == NULL)
         return false;
     switch (source_peek(fill->body, &view, buf->size - buf_filled(buf))) {
@@ -260,53 +260,54 @@ static void fill_deliver_poke(struct letter *letter)
 {
     struct fill *fill = CONTAINER_OF(letter, struct fill, poke);
     atomic_store(&fill->poked, false);
-    atomic_store(&fill->paused, false);
     fill_pump(fill);
     fill_unref(&fill);
 }
 
 void fill_poke(struct fill *fill)
 {
-    if (!atomic_load(&fill->paused) || atomic_exchange(&fill->poked, true))
+    if (atomic_load(&fill->pause) != FILL_PAUSED_FOR_READERS || atomic_exchange(&fill->poked, true))
         return;
     loop_post(fill->loop, &fill_ref(fill)->poke);
 }
 
 void fill_readers_changed(struct fill *fill)
 {
-    if (!list_empty(&fill->joins) && fill_runs(fill))
+    if (fill_runs(fill))
         fill_set_pause(fill, FILL_GOES_ON);
     fill_pump(fill);
     fill_settle(fill);
 }
 
-/* ---- Standing still. Its readers have what is in the store, and come back for the rest when they are there (pinned).
- */
+/* ---- Standing still. ---- */
 
 void fill_watch_blocks(struct fill *fill)
 {
     if (fill_runs(fill) || list_empty(&fill->joins) || fill_buffers_held(fill) == 0)
         return;
-    room_pace_begin(&fill->pace, flight_fastest(fill), loop_now_ms(fill->loop));
+    room_watch_begin(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
     timer_set(&fill->linger, ROOM_LOOK_MS);
 }
 
 static bool fill_stands(struct fill *fill)
 {
-    return room_pace_stands(&fill->pace, flight_fastest(fill), loop_now_ms(fill->loop)) && room_wanted(fill->cache);
+    bool still = room_watch_look(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
+    return still && room_wanted(fill->cache);
 }
 
-/* A try for room. Who found none for so long that its readers must be waiting for other fills, or are slow, has at
- * least nothing that others could use. */
-static void fill_room_over(struct fill *fill)
+/* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */
+static void fill_yield(struct fill *fill)
 {
-    if (loop_now_ms(fill->loop) - fill->pace.since_ms >= ROOM_IDLE_MS) {
-        fill_give_up_blocks(fill);
-        if (list_empty(&fill->joins)) {
-            fill_end(fill, STATUS_OK);
-            return;
-        }
-    }
+    fill_give_up_blocks(fill, UINT64_MAX);
+    fill_end(fill, STATUS_OK);
+}
+
+/* Tries again. Who has found no room for ROOM_IDLE_MS gives up the whole blocks it still has: all who wait may be sitting
+ * on what the others need. */
+static void fill_try_room(struct fill *fill)
+{
+    if (loop_now_ms(fill->loop) - fill->watch.since_ms >= ROOM_IDLE_MS)
+        fill_give_up_blocks(fill, UINT64_MAX);
     timer_set(&fill->linger, ROOM_RETRY_MS);
     fill_pump(fill);
 }
@@ -314,16 +315,12 @@ static void fill_room_over(struct fill *fill)
 static void fill_linger_over(struct timer *timer)
 {
     struct fill *fill = CONTAINER_OF(timer, struct fill, linger);
-    bool runs = fill_runs(fill);
 
-    if (runs && fill->pause == FILL_PAUSED_FOR_ROOM) {
-        fill_room_over(fill);
-    } else if (runs && list_empty(&fill->joins)) {
-        fill_end(fill, STATUS_OK); /* nobody came */
-    } else if (fill_stands(fill)) {
-        fill_give_up_blocks(fill);
-        fill_end(fill, STATUS_OK);
-    } else if (runs || fill_buffers_held(fill) > 0) {
+    if (atomic_load(&fill->pause) == FILL_PAUSED_FOR_ROOM) {
+        fill_try_room(fill);
+    } else if (list_empty(&fill->joins) || fill_stands(fill)) {
+        fill_yield(fill);
+    } else if (fill_runs(fill) || fill_buffers_held(fill) > 0) {
         timer_set(&fill->linger, ROOM_LOOK_MS);
         fill_pump(fill); /* what had no room ahead of its readers may have some */
     }

@@ -70,8 +70,8 @@ struct fill {
     pthread_mutex_t lock; /* over buffers and states; held for a few instructions */
     struct buf *buffers[STORE_EXTENT_BLOCKS];
     uint8_t states[STORE_EXTENT_BLOCKS];
-    atomic_int ended;   /* STATUS_AGAIN while it runs; OK: nothing more will come; else why it failed */
-    atomic_bool paused; /* waits for a reader to move on: poke it */
+    atomic_int ended; /* STATUS_AGAIN while it runs; OK: nothing more will come; else why it failed */
+    atomic_int pause; /* enum fill_pause, of the owner's; FOR_READERS: poke it when one moves on */
     atomic_bool poked;
     struct letter poke;
     struct letter adopt;
@@ -95,15 +95,14 @@ struct fill {
     struct answer_collector *collector;
     struct fill_opening *opening;
     struct timer retry;
-    struct timer linger; /* the wait for a reader to come, or to move on, or for room */
-    enum fill_pause pause;
-    struct room_pace pace;  /* its readers', while it is paused, and after its end */
-    unsigned attempts;      /* since the last byte of progress */
-    int64_t sent_us;        /* the request under way */
-    int64_t head_us;        /* its reply's head came; 0: not yet, or readers have held it up since */
-    uint64_t began;         /* position it began at */
-    unsigned putting;       /* blocks on their way into the store */
-    struct admission place; /* place.c */
+    struct timer linger;     /* the wait for a reader to come, or to move on, or for room */
+    struct room_watch watch; /* its readers', while it is paused, and after its end */
+    unsigned attempts;       /* since the last byte of progress */
+    int64_t sent_us;         /* the request under way */
+    int64_t head_us;         /* its reply's head came; 0: not yet, or readers have held it up since */
+    uint64_t began;          /* position it began at */
+    unsigned putting;        /* blocks on their way into the store */
+    struct admission place;  /* place.c */
 };
 
 /* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its
@@ -149,11 +148,12 @@ void fill_readers_changed(struct fill *fill);
 void fill_settle(struct fill *fill);
 void fill_set_pause(struct fill *fill, enum fill_pause pause);
 /* The buffer of the block under way, or NULL: paused until a reader comes or moves on, a put is done, or there is room. */
-struct buf *fill_room(struct fill *fill, unsigned block);
+struct buf *fill_buffer(struct fill *fill, unsigned block);
 /* All of the block's bytes have come: it goes into the store. */
 void fill_block_whole(struct fill *fill, unsigned block);
-/* Frees what the store would not have. */
-void fill_give_up_blocks(struct fill *fill);
+/* Frees whole blocks that end at or before `passed`; UINT64_MAX: all. A slower reader that still wants one, and does not
+ * find it in the store, asks for a fill of its own. */
+void fill_give_up_blocks(struct fill *fill, uint64_t passed);
 /* How many blocks it has in memory. */
 unsigned fill_buffers_held(const struct fill *fill);
 /* It has ended, and has blocks for its readers that are to go when room is wanted and they do not come. */

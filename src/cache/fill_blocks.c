@@ -62,17 +62,12 @@ bool fill_covers(struct fill *fill, unsigned block)
     return false;
 }
 
-/* Frees what the store would not have and no reader will come by; the fastest has passed it. True when something went.
- */
-static bool fill_give_up_block(struct fill *fill, uint64_t fastest)
+void fill_give_up_blocks(struct fill *fill, uint64_t passed)
 {
     uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
     for (unsigned block = fill->first; block <= fill->last; block++)
-        if (fill->states[block] == FILL_BLOCK_WHOLE && (base + block + 1) * fill->cache->block_size <= fastest) {
+        if (fill->states[block] == FILL_BLOCK_WHOLE && (base + block + 1) * fill->cache->block_size <= passed)
             fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
-            return true;
-        }
-    return false;
 }
 
 unsigned fill_buffers_held(const struct fill *fill)
@@ -83,76 +78,63 @@ unsigned fill_buffers_held(const struct fill *fill)
     return held;
 }
 
-/* What no reader has come to yet may take half of the room: the rest is for those who wait. */
-static bool fill_room_ahead(const struct fill *fill)
-{
-    const struct buf_room *blocks = &fill->cache->blocks;
-    return atomic_load_explicit(&blocks->taken, memory_order_relaxed) < blocks->most / 2;
-}
-
-/* Whether the fill may take a buffer for its next block. Under memory pressure one buffer is all it gets, and one is
+/* Whether the fill may take a buffer for its next block. While memory is short one buffer is all it gets, and one is
  * enough to go on with. */
 static bool fill_may_begin(struct fill *fill, unsigned block)
 {
-    bool tight = mem_pressure() != MEM_EASY || buf_room_short(&fill->cache->blocks, ROOM_IDLE_MS);
-    unsigned most = tight ? 1 : STORE_EXTENT_BLOCKS;
+    bool tight = mem_pressure() != MEM_EASY || room_is_short(fill->cache);
     uint64_t window = tight ? 1 : FILL_WINDOW;
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
 
-    if (list_empty(&fill->joins)) {
-        if (block == fill->first)
-            return true; /* the readers of an opening are still on their way */
-        timer_set(&fill->linger, FILL_LINGER_MS);
-        return false;
-    }
+    if (list_empty(&fill->joins))
+        return block == fill->first; /* the readers of an opening are still on their way */
     uint64_t fastest = flight_fastest(fill);
-    if (start >= fastest + window * fill->cache->block_size || (start > fastest && !fill_room_ahead(fill)))
+    if (start >= fastest + window * fill->cache->block_size || (start > fastest && !room_is_there_ahead(fill->cache)))
         return false;
-    while (fill_buffers_held(fill) >= most)
-        if (!fill_give_up_block(fill, fastest))
-            return false;
-    return true;
+    if (!tight)
+        return true;
+    fill_give_up_blocks(fill, fastest);
+    return fill_buffers_held(fill) == 0;
 }
 
 void fill_set_pause(struct fill *fill, enum fill_pause pause)
 {
-    metric_add(METRIC_FILLS_WAITING, (pause == FILL_PAUSED_FOR_ROOM) - (fill->pause == FILL_PAUSED_FOR_ROOM));
-    fill->pause = pause;
+    bool before = atomic_exchange(&fill->pause, (int) pause) == FILL_PAUSED_FOR_ROOM;
+    metric_add(METRIC_FILLS_WAITING, (pause == FILL_PAUSED_FOR_ROOM) - before);
     if (pause == FILL_GOES_ON)
         timer_clear(&fill->linger);
 }
 
 /* It is looked at again: `linger` fires while it stands between two blocks. */
-static struct buf *fill_pause(struct fill *fill, enum fill_pause why)
+static void fill_pause(struct fill *fill, enum fill_pause why)
 {
     fill->head_us = 0;
-    if (fill->pause == why)
-        return NULL;
+    if (atomic_load(&fill->pause) == (int) why)
+        return;
     fill_set_pause(fill, why);
-    room_pace_begin(&fill->pace, flight_fastest(fill), loop_now_ms(fill->loop));
-    if (why == FILL_PAUSED_FOR_ROOM)
-        timer_set(&fill->linger, ROOM_RETRY_MS);
-    else if (!list_empty(&fill->joins))
-        timer_set(&fill->linger, ROOM_LOOK_MS);
-    return NULL;
+    room_watch_begin(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
+    timer_set(&fill->linger, why == FILL_PAUSED_FOR_ROOM ? ROOM_RETRY_MS
+                             : list_empty(&fill->joins)  ? FILL_LINGER_MS
+                                                         : ROOM_LOOK_MS);
 }
 
-struct buf *fill_room(struct fill *fill, unsigned block)
+struct buf *fill_buffer(struct fill *fill, unsigned block)
 {
     if (fill->states[block] == FILL_BLOCK_FILLING)
         return fill->buffers[block];
     if (!fill_may_begin(fill, block)) {
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
-        atomic_store(&fill->paused, true);
+        fill_pause(fill, FILL_PAUSED_FOR_READERS);
         if (!fill_may_begin(fill, block))
-            return fill_pause(fill, FILL_PAUSED_FOR_READERS);
-        atomic_store(&fill->paused, false);
+            return NULL;
     }
     uint64_t number = fill->extent * STORE_EXTENT_BLOCKS + block;
     size_t size = store_block_length(fill->generation->length, fill->cache->block_size, number);
     struct buf *buf = buf_new_in(&fill->cache->blocks, size);
-    if (buf == NULL)
-        return fill_pause(fill, FILL_PAUSED_FOR_ROOM);
+    if (buf == NULL) {
+        fill_pause(fill, FILL_PAUSED_FOR_ROOM);
+        return NULL;
+    }
     fill_set_pause(fill, FILL_GOES_ON);
     fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
     return buf;
@@ -196,11 +178,4 @@ void fill_block_whole(struct fill *fill, unsigned block)
         mem_free(put);
     }
     fill_set_block(fill, block, FILL_BLOCK_WHOLE, buf);
-}
-
-void fill_give_up_blocks(struct fill *fill)
-{
-    for (unsigned block = fill->first; block <= fill->last; block++)
-        if (fill->states[block] == FILL_BLOCK_WHOLE)
-            fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
 }

@@ -151,7 +151,7 @@ static struct own_request fill_request(struct fill *fill)
         .first = fill->position,
         .last = fill->end - 1,
         .if_match = fill->generation == NULL ? STR_NULL : fill_object(fill)->etag,
-        .admitted = &fill->place.budget,
+        .budget = &fill->place.budget,
         .own = fill->generation != NULL && !fill->disowned, /* an opening asks for the asker, too */
     };
 }

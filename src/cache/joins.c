@@ -169,7 +169,8 @@ void joins_look_beyond(struct joins *joins, uint64_t block)
 void joins_want_more(struct joins *joins, uint64_t block)
 {
     int64_t now_ms = loop_now_ms(joins->loop);
-    if (joins->count < depth_of(joins) || joins->count == JOINS_MAX || now_ms - joins->raised_ms < RAISE_MS)
+    if (joins->unstored || joins->count < depth_of(joins) || joins->count == JOINS_MAX ||
+        now_ms - joins->raised_ms < RAISE_MS)
         return;
     joins->depth = depth_of(joins) < JOINS_MAX / 2 ? 2 * depth_of(joins) : JOINS_MAX;
     joins->raised_ms = now_ms;

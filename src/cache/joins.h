@@ -3,8 +3,8 @@
  * joins.h: the flights that one reader has joined: the extent it is in and those ahead of it, in the order of the blob.
  *
  * Which blocks are asked for is decided here, by how far the reader is: from the first missing one on, in pieces of
- * what one request should ask for (pace.h), several of them at once. A reader that waits in the middle of a piece could
- * read faster than that comes, and has more of them fetched side by side. Where the store does not
+ * what one request should ask for (pace.h), several of them at once. A reader that waits in the middle of a block could
+ * read faster than that comes, and has more pieces fetched side by side. Where the store does not
  * keep what is read ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to
  * the same fill. What a join brings is the reader's matter (reader.c). Reader's loop only.
  */
@@ -46,7 +46,8 @@ struct join *joins_at(struct joins *joins, uint64_t block);
 struct join *joins_ask(struct joins *joins, uint64_t block);
 /* A reader at `block` that is being fed by fills has the next pieces asked for before it gets there. */
 void joins_read_ahead(struct joins *joins, uint64_t block);
-/* The reader has taken all that has come so far of the piece it is in. */
+/* The reader waits in the middle of a block: more pieces are fetched side by side, but not more often than in RAISE_MS.
+ */
 void joins_want_more(struct joins *joins, uint64_t block);
 /* A reader in a stored block whose successor is missing joins that one's flight now, and not when its consumer gets
  * there: the fill that brought this block would take its reader for gone. */

@@ -30,7 +30,7 @@ struct origin_fetch *own_request_start(struct cache *cache, struct loop *loop, c
         .ca_file = asker->ca_file,
         .method = what->head ? STR("HEAD") : STR("GET"),
         .target = ours ? asker->own_target : asker->target,
-        .admitted = what->admitted,
+        .budget = what->budget,
         .signer = ours ? asker->signer : NULL,
         .headers = &headers,
         .content_length = 0,

@@ -14,10 +14,10 @@ struct own_request {
     bool ranged;
     uint64_t first; /* bytes, inclusive */
     uint64_t last;
-    struct str if_match;            /* or a NULL str */
-    bool modest;                    /* little will come */
-    struct budget_ticket *admitted; /* whose right to ask the account is taken over, or NULL */
-    bool own; /* signed by our own credential if there is one, though the client's is the asker's */
+    struct str if_match;          /* or a NULL str */
+    bool modest;                  /* little will come */
+    struct budget_ticket *budget; /* as in origin/client.h */
+    bool own;                     /* signed by our own credential if there is one, though the client's is the asker's */
 };
 
 /* Whether our own credential signs it. */

@@ -163,7 +163,7 @@ static void probe_opened(struct letter *letter)
 
 static void probe_send(struct probe *probe)
 {
-    struct own_request request = {.modest = true, .admitted = &probe->room.budget};
+    struct own_request request = {.modest = true, .budget = &probe->room.budget};
     const struct origin_events events = {probe_head, probe};
 
     switch (probe->kind) {

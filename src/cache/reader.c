@@ -14,6 +14,7 @@
 
 /* Looks for one block without a byte of progress before the reader gives up. */
 #define READER_LOOKS 32
+
 struct reader;
 
 /* A load's letter may come after its reader has gone. */
@@ -82,16 +83,6 @@ static enum source_state reader_fail(struct reader *reader, enum status why)
     return SOURCE_FAILED;
 }
 
-static struct reader *reader_of(struct room_hold *hold)
-{
-    return CONTAINER_OF(hold, struct reader, hold);
-}
-
-static uint64_t reader_hold_position(struct room_hold *hold)
-{
-    return reader_of(hold)->position;
-}
-
 static void reader_release_held(struct reader *reader)
 {
     if (reader->held != NULL)
@@ -102,7 +93,7 @@ static void reader_release_held(struct reader *reader)
 
 static void reader_hold_give_up(struct room_hold *hold)
 {
-    reader_release_held(reader_of(hold));
+    reader_release_held(CONTAINER_OF(hold, struct reader, hold));
 }
 
 /* Takes over the reference. `join`: whose fill's it is, or NULL. */
@@ -112,8 +103,6 @@ static void reader_set_held(struct reader *reader, struct buf *buf, uint64_t blo
     reader->held = buf;
     reader->held_block = block;
     reader->held_join = join;
-    reader->hold.position = reader_hold_position;
-    reader->hold.give_up = reader_hold_give_up;
     room_hold(cache_loop_of(reader->loop), &reader->hold);
 }
 
@@ -134,7 +123,7 @@ static enum reader_look look_at_held(struct reader *reader)
     struct join *join = reader->held_join;
     assert(join != NULL); /* a loaded block is whole */
     if (flight_wait(join, (unsigned) (reader->held_block % STORE_EXTENT_BLOCKS), reader_offset(reader))) {
-        if (reader_offset(reader) > 0)
+        if (reader_offset(reader) > 0) /* at the first of a block all readers wait, fast or slow */
             joins_want_more(&reader->joins, reader->held_block);
         return LOOK_WAIT;
     }
@@ -358,7 +347,8 @@ static void reader_consume(struct source *source, size_t bytes)
         reader->position += bytes;
         joins_advance(&reader->joins, block, reader->position);
     }
-    /* While memory is wanted a reader whose client does not take its bytes must not sit on a block. */
+    /* While room is wanted nobody keeps a block between two pulls: who takes its bytes slowly, but takes them, would never
+     * count as standing still (room.h). */
     if (reader->held != NULL && (reader_block(reader) != reader->held_block || room_wanted(reader->cache)))
         reader_release_held(reader);
 }
@@ -390,6 +380,8 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
     reader->position = first;
     reader->last = last;
     reader->plain = plain;
+    reader->hold.position = &reader->position;
+    reader->hold.give_up = reader_hold_give_up;
     reader->joins = (struct joins){.cache = cache,
                                    .loop = loop,
                                    .request = request,

@@ -21,61 +21,68 @@ void room_init(struct cache *cache)
         blocks->most = blocks->least;
 }
 
+bool room_is_short(const struct cache *cache)
+{
+    return buf_room_short(&cache->blocks, ROOM_IDLE_MS);
+}
+
 bool room_wanted(const struct cache *cache)
 {
-    return places_contended(cache) || mem_pressure() >= MEM_NO_SPLIT || buf_room_short(&cache->blocks, ROOM_IDLE_MS);
+    return places_contended(cache) || mem_pressure() >= MEM_NO_SPLIT || room_is_short(cache);
 }
 
-void room_pace_begin(struct room_pace *pace, uint64_t position, int64_t now_ms)
+bool room_is_there_ahead(const struct cache *cache)
 {
-    *pace = (struct room_pace){.position = position, .since_ms = now_ms, .moved_ms = now_ms};
+    return atomic_load_explicit(&cache->blocks.taken, memory_order_relaxed) < cache->blocks.most / 2;
 }
 
-bool room_pace_stands(struct room_pace *pace, uint64_t position, int64_t now_ms)
+void room_watch_begin(struct room_watch *watch, uint64_t position, int64_t now_ms)
 {
-    if (position != pace->position)
-        pace->moved_ms = now_ms;
-    pace->position = position;
-    return now_ms - pace->moved_ms >= ROOM_IDLE_MS || now_ms - pace->since_ms >= ROOM_SLOW_MS;
+    *watch = (struct room_watch){.position = position, .since_ms = now_ms, .moved_ms = now_ms};
+}
+
+bool room_watch_look(struct room_watch *watch, uint64_t position, int64_t now_ms)
+{
+    if (position != watch->position)
+        watch->moved_ms = now_ms;
+    watch->position = position;
+    return now_ms - watch->moved_ms >= ROOM_IDLE_MS || now_ms - watch->since_ms >= ROOM_SLOW_MS;
 }
 
 /* ---- Readers with a block in hand. ---- */
 
 static void look(struct timer *timer)
 {
-    struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, look);
+    struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, holds_timer);
     bool wanted = room_wanted(home->cache);
     int64_t now_ms = loop_now_ms(home->loop);
     LIST_FOR_EACH_SAFE(node, &home->holds)
     {
         struct room_hold *hold = LIST_ENTRY(node, struct room_hold, node);
-        if (room_pace_stands(&hold->pace, hold->position(hold), now_ms) && wanted)
+        if (room_watch_look(&hold->watch, *hold->position, now_ms) && wanted)
             hold->give_up(hold);
     }
-    home->looking = !list_empty(&home->holds);
-    if (home->looking)
-        timer_set(&home->look, ROOM_LOOK_MS);
+    if (!list_empty(&home->holds))
+        timer_set(&home->holds_timer, ROOM_LOOK_MS);
 }
 
 void room_loop_init(struct cache_loop *home)
 {
     list_init(&home->holds);
-    timer_init(&home->look, home->loop, look);
+    timer_init(&home->holds_timer, home->loop, look);
 }
 
 void room_loop_fini(struct cache_loop *home)
 {
-    timer_fini(&home->look);
+    timer_fini(&home->holds_timer);
 }
 
 void room_hold(struct cache_loop *home, struct room_hold *hold)
 {
-    room_pace_begin(&hold->pace, hold->position(hold), loop_now_ms(home->loop));
+    room_watch_begin(&hold->watch, *hold->position, loop_now_ms(home->loop));
+    if (list_empty(&home->holds)) /* none has been there for longer */
+        timer_set(&home->holds_timer, ROOM_LOOK_MS);
     list_add_tail(&home->holds, &hold->node);
-    if (home->looking)
-        return;
-    home->looking = true;
-    timer_set(&home->look, ROOM_LOOK_MS);
 }
 
 void room_release(struct room_hold *hold)

@@ -2,7 +2,7 @@
 /*
  * room.h: how many blocks there may be in memory (I8): those that fills bring, and those that readers have in hand, be
  * it a fill's block or one that was loaded from a disk. Three eighths of `memory` are theirs; what is on its way into
- * the store counts in them, too. Readers may be as slow as they like, so all of that may be taken by blocks that nobody
+ * the store counts in them, too, but not what a client writes (keep.h), which has a place (place.h). Readers may be as slow as they like, so all of that may be taken by blocks that nobody
  * is going to want for a while. Therefore, while a fill or a load finds no room, whoever sits on blocks gives them up,
  * and gets them anew when their time has come: readers that do not get on with the block in hand (here), and fills that
  * stand still for their readers or have ended (fill.c).
@@ -21,15 +21,15 @@ struct timer;
 
 /* Who has not moved for so long does not get on, */
 #define ROOM_IDLE_MS 200
-/* nor does who is at the same for so long, however it moves. */
+/* nor does who has the same block in hand, or stands at the same place, for so long, though it moves. */
 #define ROOM_SLOW_MS 2000
 /* Between two looks. */
 #define ROOM_LOOK_MS 50
 /* Whoever found no room tries again. */
 #define ROOM_RETRY_MS 5
 
-/* How somebody gets on who sits on blocks. */
-struct room_pace {
+/* What is looked at of somebody who sits on blocks. */
+struct room_watch {
     uint64_t position;
     int64_t since_ms; /* loop_now_ms when it began to sit there */
     int64_t moved_ms; /* when a look last found it somewhere else */
@@ -38,8 +38,8 @@ struct room_pace {
 /* A reader's block in hand. */
 struct room_hold {
     struct list node;
-    struct room_pace pace;
-    uint64_t (*position)(struct room_hold *hold);
+    struct room_watch watch;
+    const uint64_t *position;                /* how far the reader is */
     void (*give_up)(struct room_hold *hold); /* calls room_release */
 };
 
@@ -48,13 +48,17 @@ void room_init(struct cache *cache);
 void room_loop_init(struct cache_loop *home);
 void room_loop_fini(struct cache_loop *home);
 
-/* Somebody finds no room for a block, or no place for a fill, or memory is short. Any thread. */
+/* Somebody has just found no room for a block. Any thread, as the next two. */
+bool room_is_short(const struct cache *cache);
+/* That, or somebody finds no place for a fill, or memory is short: who sits on blocks is to give them up. */
 bool room_wanted(const struct cache *cache);
+/* There is room for what no reader has come to yet: that may take half, and the rest is for those who wait. */
+bool room_is_there_ahead(const struct cache *cache);
 
 /* It begins to sit at `position`. */
-void room_pace_begin(struct room_pace *pace, uint64_t position, int64_t now_ms);
-/* One look: whether it does not get on. */
-bool room_pace_stands(struct room_pace *pace, uint64_t position, int64_t now_ms);
+void room_watch_begin(struct room_watch *watch, uint64_t position, int64_t now_ms);
+/* Whether it does not get on. */
+bool room_watch_look(struct room_watch *watch, uint64_t position, int64_t now_ms);
 
 /* The holder's loop. */
 void room_hold(struct cache_loop *home, struct room_hold *hold);

@@ -25,7 +25,6 @@ struct origin_budget *origin_budget_new(const char *account, int64_t max_request
     pthread_mutex_init(&budget->lock, NULL);
     origin_rate_init(&budget->requests, max_requests, least < 1 ? 1 : least, now);
     origin_rate_init(&budget->bytes, max_rate, LEAST_BYTES, now);
-    origin_rate_init(&budget->busy, 0, 0, now);
     metric_cell_set(budget->allowed_cell, max_requests);
     return budget;
 }
@@ -105,13 +104,21 @@ void budget_count_asking(struct origin_budget *budget, int64_t change)
     pthread_mutex_unlock(&budget->lock);
 }
 
+void budget_count_bytes(struct origin_budget *budget, int64_t bytes)
+{
+    int64_t now = clock_mono_us();
+    pthread_mutex_lock(&budget->lock);
+    origin_rate_take(&budget->bytes, bytes, now);
+    pthread_mutex_unlock(&budget->lock);
+}
+
 /* One blob whose partition is busy, or being moved, says so in every reply: that is no reason to ask for less of others,
  * and what is asked for seldom is no load. */
 static bool is_meant(struct origin_budget *budget, int64_t now)
 {
-    origin_rate_take(&budget->busy, 1, now);
-    int64_t busy = origin_rate_used(&budget->busy, now);
-    return busy >= BUSY_LEAST && busy * BUSY_PART >= origin_rate_used(&budget->requests, now);
+    origin_count_add(&budget->busy, 1, now);
+    int64_t busy = origin_count_of(&budget->busy, now);
+    return busy >= BUSY_LEAST && busy * BUSY_PART >= origin_count_of(&budget->requests.count, now);
 }
 
 void origin_budget_busy(struct origin_budget *budget, int64_t retry_after)

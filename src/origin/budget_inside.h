@@ -18,7 +18,7 @@ struct origin_budget {
     pthread_mutex_t lock; /* over the next five */
     struct origin_rate requests;
     struct origin_rate bytes;
-    struct origin_rate busy; /* replies that said so: counted, not limited */
+    struct origin_count busy; /* replies that said so */
     int64_t asking;
     int64_t until_us;                  /* Retry-After */
     atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */
@@ -32,5 +32,7 @@ int64_t budget_take_part(struct origin_budget *budget, enum budget_kind kind, un
                          double lot);
 /* So many more, or fewer, are asking. */
 void budget_count_asking(struct origin_budget *budget, int64_t change);
+/* So many bytes have been read. */
+void budget_count_bytes(struct origin_budget *budget, int64_t bytes);
 
 #endif

@@ -38,7 +38,8 @@ static atomic_size_t held;
 
 /* ---- The queues. ---- */
 
-/* Holding nothing yet, and counted among those at once with its turn. */
+/* Those who wait for their first turn. What they hold meanwhile counts in `held`, and they themselves as asking from
+ * when it is handed out (budget.c). */
 static bool waits_to_ask(enum budget_kind kind)
 {
     return kind == BUDGET_FAVOURED || kind == BUDGET_ASK;
@@ -351,10 +352,7 @@ void budget_read(struct budget_ticket *ticket, int64_t bytes)
     if (budget == NULL)
         return;
     ticket->granted = false;
-    int64_t now = clock_mono_us();
-    pthread_mutex_lock(&budget->lock);
-    origin_rate_take(&budget->bytes, bytes, now);
-    pthread_mutex_unlock(&budget->lock);
+    budget_count_bytes(budget, bytes);
 }
 
 void budget_leave(struct budget_ticket *ticket)

@@ -201,7 +201,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     origin_upload_init(&fetch->upload, body, request->content_length, on_more);
     origin_reply_init(&fetch->reply);
     origin_patience_init(fetch);
-    budget_take_over(&fetch->budget, loop, request->admitted, origin_attempt_admitted);
+    budget_take_over(&fetch->budget, loop, request->budget, origin_attempt_admitted);
     fetch->limits = *limits;
     fetch->events = *events;
     const struct str host = origin_base_host(request->base);

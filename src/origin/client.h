@@ -49,8 +49,9 @@ struct origin_request {
     /* As they go out; nothing is added (no Accept, User-Agent or Expect of libcurl's own). Host, Content-Length and
      * hop-by-hop fields are left out. May be NULL. */
     const struct http_headers *headers;
-    /* Of the account's budget (budget.h), whose right to ask is taken over, if it has it; or NULL: asked unbounded. */
-    struct budget_ticket *admitted;
+    /* Of the account and the client that it is for (budget.h); its right to ask, if it has it, is taken over. NULL: asked
+     * unbounded. */
+    struct budget_ticket *budget;
     struct credential *signer; /* signs each attempt in place of what credential the headers hold; or NULL */
     int64_t content_length;    /* of the body; HTTP_LENGTH_UNKNOWN: sent chunked; 0: none */
     bool retry;                /* this request may be tried again as described above */

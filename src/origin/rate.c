@@ -13,16 +13,10 @@ void origin_rate_init(struct origin_rate *rate, int64_t most, int64_t least, int
         .now = most,
         .due_us = now_us - ORIGIN_RATE_BURST_US,
         .halved_us = now_us - SECOND_US,
-        .second = now_us / SECOND_US,
     };
 }
 
-static int64_t at_least_one(int64_t n)
-{
-    return n < 1 ? 1 : n;
-}
-
-/* What it bore without a limit of its own it bears again when it has borne four times as much as it once did not. */
+/* Where no limit is configured growing ends at four times the knee: from there on any number is allowed again. */
 static void grow(struct origin_rate *rate, int64_t now_us)
 {
     if (rate->knee == 0)
@@ -49,26 +43,9 @@ int64_t origin_rate_room(struct origin_rate *rate, int64_t now_us)
     return 1 + (int64_t) ((double) unused * (double) rate->now / SECOND_US);
 }
 
-static void count_on(struct origin_rate *rate, int64_t now_us)
-{
-    int64_t second = now_us / SECOND_US;
-    if (second == rate->second)
-        return;
-    rate->used_before = second == rate->second + 1 ? rate->used : 0;
-    rate->used = 0;
-    rate->second = second;
-}
-
-int64_t origin_rate_used(struct origin_rate *rate, int64_t now_us)
-{
-    count_on(rate, now_us);
-    return rate->used + rate->used_before;
-}
-
 void origin_rate_take(struct origin_rate *rate, int64_t units, int64_t now_us)
 {
-    count_on(rate, now_us);
-    rate->used += units;
+    origin_count_add(&rate->count, units, now_us);
     if (rate->now == 0)
         return;
     if (rate->due_us < now_us - ORIGIN_RATE_BURST_US)
@@ -81,14 +58,31 @@ bool origin_rate_halve(struct origin_rate *rate, int64_t now_us)
     grow(rate, now_us);
     if (now_us - rate->halved_us < SECOND_US)
         return false;
-    count_on(rate, now_us);
-    int64_t used = rate->used > rate->used_before ? rate->used : rate->used_before;
+    origin_count_add(&rate->count, 0, now_us);
+    int64_t used = rate->count.used > rate->count.used_before ? rate->count.used : rate->count.used_before;
     if (rate->now > 0 && used > rate->now)
         used = rate->now;
     if (rate->now == 0 || rate->due_us < now_us)
         rate->due_us = now_us; /* nothing at once */
-    rate->knee = at_least_one(used);
+    rate->knee = used < 1 ? 1 : used;
     rate->now = rate->knee / 2 < rate->least ? rate->least : rate->knee / 2;
     rate->halved_us = rate->grown_us = now_us;
     return true;
+}
+
+void origin_count_add(struct origin_count *count, int64_t units, int64_t now_us)
+{
+    int64_t second = now_us / SECOND_US;
+    if (second != count->second) {
+        count->used_before = second == count->second + 1 ? count->used : 0;
+        count->used = 0;
+        count->second = second;
+    }
+    count->used += units;
+}
+
+int64_t origin_count_of(struct origin_count *count, int64_t now_us)
+{
+    origin_count_add(count, 0, now_us);
+    return count->used + count->used_before;
 }

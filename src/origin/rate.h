@@ -19,6 +19,13 @@
 
 #define ORIGIN_RATE_BURST_US 100000
 
+/* How many came in a second, and in the one before. */
+struct origin_count {
+    int64_t second; /* which one `used` is of */
+    int64_t used;
+    int64_t used_before;
+};
+
 struct origin_rate {
     int64_t most;  /* units a second that were configured; 0: any number */
     int64_t least; /* however busy it says to be */
@@ -26,19 +33,20 @@ struct origin_rate {
     int64_t knee;  /* what was used when it last was too much; 0: it never was */
     int64_t due_us;
     int64_t halved_us;
-    int64_t grown_us; /* when `now` last changed */
-    int64_t second;   /* which second `used` is of */
-    int64_t used;
-    int64_t used_before; /* in the second before */
+    int64_t grown_us;          /* when `now` last changed */
+    struct origin_count count; /* of what was taken */
 };
 
 void origin_rate_init(struct origin_rate *rate, int64_t most, int64_t least, int64_t now_us);
 /* How many units may be taken now; INT64_MAX: any number. Grows back what is due. */
 int64_t origin_rate_room(struct origin_rate *rate, int64_t now_us);
 void origin_rate_take(struct origin_rate *rate, int64_t units, int64_t now_us);
-/* How many units were taken in this second and the one before. */
-int64_t origin_rate_used(struct origin_rate *rate, int64_t now_us);
 /* The account is busy. False: it has been heard within a second, and what it says now may be of before that. */
 bool origin_rate_halve(struct origin_rate *rate, int64_t now_us);
+
+/* Zeroed at first. */
+void origin_count_add(struct origin_count *count, int64_t units, int64_t now_us);
+/* In this second and the one before. */
+int64_t origin_count_of(struct origin_count *count, int64_t now_us);
 
 #endif

@@ -217,6 +217,19 @@ sub settle {
     }, 30);
 }
 
+# Calls the code, which reads, until it asks nothing of the origin: a busy machine may be too slow to write all that comes.
+sub read_until_kept {
+    my ($self, $origin, $read) = @_;
+    my $asked = 1;
+    for (my $turn = 0; $asked > 0 && $turn < 10; $turn++) {
+        $origin->reset_stats;
+        $read->();
+        $asked = $origin->data_requests;
+        $self->settle;
+    }
+    Test::More::is($asked, 0, 'all that was read is kept');
+}
+
 # ---- The end. ----
 
 sub sanitizer_words {

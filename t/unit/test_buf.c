@@ -59,7 +59,7 @@ static void room(void)
     ok(!buf_room_short(&room, 1000), "nobody has been refused");
     struct buf *one = buf_new_in(&room, MIB), *two = buf_new_in(&room, 2 * MIB), *held = buf_ref(two);
     ok(one != NULL && two != NULL, "there is room");
-    ok(buf_new_in(&room, 1) == NULL, "for so much");
+    ok(buf_new_in(&room, 1) == NULL, "and no more than that");
     ok(buf_room_short(&room, 1000), "and that somebody was refused is known");
     buf_unref(&two);
     ok(buf_new_in(&room, 1) == NULL, "it counts as long as somebody has a reference");

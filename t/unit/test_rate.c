@@ -51,11 +51,11 @@ static void test_used(void)
     origin_rate_take(&rate, 3, now);
     origin_rate_take(&rate, 4, now + SECOND / 2);
     origin_rate_take(&rate, 5, now + SECOND);
-    is_int(origin_rate_used(&rate, now + SECOND), 12, "what was taken in this second and the one before");
-    is_int(origin_rate_used(&rate, now + 2 * SECOND), 5, "a second later the last");
-    is_int(origin_rate_used(&rate, now + 3 * SECOND), 0, "then nothing");
+    is_int(origin_count_of(&rate.count, now + SECOND), 12, "what was taken in this second and the one before");
+    is_int(origin_count_of(&rate.count, now + 2 * SECOND), 5, "a second later the last");
+    is_int(origin_count_of(&rate.count, now + 3 * SECOND), 0, "then nothing");
     origin_rate_take(&rate, 6, now + 10 * SECOND);
-    is_int(origin_rate_used(&rate, now + 10 * SECOND), 6, "a rest is not counted");
+    is_int(origin_count_of(&rate.count, now + 10 * SECOND), 6, "a rest is not counted");
 }
 
 static void test_halving(void)

@@ -9,6 +9,7 @@ use IO::Select;
 use IO::Socket::INET;
 use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Time::HiRes ();
+use Headpond::Bench::Measure;
 use Headpond::Bench::World;
 
 my ($KIB, $MIB) = (1 << 10, 1 << 20);
