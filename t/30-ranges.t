@@ -58,11 +58,15 @@ for my $proto (Headpond->protocols) {
         $pond->get("/acct/data/$proto-half-" . 100 * $MIB, proto => $proto, sas => $sas, range => "bytes=$middle-")->{status} == 206
             or fail('the second half is read');
         $pond->settle;
+        # What a disk does not bring within a second, as may happen on a busy machine, is fetched instead.
+        my $late = $pond->metric('headpond_store_stalled_total');
         $origin->reset_stats;
         read_ranges($proto, $blobs, 2, 'half-warm');
         $pond->settle;
         my $big = $origin->path_stats("/acct/data/$proto-half-" . 100 * $MIB);
-        cmp_ok($big->{body_bytes}, '<=', $middle + $MIB, 'half-warm: only the missing half was asked for');
+        $late = $pond->metric('headpond_store_stalled_total') - $late;
+        cmp_ok($big->{body_bytes}, '<=', $middle + (1 + $late) * $MIB, 'half-warm: only the missing half was asked for')
+            or diag("$late blocks were late");
         $origin->reset_stats;
         read_ranges($proto, $blobs, 2, 'warm again');
         is($origin->data_requests, 0, 'warm again: no data request at the origin');

@@ -8,6 +8,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
 use IO::Socket::INET;
+use Socket qw(SO_LINGER);
 use Test::More;
 use Time::HiRes qw(sleep time);
 
@@ -85,6 +86,23 @@ for my $stored (1, 0) {
     } 1 .. $CROWD;
     holds('from the disk', $pond, \@crowd, $blob);
     is($origin->data_requests, 0, 'from the disk: all of it');
+    $pond->stop;
+}
+# Who has gone before the origin has said anything costs it no block.
+{
+    my $gone = 30;
+    my ($pond) = start(stored => 1);
+    $pond->get("/acct/data/large$_", headers => ['Range: bytes=0-9']) for 1 .. $gone;
+    $pond->settle;
+    $origin->reset_stats;
+    $origin->latency(first_byte_ms => 500);
+    my @crowd = map { asker($pond, "/acct/data/large$_", 'Range: bytes=33554432-33554441') } 1 .. $gone;
+    ok(defined $pond->wait_metric(10, 'headpond_fills_inflight'), 'readers who go: fills are begun for them');
+    setsockopt($_, SOL_SOCKET, SO_LINGER, pack('ii', 1, 0)), close $_ for @crowd;
+    ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_fills_inflight'), 'readers who go: those end');
+    my $sent = 0;
+    $sent += $origin->path_stats("/acct/data/large$_")->{body_bytes} // 0 for 1 .. $gone;
+    cmp_ok($sent, '<', 4 * $MIB, sprintf 'readers who go: %d KiB are sent for them', $sent / 1024);
     $pond->stop;
 }
 done_testing();

@@ -56,7 +56,9 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->poke.deliver = fill_deliver_poke;
     fill->adopt.deliver = fill_deliver_adopt;
     atomic_init(&fill->ended, STATUS_AGAIN);
+    atomic_init(&fill->pause, FILL_GOES_ON);
     pthread_mutex_init(&fill->lock, NULL);
+    fill->watch.position = UINT64_MAX;
     list_init(&fill->joins);
     list_init(&fill->parked);
     list_init(&fill->on_flight);
@@ -275,6 +277,9 @@ void fill_readers_changed(struct fill *fill)
 {
     if (fill_runs(fill))
         fill_set_pause(fill, FILL_GOES_ON);
+    /* While it waits for its turn or its reply nothing else would end it. */
+    if (fill_runs(fill) && list_empty(&fill->joins) && fill->generation != NULL && fill->body == NULL)
+        timer_set(&fill->linger, FILL_LINGER_MS);
     fill_pump(fill);
     fill_settle(fill);
 }
@@ -291,8 +296,13 @@ void fill_watch_blocks(struct fill *fill)
 
 static bool fill_stands(struct fill *fill)
 {
-    bool still = room_watch_look(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
-    return still && room_wanted(fill->cache);
+    uint64_t fastest = flight_fastest(fill);
+    int64_t now_ms = loop_now_ms(fill->loop);
+    /* Its readers wait for our own disk; or they have come to another of its blocks. */
+    if (fill_runs(fill) ? fill->putting > 0 && fill->position <= fastest
+                        : fastest / fill->cache->block_size != fill->watch.position / fill->cache->block_size)
+        room_watch_begin(&fill->watch, fastest, now_ms);
+    return room_watch_look(&fill->watch, fastest, now_ms) && room_wanted(fill->cache);
 }
 
 /* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */
@@ -306,8 +316,13 @@ static void fill_yield(struct fill *fill)
  * on what the others need. */
 static void fill_try_room(struct fill *fill)
 {
-    if (loop_now_ms(fill->loop) - fill->watch.since_ms >= ROOM_IDLE_MS)
+    if (loop_now_ms(fill->loop) - fill->watch.since_ms >= ROOM_IDLE_MS) {
+        if (list_empty(&fill->joins)) {
+            fill_yield(fill);
+            return;
+        }
         fill_give_up_blocks(fill, UINT64_MAX);
+    }
     timer_set(&fill->linger, ROOM_RETRY_MS);
     fill_pump(fill);
 }

@@ -151,8 +151,8 @@ void fill_set_pause(struct fill *fill, enum fill_pause pause);
 struct buf *fill_buffer(struct fill *fill, unsigned block);
 /* All of the block's bytes have come: it goes into the store. */
 void fill_block_whole(struct fill *fill, unsigned block);
-/* Frees whole blocks that end at or before `passed`; UINT64_MAX: all. A slower reader that still wants one, and does not
- * find it in the store, asks for a fill of its own. */
+/* Frees whole blocks (once it has ended, all) that end at or before `passed`; UINT64_MAX: wherever. A slower reader that
+ * still wants one, and does not find it in the store, asks for a fill of its own. */
 void fill_give_up_blocks(struct fill *fill, uint64_t passed);
 /* How many blocks it has in memory. */
 unsigned fill_buffers_held(const struct fill *fill);

@@ -65,8 +65,10 @@ bool fill_covers(struct fill *fill, unsigned block)
 void fill_give_up_blocks(struct fill *fill, uint64_t passed)
 {
     uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
+    bool over = atomic_load(&fill->ended) != STATUS_AGAIN; /* what is not whole by now will not be */
     for (unsigned block = fill->first; block <= fill->last; block++)
-        if (fill->states[block] == FILL_BLOCK_WHOLE && (base + block + 1) * fill->cache->block_size <= passed)
+        if ((fill->states[block] == FILL_BLOCK_WHOLE || (over && fill->states[block] == FILL_BLOCK_FILLING)) &&
+            (base + block + 1) * fill->cache->block_size <= passed)
             fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
 }
 
@@ -87,7 +89,7 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
     uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
 
     if (list_empty(&fill->joins))
-        return block == fill->first; /* the readers of an opening are still on their way */
+        return block == fill->first && !fill->joined; /* the readers of an opening are still on their way */
     uint64_t fastest = flight_fastest(fill);
     if (start >= fastest + window * fill->cache->block_size || (start > fastest && !room_is_there_ahead(fill->cache)))
         return false;
@@ -112,7 +114,9 @@ static void fill_pause(struct fill *fill, enum fill_pause why)
     if (atomic_load(&fill->pause) == (int) why)
         return;
     fill_set_pause(fill, why);
-    room_watch_begin(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
+    /* Readers that come and go do not make those that stay any faster. */
+    if (fill->watch.position != flight_fastest(fill))
+        room_watch_begin(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
     timer_set(&fill->linger, why == FILL_PAUSED_FOR_ROOM ? ROOM_RETRY_MS
                              : list_empty(&fill->joins)  ? FILL_LINGER_MS
                                                          : ROOM_LOOK_MS);
@@ -136,6 +140,7 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
         return NULL;
     }
     fill_set_pause(fill, FILL_GOES_ON);
+    fill->watch.position = UINT64_MAX;
     fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
     return buf;
 }

@@ -33,6 +33,7 @@ struct join {
     void *arg;
     bool wake_due;  /* a wake is on its way or will be */
     bool tied;      /* the owner has answered */
+    bool early;     /* joins.c: asked for ahead, and its reader has not seen it under way */
     unsigned ahead; /* joins.c: its blocks, while they count as asked for ahead */
 
     /* written by the owner before the first wake */

@@ -123,7 +123,7 @@ static bool asked_for(const struct joins *joins, uint64_t block)
 static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
-    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache) ||
+    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache) || room_is_short(cache) ||
         origin_budget_contended(joins->request->budget))
         return false;
     return joins->unstored || joins->count < 2 ||
@@ -134,6 +134,7 @@ static bool may_ask_ahead(const struct joins *joins)
 static void ask_ahead(struct joins *joins, uint64_t block)
 {
     struct join *join = joins_ask(joins, block);
+    join->early = true;
     join->ahead = join->last - join->first + 1;
     atomic_fetch_add(&joins->cache->ahead, join->ahead);
 }
@@ -163,7 +164,7 @@ void joins_look_beyond(struct joins *joins, uint64_t block)
     if (stored(joins, joins->ahead))
         joins->ahead++;
     else
-        joins_ask(joins, joins->ahead);
+        joins_ask(joins, joins->ahead)->early = true;
 }
 
 void joins_want_more(struct joins *joins, uint64_t block)
@@ -183,8 +184,11 @@ struct join *joins_at(struct joins *joins, uint64_t block)
         drop(joins, 0);
     if (joins->count == 0 || first_block(joins->items[0]) > block)
         return NULL;
-    come_to(joins->items[0]);
-    return joins->items[0];
+    struct join *join = joins->items[0];
+    come_to(join);
+    if (join->tied && join->fill != NULL && atomic_load(&join->fill->ended) == STATUS_AGAIN)
+        join->early = false;
+    return join;
 }
 
 void joins_advance(struct joins *joins, uint64_t block, uint64_t position)

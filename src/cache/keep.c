@@ -25,6 +25,7 @@ struct cache_keep {
     struct buf *block; /* that is being filled, or NULL */
     struct line_ticket place;
     struct store_generation *generation; /* to be, without a record */
+    bool lost;                           /* there was no room for a block: nothing more is kept */
     bool closed;                         /* the source */
     bool ended;                          /* the write */
 };
@@ -59,8 +60,11 @@ static void copy(struct cache_keep *keep, const uint8_t *bytes, size_t size)
         size_t whole = keep->length - begin < block_size ? (size_t) (keep->length - begin) : block_size;
         size_t at = (size_t) (keep->taken - begin);
         size_t n = size < whole - at ? size : whole - at;
-        if (keep->block == NULL)
-            keep->block = buf_new(whole);
+        if (keep->block == NULL && (keep->block = buf_new_in(&keep->cache->blocks, whole)) == NULL) {
+            keep->lost = true;
+            line_leave(&keep->place);
+            return;
+        }
         memcpy(keep->block->data + at, bytes, n);
         buf_publish(keep->block, at + n);
         keep->taken += n;
@@ -85,7 +89,7 @@ static void keep_consume(struct source *source, size_t bytes)
 {
     struct cache_keep *keep = (struct cache_keep *) source;
     size_t left = bytes < keep->length - keep->taken ? bytes : (size_t) (keep->length - keep->taken);
-    for (unsigned i = 0; i < keep->view.count && left > 0; i++) {
+    for (unsigned i = 0; i < keep->view.count && left > 0 && !keep->lost; i++) {
         size_t n = keep->view.pieces[i].iov_len < left ? keep->view.pieces[i].iov_len : left;
         copy(keep, keep->view.pieces[i].iov_base, n);
         left -= n;

@@ -93,7 +93,10 @@ static void reader_release_held(struct reader *reader)
 
 static void reader_hold_give_up(struct room_hold *hold)
 {
-    reader_release_held(CONTAINER_OF(hold, struct reader, hold));
+    struct reader *reader = CONTAINER_OF(hold, struct reader, hold);
+    /* Who waits for more of it is not slow, and its fill has it, too. */
+    if (buf_filled(reader->held) > reader_offset(reader))
+        reader_release_held(reader);
 }
 
 /* Takes over the reference. `join`: whose fill's it is, or NULL. */
@@ -132,7 +135,7 @@ static enum reader_look look_at_held(struct reader *reader)
     enum status ended = (enum status) atomic_load(&join->fill->ended);
     if (ended == STATUS_AGAIN)
         return LOOK_AGAIN;
-    if (ended == STATUS_OK || ended == STATUS_SHUTDOWN) {
+    if (ended == STATUS_OK || ended == STATUS_SHUTDOWN || join->early) {
         reader_release_held(reader);
         joins_drop_first(&reader->joins); /* ended without this block's rest: ask anew */
         return LOOK_AGAIN;
@@ -171,6 +174,11 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
         joins_drop_first(&reader->joins);
         return LOOK_AGAIN;
     default:
+        /* What failed before its reader came to it may not fail now, or another may have brought it meanwhile. */
+        if (join->early || store_has_block(reader->cache->config.store, reader->generation->id, block)) {
+            joins_drop_first(&reader->joins);
+            return LOOK_AGAIN;
+        }
         reader->source.error = status;
         return LOOK_FAIL;
     }

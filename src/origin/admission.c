@@ -39,7 +39,7 @@ bool admission_try(struct admission *admission, const struct admission_terms *te
 
 bool admission_has(const struct admission *admission)
 {
-    return line_has(&admission->room) || admission->budget.queue != NULL;
+    return line_has(&admission->room) || admission->budget.queue != NULL || admission->budget.refused;
 }
 
 void admission_move(struct admission *to, struct admission *from)

@@ -88,7 +88,7 @@ static bool on_head(struct origin_fetch *fetch)
     const int status = fetch->reply.head.status;
     count_reply(fetch);
     if (says_busy(&fetch->reply.head))
-        origin_budget_busy(fetch->budget.budget, origin_attempt_retry_after(fetch));
+        origin_budget_busy(fetch->budget.budget, fetch->blob, origin_attempt_retry_after(fetch));
     fetch->dropping = origin_attempt_again(fetch, status, STATUS_OK) != NULL;
     origin_patience_enter(fetch, ORIGIN_BODY);
     if (fetch->dropping)

@@ -8,9 +8,12 @@
 /* However busy it says to be: a 64th of the requests, and so many bytes that it will not have meant them. */
 #define LEAST_PART 64
 #define LEAST_BYTES (INT64_C(64) << 20)
-/* One in so many replies, and so many in two seconds. */
+/* So many blobs in two seconds, and one in so many replies. */
+#define BUSY_BLOBS 5
 #define BUSY_PART 16
-#define BUSY_LEAST 5
+/* Or so many replies, and every second one. */
+#define BUSY_MANY 20
+#define BUSY_MOST 2
 /* What one turn to read brings, about. */
 #define PIECE_BYTES (INT64_C(256) << 10)
 
@@ -112,26 +115,39 @@ void budget_count_bytes(struct origin_budget *budget, int64_t bytes)
     pthread_mutex_unlock(&budget->lock);
 }
 
-/* One blob whose partition is busy, or being moved, says so in every reply: that is no reason to ask for less of others,
- * and what is asked for seldom is no load. */
-static bool is_meant(struct origin_budget *budget, int64_t now)
+/* Whether that blob has not said so lately. */
+static bool is_another(struct origin_budget *budget, uint64_t blob, int64_t now)
 {
-    origin_count_add(&budget->busy, 1, now);
-    int64_t busy = origin_count_of(&budget->busy, now);
-    return busy >= BUSY_LEAST && busy * BUSY_PART >= origin_count_of(&budget->requests.count, now);
+    for (unsigned i = 0; i < BUDGET_SAID; i++)
+        if (budget->said[i].blob == blob && budget->said[i].us != 0 && now - budget->said[i].us < BUDGET_SAID_US)
+            return false;
+    budget->said[budget->next_said] = (struct budget_said){blob, now};
+    budget->next_said = (budget->next_said + 1) % BUDGET_SAID;
+    return true;
 }
 
-void origin_budget_busy(struct origin_budget *budget, int64_t retry_after)
+/* One blob whose partition is busy, or being moved, says so in every reply, and each request for it is tried again: that
+ * is no reason to ask for less of others, unless hardly anything else is asked for. */
+static bool is_meant(struct origin_budget *budget, uint64_t blob, int64_t now)
+{
+    origin_count_add(&budget->busy, 1, now);
+    origin_count_add(&budget->blobs, is_another(budget, blob, now), now);
+    int64_t busy = origin_count_of(&budget->busy, now), all = origin_count_of(&budget->requests.count, now);
+    return (origin_count_of(&budget->blobs, now) >= BUSY_BLOBS && busy * BUSY_PART >= all) ||
+           (busy >= BUSY_MANY && busy * BUSY_MOST >= all);
+}
+
+void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t retry_after)
 {
     if (budget == NULL)
         return;
     int64_t now = clock_mono_us();
     metric_cell_add(budget->busy_cell, 1);
     pthread_mutex_lock(&budget->lock);
-    bool meant = is_meant(budget, now), heard = meant && origin_rate_halve(&budget->requests, now);
+    bool heard = is_meant(budget, blob, now) && origin_rate_halve(&budget->requests, now);
     if (heard)
         (void) origin_rate_halve(&budget->bytes, now);
-    if (meant && retry_after > 0 && now + retry_after * 1000 > budget->until_us)
+    if (heard && retry_after > 0 && now + retry_after * 1000 > budget->until_us)
         budget->until_us = now + retry_after * 1000;
     int64_t requests = budget->requests.now, bytes = budget->bytes.now;
     metric_cell_set(budget->allowed_cell, requests);

@@ -87,8 +87,8 @@ void budget_read(struct budget_ticket *ticket, int64_t bytes);
 /* Gives up what it has and waits for. */
 void budget_leave(struct budget_ticket *ticket);
 
-/* A reply said that the account is busy. `retry_after`: ms, or -1. Any thread. */
-void origin_budget_busy(struct origin_budget *budget, int64_t retry_after);
+/* A reply said that the account is busy, or this blob of it (a hash of its name). `retry_after`: ms, or -1. Any thread. */
+void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t retry_after);
 /* Somebody waits: no time to ask for what nobody reads yet. Any thread; NULL: nobody does. */
 bool origin_budget_contended(const struct origin_budget *budget);
 

@@ -10,15 +10,24 @@
 #include "origin/budget.h"
 #include "origin/rate.h"
 
+#define BUDGET_SAID 16
+#define BUDGET_SAID_US 2000000
+
 struct origin_budget {
     const char *account;
     struct metric_cell *waiting_cell;
     struct metric_cell *busy_cell;
     struct metric_cell *allowed_cell;
-    pthread_mutex_t lock; /* over the next five */
+    pthread_mutex_t lock; /* over what follows, but for sharers */
     struct origin_rate requests;
     struct origin_rate bytes;
-    struct origin_count busy; /* replies that said so */
+    struct origin_count busy;  /* replies that said so */
+    struct origin_count blobs; /* of how many blobs, each counted once in BUDGET_SAID_US */
+    struct budget_said {
+        uint64_t blob;
+        int64_t us;
+    } said[BUDGET_SAID]; /* by which they were, the last ones */
+    unsigned next_said;
     int64_t asking;
     int64_t until_us;                  /* Retry-After */
     atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */

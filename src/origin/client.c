@@ -9,7 +9,7 @@
 
 #include <assert.h>
 
-#include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -189,6 +189,12 @@ static void on_more(struct origin_upload *upload)
 
 /* ---- the owner's calls ---- */
 
+static uint64_t blob_of(struct str target)
+{
+    ptrdiff_t query = str_find(target, '?');
+    return hash64(target.ptr, query < 0 ? target.len : (size_t) query, 0);
+}
+
 struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_limits *limits,
                                         const struct origin_request *request, struct source **body,
                                         const struct origin_events *events)
@@ -202,6 +208,7 @@ struct origin_fetch *origin_fetch_start(struct loop *loop, const struct origin_l
     origin_reply_init(&fetch->reply);
     origin_patience_init(fetch);
     budget_take_over(&fetch->budget, loop, request->budget, origin_attempt_admitted);
+    fetch->blob = blob_of(request->target);
     fetch->limits = *limits;
     fetch->events = *events;
     const struct str host = origin_base_host(request->base);

@@ -50,6 +50,7 @@ struct origin_fetch {
     struct origin_events events;
     struct timer timer;
     struct budget_ticket budget;
+    uint64_t blob; /* a hash of the target's path */
     char *account;
     char *id;   /* for the log */
     char *host; /* the base's authority, for the log */

@@ -226,14 +226,17 @@ static const char *bypass_reason(const struct route *route, const struct http_re
     return NULL;
 }
 
-/* For the turns that clients take: a node, whatever port it speaks from. */
+#define IPV6_NETWORK 8 /* bytes */
+
+/* For the turns that clients take: a node, whatever port it speaks from; with IPv6 a network, of which a node may have as
+ * many addresses as it likes. */
 static uint64_t client_of(const struct sockaddr *peer)
 {
     const struct sockaddr_in *ipv4 = (const void *) peer;
     const struct sockaddr_in6 *ipv6 = (const void *) peer;
     if (peer->sa_family == AF_INET)
         return hash64(&ipv4->sin_addr, sizeof ipv4->sin_addr, 0);
-    return peer->sa_family == AF_INET6 ? hash64(&ipv6->sin6_addr, sizeof ipv6->sin6_addr, 0) : 0;
+    return peer->sa_family == AF_INET6 ? hash64(&ipv6->sin6_addr, IPV6_NETWORK, 0) : 0;
 }
 
 static void fill_cache_request(struct route *route, const struct sockaddr *peer, struct arena *arena)

@@ -153,6 +153,38 @@ static void test_at_once(void)
     origin_budget_free(&budget);
 }
 
+static int64_t allowed(struct origin_budget *budget)
+{
+    pthread_mutex_lock(&budget->lock);
+    int64_t requests = budget->requests.now;
+    pthread_mutex_unlock(&budget->lock);
+    return requests;
+}
+
+/* One blob that is busy, however often it is asked for, is no account that is. */
+static void test_busy(void)
+{
+    enum { MOST = 2000, OTHERS = 150 };
+    struct origin_budget *budget = origin_budget_new("busy", MOST, 0);
+    for (unsigned i = 0; i < 8; i++)
+        origin_budget_busy(budget, 1, -1);
+    is_int(allowed(budget), MOST, "one blob in all its attempts, and nothing else");
+    unsigned taken = 0;
+    for (unsigned i = 0; i < OTHERS; i++)
+        taken += budget_take_one(budget, BUDGET_ASK);
+    is_int(taken, OTHERS, "others are asked for");
+    for (unsigned i = 0; i < 50; i++)
+        origin_budget_busy(budget, 1, 5000);
+    is_int(allowed(budget), MOST, "the one blob again and again");
+    for (unsigned i = 0; i < 3; i++)
+        origin_budget_busy(budget, 2 + i, -1);
+    is_int(allowed(budget), MOST, "and three more");
+    origin_budget_busy(budget, 5, -1);
+    ok(allowed(budget) < MOST / 2, "five are the account (%lld)", (long long) allowed(budget));
+    budget_count_asking(budget, -(int64_t) taken);
+    origin_budget_free(&budget);
+}
+
 /* Two turns come at once, and the first who has his takes the second away. */
 static void test_leaving(void)
 {
@@ -268,6 +300,7 @@ int main(void)
         loop_start(loops[i], NULL, loop_ends, NULL);
     }
     test_at_once();
+    test_busy();
     test_leaving();
     test_memory();
     test_loops();

@@ -9,6 +9,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/mem.h"
@@ -163,6 +165,31 @@ static void test_answers(void)
     tasks[0] = reader("pending", 311);
     tasks_run(tasks, 1);
     ok(tasks[0].verdict == CACHE_BYPASS && strcmp(tasks[0].detail, "copy-pending") == 0, "a pending copy is bypassed");
+    ok(rig_quiet(), "nothing is left in flight");
+}
+
+/* What was asked for ahead of a reader failed long before it gets there. */
+static void test_ahead(void)
+{
+    struct task task = reader("ahead", 312);
+
+    begin();
+    rig_blob("ahead", 312, 40 * MIB + 1, NULL);
+    rig_control("PUT fault?path=/acct/c/ahead&skip=1&times=-1&status=500");
+    task.hold_after = 100000;
+    task.step = 50000;
+    tasks_start(&task, 1);
+    ok(task_wait_held(&task), "a reader stands still in the first piece");
+    long long before = -1, asked = rig_stat("requests");
+    for (unsigned i = 0; i < 20 && asked != before; i++) {
+        before = asked;
+        usleep(1500000);
+        asked = rig_stat("requests");
+    }
+    ok(asked > 3, "what is asked for ahead of it fails (%lld requests)", asked);
+    begin();
+    task_release(&task);
+    ok(tasks_wait(&task, 1) && task_good(&task), "and is brought when it gets there");
     ok(rig_quiet(), "nothing is left in flight");
 }
 
@@ -541,6 +568,7 @@ int main(void)
     test_changes();
     test_lies();
     test_answers();
+    test_ahead();
     test_credentials();
     test_validations();
     test_old_probe();
