@@ -14,6 +14,8 @@
 /* Or so many replies, and every second one. */
 #define BUSY_MANY 20
 #define BUSY_MOST 2
+/* So long after a halving it may still be too busy. */
+#define SLOWS_US 2000000
 /* What one turn to read brings, about. */
 #define PIECE_BYTES (INT64_C(256) << 10)
 
@@ -156,6 +158,16 @@ void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t ret
         log_event(ORIGIN_BUSY,
                   "account=%s requests_per_second=%lld bytes_per_second=%lld retry_after_ms=%lld: it is asked for less",
                   budget->account, (long long) requests, (long long) bytes, (long long) retry_after);
+}
+
+bool origin_budget_slows(struct origin_budget *budget)
+{
+    if (budget == NULL)
+        return false;
+    pthread_mutex_lock(&budget->lock);
+    bool slows = budget->requests.knee > 0 && clock_mono_us() - budget->requests.halved_us < SLOWS_US;
+    pthread_mutex_unlock(&budget->lock);
+    return slows;
 }
 
 bool origin_budget_contended(const struct origin_budget *budget)

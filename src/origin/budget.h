@@ -89,6 +89,8 @@ void budget_leave(struct budget_ticket *ticket);
 
 /* A reply said that the account is busy, or this blob of it (a hash of its name). `retry_after`: ms, or -1. Any thread. */
 void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t retry_after);
+/* It has been so busy in the last seconds that it is asked for less. Any thread; NULL: it is not. */
+bool origin_budget_slows(struct origin_budget *budget);
 /* Somebody waits: no time to ask for what nobody reads yet. Any thread; NULL: nobody does. */
 bool origin_budget_contended(const struct origin_budget *budget);
 

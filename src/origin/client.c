@@ -31,6 +31,8 @@ static void try_again(struct origin_fetch *fetch, const char *reason)
     int64_t asked = -1;
     if (fetch->dropping)
         asked = origin_attempt_retry_after(fetch);
+    if (asked < 0 && fetch->dropping && origin_budget_slows(fetch->budget.budget))
+        asked = origin_busy_wait(fetch->attempt);
     fetch->attempt++;
     int64_t delay = origin_retry_delay(fetch->attempt, origin_multi_random(fetch->transfer.multi), asked);
     if (strcmp(reason, "reused") == 0)

@@ -65,6 +65,14 @@ int64_t origin_retry_delay(unsigned attempt, uint64_t random, int64_t retry_afte
     return retry_after + jitter / 4;
 }
 
+int64_t origin_busy_wait(unsigned attempt)
+{
+    int64_t wait = ORIGIN_BUSY_WAIT_MS;
+    for (; attempt > 0 && wait < ORIGIN_RETRY_CAP_MS; attempt--)
+        wait *= 2;
+    return wait < ORIGIN_RETRY_CAP_MS ? wait : ORIGIN_RETRY_CAP_MS;
+}
+
 int64_t origin_retry_after(struct str value, int64_t now_s)
 {
     value = str_trim(value);

@@ -18,6 +18,7 @@
 #define ORIGIN_RETRY_BASE_MS 100        /* the first wait is between 0 and this */
 #define ORIGIN_RETRY_CAP_MS 5000        /* no wait of our own choice is longer */
 #define ORIGIN_RETRY_AFTER_MAX_MS 10000 /* nor one the origin asked for */
+#define ORIGIN_BUSY_WAIT_MS 500
 
 /* How an attempt ended. */
 struct origin_retry_facts {
@@ -37,6 +38,10 @@ const char *origin_retry_reason(const struct origin_retry_facts *facts);
 /* Milliseconds to wait before further attempt number `attempt` (from 1): exponential with full jitter out of `random`;
  * at least retry_after when that is >= 0. */
 int64_t origin_retry_delay(unsigned attempt, uint64_t random, int64_t retry_after);
+
+/* The least wait after `attempt` further attempts, in ms, where the account has just been found busy: all attempts in the
+ * second in which it refuses whatever it is asked would be in vain. Doubled each time, up to ORIGIN_RETRY_CAP_MS. */
+int64_t origin_busy_wait(unsigned attempt);
 
 /* A Retry-After field in ms from now (RFC 9110, 10.2.3: seconds or a date), at most ORIGIN_RETRY_AFTER_MAX_MS; -1 when
  * absent or malformed. */

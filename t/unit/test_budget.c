@@ -179,7 +179,9 @@ static void test_busy(void)
     for (unsigned i = 0; i < 3; i++)
         origin_budget_busy(budget, 2 + i, -1);
     is_int(allowed(budget), MOST, "and three more");
+    ok(!origin_budget_slows(budget), "nobody waits for longer");
     origin_budget_busy(budget, 5, -1);
+    ok(origin_budget_slows(budget), "who was refused waits for longer");
     ok(allowed(budget) < MOST / 2, "five are the account (%lld)", (long long) allowed(budget));
     budget_count_asking(budget, -(int64_t) taken);
     origin_budget_free(&budget);
