@@ -30,11 +30,6 @@ uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_
     return block | (blocks - 1);
 }
 
-static bool fill_runs(const struct fill *fill)
-{
-    return atomic_load(&fill->ended) == STATUS_AGAIN;
-}
-
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
                              unsigned last)
 {
@@ -135,8 +130,7 @@ void fill_unref(struct fill **fill)
 
 void fill_settle(struct fill *fill)
 {
-    if (atomic_load(&fill->ended) == STATUS_AGAIN || fill->putting > 0 || !list_empty(&fill->joins) ||
-        list_empty(&fill->on_loop))
+    if (fill_runs(fill) || fill->putting > 0 || !list_empty(&fill->joins) || list_empty(&fill->on_loop))
         return;
     flight_remove(fill);
     list_remove(&fill->on_loop);
@@ -148,7 +142,7 @@ void fill_settle(struct fill *fill)
 
 void fill_end(struct fill *fill, enum status status)
 {
-    if (atomic_load(&fill->ended) != STATUS_AGAIN)
+    if (!fill_runs(fill))
         return;
     fill_fetch_stop(fill, status);
     timer_clear(&fill->retry);
@@ -176,7 +170,7 @@ void fill_adopt(struct fill **fill, struct store_generation *generation)
 static void fill_deliver_adopt(struct letter *letter)
 {
     struct fill *fill = CONTAINER_OF(letter, struct fill, adopt);
-    if (atomic_load(&fill->ended) == STATUS_AGAIN) {
+    if (fill_runs(fill)) {
         if (fill->adopted == NULL) {
             fill_end(fill, STATUS_CANCELLED);
         } else {

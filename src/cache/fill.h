@@ -122,6 +122,12 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
 /* Settles an opening fill: it goes on as a fill of `generation`, or ends (NULL). Consumes the reference. Any loop. */
 void fill_adopt(struct fill **fill, struct store_generation *generation);
 
+/* It has not ended. Any thread. */
+static inline bool fill_runs(const struct fill *fill)
+{
+    return atomic_load(&fill->ended) == STATUS_AGAIN;
+}
+
 /* Any thread; unref empties the pointer. */
 struct fill *fill_ref(struct fill *fill);
 void fill_unref(struct fill **fill);

@@ -65,7 +65,7 @@ bool fill_covers(struct fill *fill, unsigned block)
 void fill_give_up_blocks(struct fill *fill, uint64_t passed)
 {
     uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
-    bool over = atomic_load(&fill->ended) != STATUS_AGAIN; /* what is not whole by now will not be */
+    bool over = !fill_runs(fill); /* what is not whole by now will not be */
     for (unsigned block = fill->first; block <= fill->last; block++)
         if ((fill->states[block] == FILL_BLOCK_WHOLE || (over && fill->states[block] == FILL_BLOCK_FILLING)) &&
             (base + block + 1) * fill->cache->block_size <= passed)

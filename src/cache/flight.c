@@ -221,7 +221,7 @@ bool flight_wait(struct join *join, unsigned block, size_t have)
     /* Say so first, then look again: either this look sees the news or the owner sees `waiting`. */
     enum status status = fill_take(join->fill, block, &buf);
     bool news = status == STATUS_OK ? buf_filled(buf) > have : status != STATUS_AGAIN;
-    if (!news && status == STATUS_OK && atomic_load(&join->fill->ended) != STATUS_AGAIN && buf_filled(buf) < buf->size)
+    if (!news && status == STATUS_OK && !fill_runs(join->fill) && buf_filled(buf) < buf->size)
         news = true; /* it ended in the middle of the block */
     buf_unref(&buf);
     if (news && atomic_exchange(&join->waiting, false))

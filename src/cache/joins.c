@@ -186,7 +186,7 @@ struct join *joins_at(struct joins *joins, uint64_t block)
         return NULL;
     struct join *join = joins->items[0];
     come_to(join);
-    if (join->tied && join->fill != NULL && atomic_load(&join->fill->ended) == STATUS_AGAIN)
+    if (join->tied && join->fill != NULL && fill_runs(join->fill))
         join->early = false;
     return join;
 }

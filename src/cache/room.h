@@ -17,7 +17,6 @@
 
 struct cache;
 struct cache_loop;
-struct timer;
 
 /* Who has not moved for so long does not get on, */
 #define ROOM_IDLE_MS 200

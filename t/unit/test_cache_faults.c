@@ -8,7 +8,6 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-
 #include <unistd.h>
 
 #include "base/clock.h"
