@@ -142,7 +142,7 @@ subtest 'who would wait for too long is told to come again' => sub {
     is($reply->{status}, 503, 'refused') or diag(explain($reply));
     is($reply->{headers}{'retry-after'}, 5, 'Retry-After');
     is($reply->{headers}{'x-ms-error-code'}, 'ServerBusy', 'as Azure says it');
-    ok($pond->wait_log(qr/ memory requests=\d+ waited_ms=\d+: /), 'the log tells');
+    ok($pond->wait_log(qr/ no-room requests=\d+ waited_ms=\d+: /), 'the log tells');
     close $_->{socket} for @stuck;
     ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_origin_inflight'), 'when the crowd has gone, nothing is left');
     is($pond->get('/acct/data/down', headers => ['x-ms-lease-id: 1'])->{status}, 200, 'and the next is served');

@@ -98,7 +98,7 @@ subtest 'credentials made up for a blob that is known' => sub {
     cmp_ok($most, '<', $LIMIT, sprintf '%.1f MiB held at the most, of 64', $most / $MIB);
     my $inflight = $pond->metric('headpond_origin_inflight');
     cmp_ok($inflight, '<', 60, "$inflight requests to the origin at once");
-    ok($pond->wait_log(qr/ memory requests=\d+ waited_ms=\d+: no room .* questions/), 'the log tells');
+    ok($pond->wait_log(qr/ no-room requests=\d+ waited_ms=\d+: no room .* questions/), 'the log tells');
     my $before = $origin->path_stats('/acct/data/hit')->{requests};
     my @together = map { $pond->begin('/acct/data/hit', headers => [$newcomer]) } 1 .. 5;
     read_anew($pond, '/acct/data/hit', $newcomer);

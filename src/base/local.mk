@@ -12,6 +12,7 @@ libheadpond_a_SOURCES += \
 	src/base/cores.c src/base/cores.h \
 	src/base/crc64.c src/base/crc64.h \
 	src/base/date.c src/base/date.h \
+	src/base/fair.c src/base/fair.h \
 	src/base/file.c src/base/file.h \
 	src/base/hash.c src/base/hash.h \
 	src/base/hostport.c src/base/hostport.h \
@@ -22,13 +23,14 @@ libheadpond_a_SOURCES += \
 	src/base/notify.c src/base/notify.h \
 	src/base/process.c src/base/process.h \
 	src/base/rcu.h \
+	src/base/share.c src/base/share.h \
 	src/base/status.c src/base/status.h \
 	src/base/str.c src/base/str.h \
 	src/base/thread.c src/base/thread.h
 EXTRA_DIST += conf/headpond.yaml
 
-check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_clock t/unit/test_conf t/unit/test_cores t/unit/test_crc64 t/unit/test_date t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
-	t/unit/test_metric t/unit/test_str
+check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_clock t/unit/test_conf t/unit/test_cores t/unit/test_crc64 t/unit/test_date t/unit/test_fair t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
+	t/unit/test_metric t/unit/test_share t/unit/test_str
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
 t_unit_test_base64_SOURCES = t/unit/test_base64.c t/unit/tap.h
@@ -43,6 +45,8 @@ t_unit_test_crc64_SOURCES = t/unit/test_crc64.c t/unit/tap.h
 t_unit_test_crc64_LDADD = $(UNIT_LDADD)
 t_unit_test_date_SOURCES = t/unit/test_date.c t/unit/tap.h
 t_unit_test_date_LDADD = $(UNIT_LDADD)
+t_unit_test_fair_SOURCES = t/unit/test_fair.c t/unit/tap.h
+t_unit_test_fair_LDADD = $(UNIT_LDADD)
 t_unit_test_hash_SOURCES = t/unit/test_hash.c t/unit/tap.h
 t_unit_test_hash_LDADD = $(UNIT_LDADD)
 t_unit_test_hostport_SOURCES = t/unit/test_hostport.c t/unit/tap.h
@@ -55,5 +59,7 @@ t_unit_test_mem_SOURCES = t/unit/test_mem.c t/unit/tap.h
 t_unit_test_mem_LDADD = $(UNIT_LDADD)
 t_unit_test_metric_SOURCES = t/unit/test_metric.c t/unit/tap.h
 t_unit_test_metric_LDADD = $(UNIT_LDADD)
+t_unit_test_share_SOURCES = t/unit/test_share.c t/unit/tap.h
+t_unit_test_share_LDADD = $(UNIT_LDADD)
 t_unit_test_str_SOURCES = t/unit/test_str.c t/unit/tap.h
 t_unit_test_str_LDADD = $(UNIT_LDADD)

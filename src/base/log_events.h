@@ -44,6 +44,7 @@
     X(STORE_AWAY, LOG_WARN, "store-away")                                                                              \
     X(STORE_DISK_OUT, LOG_ERROR, "store-disk-out")                                                                     \
     X(STORE_DISK_BACK, LOG_INFO, "store-disk-back")                                                                    \
-    X(MEMORY, LOG_WARN, "memory")
+    X(MEMORY, LOG_WARN, "memory")                                                                                      \
+    X(NO_ROOM, LOG_WARN, "no-room")
 
 #endif

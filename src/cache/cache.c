@@ -35,8 +35,8 @@ void cache_free(struct cache *cache)
         return;
     grants_free(cache->grants);
     epochs_free(cache->epochs);
-    line_share_fini(&cache->places);
-    line_share_fini(&cache->probes);
+    admission_class_fini(&cache->places);
+    admission_class_fini(&cache->probes);
     mem_free(cache);
 }
 
@@ -48,7 +48,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
     for (unsigned bucket = 0; bucket < CACHE_BUCKETS; bucket++)
         list_init(&home->flights[bucket]);
     list_init(&home->fills);
-    line_init(&home->places, &cache->places, loop);
+    admission_queue_init(&home->places, &cache->places, loop);
     inquiries_loop_init(home);
     room_loop_init(home);
     loop_set(loop, LOOP_SLOT_CACHE, home);
@@ -69,7 +69,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
 {
     struct cache_loop *home = cache_loop_of(loop);
     cache_loop_stop(cache, loop);
-    line_fini(&home->places);
+    admission_queue_fini(&home->places);
     inquiries_loop_fini(home);
     room_loop_fini(home);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);

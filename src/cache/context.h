@@ -12,7 +12,6 @@
 #include "cache/grant.h"
 #include "cache/pace.h"
 #include "cache/room.h"
-#include "net/line.h"
 #include "net/loop.h"
 #include "origin/admission.h"
 
@@ -21,10 +20,10 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
-    struct buf_room blocks;     /* room.c: in memory */
-    struct line_share places;   /* place.c: fills */
-    struct line_share probes;   /* probe.c */
-    atomic_uint_fast64_t ahead; /* joins.c: blocks asked for that no reader has come to yet */
+    struct buf_room blocks;        /* room.c: in memory */
+    struct admission_class places; /* place.c: fills */
+    struct admission_class probes; /* probe.c */
+    atomic_uint_fast64_t ahead;    /* joins.c: blocks asked for that no reader has come to yet */
 };
 
 /* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
@@ -37,8 +36,8 @@ struct cache_loop {
     struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
     struct list fills;                    /* fill.c: every fill that this loop owns */
     struct timer unwanted_timer;
-    struct line places;
-    struct line probes;
+    struct admission_queue places;
+    struct admission_queue probes;
     struct list unwanted; /* inquiry.c: probes nobody waits for any more */
     struct list holds;    /* room.c */
     struct timer holds_timer;

@@ -79,7 +79,7 @@ struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct sto
 {
     struct fill *fill = fill_new(home, asker, extent, first, last);
     fill_set_generation(fill, generation);
-    place_ask(fill);
+    place_ask(fill, NULL);
     return fill;
 }
 
@@ -100,7 +100,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
     opening->fill = fill;
     fill->opening = opening;
     if (opening->patient) {
-        place_ask(fill);
+        place_ask(fill, opening->asked);
     } else {
         admission_move(&fill->place, &place);
         fill_fetch_start(fill);
@@ -296,7 +296,8 @@ static bool fill_stands(struct fill *fill)
     if (fill_runs(fill) ? fill->putting > 0 && fill->position <= fastest
                         : fastest / fill->cache->block_size != fill->watch.position / fill->cache->block_size)
         room_watch_begin(&fill->watch, fastest, now_ms);
-    return room_watch_look(&fill->watch, fastest, now_ms) && room_wanted(fill->cache);
+    return room_watch_look(&fill->watch, fastest, now_ms) &&
+           (room_wanted(fill->cache) || places_contended(fill->cache, fill->asker->request.account_hash.lo));
 }
 
 /* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */

@@ -36,7 +36,7 @@ struct fill_opening {
     struct letter letter; /* delivered on `home` once, with the fields below filled in */
     struct loop *home;
     bool patient;                /* waits for a place; else AGAIN tells that there was none to be had at once */
-    struct budget_ticket *asked; /* its right to ask the account is the fill's; not patient */
+    struct budget_ticket *asked; /* its right to ask the account is the fill's */
     struct fill *fill; /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
     struct answer
         *answer;        /* the reply's head (the body, too, unless it is the blob's), or NULL when there was no reply */

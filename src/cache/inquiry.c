@@ -167,9 +167,12 @@ static bool question_has_room(struct cache_loop *home, struct cache_resolve *res
 /* What nobody waits for goes on, for its answer is good for the next, until somebody on any loop wants its room. */
 static void drop_unwanted(struct cache_loop *home)
 {
-    while (line_contended(&home->cache->probes) && !list_empty(&home->unwanted)) {
-        struct probe *probe = LIST_ENTRY(home->unwanted.next, struct probe, unwanted);
+    LIST_FOR_EACH_SAFE(node, &home->unwanted)
+    {
+        struct probe *probe = LIST_ENTRY(node, struct probe, unwanted);
         struct inquiry *inquiry = probe->inquiry;
+        if (!line_contended(&home->cache->probes.room, probe->asker->request.account_hash.lo))
+            continue;
         list_remove(&probe->node);
         probe_free(probe);
         inquiry_release(inquiry);
@@ -189,12 +192,12 @@ void inquiries_loop_init(struct cache_loop *home)
         list_init(&home->inquiries[bucket]);
     list_init(&home->unwanted);
     timer_init(&home->unwanted_timer, home->loop, look_at_unwanted);
-    line_init(&home->probes, &home->cache->probes, home->loop);
+    admission_queue_init(&home->probes, &home->cache->probes, home->loop);
 }
 
 void inquiries_loop_fini(struct cache_loop *home)
 {
-    line_fini(&home->probes);
+    admission_queue_fini(&home->probes);
     timer_fini(&home->unwanted_timer);
 }
 
@@ -221,7 +224,7 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
     }
     enum probe_kind kind = probe_kind_for(inquiry, resolve);
     if (kind == PROBE_OPEN && resolve->granted) {
-        admission_leave(&resolve->room); /* it takes a fill's place instead */
+        admission_leave_room(&resolve->room); /* it takes a fill's place instead */
     } else if (!question_has_room(home, resolve)) {
         if (resolve->granted)
             list_add_head(&inquiry->waiting, &resolve->node);

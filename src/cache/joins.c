@@ -123,8 +123,8 @@ static bool asked_for(const struct joins *joins, uint64_t block)
 static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
-    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache) || room_is_short(cache) ||
-        origin_budget_contended(joins->request->budget))
+    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache, joins->request->account_hash.lo) ||
+        room_is_short(cache) || origin_budget_contended(joins->request->budget))
         return false;
     return joins->unstored || joins->count < 2 ||
            (int64_t) (atomic_load(&cache->ahead) + piece(joins)) * cache->block_size <=

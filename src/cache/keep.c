@@ -122,7 +122,7 @@ struct cache_keep *cache_keep_start(struct cache *cache, struct loop *loop, cons
     if (length > LENGTH_MAX)
         return NULL;
     struct cache_keep *keep = mem_calloc(1, sizeof *keep);
-    if (!place_try(cache_loop_of(loop), &keep->place)) {
+    if (!place_try(cache_loop_of(loop), request, &keep->place)) {
         mem_free(keep);
         return NULL;
     }

@@ -8,7 +8,6 @@
 #define PLACE_OVERHEAD (768 * 1024)
 /* What an opening's reader holds meanwhile, besides the texts that the asker has copied from it. */
 #define PLACE_READER (16 * 1024)
-#define PLACE_WAIT_MS 10000
 
 static size_t place_bytes(const struct cache *cache)
 {
@@ -17,21 +16,26 @@ static size_t place_bytes(const struct cache *cache)
 
 void places_init(struct cache *cache)
 {
-    const struct line_terms terms = {
+    const struct admission_terms terms = {
         .what = "fills",
         .waiting = METRIC_FILLS_WAITING,
-        .part = 2,
-        .least = 2 * (size_t) cache->config.loop_count * place_bytes(cache), /* each loop can always go on */
-        .most = {6, 6},
-        .waiting_part = 8,
-        .patience_ms = PLACE_WAIT_MS,
+        .room = {.part = 2,
+                 .least = 2 * (size_t) cache->config.loop_count * place_bytes(cache), /* each loop can always go on */
+                 .most = {6, 6}},
+        .waiting_room = {.part = 6, .most = {6, 6}},
+        .patience_ms = cache->config.limits.first_byte_timeout,
     };
-    line_share_init(&cache->places, &terms);
+    admission_class_init(&cache->places, &terms);
 }
 
-bool places_contended(const struct cache *cache)
+bool places_full(const struct cache *cache)
 {
-    return line_contended(&cache->places);
+    return line_full(&cache->places.room);
+}
+
+bool places_contended(const struct cache *cache, uint64_t account)
+{
+    return line_contended(&cache->places.room, account);
 }
 
 static void place_come(void *arg, enum status why)
@@ -43,38 +47,40 @@ static void place_come(void *arg, enum status why)
         fill_end(fill, why);
 }
 
-static struct admission_terms place_terms(struct cache_loop *home, const struct cache_request *request)
+static struct admission_wish place_wish(const struct cache *cache, const struct cache_request *request)
 {
-    return (struct admission_terms){
+    return (struct admission_wish){
         .budget = request->budget,
+        .account = request->account_hash.lo,
         .client = request->client,
-        .line = &home->places,
-        .wish.bytes = place_bytes(home->cache),
+        .bytes = place_bytes(cache),
     };
 }
 
-void place_ask(struct fill *fill)
+void place_ask(struct fill *fill, struct budget_ticket *asked)
 {
-    struct admission_terms terms = place_terms(cache_loop_of(fill->loop), &fill->asker->request);
-    terms.wish.favoured = fill->generation != NULL;
-    terms.wish.held = sizeof *fill + 2 * fill->asker->size + PLACE_READER;
-    terms.wish.come = place_come;
-    terms.wish.arg = fill;
-    if (admission_ask(&fill->place, &terms))
+    struct admission_wish wish = place_wish(fill->cache, &fill->asker->request);
+    wish.asked = asked;
+    wish.favoured = fill->generation != NULL;
+    wish.held = sizeof *fill + 2 * fill->asker->size + PLACE_READER;
+    wish.come = place_come;
+    wish.arg = fill;
+    if (admission_ask(&fill->place, &cache_loop_of(fill->loop)->places, &wish))
         fill_fetch_start(fill);
 }
 
 bool place_now(struct cache_loop *home, const struct cache_request *request, struct budget_ticket *asked,
                struct admission *place)
 {
-    struct admission_terms terms = place_terms(home, request);
-    terms.asked = asked;
-    return admission_try(place, &terms);
+    struct admission_wish wish = place_wish(home->cache, request);
+    wish.asked = asked;
+    return admission_try(place, &home->places, &wish);
 }
 
-bool place_try(struct cache_loop *home, struct line_ticket *ticket)
+bool place_try(struct cache_loop *home, const struct cache_request *request, struct line_ticket *ticket)
 {
-    return line_try(&home->places, ticket, &(struct line_ticket){.bytes = home->cache->block_size});
+    *ticket = (struct line_ticket){.account = request->account_hash.lo, .bytes = home->cache->block_size};
+    return line_try(&home->places.line, ticket);
 }
 
 void place_leave(struct fill *fill)

@@ -21,34 +21,30 @@ static void probe_send(struct probe *probe);
 
 void probes_init(struct cache *cache)
 {
-    const struct line_terms terms = {
+    const struct admission_terms terms = {
         .what = "questions to the origin",
         .waiting = METRIC_PROBES_WAITING,
-        .part = 8,
-        .waiting_part = 8,
-        .most = {6, 8},
+        .room = {.part = 8, .most = {6, 8}},
+        .waiting_room = {.part = 6, .most = {6, 8}},
         .patience_ms = cache->config.limits.first_byte_timeout,
     };
-    line_share_init(&cache->probes, &terms);
+    admission_class_init(&cache->probes, &terms);
 }
 
 bool probe_admit(struct cache_loop *home, struct admission *room, const struct asker *asker, bool granted,
                  void (*come)(void *arg, enum status why), void *arg)
 {
-    const struct admission_terms terms = {
+    const struct admission_wish wish = {
         .budget = asker->request.budget,
+        .account = asker->request.account_hash.lo,
         .client = asker->request.client,
-        .line = &home->probes,
-        .wish =
-            {
-                .favoured = granted,
-                .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
-                .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
-                .come = come,
-                .arg = arg,
-            },
+        .favoured = granted,
+        .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
+        .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
+        .come = come,
+        .arg = arg,
     };
-    return admission_has(room) || admission_ask(room, &terms);
+    return admission_has(room) || admission_ask(room, &home->probes, &wish);
 }
 
 /* ---- The outcome. ---- */

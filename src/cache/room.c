@@ -28,7 +28,7 @@ bool room_is_short(const struct cache *cache)
 
 bool room_wanted(const struct cache *cache)
 {
-    return places_contended(cache) || mem_pressure() >= MEM_NO_SPLIT || room_is_short(cache);
+    return places_full(cache) || mem_pressure() >= MEM_NO_SPLIT || room_is_short(cache);
 }
 
 bool room_is_there_ahead(const struct cache *cache)

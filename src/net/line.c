@@ -1,81 +1,43 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line.c: sums for all loops, queues for each. Who gives up room on one loop serves the queue of that loop; a loop with
- * a queue looks for what others gave up.
+ * line.c: who waits on a loop. Who gives up room on one loop serves the queues of that loop; a loop with a queue looks for
+ * what others gave up.
  */
 #include "net/line.h"
 
-#include "base/log.h"
-#include "base/mem.h"
-
 #define LOOK_MS 20
-/* A crowd that is refused shall not be a crowd of lines. */
-#define TELL_MS 1000
 
 /* ---- The share. ---- */
 
-void line_share_init(struct line_share *share, const struct line_terms *terms)
+void line_share_init(struct line_share *share, const struct share_terms *terms, enum metric waiting)
 {
-    *share = (struct line_share){.terms = *terms};
-    pthread_mutex_init(&share->lock, NULL);
+    *share = (struct line_share){.waiting = waiting};
+    share_init(&share->room, terms);
 }
 
 void line_share_fini(struct line_share *share)
 {
-    pthread_mutex_destroy(&share->lock);
+    share_fini(&share->room);
 }
 
-bool line_contended(const struct line_share *share)
+bool line_full(const struct line_share *share)
 {
-    return atomic_load_explicit(&share->contenders, memory_order_relaxed) > 0;
+    return atomic_load_explicit(&share->full, memory_order_relaxed) > 0;
 }
 
-static size_t share_bytes(const struct line_terms *terms)
+bool line_contended(const struct line_share *share, uint64_t account)
 {
-    size_t bytes = mem_limit() == 0 ? SIZE_MAX : mem_limit() / terms->part;
-    return bytes < terms->least ? terms->least : bytes;
+    return line_full(share) || atomic_load_explicit(&share->waiting_of[share_slot(account)], memory_order_relaxed) > 0;
 }
 
-static bool fits(size_t bytes, size_t taken, size_t most)
+static enum share_answer take(struct line *line, const struct line_ticket *ticket)
 {
-    return taken < most && bytes <= most - taken;
+    return share_take(&line->share->room, ticket->favoured, ticket->account, ticket->bytes);
 }
 
-static bool take(struct line_share *share, const struct line_ticket *ticket)
+static void give(struct line *line, const struct line_ticket *ticket)
 {
-    bool kind = ticket->favoured;
-    size_t all = share_bytes(&share->terms);
-    size_t most = all / LINE_EIGHTHS * share->terms.most[kind];
-    pthread_mutex_lock(&share->lock);
-    size_t taken = share->taken[0] + share->taken[1];
-    bool room =
-        share->taken[kind] == 0 || (fits(ticket->bytes, taken, all) && fits(ticket->bytes, share->taken[kind], most));
-    if (room)
-        share->taken[kind] += ticket->bytes;
-    pthread_mutex_unlock(&share->lock);
-    return room;
-}
-
-static void give(struct line_share *share, const struct line_ticket *ticket)
-{
-    pthread_mutex_lock(&share->lock);
-    share->taken[ticket->favoured] -= ticket->bytes;
-    pthread_mutex_unlock(&share->lock);
-}
-
-/* Whether what it holds is not too much. Of who is refused for it nothing counts: he is gone in a moment. */
-static bool hold(struct line_share *share, struct line_ticket *ticket)
-{
-    bool kind = ticket->favoured;
-    size_t all = mem_limit() == 0 ? SIZE_MAX : mem_limit() / share->terms.waiting_part;
-    size_t most = all / LINE_EIGHTHS * share->terms.most[kind];
-    pthread_mutex_lock(&share->lock);
-    bool room = fits(ticket->held, share->held[0] + share->held[1], all) && fits(ticket->held, share->held[kind], most);
-    if (!room)
-        ticket->held = 0;
-    share->held[kind] += ticket->held;
-    pthread_mutex_unlock(&share->lock);
-    return room;
+    share_give(&line->share->room, ticket->favoured, ticket->account, ticket->bytes);
 }
 
 /* ---- The line. ---- */
@@ -90,87 +52,78 @@ static void look_in(struct line *line, int64_t ms)
     timer_set(&line->timer, ms);
 }
 
-static void queue(struct line *line, struct line_ticket *ticket)
+static void note_full(struct line_ticket *ticket, bool full)
 {
-    struct line_share *share = line->share;
-    ticket->since = loop_now_ms(line->loop);
-    bool room = hold(share, ticket);
-    list_add_tail(room ? &line->queues[ticket->favoured] : &line->refused, &ticket->link);
-    atomic_fetch_add(&share->contenders, 1);
-    metric_add(share->terms.waiting, 1);
-    look_in(line, room ? LOOK_MS : 0);
+    if (full && !ticket->full)
+        atomic_fetch_add(&ticket->line->share->full, 1);
+    else if (!full && ticket->full)
+        atomic_fetch_sub(&ticket->line->share->full, 1);
+    ticket->full = full;
 }
 
-static void unqueue(struct line_ticket *ticket)
+static void count_waiting(struct line_ticket *ticket, int change)
 {
     struct line_share *share = ticket->line->share;
-    list_remove(&ticket->link);
-    pthread_mutex_lock(&share->lock);
-    share->held[ticket->favoured] -= ticket->held;
-    pthread_mutex_unlock(&share->lock);
-    atomic_fetch_sub(&share->contenders, 1);
-    metric_add(share->terms.waiting, -1);
+    atomic_fetch_add(&share->waiting_of[share_slot(ticket->account)], (unsigned) change);
+    metric_add(share->waiting, change);
 }
 
-static void tell_log(struct line *line, int64_t now, int64_t waited)
+static void waits_no_more(struct line_ticket *ticket)
 {
-    line->untold++;
-    if (now - line->told_ms < TELL_MS)
-        return;
-    log_event(MEMORY, "requests=%u waited_ms=%lld: no room in `memory` for %s", line->untold, (long long) waited,
-              line->share->terms.what);
-    line->untold = 0;
-    line->told_ms = now;
+    note_full(ticket, false);
+    count_waiting(ticket, -1);
 }
 
-static void refuse(struct line *line, struct line_ticket *ticket, int64_t waited)
+/* Room, and whatever else it needs. */
+static enum share_answer offer(struct line *line, struct line_ticket *ticket)
 {
-    tell_log(line, loop_now_ms(line->loop), waited);
-    unqueue(ticket);
-    ticket->line = NULL;
-    ticket->come(ticket->arg, STATUS_NO_MEMORY);
-}
-
-/* Whoever comes again from inside `come` goes to the end, and is not too old: this ends. */
-static void serve(struct line *line, struct list *waiting)
-{
-    int64_t patience = line->share->terms.patience_ms;
-    while (!list_empty(waiting)) {
-        struct line_ticket *ticket = LIST_ENTRY(waiting->next, struct line_ticket, link);
-        if (take(line->share, ticket)) {
-            unqueue(ticket);
-            ticket->come(ticket->arg, STATUS_OK);
-        } else if (loop_now_ms(line->loop) - ticket->since > patience) {
-            refuse(line, ticket, patience);
-        } else {
-            look_in(line, LOOK_MS);
-            return;
-        }
+    enum share_answer answer = take(line, ticket);
+    if (answer == SHARE_TAKEN && ticket->ready != NULL && !ticket->ready(ticket)) {
+        give(line, ticket);
+        answer = SHARE_NOT_YOURS;
     }
+    note_full(ticket, answer == SHARE_FULL);
+    return answer;
+}
+
+/* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; whoever waits for something
+ * of its own, or its account's, lets the next go first. No more are served than wait now: they may come again. */
+static void serve(struct line *line, bool kind)
+{
+    struct fair *queue = &line->queues[kind];
+    struct fair_node *node = fair_first(queue);
+    for (unsigned left = queue->waiting; node != NULL && left > 0;) {
+        struct line_ticket *ticket = CONTAINER_OF(node, struct line_ticket, node);
+        enum share_answer answer = offer(line, ticket);
+        if (answer == SHARE_FULL)
+            break;
+        if (answer == SHARE_NOT_YOURS) {
+            node = fair_next(queue, node);
+            continue;
+        }
+        fair_serve(queue, node);
+        waits_no_more(ticket);
+        ticket->come(ticket);
+        left--;
+        node = fair_first(queue);
+    }
+    if (queue->waiting > 0)
+        look_in(line, LOOK_MS);
 }
 
 static void look(struct timer *timer)
 {
     struct line *line = CONTAINER_OF(timer, struct line, timer);
-    struct list refused;
     line->look_ms = -1;
-    list_init(&refused);
-    /* Only those of now: a refusal may bring the next. */
-    list_move_all(&refused, &line->refused);
-    while (!list_empty(&refused))
-        refuse(line, LIST_ENTRY(refused.next, struct line_ticket, link), 0);
-    serve(line, &line->queues[true]);
-    serve(line, &line->queues[false]);
-    if (!list_empty(&line->refused))
-        look_in(line, 0);
+    serve(line, true);
+    serve(line, false);
 }
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop)
 {
     *line = (struct line){.share = share, .loop = loop, .look_ms = -1};
-    list_init(&line->queues[false]);
-    list_init(&line->queues[true]);
-    list_init(&line->refused);
+    fair_init(&line->queues[false]);
+    fair_init(&line->queues[true]);
     timer_init(&line->timer, loop, look);
 }
 
@@ -181,26 +134,38 @@ void line_fini(struct line *line)
 
 /* ---- Tickets. ---- */
 
-bool line_ask(struct line *line, struct line_ticket *ticket, const struct line_ticket *wish)
+/* One turn for a client of an account. */
+static uint64_t turn_of(const struct line_ticket *ticket)
 {
-    *ticket = *wish;
+    return ticket->account ^ ticket->client;
+}
+
+bool line_ask(struct line *line, struct line_ticket *ticket)
+{
+    struct fair *queue = &line->queues[ticket->favoured];
+    bool first = queue->waiting == 0;
+    enum share_answer answer = first ? take(line, ticket) : SHARE_NOT_YOURS;
     ticket->line = line;
-    list_init(&ticket->link);
-    if (list_empty(&line->queues[ticket->favoured]) && take(line->share, ticket))
+    ticket->full = false;
+    list_init(&ticket->node.link);
+    if (answer == SHARE_TAKEN)
         return true;
-    queue(line, ticket);
+    note_full(ticket, answer == SHARE_FULL);
+    count_waiting(ticket, 1);
+    fair_add(queue, &ticket->node, turn_of(ticket));
+    /* Those who were there may all wait for what this one does not need. */
+    look_in(line, first ? LOOK_MS : 0);
     return false;
 }
 
-bool line_try(struct line *line, struct line_ticket *ticket, const struct line_ticket *wish)
+bool line_try(struct line *line, struct line_ticket *ticket)
 {
-    *ticket = *wish;
+    if (line_contended(line->share, ticket->account) || take(line, ticket) != SHARE_TAKEN)
+        return false;
     ticket->line = line;
-    list_init(&ticket->link);
-    if (!line_contended(line->share) && take(line->share, ticket))
-        return true;
-    ticket->line = NULL;
-    return false;
+    ticket->full = false;
+    list_init(&ticket->node.link);
+    return true;
 }
 
 void line_leave(struct line_ticket *ticket)
@@ -208,13 +173,14 @@ void line_leave(struct line_ticket *ticket)
     struct line *line = ticket->line;
     if (line == NULL)
         return;
-    if (list_empty(&ticket->link)) {
-        give(line->share, ticket);
+    if (list_empty(&ticket->node.link)) {
+        give(line, ticket);
         /* Not from here: whoever leaves is in the middle of its end. */
-        if (!list_empty(&line->queues[true]) || !list_empty(&line->queues[false]))
+        if (line->queues[true].waiting + line->queues[false].waiting > 0)
             look_in(line, 0);
     } else {
-        unqueue(ticket);
+        fair_remove(&line->queues[ticket->favoured], &ticket->node);
+        waits_no_more(ticket);
     }
     ticket->line = NULL;
 }
@@ -222,6 +188,6 @@ void line_leave(struct line_ticket *ticket)
 void line_move(struct line_ticket *to, struct line_ticket *from)
 {
     *to = *from;
-    list_init(&to->link);
+    list_init(&to->node.link);
     from->line = NULL;
 }

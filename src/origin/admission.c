@@ -1,55 +1,222 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* admission.c: see admission.h. */
+/* admission.c: one wait for two things, and who is sent away. */
 #include "origin/admission.h"
 
-static void budget_come(struct budget_ticket *ticket, enum status why)
+#include <assert.h>
+
+#include "base/log.h"
+
+/* How late a refusal may come. */
+#define LOOK_MS 100
+/* A crowd that is refused shall not be a crowd of lines. */
+#define TELL_MS 1000
+
+/* ---- Waiting. ---- */
+
+static bool waits_for_budget(const struct admission *admission)
+{
+    return admission->budget.queue != NULL;
+}
+
+static void wait_over(struct admission *admission)
+{
+    struct admission_queue *queue = admission->queue;
+    if (queue == NULL)
+        return;
+    list_remove(&admission->link);
+    if (admission->held > 0)
+        share_give(&queue->class->waiting, admission->room.favoured, admission->room.account, admission->held);
+    admission->queue = NULL;
+}
+
+static void admit(struct admission *admission)
+{
+    wait_over(admission);
+    admission->come(admission->arg, STATUS_OK);
+}
+
+static void tell_log(struct admission_queue *queue, const struct admission *admission, int64_t waited_ms)
+{
+    int64_t now = loop_now_ms(queue->loop);
+    queue->untold++;
+    if (now - queue->told_ms < TELL_MS)
+        return;
+    if (waits_for_budget(admission))
+        log_event(OVER_BUDGET, "account=%s requests=%u waited_ms=%lld: it is asked for as much as it may be",
+                  origin_budget_account(admission->budget.budget), queue->untold, (long long) waited_ms);
+    else
+        log_event(NO_ROOM, "requests=%u waited_ms=%lld: no room in `memory` for %s", queue->untold,
+                  (long long) waited_ms, queue->class->what);
+    queue->untold = 0;
+    queue->told_ms = now;
+}
+
+static void refuse(struct admission *admission)
+{
+    struct admission_queue *queue = admission->queue;
+    enum status why = waits_for_budget(admission) ? STATUS_OVER_BUDGET : STATUS_NO_MEMORY;
+    tell_log(queue, admission, loop_now_ms(queue->loop) - admission->since_ms);
+    admission_leave(admission);
+    admission->come(admission->arg, why);
+}
+
+static void look(struct timer *timer)
+{
+    struct admission_queue *queue = CONTAINER_OF(timer, struct admission_queue, timer);
+    int64_t old = loop_now_ms(queue->loop) - queue->class->patience_ms;
+    struct list refused;
+    list_init(&refused);
+    /* Only those of now: a refusal may bring the next. */
+    list_move_all(&refused, &queue->refused);
+    while (!list_empty(&refused))
+        refuse(LIST_ENTRY(refused.next, struct admission, link));
+    while (!list_empty(&queue->waiting)) {
+        struct admission *first = LIST_ENTRY(queue->waiting.next, struct admission, link);
+        if (first->since_ms > old)
+            break;
+        refuse(first);
+    }
+    if (!list_empty(&queue->refused))
+        timer_set(&queue->timer, 0);
+    else if (!list_empty(&queue->waiting))
+        timer_set(&queue->timer, LOOK_MS);
+}
+
+/* It waits in one queue or the other. Unless those who wait would hold too much. */
+static void wait_at(struct admission_queue *queue, struct admission *admission)
+{
+    bool room = share_take(&queue->class->waiting, admission->room.favoured, admission->room.account,
+                           admission->held) == SHARE_TAKEN;
+    if (!room)
+        admission->held = 0;
+    admission->queue = queue;
+    admission->since_ms = loop_now_ms(queue->loop);
+    if (!room)
+        timer_set(&queue->timer, 0);
+    else if (list_empty(&queue->waiting) && list_empty(&queue->refused))
+        timer_set(&queue->timer, LOOK_MS);
+    list_add_tail(room ? &queue->waiting : &queue->refused, &admission->link);
+}
+
+/* ---- The two things. ---- */
+
+/* It has the right to ask, or goes without until there is room. */
+static bool ask_room(struct admission_queue *queue, struct admission *admission)
+{
+    if (line_ask(&queue->line, &admission->room))
+        return true;
+    budget_defer(&admission->budget);
+    return false;
+}
+
+static void budget_come(struct budget_ticket *ticket)
 {
     struct admission *admission = CONTAINER_OF(ticket, struct admission, budget);
-    const struct line_ticket wish = admission->wish;
-    if (why != STATUS_OK || line_ask(admission->line, &admission->room, &wish))
-        wish.come(wish.arg, why);
+    if (ask_room(admission->queue, admission))
+        admit(admission);
 }
 
-static void begin(struct admission *admission, const struct admission_terms *terms)
+static bool room_ready(struct line_ticket *ticket)
 {
-    *admission = (struct admission){.line = terms->line, .wish = terms->wish};
-    budget_ticket_init(&admission->budget, terms->line->loop, terms->budget, terms->client, budget_come);
-    admission->budget.held = terms->wish.held;
-    admission->budget.favoured = terms->wish.favoured;
-    if (terms->asked != NULL)
-        budget_move(&admission->budget, terms->asked);
+    return budget_resume(&CONTAINER_OF(ticket, struct admission, room)->budget);
 }
 
-bool admission_ask(struct admission *admission, const struct admission_terms *terms)
+static void room_come(struct line_ticket *ticket)
 {
-    begin(admission, terms);
-    return budget_ask(&admission->budget) && line_ask(terms->line, &admission->room, &terms->wish);
+    admit(CONTAINER_OF(ticket, struct admission, room));
 }
 
-bool admission_try(struct admission *admission, const struct admission_terms *terms)
+static void begin(struct admission *admission, struct admission_queue *queue, const struct admission_wish *wish)
 {
-    begin(admission, terms);
-    if (budget_try(&admission->budget) && line_try(terms->line, &admission->room, &terms->wish))
+    *admission = (struct admission){.held = wish->held,
+                                    .come = wish->come,
+                                    .arg = wish->arg,
+                                    .room = {.favoured = wish->favoured,
+                                             .account = wish->account,
+                                             .client = wish->client,
+                                             .bytes = wish->bytes,
+                                             .ready = room_ready,
+                                             .come = room_come}};
+    list_init(&admission->link);
+    budget_ticket_init(&admission->budget, queue->loop, wish->budget, wish->client, budget_come);
+    admission->budget.favoured = wish->favoured;
+    if (wish->asked != NULL)
+        budget_move(&admission->budget, wish->asked);
+}
+
+bool admission_ask(struct admission *admission, struct admission_queue *queue, const struct admission_wish *wish)
+{
+    begin(admission, queue, wish);
+    if (budget_ask(&admission->budget) && ask_room(queue, admission))
         return true;
-    if (terms->asked != NULL)
-        budget_move(terms->asked, &admission->budget);
+    wait_at(queue, admission);
+    return false;
+}
+
+bool admission_try(struct admission *admission, struct admission_queue *queue, const struct admission_wish *wish)
+{
+    begin(admission, queue, wish);
+    if (budget_try(&admission->budget) && line_try(&queue->line, &admission->room))
+        return true;
+    if (wish->asked != NULL)
+        budget_move(wish->asked, &admission->budget);
     budget_leave(&admission->budget);
     return false;
 }
 
 bool admission_has(const struct admission *admission)
 {
-    return line_has(&admission->room) || admission->budget.queue != NULL || admission->budget.refused;
+    return line_has(&admission->room) || admission->queue != NULL;
 }
 
 void admission_move(struct admission *to, struct admission *from)
 {
+    assert(from->queue == NULL);
+    *to = *from;
+    list_init(&to->link);
     budget_take_over(&to->budget, from->budget.loop, &from->budget, budget_come);
     line_move(&to->room, &from->room);
 }
 
 void admission_leave(struct admission *admission)
 {
+    wait_over(admission);
     budget_leave(&admission->budget);
     line_leave(&admission->room);
+}
+
+void admission_leave_room(struct admission *admission)
+{
+    assert(admission->queue == NULL);
+    line_leave(&admission->room);
+}
+
+/* ---- Classes and queues. ---- */
+
+void admission_class_init(struct admission_class *class, const struct admission_terms *terms)
+{
+    *class = (struct admission_class){.what = terms->what, .patience_ms = terms->patience_ms};
+    line_share_init(&class->room, &terms->room, terms->waiting);
+    share_init(&class->waiting, &terms->waiting_room);
+}
+
+void admission_class_fini(struct admission_class *class)
+{
+    line_share_fini(&class->room);
+    share_fini(&class->waiting);
+}
+
+void admission_queue_init(struct admission_queue *queue, struct admission_class *class, struct loop *loop)
+{
+    *queue = (struct admission_queue){.class = class, .loop = loop};
+    line_init(&queue->line, &class->room, loop);
+    list_init(&queue->waiting);
+    list_init(&queue->refused);
+    timer_init(&queue->timer, loop, look);
+}
+
+void admission_queue_fini(struct admission_queue *queue)
+{
+    line_fini(&queue->line);
+    timer_fini(&queue->timer);
 }

@@ -256,15 +256,13 @@ static void go(struct origin_fetch *fetch)
         give_up(fetch, status);
 }
 
-void origin_attempt_admitted(struct budget_ticket *ticket, enum status why)
+void origin_attempt_admitted(struct budget_ticket *ticket)
 {
     struct origin_fetch *fetch = CONTAINER_OF(ticket, struct origin_fetch, budget);
     if (ticket->granted)
         origin_fetch_read_on(fetch);
-    else if (why == STATUS_OK)
-        go(fetch);
     else
-        give_up(fetch, why);
+        go(fetch);
 }
 
 void origin_attempt_start(struct origin_fetch *fetch)

@@ -16,6 +16,8 @@
 #define BUSY_MOST 2
 /* So long after a halving it may still be too busy. */
 #define SLOWS_US 2000000
+/* Of those at once. */
+#define DEFERRED_PART 4
 /* What one turn to read brings, about. */
 #define PIECE_BYTES (INT64_C(256) << 10)
 
@@ -44,6 +46,21 @@ void origin_budget_free(struct origin_budget **budget)
     mem_free(gone);
 }
 
+const char *origin_budget_account(const struct origin_budget *budget)
+{
+    return budget->account;
+}
+
+/* How many may ask at once besides those who do. Newcomers leave the deferred, who have waited already, a quarter of all.
+ * Under the lock. */
+static int64_t at_once(const struct origin_budget *budget, bool newcomer)
+{
+    int64_t most = budget->requests.now, left = most / DEFERRED_PART;
+    if (newcomer)
+        most -= budget->deferred < left ? budget->deferred : left;
+    return most - budget->asking;
+}
+
 /* How many may begin now: requests, or turns to read. Under the lock. */
 static int64_t room(struct origin_budget *budget, enum budget_kind kind, int64_t now)
 {
@@ -55,8 +72,8 @@ static int64_t room(struct origin_budget *budget, enum budget_kind kind, int64_t
         return 0;
     int64_t requests = origin_rate_room(&budget->requests, now);
     metric_cell_set(budget->allowed_cell, budget->requests.now);
-    int64_t at_once = budget->requests.now - budget->asking;
-    return kind == BUDGET_AGAIN || requests < at_once ? requests : at_once;
+    int64_t newcomers = at_once(budget, true);
+    return kind == BUDGET_AGAIN || requests < newcomers ? requests : newcomers;
 }
 
 /* Under the lock. Bytes are counted when they have come. */
@@ -107,6 +124,26 @@ void budget_count_asking(struct origin_budget *budget, int64_t change)
     pthread_mutex_lock(&budget->lock);
     budget->asking += change;
     pthread_mutex_unlock(&budget->lock);
+}
+
+void budget_count_deferred(struct origin_budget *budget, int64_t change)
+{
+    pthread_mutex_lock(&budget->lock);
+    budget->deferred += change;
+    pthread_mutex_unlock(&budget->lock);
+}
+
+bool budget_take_deferred(struct origin_budget *budget)
+{
+    int64_t now = clock_mono_us();
+    pthread_mutex_lock(&budget->lock);
+    bool there = now >= budget->until_us && at_once(budget, false) > 0;
+    if (there) {
+        budget->deferred--;
+        budget->asking++;
+    }
+    pthread_mutex_unlock(&budget->lock);
+    return there;
 }
 
 void budget_count_bytes(struct origin_budget *budget, int64_t bytes)

@@ -10,8 +10,7 @@
  *
  * The numbers are all loops' and are taken under a lock that is held for a few instructions, twice a request and twice for
  * each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few milliseconds;
- * loops share what there is by the number of clients that wait on them. Who has waited to ask for too long, and who
- * would make those that wait hold too much memory, is told to come again.
+ * loops share what there is by the number of clients that wait on them. For how long is up to whoever asks (admission.h).
  */
 #ifndef HEADPOND_ORIGIN_BUDGET_H
 #define HEADPOND_ORIGIN_BUDGET_H
@@ -20,22 +19,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
-#include "origin/fair.h"
+#include "base/fair.h"
 
 struct loop;
 struct origin_budget;
 struct budget_queue;
 
-#define BUDGET_PATIENCE_MS 10000
-/* Those who wait to ask, for all accounts, hold no more than this part of `memory`; the others leave the favoured some of
- * it. */
-#define BUDGET_WAITING_PART 4
-
 /* Of an account, whose name is for the metrics and the log. `max_rate`: bytes a second, 0: any number. */
 struct origin_budget *origin_budget_new(const char *account, int64_t max_requests, int64_t max_rate);
 /* When no ticket is left. Empties the pointer. */
 void origin_budget_free(struct origin_budget **budget);
+/* Its account, as given. */
+const char *origin_budget_account(const struct origin_budget *budget);
 
 /* What is waited for; served in this order. */
 enum budget_kind {
@@ -53,20 +48,17 @@ struct budget_ticket {
     struct fair_node node;
     struct budget_queue *queue; /* where it waits, or NULL */
     uint64_t client;
-    size_t held;      /* what it holds while it waits to ask */
-    int64_t since_ms; /* when it began to wait */
     bool favoured;
-    enum budget_kind kind; /* what it waits for */
-    bool granted;          /* a turn to read that is not used yet */
-    bool asking;           /* it counts among those at once */
-    bool refused;          /* it will be told OVER_BUDGET */
-    /* From the loop, once for each time it was told to wait: OK, or OVER_BUDGET to one that is not to ask. */
-    void (*come)(struct budget_ticket *ticket, enum status why);
+    enum budget_kind kind;                      /* what it waits for */
+    bool granted;                               /* a turn to read that is not used yet */
+    bool asking;                                /* it counts among those at once */
+    bool deferred;                              /* it would, but waits for something else */
+    void (*come)(struct budget_ticket *ticket); /* from the loop, once for each time it was told to wait */
 };
 
 /* `client`: a hash of whom the request is for. */
 void budget_ticket_init(struct budget_ticket *ticket, struct loop *loop, struct origin_budget *budget, uint64_t client,
-                        void (*come)(struct budget_ticket *ticket, enum status why));
+                        void (*come)(struct budget_ticket *ticket));
 /* True: ask now (as before, when it has been granted already). False: `come` will say. */
 bool budget_ask(struct budget_ticket *ticket);
 /* Asks only if that may be now. */
@@ -78,7 +70,11 @@ bool budget_again(struct budget_ticket *ticket);
 void budget_move(struct budget_ticket *to, struct budget_ticket *from);
 /* Makes a ticket for the same client of the same budget, and hands it that right. `from` NULL: of none. */
 void budget_take_over(struct budget_ticket *to, struct loop *loop, struct budget_ticket *from,
-                      void (*come)(struct budget_ticket *ticket, enum status why));
+                      void (*come)(struct budget_ticket *ticket));
+/* Has the right to ask, and will not yet: others may meanwhile. What it is of the rate stays its own. */
+void budget_defer(struct budget_ticket *ticket);
+/* Takes the right again, if not as many ask already. True also for one that was not deferred. */
+bool budget_resume(struct budget_ticket *ticket);
 /* The head has come, or the attempt is over. Also without having asked. */
 void budget_answered(struct budget_ticket *ticket);
 /* True: take what libcurl offers. False: refuse it, and go on when `come` says so. */

@@ -29,6 +29,7 @@ struct origin_budget {
     } said[BUDGET_SAID]; /* by which they were, the last ones */
     unsigned next_said;
     int64_t asking;
+    int64_t deferred;
     int64_t until_us;                  /* Retry-After */
     atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */
 };
@@ -41,6 +42,10 @@ int64_t budget_take_part(struct origin_budget *budget, enum budget_kind kind, un
                          double lot);
 /* So many more, or fewer, are asking. */
 void budget_count_asking(struct origin_budget *budget, int64_t change);
+/* So many more, or fewer, are deferred. */
+void budget_count_deferred(struct origin_budget *budget, int64_t change);
+/* One of these asks now, if not as many do already. */
+bool budget_take_deferred(struct origin_budget *budget);
 /* So many bytes have been read. */
 void budget_count_bytes(struct origin_budget *budget, int64_t bytes);
 

@@ -5,15 +5,12 @@
  */
 #include <assert.h>
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "base/fair.h"
 #include "base/mem.h"
 #include "net/loop.h"
 #include "origin/budget_inside.h"
 
 #define TICK_MS 5
-/* How often those who wait are looked at for who has waited too long. */
-#define OLD_MS 100
 /* Every so many ticks those who are not favoured come first. */
 #define OTHERS_FIRST 8
 
@@ -27,19 +24,13 @@ struct budget_queue {
 struct budget_loop {
     struct timer timer;
     struct list queues;
-    struct list refused; /* they found too much waiting, and are told from the loop */
-    int64_t old_ms;      /* when those who wait were last looked at */
     unsigned ticks;
     uint64_t dice;
 };
 
-/* What those who wait to ask hold, on all loops. */
-static atomic_size_t held;
-
 /* ---- The queues. ---- */
 
-/* Those who wait for their first turn. What they hold meanwhile counts in `held`, and they themselves as asking from
- * when it is handed out (budget.c). */
+/* Those who wait for their first turn count as asking from when it is handed out (budget.c). */
 static bool waits_to_ask(enum budget_kind kind)
 {
     return kind == BUDGET_FAVOURED || kind == BUDGET_ASK;
@@ -59,7 +50,6 @@ static void queue_add(struct budget_queue *queue, struct budget_ticket *ticket, 
     unsigned before = queue->kinds[kind].sharers;
     ticket->queue = queue;
     ticket->kind = kind;
-    ticket->since_ms = clock_mono_ms();
     fair_add(&queue->kinds[kind], &ticket->node, ticket->client);
     note_sharers(queue, kind, before);
     metric_cell_add(queue->budget->waiting_cell, 1);
@@ -70,8 +60,6 @@ static void queue_removed(struct budget_ticket *ticket, unsigned before)
 {
     note_sharers(ticket->queue, ticket->kind, before);
     metric_cell_add(ticket->budget->waiting_cell, -1);
-    if (waits_to_ask(ticket->kind))
-        atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
     ticket->queue = NULL;
 }
 
@@ -106,57 +94,20 @@ static void serve(struct budget_loop *home, struct budget_queue *queue, enum bud
         return;
     for (int64_t left = take_part(home, queue, kind); left > 0; left--) {
         unsigned before = fair->sharers;
-        struct fair_node *node = fair_take(fair);
+        struct fair_node *node = fair_first(fair);
         if (node == NULL) { /* somebody left from inside `come` */
             if (waits_to_ask(kind))
                 budget_count_asking(queue->budget, -left);
             return;
         }
         struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
+        fair_serve(fair, node);
         queue_removed(ticket, before);
         if (kind == BUDGET_READ)
             ticket->granted = true;
         else
             now_asking(ticket, kind);
-        ticket->come(ticket, STATUS_OK);
-    }
-}
-
-static void refuse(struct budget_ticket *ticket, int64_t waited_ms)
-{
-    log_event(OVER_BUDGET, "account=%s waited_ms=%lld: it is asked for as much as it may be", ticket->budget->account,
-              (long long) waited_ms);
-    ticket->come(ticket, STATUS_OVER_BUDGET);
-}
-
-/* Who has waited to ask for too long. In each share the first one has waited longest. */
-static void refuse_old(struct fair *fair, int64_t now_ms)
-{
-    for (unsigned i = 0; i < FAIR_SHARES; i++) {
-        struct list *nodes = &fair->shares[i].nodes;
-        while (!list_empty(nodes)) {
-            struct fair_node *node = LIST_ENTRY(nodes->next, struct fair_node, link);
-            struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
-            if (now_ms - ticket->since_ms < BUDGET_PATIENCE_MS)
-                break;
-            queue_remove(ticket);
-            refuse(ticket, now_ms - ticket->since_ms);
-        }
-    }
-}
-
-/* Only those of now: a refusal may bring the next. */
-static void tell_refused(struct budget_loop *home)
-{
-    struct list refused;
-    list_init(&refused);
-    list_move_all(&refused, &home->refused);
-    while (!list_empty(&refused)) {
-        struct fair_node *node = LIST_ENTRY(refused.next, struct fair_node, link);
-        struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
-        list_remove(&node->link);
-        ticket->refused = false;
-        refuse(ticket, 0);
+        ticket->come(ticket);
     }
 }
 
@@ -171,11 +122,7 @@ static bool queue_in_use(const struct budget_queue *queue)
 static void tick(struct timer *timer)
 {
     struct budget_loop *home = CONTAINER_OF(timer, struct budget_loop, timer);
-    int64_t now_ms = clock_mono_ms();
-    bool old = now_ms - home->old_ms >= OLD_MS, others_first = ++home->ticks % OTHERS_FIRST == 0;
-    if (old)
-        home->old_ms = now_ms;
-    tell_refused(home);
+    bool others_first = ++home->ticks % OTHERS_FIRST == 0;
     LIST_FOR_EACH(node, &home->queues)
     {
         struct budget_queue *queue = LIST_ENTRY(node, struct budget_queue, link);
@@ -183,8 +130,6 @@ static void tick(struct timer *timer)
             serve(home, queue, BUDGET_ASK);
         for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)
             serve(home, queue, kind);
-        for (enum budget_kind kind = BUDGET_AGAIN; old && kind < BUDGET_KINDS; kind++)
-            refuse_old(&queue->kinds[kind], now_ms);
     }
     LIST_FOR_EACH_SAFE(node, &home->queues)
     {
@@ -194,7 +139,7 @@ static void tick(struct timer *timer)
         list_remove(&queue->link);
         mem_free(queue);
     }
-    if (!list_empty(&home->queues) || !list_empty(&home->refused))
+    if (!list_empty(&home->queues))
         timer_set(&home->timer, TICK_MS);
 }
 
@@ -206,7 +151,6 @@ static struct budget_loop *budget_loop_of(struct loop *loop)
     home = mem_calloc(1, sizeof *home);
     home->dice = loop_id(loop);
     list_init(&home->queues);
-    list_init(&home->refused);
     timer_init(&home->timer, loop, tick);
     loop_set(loop, LOOP_SLOT_BUDGET, home);
     return home;
@@ -217,7 +161,6 @@ void origin_budget_loop_fini(struct loop *loop)
     struct budget_loop *home = loop_get(loop, LOOP_SLOT_BUDGET);
     if (home == NULL)
         return;
-    assert(list_empty(&home->refused));
     while (!list_empty(&home->queues)) {
         struct budget_queue *queue = LIST_ENTRY(home->queues.next, struct budget_queue, link);
         assert(!queue_in_use(queue));
@@ -257,27 +200,10 @@ static enum budget_kind kind_of(const struct budget_ticket *ticket)
     return ticket->favoured ? BUDGET_FAVOURED : BUDGET_ASK;
 }
 
-/* Unless those who wait would hold too much. */
-static void wait_to_ask(struct budget_ticket *ticket)
-{
-    size_t most = mem_limit() == 0 ? SIZE_MAX : mem_limit() / BUDGET_WAITING_PART;
-    if (!ticket->favoured)
-        most = most / 4 * 3;
-    if (atomic_fetch_add_explicit(&held, ticket->held, memory_order_relaxed) + ticket->held <= most) {
-        wait_for(ticket, kind_of(ticket));
-        return;
-    }
-    atomic_fetch_sub_explicit(&held, ticket->held, memory_order_relaxed);
-    struct budget_loop *home = budget_loop_of(ticket->loop);
-    list_add_tail(&home->refused, &ticket->node.link);
-    ticket->refused = true;
-    timer_set(&home->timer, 0);
-}
-
 /* ---- Tickets. ---- */
 
 void budget_ticket_init(struct budget_ticket *ticket, struct loop *loop, struct origin_budget *budget, uint64_t client,
-                        void (*come)(struct budget_ticket *ticket, enum status why))
+                        void (*come)(struct budget_ticket *ticket))
 {
     *ticket = (struct budget_ticket){.budget = budget, .loop = loop, .client = client, .come = come};
     list_init(&ticket->node.link);
@@ -295,7 +221,7 @@ bool budget_ask(struct budget_ticket *ticket)
 {
     if (budget_try(ticket))
         return true;
-    wait_to_ask(ticket);
+    wait_for(ticket, kind_of(ticket));
     return false;
 }
 
@@ -319,11 +245,32 @@ void budget_move(struct budget_ticket *to, struct budget_ticket *from)
 }
 
 void budget_take_over(struct budget_ticket *to, struct loop *loop, struct budget_ticket *from,
-                      void (*come)(struct budget_ticket *ticket, enum status why))
+                      void (*come)(struct budget_ticket *ticket))
 {
     budget_ticket_init(to, loop, from == NULL ? NULL : from->budget, from == NULL ? 0 : from->client, come);
     if (from != NULL)
         budget_move(to, from);
+}
+
+void budget_defer(struct budget_ticket *ticket)
+{
+    if (!ticket->asking)
+        return;
+    ticket->asking = false;
+    ticket->deferred = true;
+    budget_count_deferred(ticket->budget, 1);
+    budget_count_asking(ticket->budget, -1);
+}
+
+bool budget_resume(struct budget_ticket *ticket)
+{
+    if (!ticket->deferred)
+        return true;
+    if (!budget_take_deferred(ticket->budget))
+        return false;
+    ticket->deferred = false;
+    ticket->asking = true;
+    return true;
 }
 
 void budget_answered(struct budget_ticket *ticket)
@@ -361,7 +308,7 @@ void budget_leave(struct budget_ticket *ticket)
     ticket->granted = false;
     if (ticket->queue != NULL)
         queue_remove(ticket);
-    if (ticket->refused)
-        list_remove(&ticket->node.link);
-    ticket->refused = false;
+    if (ticket->deferred)
+        budget_count_deferred(ticket->budget, -1);
+    ticket->deferred = false;
 }

@@ -82,7 +82,7 @@ struct origin_fetch {
 /* attempt.c: points the handle's callbacks at the fetch. */
 void origin_attempt_bind(struct origin_fetch *fetch);
 /* Of the fetch's budget ticket. */
-void origin_attempt_admitted(struct budget_ticket *ticket, enum status why);
+void origin_attempt_admitted(struct budget_ticket *ticket);
 /* Readies the fetch for its next attempt and starts it. */
 void origin_attempt_start(struct origin_fetch *fetch);
 /* Whether this attempt's outcome calls for another, and why (a metric's label); NULL: no. `status`: the reply's or 0.

@@ -5,7 +5,7 @@ libheadpond_a_SOURCES += \
 	src/origin/base.c src/origin/base.h \
 	src/origin/body.c src/origin/body.h \
 	src/origin/budget.c src/origin/budget.h src/origin/budget_inside.h src/origin/budget_wait.c \
-	src/origin/fair.c src/origin/fair.h src/origin/rate.c src/origin/rate.h \
+	src/origin/rate.c src/origin/rate.h \
 	src/origin/client.c src/origin/client.h \
 	src/origin/credential.c src/origin/credential.h src/origin/keeper.c src/origin/keeper.h \
 	src/origin/easy.c src/origin/easy.h \
@@ -24,13 +24,13 @@ check_PROGRAMS += t/unit/test_origin_retry
 t_unit_test_origin_retry_SOURCES = t/unit/test_origin_retry.c t/unit/tap.h
 t_unit_test_origin_retry_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_rate t/unit/test_fair t/unit/test_budget
+check_PROGRAMS += t/unit/test_rate t/unit/test_budget t/unit/test_admission
+t_unit_test_admission_SOURCES = t/unit/test_admission.c t/unit/tap.h
+t_unit_test_admission_LDADD = $(UNIT_LDADD)
 t_unit_test_budget_SOURCES = t/unit/test_budget.c t/unit/tap.h
 t_unit_test_budget_LDADD = $(UNIT_LDADD)
 t_unit_test_rate_SOURCES = t/unit/test_rate.c t/unit/tap.h
 t_unit_test_rate_LDADD = $(UNIT_LDADD)
-t_unit_test_fair_SOURCES = t/unit/test_fair.c t/unit/tap.h
-t_unit_test_fair_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_origin_reply
 t_unit_test_origin_reply_SOURCES = t/unit/test_origin_reply.c t/unit/tap.h

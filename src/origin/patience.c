@@ -22,6 +22,7 @@ static int64_t bound(const struct origin_fetch *fetch)
     case ORIGIN_CONNECT:
         return fetch->limits.connect_timeout > 0 ? fetch->limits.connect_timeout + CONNECT_GRACE_MS : 0;
     case ORIGIN_HEAD:
+    case ORIGIN_BUDGET:
         return fetch->limits.first_byte_timeout;
     case ORIGIN_SEND:
     case ORIGIN_BODY:

@@ -40,7 +40,7 @@ void proxy_free(struct proxy **proxy)
         return;
     routes_free(&gone->routes);
     credentials_free(gone->credentials);
-    line_share_fini(&gone->turns);
+    admission_class_fini(&gone->turns);
     mem_free(gone);
 }
 
@@ -52,7 +52,7 @@ void proxy_loop_init(struct proxy *proxy, struct loop *loop)
     home->meter = meter_new();
     home->feed = access_feed_new(proxy->access_log, loop);
     list_init(&home->forwards);
-    line_init(&home->turns, &proxy->turns, loop);
+    admission_queue_init(&home->turns, &proxy->turns, loop);
     checksum_line_init(&home->sums, loop);
     loop_set(loop, LOOP_SLOT_PROXY, home);
 }
@@ -65,7 +65,7 @@ void proxy_loop_fini(struct proxy *proxy, struct loop *loop)
     if (home == NULL)
         return;
     forward_close_all(home);
-    line_fini(&home->turns);
+    admission_queue_fini(&home->turns);
     checksum_line_fini(&home->sums);
     access_feed_free(&home->feed);
     meter_free(&home->meter);

@@ -11,8 +11,8 @@
 #include "base/conf.h"
 #include "base/list.h"
 #include "cache/cache.h"
-#include "net/line.h"
 #include "net/loop.h"
+#include "origin/admission.h"
 #include "origin/client.h"
 #include "origin/credential.h"
 #include "proxy/checksum.h"
@@ -29,7 +29,7 @@ struct proxy {
     struct credentials *credentials; /* of the accounts; started and stopped with the loops */
     struct origin_limits limits;     /* what origins are allowed, from the configuration */
     bool stored;                     /* there is a disk to keep things on */
-    struct line_share turns;         /* turn.c */
+    struct admission_class turns;    /* turn.c */
 };
 
 /* A loop's own part, in LOOP_SLOT_PROXY. */
@@ -39,7 +39,7 @@ struct proxy_loop {
     struct meter *meter;
     struct access_feed *feed;
     struct list forwards; /* forward.c: under way to an origin */
-    struct line turns;
+    struct admission_queue turns;
     struct checksum_line sums;
 };
 

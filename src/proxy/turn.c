@@ -54,32 +54,28 @@ static bool is_brief(const struct http_exchange *x)
 
 void turns_init(struct proxy *proxy)
 {
-    const struct line_terms terms = {
+    const struct admission_terms terms = {
         .what = "what passes through",
         .waiting = METRIC_FORWARDS_WAITING,
-        .part = 4,
-        .most = {7, 8},
-        .waiting_part = 4,
+        .room = {.part = 4, .most = {7, 8}},
+        .waiting_room = {.part = 4, .most = {7, 8}},
         .patience_ms = proxy->limits.first_byte_timeout,
     };
-    line_share_init(&proxy->turns, &terms);
+    admission_class_init(&proxy->turns, &terms);
 }
 
 bool turn_ask(struct admission *turn, struct proxy_loop *home, const struct http_exchange *x,
               const struct cache_request *request, void (*come)(void *arg, enum status why), void *arg)
 {
-    const struct admission_terms terms = {
+    const struct admission_wish wish = {
         .budget = request->budget,
+        .account = request->account_hash.lo,
         .client = request->client,
-        .line = &home->turns,
-        .wish =
-            {
-                .favoured = is_brief(x),
-                .bytes = cost_of(x),
-                .held = held_by(x),
-                .come = come,
-                .arg = arg,
-            },
+        .favoured = is_brief(x),
+        .bytes = cost_of(x),
+        .held = held_by(x),
+        .come = come,
+        .arg = arg,
     };
-    return admission_ask(turn, &terms);
+    return admission_ask(turn, &home->turns, &wish);
 }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "net/loop.h"
 #include "tap.h"
 
@@ -18,7 +17,7 @@
 
 struct waiter {
     struct budget_ticket ticket;
-    atomic_int told; /* 0: waits; 1: OK; -1: sent away */
+    atomic_int told;
     int64_t at_ms;
     struct waiter *leaves; /* this one leaves when it is told */
 };
@@ -55,13 +54,13 @@ static void loop_ends(struct loop *loop, void *arg)
     origin_budget_loop_fini(loop);
 }
 
-static void come(struct budget_ticket *ticket, enum status why)
+static void come(struct budget_ticket *ticket)
 {
     struct waiter *waiter = CONTAINER_OF(ticket, struct waiter, ticket);
     if (waiter->leaves != NULL)
         budget_leave(&waiter->leaves->ticket);
     waiter->at_ms = clock_mono_ms();
-    waiter->told = why == STATUS_OK ? 1 : -1;
+    waiter->told = 1;
 }
 
 static void ask(void *arg)
@@ -208,34 +207,57 @@ static void test_leaving(void)
     origin_budget_free(&budget);
 }
 
-/* Those who wait hold no more than a part of `memory`. */
-static void test_memory(void)
+static void defer(void *arg)
 {
-    struct origin_budget *budget = origin_budget_new("memory", 1, 0);
-    struct waiter first, waiters[3], favoured;
-    prepare(&first, 0, budget, 1);
-    on_loop(0, ask, &first);
-    ok(is_told(&first), "one asks");
-    mem_set_limit(1 << 20);
-    for (unsigned i = 0; i < 3; i++) {
-        prepare(&waiters[i], 0, budget, i);
-        waiters[i].ticket.held = 80 * 1024;
-        on_loop(0, ask, &waiters[i]);
+    budget_defer(&((struct waiter *) arg)->ticket);
+}
+
+static void resume(void *arg)
+{
+    struct waiter *waiter = arg;
+    waiter->told = budget_resume(&waiter->ticket) ? 2 : 3;
+}
+
+/* Who waits for something else lets others ask, and is not kept out by newcomers for ever. */
+static void test_deferred(void)
+{
+    enum { MOST = 8 };
+    struct origin_budget *budget = origin_budget_new("deferred", MOST, 0);
+    struct waiter first[MOST], newcomers[MOST];
+    for (unsigned i = 0; i < MOST; i++) {
+        prepare(&first[i], 0, budget, i);
+        on_loop(0, ask, &first[i]);
+        ok(is_told(&first[i]), "%u asks", i);
+        on_loop(0, defer, &first[i]);
     }
-    prepare(&favoured, 0, budget, 1);
-    favoured.ticket.held = 80 * 1024;
-    favoured.ticket.favoured = true;
-    on_loop(0, ask, &favoured);
-    ok(!is_told(&waiters[2]) && waiters[2].told == -1, "who would make them hold too much is sent away");
-    is_int(waiters[0].told | waiters[1].told, 0, "the others wait");
-    on_loop(0, answered, &first);
-    ok(is_told(&favoured), "the favoured has room, and the first turn");
-    is_int(waiters[0].told | waiters[1].told, 0, "before those who came before him");
-    mem_set_limit(0);
+    is_int(asking(budget), 0, "all wait for something else");
+    for (unsigned i = 0; i < MOST; i++) {
+        prepare(&newcomers[i], 0, budget, 1);
+        on_loop(0, ask, &newcomers[i]);
+    }
+    unsigned good = 0;
+    for (unsigned i = 0; i < 6; i++)
+        good += is_told(&newcomers[i]);
+    is_int(good, 6, "others ask meanwhile");
+    usleep(200000);
+    ok(!newcomers[6].told && !newcomers[7].told, "but leave some");
     for (unsigned i = 0; i < 3; i++)
-        on_loop(0, leave, &waiters[i]);
-    on_loop(0, leave, &favoured);
-    is_int(asking(budget), 0, "all is given back");
+        on_loop(0, resume, &first[i]);
+    ok(first[0].told == 2 && first[1].told == 2 && first[2].told == 3, "to those who come back, while there are any");
+    is_int(asking(budget), MOST, "as many ask as may");
+    on_loop(0, answered, &newcomers[0]);
+    on_loop(0, resume, &first[2]);
+    is_int(first[2].told, 2, "and one more when one is answered");
+    hold_for(budget, 1000);
+    on_loop(0, answered, &newcomers[1]);
+    on_loop(0, resume, &first[3]);
+    is_int(first[3].told, 3, "but not while the account wants a rest");
+    hold_for(budget, 0);
+    for (unsigned i = 0; i < MOST; i++) {
+        on_loop(0, leave, &first[i]);
+        on_loop(0, leave, &newcomers[i]);
+    }
+    is_int(asking(budget) + budget->deferred, 0, "all is given back");
     origin_budget_free(&budget);
 }
 
@@ -304,7 +326,7 @@ int main(void)
     test_at_once();
     test_busy();
     test_leaving();
-    test_memory();
+    test_deferred();
     test_loops();
     test_others();
     for (unsigned i = 0; i < LOOPS; i++) {

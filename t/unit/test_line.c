@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_line.c: a share of memory, who waits for it in which order, and who is turned away. */
+/* test_line.c: a share of memory, and who waits for it in which order. Whose part it is, is test_share.c's. */
 #include <pthread.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -10,20 +11,12 @@
 #define LIMIT (64 << 20)
 #define SHARE (LIMIT / 4)
 #define UNIT (SHARE / 8)
-#define PATIENCE_MS 50
 #define GUESTS 32
 #define RACERS 8
 #define RACE_TURNS 400
 #define DEADLINE_MS 20000
 
-static const struct line_terms terms = {
-    .what = "a test",
-    .waiting = METRIC_FORWARDS_WAITING,
-    .part = 4,
-    .most = {6, 8},
-    .waiting_part = 4,
-    .patience_ms = 60000,
-};
+static const struct share_terms terms = {.part = 4, .most = {6, 8}};
 
 static struct loop *loops[2];
 static struct line_share share;
@@ -65,25 +58,31 @@ static void on_loop(unsigned loop, void (*run)(unsigned loop))
 
 struct guest {
     struct line_ticket ticket;
-    struct line_ticket wish;
-    bool at_once;
+    bool unready;
     bool told;
-    enum status how;
     unsigned order;
 };
 
 static struct guest guests[GUESTS];
 static unsigned told;
 
-static void come(void *arg, enum status why)
+static void tell(struct guest *guest)
 {
-    struct guest *guest = arg;
     pthread_mutex_lock(&lock);
     guest->told = true;
-    guest->how = why;
     guest->order = told++;
     pthread_cond_broadcast(&changed);
     pthread_mutex_unlock(&lock);
+}
+
+static void come(struct line_ticket *ticket)
+{
+    tell(CONTAINER_OF(ticket, struct guest, ticket));
+}
+
+static bool is_ready(struct line_ticket *ticket)
+{
+    return !CONTAINER_OF(ticket, struct guest, ticket)->unready;
 }
 
 static bool wait_until(bool (*there)(unsigned n), unsigned n)
@@ -115,12 +114,18 @@ static bool wait_told(unsigned count)
     return wait_until(are_told, count);
 }
 
-static bool ask(unsigned loop, unsigned n, bool favoured, size_t bytes)
+static bool ask_of(unsigned loop, unsigned n, bool favoured, uint64_t account, size_t bytes)
 {
     struct guest *guest = &guests[n];
-    *guest = (struct guest){.wish = {.favoured = favoured, .bytes = bytes, .held = 1000, .come = come, .arg = guest}};
-    guest->at_once = line_ask(&lines[loop], &guest->ticket, &guest->wish);
-    return guest->at_once;
+    *guest = (struct guest){
+        .ticket = {.favoured = favoured, .account = account, .bytes = bytes, .ready = is_ready, .come = come}};
+    return line_ask(&lines[loop], &guest->ticket);
+}
+
+/* Each of an account of its own. */
+static bool ask(unsigned loop, unsigned n, bool favoured, size_t bytes)
+{
+    return ask_of(loop, n, favoured, n, bytes);
 }
 
 static void leave_all(unsigned loop)
@@ -141,10 +146,10 @@ static void end(unsigned loop)
     line_fini(&lines[loop]);
 }
 
-static void open_lines(const struct line_terms *with)
+static void open_lines(void)
 {
     told = 0;
-    line_share_init(&share, with);
+    line_share_init(&share, &terms, METRIC_FORWARDS_WAITING);
     on_loop(0, begin);
     on_loop(1, begin);
 }
@@ -153,8 +158,11 @@ static void close_lines(void)
 {
     on_loop(0, end);
     on_loop(1, end);
-    is_int((long long) (share.taken[0] + share.taken[1] + share.held[0] + share.held[1]), 0, "nothing is left behind");
-    ok(!line_contended(&share), "and nobody");
+    is_int((long long) (share.room.taken[0] + share.room.taken[1]), 0, "nothing is left behind");
+    unsigned waiting = atomic_load(&share.full);
+    for (unsigned account = 0; account < SHARE_ACCOUNTS; account++)
+        waiting += line_contended(&share, account);
+    is_int(waiting, 0, "and nobody");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "nor in the gauge");
     line_share_fini(&share);
 }
@@ -169,7 +177,7 @@ static void fill_others(unsigned loop)
     ok(ask(loop, 7, true, UNIT) && ask(loop, 8, true, UNIT), "but for the favoured");
     ok(!ask(loop, 9, true, UNIT) && !ask(loop, 10, false, UNIT) && !ask(loop, 11, true, UNIT), "until all is taken");
     ok(!ask(loop, 12, false, 1), "who wants little stands in line, too");
-    ok(line_contended(&share), "the line shows");
+    ok(line_full(&share) && line_contended(&share, 999), "all see that");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 5, "five wait");
 }
 
@@ -196,19 +204,18 @@ static void move_on(unsigned loop)
     line_move(&other, &guests[9].ticket);
     ok(!line_has(&guests[9].ticket) && line_has(&other), "room changes hands");
     line_leave(&guests[9].ticket);
-    is_int((long long) share.taken[true], 2 * UNIT, "who gave it away gives up nothing");
+    is_int((long long) share.room.taken[true], 2 * UNIT, "who gave it away gives up nothing");
     line_leave(&other);
-    is_int((long long) share.taken[true], UNIT, "who has it does");
+    is_int((long long) share.room.taken[true], UNIT, "who has it does");
 }
 
 static void test_order(void)
 {
-    open_lines(&terms);
+    open_lines();
     on_loop(0, fill_others);
     on_loop(0, give_two);
     ok(wait_told(2), "two come");
-    ok(guests[9].how == STATUS_OK && guests[11].how == STATUS_OK && guests[9].order < guests[11].order,
-       "the favoured, in their order");
+    ok(guests[9].told && guests[11].told && guests[9].order < guests[11].order, "the favoured, in their order");
     on_loop(0, leave_line);
     ok(wait_told(4), "two more");
     ok(!guests[6].told && guests[10].told && guests[12].told, "he who left is not called");
@@ -236,7 +243,7 @@ static void give_all(unsigned loop)
 
 static void test_loops(void)
 {
-    open_lines(&terms);
+    open_lines();
     on_loop(0, take_all);
     on_loop(1, ask_in_vain);
     on_loop(0, give_all);
@@ -253,7 +260,7 @@ static void another_comes(struct timer *timer)
     unsigned loop = loop_id(loop_current());
     if (guests[3].told || ++comers == GUESTS - 4) {
         timer_fini(timer);
-        come(&guests[0], STATUS_OK);
+        tell(&guests[0]);
         return;
     }
     ask(loop, 3 + comers, true, UNIT);
@@ -276,7 +283,7 @@ static void test_comers(void)
 {
     memset(guests, 0, sizeof guests);
     comers = 0;
-    open_lines(&terms);
+    open_lines();
     on_loop(0, take_others);
     on_loop(1, let_others_come);
     on_loop(0, give_all);
@@ -285,7 +292,7 @@ static void test_comers(void)
     close_lines();
 }
 
-/* ---- (c) too long, too many, too large ---- */
+/* ---- (c) whatever is asked for ---- */
 
 static void ask_two(unsigned loop)
 {
@@ -294,41 +301,90 @@ static void ask_two(unsigned loop)
     ok(!ask(loop, 2, false, 1), "the next does not");
 }
 
-static void test_patience(void)
+static void test_large(void)
 {
-    struct line_terms hasty = terms;
-    hasty.patience_ms = PATIENCE_MS;
-    open_lines(&hasty);
+    open_lines();
     on_loop(0, ask_two);
-    ok(wait_told(1) && guests[2].how == STATUS_NO_MEMORY, "and is turned away after a while");
-    ok(!line_has(&guests[2].ticket), "with nothing");
     close_lines();
 }
 
-static void ask_many(unsigned loop)
+/* ---- (d) accounts, and what else is needed ---- */
+
+static void one_account(unsigned loop)
 {
-    ok(ask(loop, 0, false, SHARE), "all is taken");
-    for (unsigned n = 1; n < 4; n++) { /* three eighths of the line each */
-        guests[n] = (struct guest){.wish = {.bytes = 1, .held = LIMIT * 3 / 32 - 1, .come = come, .arg = &guests[n]}};
-        ok(!line_ask(&lines[loop], &guests[n].ticket, &guests[n].wish), "%u waits", n);
-    }
-    ok(!guests[3].told, "nobody is called from inside");
-    ok(ask(loop, 5, true, UNIT) && !ask(loop, 4, true, UNIT), "a favoured one waits, too");
+    for (unsigned n = 0; n < 7; n++)
+        ok(ask_of(loop, n, true, 1, UNIT), "an account has its part");
+    for (unsigned n = 7; n < 9; n++)
+        ok(!ask_of(loop, n, true, 1, UNIT), "and waits for more");
+    ok(line_contended(&share, 1) && !line_contended(&share, 2) && !line_full(&share), "which is its own affair");
+    struct line_ticket other = {.favoured = true, .account = 2, .bytes = UNIT};
+    ok(line_try(&lines[loop], &other), "another does not see it");
+    line_leave(&other);
+    ok(!line_try(&lines[loop], &(struct line_ticket){.favoured = true, .account = 1, .bytes = 1}), "its own do");
+    ok(!ask_of(loop, 9, true, 2, UNIT), "another asks");
 }
 
-static void test_full(void)
+static void give_one(unsigned loop)
 {
-    open_lines(&terms);
-    on_loop(0, ask_many);
-    ok(wait_told(1) && guests[3].how == STATUS_NO_MEMORY, "who would make the line hold too much is turned away");
-    ok(!guests[1].told && !guests[2].told && !guests[4].told, "the others stay, and the favoured have room left");
+    (void) loop;
+    line_leave(&guests[0].ticket);
+}
+
+static void other_goes(unsigned loop)
+{
+    (void) loop;
+    line_leave(&guests[9].ticket);
+}
+
+static void test_accounts(void)
+{
+    memset(guests, 0, sizeof guests);
+    open_lines();
+    on_loop(0, one_account);
+    ok(wait_told(1) && guests[9].told, "and passes those who wait");
+    usleep(100000);
+    is_int((long long) told, 1, "they still do");
+    on_loop(0, give_one);
+    usleep(100000);
+    is_int((long long) told, 1, "also when there is as much as they want, for one more is to be left");
+    on_loop(0, other_goes);
+    ok(wait_told(2) && guests[7].told, "until it is");
+    close_lines();
+}
+
+static void ask_unready(unsigned loop)
+{
+    ok(ask(loop, 0, true, SHARE), "all is taken");
+    for (unsigned n = 1; n < 4; n++) {
+        ask(loop, n, true, UNIT);
+        guests[n].unready = n < 3;
+    }
+}
+
+static void get_ready(unsigned loop)
+{
+    (void) loop;
+    ok(!guests[1].told && !guests[2].told, "who is not ready lets the next go first");
+    is_int((long long) share.room.taken[true], UNIT, "and takes nothing");
+    guests[2].unready = false;
+}
+
+static void test_ready(void)
+{
+    memset(guests, 0, sizeof guests);
+    open_lines();
+    on_loop(0, ask_unready);
+    on_loop(0, give_all);
+    ok(wait_told(1), "room is given back");
+    on_loop(0, get_ready);
+    ok(wait_told(2) && guests[2].told && !guests[1].told, "who gets ready is found");
     close_lines();
 }
 
 static void test_unbounded(void)
 {
     mem_set_limit(0);
-    open_lines(&terms);
+    open_lines();
     on_loop(0, take_all);
     pthread_mutex_lock(&lock);
     told = 0;
@@ -337,12 +393,13 @@ static void test_unbounded(void)
     mem_set_limit(LIMIT);
 }
 
-/* ---- (d) loops race for it ---- */
+/* ---- (e) loops race for it ---- */
 
 struct racer {
     struct line_ticket ticket;
     struct timer timer;
     unsigned loop;
+    unsigned account;
     unsigned turns;
 };
 
@@ -352,10 +409,9 @@ static atomic_int most_inside;
 
 static void racer_go(struct racer *racer);
 
-static void racer_in(void *arg, enum status why)
+static void racer_in(struct line_ticket *ticket)
 {
-    struct racer *racer = arg;
-    (void) why;
+    struct racer *racer = CONTAINER_OF(ticket, struct racer, ticket);
     int now = atomic_fetch_add(&inside, 1) + 1;
     int most = atomic_load(&most_inside);
     while (now > most && !atomic_compare_exchange_weak(&most_inside, &most, now))
@@ -373,21 +429,21 @@ static void racer_out(struct timer *timer)
         return;
     }
     timer_fini(&racer->timer);
-    come(&guests[0], STATUS_OK);
+    tell(&guests[0]);
 }
 
 static void racer_go(struct racer *racer)
 {
-    const struct line_ticket wish = {
-        .favoured = racer->turns % 2, .bytes = SHARE / 4, .held = 1, .come = racer_in, .arg = racer};
-    if (line_ask(&lines[racer->loop], &racer->ticket, &wish))
-        racer_in(racer, STATUS_OK);
+    racer->ticket = (struct line_ticket){
+        .favoured = racer->turns % 2, .account = racer->account, .bytes = SHARE / 4, .come = racer_in};
+    if (line_ask(&lines[racer->loop], &racer->ticket))
+        racer_in(&racer->ticket);
 }
 
 static void race(unsigned loop)
 {
     for (unsigned n = 0; n < RACERS; n++) {
-        racers[loop][n] = (struct racer){.loop = loop};
+        racers[loop][n] = (struct racer){.loop = loop, .account = loop * RACERS + n};
         timer_init(&racers[loop][n].timer, loops[loop], racer_out);
         racer_go(&racers[loop][n]);
     }
@@ -396,7 +452,7 @@ static void race(unsigned loop)
 static void test_race(void)
 {
     memset(guests, 0, sizeof guests);
-    open_lines(&terms);
+    open_lines();
     on_loop(0, race);
     on_loop(1, race);
     ok(wait_told(2 * RACERS), "all have had their turns");
@@ -415,8 +471,9 @@ int main(void)
     test_order();
     test_loops();
     test_comers();
-    test_patience();
-    test_full();
+    test_large();
+    test_accounts();
+    test_ready();
     test_unbounded();
     test_race();
     for (unsigned i = 0; i < 2; i++)

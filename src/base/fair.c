@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* fair.c: see fair.h. */
-#include "origin/fair.h"
+#include "base/fair.h"
 
 #include <stddef.h>
 
@@ -37,15 +37,29 @@ void fair_remove(struct fair *fair, struct fair_node *node)
     fair->sharers--;
 }
 
-struct fair_node *fair_take(struct fair *fair)
+static struct fair_node *first_of(struct fair *fair, struct list *turn)
 {
-    if (list_empty(&fair->turns))
+    if (turn == &fair->turns)
         return NULL;
-    struct fair_share *share = LIST_ENTRY(fair->turns.next, struct fair_share, turn);
-    struct fair_node *node = LIST_ENTRY(share->nodes.next, struct fair_node, link);
+    struct fair_share *share = LIST_ENTRY(turn, struct fair_share, turn);
+    return LIST_ENTRY(share->nodes.next, struct fair_node, link);
+}
+
+struct fair_node *fair_first(struct fair *fair)
+{
+    return first_of(fair, fair->turns.next);
+}
+
+struct fair_node *fair_next(struct fair *fair, const struct fair_node *node)
+{
+    return first_of(fair, fair->shares[node->share].turn.next);
+}
+
+void fair_serve(struct fair *fair, struct fair_node *node)
+{
+    struct fair_share *share = &fair->shares[node->share];
     /* To the end of the turns first: removing the last node takes it off from there. */
     list_remove(&share->turn);
     list_add_tail(&fair->turns, &share->turn);
     fair_remove(fair, node);
-    return node;
 }

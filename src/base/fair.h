@@ -4,8 +4,8 @@
  * queueing, McKenney 1990: clients share FAIR_SHARES shares by hash; who shares one with a crowd waits longer, which
  * costs no table of clients). One loop's; nothing is allocated.
  */
-#ifndef HEADPOND_ORIGIN_FAIR_H
-#define HEADPOND_ORIGIN_FAIR_H
+#ifndef HEADPOND_BASE_FAIR_H
+#define HEADPOND_BASE_FAIR_H
 
 #include <stdint.h>
 
@@ -32,8 +32,11 @@ struct fair {
 void fair_init(struct fair *fair);
 /* `client`: a hash of who it is for. */
 void fair_add(struct fair *fair, struct fair_node *node, uint64_t client);
-/* Takes out the node whose turn it is; NULL: nobody waits. */
-struct fair_node *fair_take(struct fair *fair);
+/* Whose turn it is, and who would be the next if it let that pass: the first of each share, in turn. NULL: nobody. */
+struct fair_node *fair_first(struct fair *fair);
+struct fair_node *fair_next(struct fair *fair, const struct fair_node *node);
+/* It has its turn and waits no more; its share comes last now. It is the first of its share. */
+void fair_serve(struct fair *fair, struct fair_node *node);
 /* Takes out a node that waits. */
 void fair_remove(struct fair *fair, struct fair_node *node);
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* share.c: see share.h. */
+#include "base/share.h"
+
+#include "base/mem.h"
+
+void share_init(struct share *share, const struct share_terms *terms)
+{
+    *share = (struct share){.terms = *terms};
+    pthread_mutex_init(&share->lock, NULL);
+}
+
+void share_fini(struct share *share)
+{
+    pthread_mutex_destroy(&share->lock);
+}
+
+static size_t all_of(const struct share_terms *terms)
+{
+    size_t bytes = mem_limit() == 0 ? SIZE_MAX : mem_limit() / terms->part;
+    return bytes < terms->least ? terms->least : bytes;
+}
+
+static size_t left_of(size_t most, size_t taken)
+{
+    return taken < most ? most - taken : 0;
+}
+
+/* Under the lock. */
+static enum share_answer look(const struct share *share, bool kind, uint64_t account, size_t bytes)
+{
+    if (share->taken[kind] == 0)
+        return SHARE_TAKEN;
+    size_t all = all_of(&share->terms), own = share->of_account[kind][share_slot(account)];
+    size_t free = left_of(all, share->taken[0] + share->taken[1]);
+    size_t of_kind = left_of(all / SHARE_EIGHTHS * share->terms.most[kind], share->taken[kind]);
+    if (of_kind < free)
+        free = of_kind;
+    if (bytes > free)
+        return SHARE_FULL;
+    return own == 0 || (own + bytes) / SHARE_ALPHA <= free - bytes ? SHARE_TAKEN : SHARE_NOT_YOURS;
+}
+
+enum share_answer share_take(struct share *share, bool favoured, uint64_t account, size_t bytes)
+{
+    pthread_mutex_lock(&share->lock);
+    enum share_answer answer = look(share, favoured, account, bytes);
+    if (answer == SHARE_TAKEN) {
+        share->taken[favoured] += bytes;
+        share->of_account[favoured][share_slot(account)] += bytes;
+    }
+    pthread_mutex_unlock(&share->lock);
+    return answer;
+}
+
+void share_give(struct share *share, bool favoured, uint64_t account, size_t bytes)
+{
+    pthread_mutex_lock(&share->lock);
+    share->taken[favoured] -= bytes;
+    share->of_account[favoured][share_slot(account)] -= bytes;
+    pthread_mutex_unlock(&share->lock);
+}

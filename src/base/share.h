@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * share.h: a part of `memory` that is taken by accounts, and for two kinds of work: the favoured and the others. Either kind
+ * may be kept from taking all of it. An account takes no more than SHARE_ALPHA times what it leaves free (dynamic
+ * thresholds, Choudhury and Hahne 1998): alone it has seven eighths, two that want all have seven fifteenths each, and
+ * who comes next always finds something, however slowly the others give theirs back. Accounts are counted by hash; two
+ * that meet in one count are bounded together.
+ *
+ * Any thread; the lock is held for a few instructions.
+ */
+#ifndef HEADPOND_BASE_SHARE_H
+#define HEADPOND_BASE_SHARE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SHARE_EIGHTHS 8
+#define SHARE_ALPHA 7
+#define SHARE_ACCOUNTS 256
+
+struct share_terms {
+    unsigned part;    /* it is memory / part, */
+    size_t least;     /* but not less than this, in bytes; without a bound of `memory` there is none here */
+    unsigned most[2]; /* what the others [0] and the favoured [1] may take of it, in eighths */
+};
+
+struct share {
+    struct share_terms terms;
+    pthread_mutex_t lock; /* over the next two */
+    size_t taken[2];
+    size_t of_account[2][SHARE_ACCOUNTS];
+};
+
+enum share_answer {
+    SHARE_TAKEN,
+    SHARE_FULL,      /* so much is not free */
+    SHARE_NOT_YOURS, /* it is, but the account has its part */
+};
+
+static inline unsigned share_slot(uint64_t account)
+{
+    return (unsigned) (account % SHARE_ACCOUNTS);
+}
+
+void share_init(struct share *share, const struct share_terms *terms);
+/* What was taken need not have been given back. */
+void share_fini(struct share *share);
+/* The first of a kind finds room in any case, whatever it takes. `account`: a hash. */
+enum share_answer share_take(struct share *share, bool favoured, uint64_t account, size_t bytes);
+void share_give(struct share *share, bool favoured, uint64_t account, size_t bytes);
+
+#endif

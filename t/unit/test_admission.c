@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_admission.c: who waits for the account's budget and then for room, who leaves meanwhile, and who is sent away. The
+ * turns are test_budget.c's and test_line.c's.
+ */
+#include "origin/admission.h"
+
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "origin/budget_inside.h"
+#include "tap.h"
+
+#define LIMIT (64 << 20)
+#define ROOM (LIMIT / 4)
+#define UNIT (ROOM / 8)
+#define WAITING (LIMIT / 64)
+#define PATIENCE_MS 400
+#define GUESTS 16
+/* Of an account in a second, which does not bound anything here. */
+#define REQUESTS 5000
+#define DEADLINE_MS 20000
+
+static struct loop *loop;
+static struct admission_class class;
+static struct admission_queue queue;
+static struct origin_budget *accounts[2];
+static int64_t elsewhere; /* requests of the first account */
+
+struct guest {
+    struct admission admission;
+    atomic_bool at_once;
+    atomic_bool told;
+    enum status how;
+    int64_t at_ms;
+};
+
+static struct guest guests[GUESTS];
+
+/* ---- On the loop ---- */
+
+struct call {
+    struct letter letter;
+    void (*run)(void);
+    atomic_bool done;
+};
+
+static void deliver(struct letter *letter)
+{
+    struct call *call = CONTAINER_OF(letter, struct call, letter);
+    call->run();
+    call->done = true;
+}
+
+static void on_loop(void (*run)(void))
+{
+    struct call call = {.letter.deliver = deliver, .run = run};
+    loop_post(loop, &call.letter);
+    while (!call.done)
+        usleep(200);
+}
+
+static void loop_ends(struct loop *ending, void *arg)
+{
+    (void) arg;
+    origin_budget_loop_fini(ending);
+}
+
+static void come(void *arg, enum status why)
+{
+    struct guest *guest = arg;
+    guest->how = why;
+    guest->at_ms = clock_mono_ms();
+    guest->told = true;
+}
+
+static bool is_told(unsigned n)
+{
+    for (int64_t end = clock_mono_ms() + DEADLINE_MS; !guests[n].told && clock_mono_ms() < end;)
+        usleep(1000);
+    return guests[n].told;
+}
+
+static bool ask(unsigned n, unsigned account, size_t bytes, size_t held)
+{
+    struct guest *guest = &guests[n];
+    guest->told = false;
+    guest->at_once = admission_ask(&guest->admission, &queue,
+                                   &(struct admission_wish){.budget = accounts[account],
+                                                            .account = account,
+                                                            .client = n,
+                                                            .favoured = true,
+                                                            .bytes = bytes,
+                                                            .held = held,
+                                                            .come = come,
+                                                            .arg = guest});
+    return guest->at_once;
+}
+
+static void open_queue(void)
+{
+    admission_queue_init(&queue, &class, loop);
+}
+
+static void close_queue(void)
+{
+    for (unsigned n = 0; n < GUESTS; n++)
+        admission_leave(&guests[n].admission);
+    admission_queue_fini(&queue);
+}
+
+/* Of the first account so many may ask at once. */
+static void begin(int64_t patience_ms, int64_t at_once)
+{
+    const struct admission_terms terms = {.what = "a test",
+                                          .waiting = METRIC_FORWARDS_WAITING,
+                                          .room = {.part = 4, .most = {6, 8}},
+                                          .waiting_room = {.part = 64, .most = {6, 8}},
+                                          .patience_ms = patience_ms};
+    memset(guests, 0, sizeof guests);
+    accounts[0] = origin_budget_new("one", REQUESTS, 0);
+    accounts[1] = origin_budget_new("other", REQUESTS, 0);
+    budget_count_asking(accounts[0], REQUESTS - at_once);
+    elsewhere = REQUESTS - at_once;
+    admission_class_init(&class, &terms);
+    on_loop(open_queue);
+}
+
+static void end(void)
+{
+    on_loop(close_queue);
+    is_int(accounts[0]->asking - elsewhere + accounts[0]->deferred + accounts[1]->asking + accounts[1]->deferred, 0,
+           "no right to ask is left behind");
+    is_int((long long) (class.room.room.taken[1] + class.waiting.taken[1]), 0, "and nothing of either share");
+    origin_budget_free(&accounts[0]);
+    origin_budget_free(&accounts[1]);
+    admission_class_fini(&class);
+}
+
+/* ---- (a) one after the other ---- */
+
+static void crowd_asks(void)
+{
+    for (unsigned n = 0; n < 7; n++)
+        ok(ask(n, 0, UNIT, 1), "there is a right to ask, and room, %u", n);
+    for (unsigned n = 0; n < 7; n++)
+        budget_answered(&guests[n].admission.budget);
+    for (unsigned n = 7; n < 14; n++)
+        ok(!ask(n, 0, UNIT, 1), "then there is no room, %u", n);
+}
+
+static void validation_asks(void)
+{
+    struct budget_ticket ticket;
+    budget_ticket_init(&ticket, loop, accounts[0], 99, NULL);
+    ok(budget_try(&ticket), "those who wait for it keep nobody from asking");
+    budget_leave(&ticket);
+    ok(ask(14, 1, UNIT / 2, 1) || admission_has(&guests[14].admission), "another account asks");
+}
+
+static void two_end(void)
+{
+    admission_leave(&guests[0].admission);
+    admission_leave(&guests[1].admission);
+    admission_leave(&guests[14].admission);
+}
+
+static void test_both(void)
+{
+    begin(60000, 8);
+    on_loop(crowd_asks);
+    on_loop(validation_asks);
+    ok(guests[14].at_once || is_told(14), "and has its room");
+    on_loop(two_end);
+    ok(is_told(7) && guests[7].how == STATUS_OK, "room that is given back is the next one's");
+    ok(guests[7].admission.budget.asking, "with the right to ask");
+    end();
+}
+
+/* ---- (b) who is sent away ---- */
+
+static void none_may_ask(void)
+{
+    ok(ask(0, 0, UNIT, 1), "one may ask at once");
+    ok(!ask(1, 0, UNIT, 1), "another waits for that");
+    ok(ask(2, 1, 7 * UNIT, 1), "another account has all room");
+    ok(!ask(3, 1, UNIT, 1), "one more of it waits for room");
+}
+
+static void test_patience(void)
+{
+    begin(PATIENCE_MS, 1);
+    int64_t began = clock_mono_ms();
+    on_loop(none_may_ask);
+    ok(is_told(1) && guests[1].how == STATUS_OVER_BUDGET, "who is not let ask is told so");
+    ok(is_told(3) && guests[3].how == STATUS_NO_MEMORY, "as is who finds no room");
+    ok(guests[1].at_ms - began >= PATIENCE_MS && guests[3].at_ms - began >= PATIENCE_MS, "after a while");
+    ok(!admission_has(&guests[1].admission) && !admission_has(&guests[3].admission), "and neither has anything");
+    end();
+}
+
+static void many_wait(void)
+{
+    ok(ask(0, 0, UNIT, 1), "one asks");
+    for (unsigned n = 1; n < 9; n++)
+        ask(n, 0, UNIT, WAITING / 8);
+    ok(!guests[8].told, "nobody is told from inside");
+    ok(ask(9, 1, 7 * UNIT, 1), "another account's has all room");
+    ok(!ask(10, 1, UNIT, WAITING / 16), "and one waits for some");
+}
+
+static void one_goes(void)
+{
+    admission_leave(&guests[9].admission);
+    budget_answered(&guests[0].admission.budget);
+}
+
+static void test_full(void)
+{
+    begin(60000, 1);
+    on_loop(many_wait);
+    ok(is_told(8) && guests[8].how == STATUS_OVER_BUDGET, "who would make those that wait hold too much is sent away");
+    usleep(50000);
+    ok(!guests[7].told && !guests[10].told, "the others stay, another account's, too");
+    on_loop(one_goes);
+    ok(is_told(10) && guests[10].how == STATUS_OK, "and get what they wait for");
+    end();
+}
+
+/* ---- (c) at once or not at all ---- */
+
+static void try_some(void)
+{
+    const struct admission_wish wish = {.budget = accounts[0], .account = 0, .favoured = true, .bytes = UNIT};
+    struct admission_wish large = wish, handed = wish;
+    struct admission one, moved, other = {0};
+    struct budget_ticket asked;
+    large.bytes = 2 * ROOM;
+    ok(admission_try(&one, &queue, &wish), "there is both");
+    ok(!admission_try(&other, &queue, &wish) && !admission_has(&other), "then no right to ask, and nothing is kept");
+    budget_answered(&one.budget);
+    budget_ticket_init(&asked, loop, accounts[1], 0, NULL);
+    ok(budget_try(&asked), "who has the right to ask");
+    handed.budget = large.budget = accounts[1];
+    handed.asked = large.asked = &asked;
+    ok(!admission_try(&other, &queue, &large) && asked.asking, "keeps it where there is no room");
+    ok(admission_try(&other, &queue, &handed) && !asked.asking, "and hands it over where there is");
+    admission_move(&moved, &other);
+    ok(!admission_has(&other) && admission_has(&moved) && moved.budget.asking, "both change hands");
+    admission_leave(&other);
+    is_int((long long) class.room.room.taken[1], 2 * UNIT, "who gave them away has nothing to give up");
+    admission_leave(&moved);
+    admission_leave(&one);
+}
+
+static void test_try(void)
+{
+    begin(60000, 1);
+    on_loop(try_some);
+    end();
+}
+
+int main(void)
+{
+    mem_set_limit(LIMIT);
+    loop = loop_new(0);
+    loop_start(loop, NULL, loop_ends, NULL);
+    test_both();
+    test_patience();
+    test_full();
+    test_try();
+    loop_stop(loop);
+    loop_join(loop);
+    loop_free(loop);
+    return done_testing();
+}
