@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "admin/admin.h"
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/conf.h"
 #include "base/cores.h"
@@ -32,8 +33,8 @@
 #define PACKAGE_VERSION "unknown"
 #endif
 
-#define CERTIFICATES_LOOK_S 10 /* how often the files of certificates are looked at */
-#define DRAIN_LOOK_MS 20       /* how often a drain looks whether all have gone */
+#define LOOK_S 10        /* how often the files of certificates are looked at, and what memory is kept in vain */
+#define DRAIN_LOOK_MS 20 /* how often a drain looks whether all have gone */
 
 enum phase { PHASE_STARTING, PHASE_RUNNING, PHASE_DRAINING };
 static atomic_int phase = PHASE_STARTING;
@@ -146,7 +147,7 @@ static const char *why_not_ready(void *arg)
 /* Until SIGTERM or SIGINT. */
 static void serve(struct instance *instance, const sigset_t *signals)
 {
-    const struct timespec look = {CERTIFICATES_LOOK_S, 0};
+    const struct timespec look = {LOOK_S, 0};
     for (;;) {
         int got = sigtimedwait(signals, NULL, &look);
         if (got == SIGTERM || got == SIGINT)
@@ -154,6 +155,7 @@ static void serve(struct instance *instance, const sigset_t *signals)
         if (got == SIGHUP)
             instance_reopen_logs(instance);
         instance_look_at_certificates(instance, got == SIGHUP);
+        buf_tidy();
     }
 }
 

@@ -3,9 +3,10 @@
  * buf.c: where buffers come from.
  *
  * Block buffers (powers of two from 64 KiB to 16 MiB) are mappings that are kept for the next use: a new mapping of 1
- * MiB costs 256 page faults, more than reading it from a socket. What is kept is bounded by KEEP_BYTES and a sixteenth
- * of the memory limit, counts as used memory, and goes back at once under memory pressure. Other sizes come from
- * malloc, and under a sanitizer all of them do, so that overruns and late uses are seen.
+ * MiB costs 256 page faults, more than reading it from a socket, and on a virtual machine that has given its free memory back
+ * ten times that. What is kept is bounded by KEEP_BYTES and a quarter of the memory limit, counts as used memory, goes back
+ * at once under memory pressure, and after a while when it is not used (buf_tidy). Other sizes come from malloc, and under a
+ * sanitizer all of them do, so that overruns and late uses are seen.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -23,7 +24,8 @@
 #define MAPPED_MIN ((size_t) 64 * 1024)
 #define MAPPED_MAX ((size_t) 16 * 1024 * 1024)
 #define MAPPED_CLASSES 9
-#define KEEP_BYTES ((size_t) 64 * 1024 * 1024)
+#define KEEP_BYTES ((size_t) 256 * 1024 * 1024)
+#define KEEP_PART 4
 #define PAGE ((size_t) 4096)
 
 /* A kept mapping holds the link to the next in its first bytes. */
@@ -34,6 +36,8 @@ struct kept {
 static struct {
     pthread_mutex_t lock;
     struct kept *free[MAPPED_CLASSES];
+    unsigned count[MAPPED_CLASSES];
+    unsigned least[MAPPED_CLASSES]; /* of the counts since buf_tidy */
     size_t bytes;
 } buf_pool = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -52,15 +56,23 @@ static unsigned class_of(size_t size)
     return (unsigned) (__builtin_ctzll(size) - __builtin_ctzll(MAPPED_MIN));
 }
 
+/* Under the lock. NULL: none is kept. */
+static struct kept *pool_take(unsigned class)
+{
+    struct kept *kept = buf_pool.free[class];
+    if (kept == NULL)
+        return NULL;
+    buf_pool.free[class] = kept->next;
+    buf_pool.bytes -= MAPPED_MIN << class;
+    if (--buf_pool.count[class] < buf_pool.least[class])
+        buf_pool.least[class] = buf_pool.count[class];
+    return kept;
+}
+
 static uint8_t *mapped_take(size_t size)
 {
     pthread_mutex_lock(&buf_pool.lock);
-    struct kept **list = &buf_pool.free[class_of(size)];
-    struct kept *kept = *list;
-    if (kept != NULL) {
-        *list = kept->next;
-        buf_pool.bytes -= size;
-    }
+    struct kept *kept = pool_take(class_of(size));
     pthread_mutex_unlock(&buf_pool.lock);
     if (kept != NULL)
         return (uint8_t *) kept;
@@ -79,7 +91,7 @@ static void mapped_drop(uint8_t *data, size_t size)
 
 static void mapped_give(uint8_t *data, size_t size)
 {
-    size_t keep = mem_limit() == 0 || mem_limit() / 16 > KEEP_BYTES ? KEEP_BYTES : mem_limit() / 16;
+    size_t keep = mem_limit() == 0 || mem_limit() / KEEP_PART > KEEP_BYTES ? KEEP_BYTES : mem_limit() / KEEP_PART;
     if (mem_pressure() != MEM_EASY) {
         keep = 0;
         buf_trim(); /* what was kept in easier times counts as used: give that back, too */
@@ -90,6 +102,7 @@ static void mapped_give(uint8_t *data, size_t size)
         struct kept *link = (struct kept *) (void *) data;
         link->next = buf_pool.free[class_of(size)];
         buf_pool.free[class_of(size)] = link;
+        buf_pool.count[class_of(size)]++;
         buf_pool.bytes += size;
     }
     pthread_mutex_unlock(&buf_pool.lock);
@@ -97,18 +110,34 @@ static void mapped_give(uint8_t *data, size_t size)
         mapped_drop(data, size);
 }
 
-void buf_trim(void)
+static void drop_kept(bool all)
 {
-    pthread_mutex_lock(&buf_pool.lock);
-    for (unsigned i = 0; i < MAPPED_CLASSES; i++) {
-        while (buf_pool.free[i] != NULL) {
-            struct kept *kept = buf_pool.free[i];
-            buf_pool.free[i] = kept->next;
-            mapped_drop((uint8_t *) kept, MAPPED_MIN << i);
+    for (unsigned class = 0; class < MAPPED_CLASSES; class ++) {
+        struct kept *dropped = NULL;
+        pthread_mutex_lock(&buf_pool.lock);
+        for (unsigned left = all ? buf_pool.count[class] : buf_pool.least[class]; left > 0; left--) {
+            struct kept *kept = pool_take(class);
+            kept->next = dropped;
+            dropped = kept;
+        }
+        buf_pool.least[class] = buf_pool.count[class];
+        pthread_mutex_unlock(&buf_pool.lock);
+        while (dropped != NULL) { /* outside the lock: it takes its time */
+            struct kept *next = dropped->next;
+            mapped_drop((uint8_t *) dropped, MAPPED_MIN << class);
+            dropped = next;
         }
     }
-    buf_pool.bytes = 0;
-    pthread_mutex_unlock(&buf_pool.lock);
+}
+
+void buf_trim(void)
+{
+    drop_kept(true);
+}
+
+void buf_tidy(void)
+{
+    drop_kept(false);
 }
 
 size_t buf_kept_bytes(void)

@@ -43,6 +43,8 @@ void buf_unref(struct buf **buf);
 
 /* Gives the mappings that are kept for reuse back to the system. Any thread. */
 void buf_trim(void);
+/* Gives back as many as have not been needed since it was last called. Any thread. */
+void buf_tidy(void);
 /* How many bytes those are. Any thread. */
 size_t buf_kept_bytes(void);
 
