@@ -11,7 +11,7 @@
 int64_t clock_mono_ms(void);
 /* Microseconds of the same clock; for latencies. */
 int64_t clock_mono_us(void);
-/* Seconds since 1970 (CLOCK_REALTIME); for what leaves the process or outlives it. */
+/* Seconds since 1970 (CLOCK_REALTIME_COARSE); for what leaves the process or outlives it. */
 int64_t clock_wall_s(void);
 /* The same, but since any earlier call at least as many have passed as really have: set back, the clock must not make
  * old validations fresh again, nor those of a time when it was ahead. For those alone. */
