@@ -274,7 +274,7 @@ static void receive(struct h2 *h2)
         session_task(&h2->session);
 }
 
-static enum status send_frames(struct h2 *h2)
+static enum status send_while_there_is_room(struct h2 *h2)
 {
     for (;;) {
         const uint8_t *data;
@@ -289,6 +289,8 @@ static enum status send_frames(struct h2 *h2)
             if (status != STATUS_OK)
                 return status;
         } else if (!h2->paused) {
+            if (h2_turn_skip(h2))
+                continue;
             return conn_flush(h2->session.conn);
         }
         if (!conn_room(h2->session.conn)) {
@@ -303,6 +305,13 @@ static enum status send_frames(struct h2 *h2)
             return conn_flush(h2->session.conn);
         }
     }
+}
+
+static enum status send_frames(struct h2 *h2)
+{
+    enum status status = send_while_there_is_room(h2);
+    h2_turn_pause(h2);
+    return status;
 }
 
 static void h2_run(struct h2 *h2)
@@ -384,7 +393,7 @@ static void check_stream(struct h2_stream *stream, int64_t now)
     } else if (waiting != 0 && now - waiting >= limits->send_timeout) {
         h2_body_fail(stream->body, STATUS_CLIENT_TIMEOUT);
     } else if (stream->answered && !stream->deferred && stream->source != NULL && stream->how == STATUS_OK &&
-               now - stream->moved_ms >= limits->send_timeout) {
+               list_empty(&stream->turn) && now - stream->moved_ms >= limits->send_timeout) {
         stream->how = STATUS_CLIENT_TIMEOUT;
         nghttp2_submit_rst_stream(h2->ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
     }
@@ -480,6 +489,7 @@ void h2_start(struct session *from, const uint8_t *data, size_t size)
     struct h2 *h2 = mem_calloc(1, sizeof *h2);
     session_take_over(&h2->session, &h2_class, from);
     list_init(&h2->streams);
+    list_init(&h2->turns);
     h2->ng = new_session(h2);
     h2->unread = true;
     const struct http_limits *limits = &h2->session.server->limits;

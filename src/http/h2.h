@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * h2.h: an HTTP/2 connection's parts, for h2.c (the connection and nghttp2's session), h2_stream.c (requests and
- * replies), h2_body.c (a request's body as a source) and h2_abuse.c (what a client may make us do). Outside these only
- * session.h's h2_start is called.
+ * replies), h2_turn.c (which reply is sent next), h2_body.c (a request's body as a source) and h2_abuse.c (what a client may
+ * make us do). Outside these only session.h's h2_start is called.
  */
 #ifndef HEADPOND_HTTP_H2_H
 #define HEADPOND_HTTP_H2_H
@@ -40,19 +40,21 @@ struct h2 {
     nghttp2_session *ng;
     struct list streams;
     unsigned stream_count;
-    size_t header_bytes; /* of the streams' heads */
-    int32_t refused;     /* the newest stream that was refused, */
-    size_t refused_head; /* and what came of its head */
-    bool running;        /* h2_run is on the stack: nghttp2 must not be entered again */
-    bool again;          /* something happened meanwhile: run once more */
-    bool dead;           /* freed when h2_run ends */
-    bool unread;         /* the connection may have more for us */
-    bool paused;         /* nghttp2 returned because the connection is full or the turn is over */
-    bool leaving;        /* GOAWAY was submitted */
-    bool expelled;       /* for abuse: nothing it sends is looked at any more */
-    enum status end;     /* what exchanges learn that are cut by the connection's end */
-    size_t sent;         /* body bytes in this turn */
-    int64_t rate_ms;     /* when the second in which these were counted began */
+    size_t header_bytes;    /* of the streams' heads */
+    int32_t refused;        /* the newest stream that was refused, */
+    size_t refused_head;    /* and what came of its head */
+    bool running;           /* h2_run is on the stack: nghttp2 must not be entered again */
+    bool again;             /* something happened meanwhile: run once more */
+    bool dead;              /* freed when h2_run ends */
+    bool unread;            /* the connection may have more for us */
+    bool paused;            /* nghttp2 returned because the connection is full or the turn is over */
+    bool leaving;           /* GOAWAY was submitted */
+    bool expelled;          /* for abuse: nothing it sends is looked at any more */
+    enum status end;        /* what exchanges learn that are cut by the connection's end */
+    struct h2_stream *turn; /* whose body is sent, or NULL: nobody's */
+    struct list turns;      /* those that wait for that */
+    size_t sent;            /* body bytes in this event */
+    int64_t rate_ms;        /* when the second in which these were counted began */
     unsigned resets;
     unsigned cheap;
     size_t waste;
@@ -81,7 +83,9 @@ struct h2_stream {
     bool known;        /* `left` counts */
     uint64_t left;
     struct source *source;
-    struct source_view view; /* between nghttp2's asking for a length and its asking for the bytes */
+    struct list turn;        /* while it waits for its turn */
+    struct source_view view; /* what its source shows; no bytes: nothing */
+    size_t view_used;        /* of that, sent */
     enum status how;         /* OK, or what ended it */
     int64_t moved_ms;        /* when it last made progress */
 };
@@ -126,6 +130,21 @@ ssize_t h2_stream_read(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
                        nghttp2_data_source *source, void *arg);
 int h2_stream_send(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *head, size_t length,
                    nghttp2_data_source *source, void *arg);
+
+/* ---- h2_turn.c ---- */
+/* Whether the stream has bytes to send, and it is its turn: up to *length of them. WAIT: it will be asked again, by
+ * `ready` of its source where `deferred` says so. END and FAILED: its source's. */
+enum source_state h2_turn_take(struct h2_stream *stream, size_t *length);
+/* The next bytes of its view, as pieces; how many these are. */
+unsigned h2_turn_view(const struct h2_stream *stream, struct iovec *pieces, size_t length);
+/* They have been sent. */
+void h2_turn_sent(struct h2_stream *stream, size_t length);
+/* Nothing can be sent of whose turn it is: false, if nobody else waits for it. */
+bool h2_turn_skip(struct h2 *h2);
+/* Others may look at their sources now. */
+void h2_turn_pause(struct h2 *h2);
+/* The stream ends. */
+void h2_turn_leave(struct h2_stream *stream);
 
 /* ---- h2_body.c ---- */
 struct source *h2_body_open(struct h2_stream *stream);

@@ -4,7 +4,7 @@
  *
  * nghttp2 has checked what RFC 9113 (8.1, 8.2) asks of a message; the target and the bounds are judged here by the same
  * rules as in HTTP/1.1. Body bytes go from the source to the connection without a copy: nghttp2 asks for a length
- * (h2_stream_read peeks) and at once, in the same call, for the bytes (h2_stream_send writes and consumes).
+ * (h2_stream_read) and at once, in the same call, for the bytes (h2_stream_send).
  */
 #include "http/h2.h"
 
@@ -33,6 +33,7 @@ struct h2_stream *h2_stream_new(struct h2 *h2, int32_t id)
     stream->x.request.tls = conn_is_tls(h2->session.conn);
     stream->x.request.headers.arena = arena;
     stream->moved_ms = loop_now_ms(server->loop);
+    list_init(&stream->turn);
     list_add_tail(&h2->streams, &stream->link);
     h2->stream_count++;
     return stream;
@@ -46,6 +47,7 @@ void h2_stream_finish(struct h2_stream *stream)
     enum status how = stream->how;
     if (how == STATUS_OK && !(stream->answered && stream->local_closed))
         how = h2->end != STATUS_OK ? h2->end : STATUS_CLIENT_GONE;
+    h2_turn_leave(stream);
     list_remove(&stream->link);
     h2->stream_count--;
     h2->header_bytes -= stream->kept_bytes;
@@ -255,16 +257,13 @@ ssize_t h2_stream_read(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t 
     (void) id;
     (void) buffer;
     (void) arg;
-    if (stream->known && stream->left < length)
-        length = (size_t) stream->left;
-    switch (source_peek(stream->source, &stream->view, length)) {
+    switch (h2_turn_take(stream, &length)) {
     case SOURCE_DATA:
         *flags = NGHTTP2_DATA_FLAG_NO_COPY;
-        if (stream->known && stream->view.bytes == stream->left)
+        if (stream->known && length == stream->left)
             *flags |= NGHTTP2_DATA_FLAG_EOF;
-        return (ssize_t) stream->view.bytes;
+        return (ssize_t) length;
     case SOURCE_WAIT:
-        stream->deferred = true;
         return NGHTTP2_ERR_DEFERRED;
     case SOURCE_END:
         if (stream->known) {
@@ -286,13 +285,13 @@ int h2_stream_send(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *hea
     struct h2_stream *stream = source->ptr;
     struct h2 *h2 = arg;
     (void) ng;
-    assert(frame->data.padlen == 0 && length == stream->view.bytes);
+    assert(frame->data.padlen == 0);
     struct iovec pieces[1 + SOURCE_MAX_PIECES];
     pieces[0] = (struct iovec){(void *) (uintptr_t) head, 9};
-    memcpy(pieces + 1, stream->view.pieces, stream->view.count * sizeof pieces[0]);
+    unsigned count = 1 + h2_turn_view(stream, pieces + 1, length);
     size_t taken;
-    enum status status = conn_writev(h2->session.conn, pieces, 1 + stream->view.count, CONN_MORE | CONN_ALL, &taken);
-    source_consume(stream->source, length);
+    enum status status = conn_writev(h2->session.conn, pieces, count, CONN_MORE | CONN_ALL, &taken);
+    h2_turn_sent(stream, length);
     if (status != STATUS_OK) {
         h2->end = STATUS_CLIENT_GONE;
         return NGHTTP2_ERR_CALLBACK_FAILURE;

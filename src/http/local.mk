@@ -5,7 +5,7 @@ libheadpond_a_SOURCES += \
 	src/http/h1_parse.c src/http/h1_parse.h \
 	src/http/h1_chunked.c src/http/h1_chunked.h \
 	src/http/h1.c src/http/h1_body.c src/http/h1_reply.c src/http/h1.h \
-	src/http/h2.c src/http/h2_abuse.c src/http/h2_body.c src/http/h2_stream.c src/http/h2.h \
+	src/http/h2.c src/http/h2_abuse.c src/http/h2_body.c src/http/h2_stream.c src/http/h2_turn.c src/http/h2.h \
 	src/http/server.c src/http/server.h src/http/session.h
 include src/http/pure.mk
 

@@ -30,6 +30,7 @@ struct stream {
     uint64_t put;  /* body bytes to send */
     uint64_t sent;
     uint64_t others; /* what the other streams had when this one ended */
+    bool stingy;     /* gives the server no room, whatever its client does */
 };
 
 struct client {
@@ -40,7 +41,11 @@ struct client {
     bool generous; /* gives the server room as data comes */
     bool goaway;
     uint32_t goaway_code;
-    bool over; /* the server closed the connection */
+    bool over;    /* the server closed the connection */
+    int32_t last; /* stream that had bytes, */
+    uint64_t run; /* how many at once, */
+    uint64_t longest;
+    unsigned runs;
 };
 
 static struct rig rig;
@@ -74,13 +79,18 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
     struct client *client = arg;
     (void) flags;
     struct stream *stream = find(client, id);
+    client->runs += id != client->last;
+    client->run = id == client->last ? client->run + length : length;
+    client->last = id;
+    if (client->run > client->longest)
+        client->longest = client->run;
     for (size_t i = 0; i < length; i++, stream->bytes++) {
         if (data[i] != rig_byte(stream->bytes))
             stream->right = false;
         if (stream->bytes < sizeof stream->text - 1)
             stream->text[stream->bytes] = (char) data[i];
     }
-    if (client->generous)
+    if (client->generous && !stream->stingy)
         nghttp2_session_consume(ng, id, length);
     return 0;
 }
@@ -312,16 +322,70 @@ static void test_side_by_side(void)
     client_close(&client);
 }
 
+/* Bytes of a reply that come in one go, while others wait. */
+static void test_turns(void)
+{
+    enum { TURN = 65536 };
+    struct client client;
+    struct stream *streams[3];
+    client_open(&client, true, 1 << 30);
+    nghttp2_session_set_local_window_size(client.ng, NGHTTP2_FLAG_NONE, 0, 1 << 30);
+    for (unsigned i = 0; i < 3; i++)
+        streams[i] = ask(&client, "/mem/3000000");
+    until(&client, &streams[0]->closed);
+    ok(client.longest > 32768 && client.longest <= 2 * TURN, "replies take turns of some frames (%llu bytes)",
+       (unsigned long long) client.longest);
+    ok(client.runs > 100, "again and again (%u times)", client.runs);
+    ok(until(&client, &streams[1]->closed) && until(&client, &streams[2]->closed) && streams[0]->right &&
+           streams[1]->right && streams[2]->right,
+       "and each gets its own bytes");
+    client_close(&client);
+
+    client_open(&client, true, 40000);
+    nghttp2_session_set_local_window_size(client.ng, NGHTTP2_FLAG_NONE, 0, 1 << 20);
+    streams[0] = ask(&client, "/mem/3000000");
+    streams[0]->stingy = true;
+    streams[1] = ask(&client, "/mem/3000000");
+    ok(until(&client, &streams[1]->closed) && streams[1]->right, "one whose client takes nothing holds up no other");
+    is_int((long long) streams[0]->bytes, 40000, "and gets no more than its client takes");
+    streams[2] = ask(&client, "/unknown/1000000");
+    nghttp2_submit_rst_stream(client.ng, NGHTTP2_FLAG_NONE, streams[0]->id, NGHTTP2_CANCEL);
+    ok(until(&client, &streams[2]->closed) && streams[2]->right && streams[2]->bytes == 1000000,
+       "nor does one that is reset in its turn");
+    client_close(&client);
+
+    client_open(&client, true, 1 << 20);
+    streams[0] = ask(&client, "/fail/1000000/300000");
+    streams[1] = ask(&client, "/mem/3000000");
+    streams[2] = upload(&client, "/echo", 300000);
+    ok(until(&client, &streams[1]->closed) && streams[1]->right && until(&client, &streams[2]->closed) &&
+           streams[2]->bytes == 300000,
+       "nor one that fails, or waits for its source");
+    ok(until(&client, &streams[0]->closed) && streams[0]->code == NGHTTP2_INTERNAL_ERROR, "which ends by itself");
+    client_close(&client);
+}
+
+/* How much has been pulled, when the server stands still. */
+static uint64_t pulled(void)
+{
+    uint64_t seen = UINT64_MAX;
+    while (rig_pulled() != seen) {
+        seen = rig_pulled();
+        poll(NULL, 0, 100);
+    }
+    return seen;
+}
+
 static void test_flow_control(void)
 {
     struct client client;
     client_open(&client, false, 65535);
-    uint64_t before = rig_pulled();
+    uint64_t before = pulled();
     unsigned gone = rig_finished(STATUS_CLIENT_GONE);
     struct stream *stream = ask(&client, "/mem/100000000");
     settle(&client, &stream->bytes);
     is_int(stream->bytes, 65535, "a window that stays shut: that much and no more");
-    is_int(rig_pulled() - before, 65535, "and no more is pulled");
+    is_int(pulled() - before, 65535, "and no more is pulled");
     nghttp2_submit_rst_stream(client.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
     turn(&client, 0);
     ok(rig_wait_finished(STATUS_CLIENT_GONE, gone + 1), "the client's reset ends the exchange");
@@ -336,15 +400,11 @@ static void test_flow_control(void)
     client_open(&client, true, 1 << 30);
     nghttp2_session_set_local_window_size(client.ng, NGHTTP2_FLAG_NONE, 0, 1 << 30);
     stream = ask(&client, "/mem/1000000000");
-    before = rig_pulled();
+    before = pulled();
     const uint8_t *data;
     for (ssize_t n; (n = nghttp2_session_mem_send(client.ng, &data)) > 0;)
         send(client.fd, data, (size_t) n, MSG_NOSIGNAL);
-    for (uint64_t seen = UINT64_MAX; rig_pulled() != seen;) {
-        seen = rig_pulled();
-        poll(NULL, 0, 100); /* until the server stands still */
-    }
-    ok(rig_pulled() - before < 50000000, "a client that does not read stops the server");
+    ok(pulled() - before < 50000000, "a client that does not read stops the server");
     nghttp2_submit_rst_stream(client.ng, NGHTTP2_FLAG_NONE, stream->id, NGHTTP2_CANCEL);
     for (ssize_t n; (n = nghttp2_session_mem_send(client.ng, &data)) > 0;)
         send(client.fd, data, (size_t) n, MSG_NOSIGNAL);
@@ -508,6 +568,7 @@ int main(void)
     rig_start(&rig, &options);
     test_exchanges();
     test_side_by_side();
+    test_turns();
     test_flow_control();
     test_refused();
     test_floods();
