@@ -37,10 +37,11 @@ sub load {
     return "$text\n";
 }
 
+# Of a program; nothing when it is not there.
 sub version {
     my ($command) = @_;
-    my $text = qx($command 2>&1);
-    return $text =~ /(\d+\.\d+(?:\.\d+)*)/ ? $1 : '?';
+    my $text = qx($command 2>&1) // return;
+    return $text =~ /(\d+\.\d+(?:\.\d+)*)/ ? $1 : undef;
 }
 
 # What it was measured on and how, for above the tables.
@@ -50,7 +51,7 @@ sub head {
     my ($cpu) = $text =~ /^model name\s*:\s*(.+)$/m;
     my $cores = () = $text =~ /^processor/mg;
     my %version = (nginx => 'nginx -v', Varnish => 'varnishd -V', 'Traffic Server' => 'traffic_server -V', Squid => 'squid -v', h2o => 'h2o -v', nghttp2 => 'h2load --version');
-    my $versions = join ', ', map { "$_ " . version($version{$_}) } sort keys %version;
+    my $versions = join ', ', map { my $found = version($version{$_}); $found ? "$_ $found" : () } sort keys %version;
     my ($one) = Headpond::Process::slurp('/proc/loadavg') =~ /^(\S+)/;
     return <<"TEXT";
 # Hits beside other servers
