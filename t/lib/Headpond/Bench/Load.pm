@@ -54,7 +54,8 @@ sub title {
 # Runs a client on its core: what it printed, or death.
 sub client {
     my ($seconds, @command) = @_;
-    my ($status, $out, $words) = Headpond::Process->run(seconds => $seconds + 30, command => ['taskset', '-c', $client_core, @command]);
+    my ($status, $out, $words) = Headpond::Process->run(seconds => $seconds + 30, env => \%Headpond::Bench::World::client_env,
+        command => ['taskset', '-c', $client_core, @command]);
     if ($status) {
         my ($explained) = $out =~ /"explained":\["((?:[^"\\]|\\.)*)"/; # by blob-client, of the first reply that was wrong
         die $command[0] =~ s{.*/}{}r . ': '  . ($explained // substr("$out$words", -600)) =~ s/\s+/ /gr . "\n";
@@ -85,12 +86,15 @@ sub run_h2load {
     Headpond::Process::spew($uris, join '', map { "$base/" . Headpond::Bench::World::blob_name($self->{size}, $_) . "\n" }
         1 .. $Headpond::Bench::World::blobs{ $self->{size} });
     unlink $log;
-    my $out = client($seconds, 'h2load', '-t1', "-c$connections", "-m$streams", '-D', $seconds, '-i', $uris, "--log-file=$log");
+    my $out = client($seconds, 'h2load', '-t1', "-c$connections", "-m$streams", '-D', $seconds, '-i', $uris, "--log-file=$log",
+        "--tls13-ciphers=$Headpond::Bench::World::CIPHER"); # it has a list of its own
     my ($took) = $out =~ /finished in ([\d.]+)s/;
     my ($ok, $failed) = $out =~ /(\d+) succeeded, (\d+) failed/ or die "h2load: $out\n";
     my ($others) = $out =~ /status codes: \d+ 2xx, (.*)/;
     my ($data) = $out =~ /traffic:.*\((\d+)\) data/;
     die "h2load spoke HTTP/1.1\n" unless $out =~ /Application protocol: h2/;
+    my ($cipher) = $out =~ /^Cipher: (\S+)/m;
+    die "the cipher is $cipher\n" if $cipher && $cipher ne $Headpond::Bench::World::CIPHER;
     my @us = sort { $a <=> $b } map { /^\d+\t200\t(\d+)/ ? $1 : () } split /\n/, Headpond::Process::slurp($log);
     @us or die "h2load: no reply: " . substr($out, -400) . "\n";
     # Requests that the end of the time cuts short are no errors.

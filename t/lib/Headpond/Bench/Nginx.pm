@@ -41,6 +41,8 @@ http {
     ssl_certificate $Headpond::tls{certificate};
     ssl_certificate_key $Headpond::tls{key};
     ssl_conf_command Options KTLS;
+    # 1.3 is not among what it offers by itself.
+    ssl_protocols TLSv1.2 TLSv1.3;
     # One record a 16 KiB, not four: fewer of them, and the first byte of a hit does not wait for anything anyway.
     ssl_buffer_size 16k;
     $http

@@ -4,6 +4,7 @@ package Headpond::Bench::Table;
 use strict;
 use warnings;
 use Headpond::Bench::Measure;
+use Headpond::Bench::World;
 
 my $MIB = 1 << 20;
 
@@ -57,7 +58,7 @@ sub head {
 # Hits beside other servers
 
 $cores cores (@{[ $cpu // 'unknown' ]}), Linux @{[ (POSIX::uname())[2] ]}; each server has one worker on one core, the clients have another; everything is
-cached and warm. $versions.
+cached and warm; TLS is 1.3 with $Headpond::Bench::World::CIPHER. $versions.
 The servers take turns; medians of $rounds turns of $seconds s. Load average when this was written: $one.
 
 The first byte was timed by a client that checks each byte and so is slower than the one that counts requests. CPU is the

@@ -13,6 +13,9 @@ our $BIG = 256 * $MIB;
 our $CACHE = 4096 * $MIB;  # of each cache, on disk or in memory: also for what is read cold, several times
 our $MEMORY = 512 * $MIB;  # of those that cache on disk, beside it
 our $CPU = 0;              # the servers' core; clients have the next one
+# All that clients offer: what they had else depended on who prefers what, and one costs a third more than the other.
+our $CIPHER = 'TLS_AES_128_GCM_SHA256';
+our %client_env;
 
 # Bytes of a reply => how many whole blobs of that size there are, for clients that cannot ask for ranges at random.
 our %blobs = (4 * $KIB => 1000, 64 * $KIB => 500, $MIB => 64, 4 * $MIB => 16);
@@ -25,6 +28,17 @@ sub new {
     my ($class) = @_;
     my $self = bless { dir => Headpond::folder(), origin => Headpond::Origin->start }, $class;
     chmod 0755, "$self->{dir}"; # some servers give up root and still have to reach their folder
+    Headpond::Process::spew("$self->{dir}/openssl.cnf", <<"CONF");
+openssl_conf = all
+[all]
+ssl_conf = libssl
+[libssl]
+system_default = clients
+[clients]
+MinProtocol = TLSv1.3
+Ciphersuites = $CIPHER
+CONF
+    $client_env{OPENSSL_CONF} = "$self->{dir}/openssl.cnf";
     $self->{origin}->container($CONTAINER, public => 1);
     $self->{origin}->blob("/$CONTAINER/big", size => $BIG, seed => 1);
     for my $size (@sizes) {
