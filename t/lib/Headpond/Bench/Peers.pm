@@ -17,7 +17,7 @@ our %peers = (
     'headpond' => [\&headpond],
     'nginx-slice' => [\&Headpond::Bench::Nginx::slice, nginx => 'nginx'],
     'nginx-file' => [\&Headpond::Bench::Nginx::file, nginx => 'nginx'],
-    'varnish' => [\&Headpond::Bench::Varnish::start, varnishd => 'varnish'],
+    'varnish' => [\&Headpond::Bench::Varnish::start, varnishd => 'varnish', hitch => 'hitch'],
     'trafficserver' => [\&Headpond::Bench::TrafficServer::start, traffic_server => 'trafficserver',
         "$Headpond::Bench::TrafficServer::modules/slice.so" => 'trafficserver-experimental-plugins'],
     'squid' => [\&Headpond::Bench::Squid::start, squid => 'squid'],

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-# One server that contrib/bench measures: a process pinned to the servers' core, an address for each protocol it speaks, and
-# what it has cost so far. What is special about nginx and the others is in Peers.pm.
+# One server that contrib/bench measures: a process pinned to the servers' core, or several, an address for each protocol it
+# speaks, and what it has cost so far. What is special about nginx and the others is in Peers.pm.
 package Headpond::Bench::Server;
 use strict;
 use warnings;
@@ -8,23 +8,45 @@ use IO::Socket::INET;
 use POSIX ();
 use Headpond::Bench::World;
 
-# name, world; command, env; address => { h1 => HOST:PORT, h1s =>, h2c =>, h2s => }, cannot => { PROTOCOL => why not }.
+# name, world; command, env; beside => [command]: what runs with it and is counted in; address => { h1 => HOST:PORT, h1s =>,
+# h2c =>, h2s => }, cannot => { PROTOCOL => why not }.
 sub start {
     my ($class, %self) = @_;
     my $self = bless \%self, $class;
-    my $dir = $self->{dir};
-    $self->{process} = Headpond::Process->start(log => "$dir/err", out => "$dir/out", env => $self->{env} // {},
-        command => ['taskset', '-c', $Headpond::Bench::World::CPU, @{ $self->{command} }]);
-    for my $address (values %{ $self->{address} }) {
-        Headpond::Process::wait_until(sub { !$self->{process}->alive || IO::Socket::INET->new(PeerAddr => $address) }, 20);
+    my %address = %{ $self->{address} };
+    $self->{process} = $self->run($self->{command});
+    $self->{processes} = [$self->{process}];
+    if ($self->{beside}) {
+        $self->wait_for($address{h1}); # it may look for what the first one makes
+        push @{ $self->{processes} }, $self->run($self->{beside});
     }
-    $self->{process}->alive or die "it did not start: " . $self->last_words . "\n";
+    $self->wait_for(values %address);
+    $self->alive or die "it did not start: " . $self->last_words . "\n";
     return $self;
+}
+
+sub wait_for {
+    my ($self, @addresses) = @_;
+    for my $address (@addresses) {
+        Headpond::Process::wait_until(sub { !$self->alive || IO::Socket::INET->new(PeerAddr => $address) }, 20);
+    }
+}
+
+sub run {
+    my ($self, $command) = @_;
+    my $out = "$self->{dir}/out" . ($self->{out}++ || '');
+    return Headpond::Process->start(log => "$self->{dir}/err", out => $out, env => $self->{env} // {},
+        command => ['taskset', '-c', $Headpond::Bench::World::CPU, @$command]);
+}
+
+sub alive {
+    my ($self) = @_;
+    return !grep { !$_->alive } @{ $self->{processes} };
 }
 
 sub last_words {
     my ($self) = @_;
-    my $text = join '', map { Headpond::Process::slurp($_) } "$self->{dir}/out", "$self->{dir}/err", glob "$self->{dir}/*.log";
+    my $text = join '', map { Headpond::Process::slurp($_) } glob("$self->{dir}/out*"), "$self->{dir}/err", glob "$self->{dir}/*.log";
     return substr($text, -1500) =~ s/\s+/ /gr;
 }
 
@@ -50,7 +72,7 @@ sub cannot {
 # Its processes, all of them.
 sub pids {
     my ($self) = @_;
-    my @pids = ($self->{process}{pid});
+    my @pids = map { $_->{pid} } @{ $self->{processes} };
     for (my $i = 0; $i < @pids; $i++) {
         push @pids, map { split ' ', Headpond::Process::slurp($_) } glob "/proc/$pids[$i]/task/*/children";
     }
@@ -82,7 +104,7 @@ sub memory {
 
 sub stop {
     my ($self) = @_;
-    $self->{process}->stop(5);
+    $_->stop(5) for reverse @{ $self->{processes} };
 }
 
 1;

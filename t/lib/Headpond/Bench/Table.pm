@@ -51,7 +51,7 @@ sub head {
     my $text = Headpond::Process::slurp('/proc/cpuinfo');
     my ($cpu) = $text =~ /^model name\s*:\s*(.+)$/m;
     my $cores = () = $text =~ /^processor/mg;
-    my %version = (nginx => 'nginx -v', Varnish => 'varnishd -V', 'Traffic Server' => 'traffic_server -V', Squid => 'squid -v', h2o => 'h2o -v', nghttp2 => 'h2load --version');
+    my %version = (nginx => 'nginx -v', Varnish => 'varnishd -V', 'Traffic Server' => 'traffic_server -V', Squid => 'squid -v', h2o => 'h2o -v', hitch => 'hitch -V', nghttp2 => 'h2load --version');
     my $versions = join ', ', map { my $found = version($version{$_}); $found ? "$_ $found" : () } sort keys %version;
     my ($one) = Headpond::Process::slurp('/proc/loadavg') =~ /^(\S+)/;
     return <<"TEXT";

@@ -1,10 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-# Varnish for contrib/bench. It caches whole blobs in memory and cuts ranges out of them.
+# Varnish for contrib/bench. It caches whole blobs in memory and cuts ranges out of them. TLS is left to hitch in front of it,
+# as its users do.
 package Headpond::Bench::Varnish;
 use strict;
 use warnings;
 use Headpond::Bench::Server;
 use Headpond::Bench::World;
+
+# The command that has hitch decrypt for a Varnish that listens on a socket in that folder.
+sub hitch {
+    my ($dir, $address) = @_;
+    my ($host, $port) = split /:/, $address;
+    my $user = $> == 0 ? 'user = "nobody"' : ''; # it does not stay root
+    Headpond::Process::spew("$dir/hitch.conf", <<"CONF");
+frontend = { host = "$host" port = "$port" }
+pem-file = { cert = "$Headpond::tls{certificate}" private-key = "$Headpond::tls{key}" }
+# What was agreed on is in the line that goes ahead.
+alpn-protos = "h2, http/1.1"
+write-proxy-v2 = on
+backend = "$dir/tls.sock"
+workers = 1
+backlog = 4096
+ocsp-dir = ""
+$user
+CONF
+    return ['hitch', "--config=$dir/hitch.conf"];
+}
 
 # A mask that keeps every kind of record that a request makes out of the log.
 sub no_log {
@@ -16,7 +37,7 @@ sub no_log {
 sub start {
     my ($world) = @_;
     my $dir = $world->folder_in('varnish');
-    my %address = Headpond::Bench::Server::addresses('h1');
+    my %address = Headpond::Bench::Server::addresses(qw(h1 h1s));
     my ($host, $port) = split /:/, $world->{origin}{address};
     # Straight to the look-up and to delivery: the built-in rules look at cookies and the like on each request.
     Headpond::Process::spew("$dir/bench.vcl", <<"VCL");
@@ -27,9 +48,10 @@ sub vcl_deliver { return (deliver); }
 sub vcl_backend_response { set beresp.ttl = 1d; return (deliver); }
 VCL
     my $size = $Headpond::Bench::World::CACHE >> 20;
-    return Headpond::Bench::Server->start(name => 'varnish', dir => $dir, address => { %address, h2c => $address{h1} },
-        cannot => { map { $_ => 'no TLS of its own' } qw(h1s h2s) },
+    return Headpond::Bench::Server->start(name => 'varnish', dir => $dir, address => { %address, h2c => $address{h1}, h2s => $address{h1s} },
+        beside => hitch($dir, $address{h1s}),
         command => ['varnishd', '-F', '-j', 'none', '-n', "$dir/work", '-f', "$dir/bench.vcl", '-a', "$address{h1},HTTP",
+            '-a', "$dir/tls.sock,PROXY,mode=666",
             '-s', "malloc,${size}m",   # on disk, with -s file, a reply costs more
             '-p', 'feature=+http2',
             '-p', 'thread_pools=1',    # one core has no use for more
