@@ -71,6 +71,6 @@ unit-tests:
 
 # The machine's limit beside the servers of contrib/bench. Stands alone.
 EXTRA_PROGRAMS += t/bench/bare_loop
-t_bench_bare_loop_SOURCES = t/bench/bare_loop.c
-t_bench_bare_loop_LDADD =
+t_bench_bare_loop_SOURCES = t/bench/bare_loop.c t/bench/bare_tls.c t/bench/bare_tls.h
+t_bench_bare_loop_LDADD = $(OPENSSL_LIBS)
 EXTRA_DIST += t/bench/ranges.lua

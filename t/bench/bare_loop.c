@@ -2,12 +2,12 @@
 /*
  * bare_loop.c: the limit of the machine, measured beside the servers by contrib/bench.
  *
- *   bare_loop [--sendfile] FILE
+ *   bare_loop [--sendfile | --tls CERTIFICATE KEY] FILE
  *
  * One thread, epoll, one file in memory. Of a request it looks for its end and for `Range: bytes=A-B`, nothing else: no
  * path, no method, no conditions. Of a reply it writes a head and the file's bytes in one writev, or the bytes by sendfile,
- * which leaves the copying to whoever receives them. A server that does all of HTTP cannot be cheaper by much; how near it
- * comes is what it is compared by. Prints "listening HOST:PORT", ends on SIGTERM.
+ * which leaves the copying to whoever receives them, or both encrypted (bare_tls.h). A server that does all of HTTP cannot
+ * be cheaper by much; how near it comes is what it is compared by. Prints "listening HOST:PORT", ends on SIGTERM.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,6 +27,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "bare_tls.h"
+
 #define EVENTS 256
 #define REQUEST_MAX 4096
 /* Written to one connection before others have their turn, as a server of many must do, too. */
@@ -34,6 +36,7 @@
 
 struct connection {
     int fd;
+    struct bare_tls *tls; /* or NULL */
     char in[REQUEST_MAX + 1];
     size_t in_used;
     char head[512];
@@ -44,6 +47,7 @@ struct connection {
 };
 
 static int file_to_send = -1; /* -1: the bytes are written from memory */
+static bool by_tls;
 static const char *content;
 static size_t content_size;
 
@@ -75,7 +79,7 @@ static int listen_on_loopback(void)
     if (fd < 0)
         die("socket");
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *) &address, sizeof address) != 0 || listen(fd, 1024) != 0 ||
+    if (bind(fd, (struct sockaddr *) &address, sizeof address) != 0 || listen(fd, 4096) != 0 ||
         getsockname(fd, (struct sockaddr *) &address, &length) != 0)
         die("listen");
     printf("listening 127.0.0.1:%d\n", ntohs(address.sin_port));
@@ -112,10 +116,18 @@ static void answer(struct connection *c, char *end)
     c->head_left = c->head_size;
 }
 
+/* Something of the reply has not gone out yet. */
+static bool replies(const struct connection *c)
+{
+    return c->head_left + c->body_left > 0 || (c->tls && bare_tls_waits(c->tls));
+}
+
 /* One system call's worth of the rest, or two: as writev. */
 static ssize_t send_some(const struct connection *c, size_t head, size_t body)
 {
     char *at = (char *) (uintptr_t) c->head + c->head_size - c->head_left;
+    if (c->tls && !bare_tls_in_kernel(c->tls))
+        return bare_tls_write(c->tls, at, head, c->body, body);
     if (file_to_send < 0) {
         struct iovec parts[2] = {{at, head}, {(void *) (uintptr_t) c->body, body}};
         return writev(c->fd, parts, 2);
@@ -134,7 +146,7 @@ static ssize_t send_some(const struct connection *c, size_t head, size_t body)
 /* Sends what is left of the reply. false: the connection is over. */
 static bool send_reply(struct connection *c, size_t *turn)
 {
-    while (c->head_left + c->body_left > 0 && *turn > 0) {
+    while (replies(c) && *turn > 0) {
         size_t body = c->body_left < *turn ? c->body_left : *turn;
         ssize_t sent = send_some(c, c->head_left, body);
         if (sent < 0)
@@ -158,7 +170,7 @@ static bool serve(struct connection *c)
     while (true) {
         if (!send_reply(c, &turn))
             return false;
-        if (c->head_left + c->body_left > 0)
+        if (replies(c))
             return true;
         c->in[c->in_used] = '\0';
         char *end = strstr(c->in, "\r\n\r\n");
@@ -171,7 +183,9 @@ static bool serve(struct connection *c)
         }
         if (c->in_used == REQUEST_MAX)
             return false;
-        ssize_t got = read(c->fd, c->in + c->in_used, REQUEST_MAX - c->in_used);
+        char *to = c->in + c->in_used;
+        size_t room = REQUEST_MAX - c->in_used;
+        ssize_t got = c->tls ? bare_tls_read(c->tls, to, room) : read(c->fd, to, room);
         if (got <= 0)
             return got < 0 && (errno == EAGAIN || errno == EINTR);
         c->in_used += (size_t) got;
@@ -181,7 +195,7 @@ static bool serve(struct connection *c)
 /* Room in the socket is asked about only while a reply is under way. */
 static void watch(int poll, struct connection *c)
 {
-    bool waits = c->head_left + c->body_left > 0;
+    bool waits = replies(c);
     if (waits == c->waits_for_room)
         return;
     c->waits_for_room = waits;
@@ -197,6 +211,7 @@ static void take_connections(int poll, int listener)
         if (!c)
             die("calloc");
         c->fd = fd;
+        c->tls = by_tls ? bare_tls_new(fd) : NULL;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
         if (epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event) != 0)
@@ -204,11 +219,19 @@ static void take_connections(int poll, int listener)
     }
 }
 
+static void close_connection(struct connection *c)
+{
+    bare_tls_free(c->tls);
+    close(c->fd);
+    free(c);
+}
+
 int main(int argc, char **argv)
 {
     bool by_sendfile = argc == 3 && strcmp(argv[1], "--sendfile") == 0;
-    if (argc != 2 && !by_sendfile) {
-        fputs("usage: bare_loop [--sendfile] FILE\n", stderr);
+    by_tls = argc == 5 && strcmp(argv[1], "--tls") == 0;
+    if (argc != 2 && !by_sendfile && !by_tls) {
+        fputs("usage: bare_loop [--sendfile | --tls CERTIFICATE KEY] FILE\n", stderr);
         return 2;
     }
     signal(SIGPIPE, SIG_IGN);
@@ -216,6 +239,8 @@ int main(int argc, char **argv)
     int file = map_file(argv[argc - 1]);
     if (by_sendfile)
         file_to_send = file;
+    if (by_tls)
+        bare_tls_start(argv[2], argv[3]);
     int poll = epoll_create1(EPOLL_CLOEXEC), listener = listen_on_loopback();
     struct epoll_event events[EVENTS], event = {.events = EPOLLIN, .data.ptr = NULL};
     if (poll < 0 || epoll_ctl(poll, EPOLL_CTL_ADD, listener, &event) != 0)
@@ -229,8 +254,7 @@ int main(int argc, char **argv)
             } else if (serve(c)) {
                 watch(poll, c);
             } else {
-                close(c->fd);
-                free(c);
+                close_connection(c);
             }
         }
     }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The servers that contrib/bench knows: in front of the origin headpond, nginx with slice, Traffic Server with slice, Varnish
-# and Squid; of files, as a cache with nothing else to do would, nginx and h2o; and the bare loop in two kinds, which is the limit. Each is
-# set up as its users would who want the most of it on one core; the comments say why.
+# and Squid; of files, as a cache with nothing else to do would, nginx and h2o; and the bare loop in three kinds, which is the
+# limit. Each is set up as its users would who want the most of it on one core; the comments say why.
 package Headpond::Bench::Peers;
 use strict;
 use warnings;
@@ -22,10 +22,11 @@ our %peers = (
         "$Headpond::Bench::TrafficServer::modules/slice.so" => 'trafficserver-experimental-plugins'],
     'squid' => [\&Headpond::Bench::Squid::start, squid => 'squid'],
     'h2o-file' => [\&h2o, h2o => 'h2o'],
-    'bare' => [\&bare],
-    'bare-sendfile' => [sub { bare($_[0], '--sendfile') }],
+    'bare' => [sub { bare($_[0], 'bare', 'h1') }],
+    'bare-sendfile' => [sub { bare($_[0], 'bare-sendfile', 'h1', '--sendfile') }],
+    'bare-tls' => [sub { bare($_[0], 'bare-tls', 'h1s', '--tls', @Headpond::tls{qw(certificate key)}) }],
 );
-our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare bare-sendfile);
+our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare bare-sendfile bare-tls);
 
 # The row of a name, or nothing. headpond-N: a headpond whose store knows N blocks of 16 KiB besides what is asked for.
 sub find {
@@ -129,16 +130,15 @@ CONF
         command => ['h2o', '-m', 'worker', '-c', "$dir/h2o.conf"]);
 }
 
-# Knows one file and nothing of TLS or HTTP/2. Writes from memory; or by sendfile, which costs the server less of large replies
-# and the client more.
+# Knows one file, and one protocol: HTTP/1.1, with TLS or without. Writes from memory; or by sendfile, which costs the server
+# less of large replies and the client more.
 sub bare {
-    my ($world, @options) = @_;
-    my $name = @options ? 'bare-sendfile' : 'bare';
+    my ($world, $name, $proto, @options) = @_;
     my $dir = $world->folder_in($name);
     my $server = Headpond::Bench::Server->start(name => $name, dir => $dir, address => {}, no_proxy => 1, one_file => 1,
-        cannot => { map { $_ => 'no more than HTTP/1.1 without TLS' } qw(h1s h2c h2s) },
+        cannot => { map { $_ => 'no more than HTTP/1.1 with' . ($proto eq 'h1' ? 'out' : '') . ' TLS' } qw(h1 h1s h2c h2s) },
         command => ["$Headpond::build/t/bench/bare_loop", @options, $world->files . "/$Headpond::Bench::World::CONTAINER/big"]);
-    $server->{address}{h1} = $server->{process}->wait_log(qr/^listening (\S+)\n/, 20, "$dir/out")
+    $server->{address}{$proto} = $server->{process}->wait_log(qr/^listening (\S+)\n/, 20, "$dir/out")
         or die 'it did not start: ' . $server->last_words . "\n";
     return $server;
 }
