@@ -74,3 +74,8 @@ EXTRA_PROGRAMS += t/bench/bare_loop
 t_bench_bare_loop_SOURCES = t/bench/bare_loop.c t/bench/bare_tls.c t/bench/bare_tls.h
 t_bench_bare_loop_LDADD = $(OPENSSL_LIBS)
 EXTRA_DIST += t/bench/ranges.lua
+
+# The stores of its headpond-N.
+EXTRA_PROGRAMS += t/bench/make_store
+t_bench_make_store_SOURCES = t/bench/make_store.c t/bench/sparse.c t/bench/sparse.h t/unit/store_fixture.c t/unit/store_fixture.h
+t_bench_make_store_LDADD = $(UNIT_LDADD)

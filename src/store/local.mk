@@ -135,7 +135,7 @@ t_unit_test_store_quota_LDADD = $(UNIT_LDADD)
 
 # Not part of the suite: contrib/store-scale.
 EXTRA_PROGRAMS = t/bench/store_scale
-t_bench_store_scale_SOURCES = t/bench/store_scale.c t/unit/store_fixture.c t/unit/store_fixture.h
+t_bench_store_scale_SOURCES = t/bench/store_scale.c t/bench/sparse.c t/bench/sparse.h t/unit/store_fixture.c t/unit/store_fixture.h
 t_bench_store_scale_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_store_power
