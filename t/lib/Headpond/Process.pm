@@ -107,11 +107,12 @@ sub signal {
 }
 
 # Runs a program to its end: its wait status, what it printed and what it complained of. command and env as for start,
-# seconds: at most (180).
+# seconds: at most (180); meanwhile => code that is called once, `after` seconds.
 sub run {
     my ($class, %o) = @_;
     my $dir = File::Temp->newdir;
     my $process = $class->start(%o, log => "$dir/err", out => "$dir/out");
+    $o{meanwhile}->() if $o{meanwhile} && !defined $process->wait_end($o{after});
     my $status = $process->wait_end($o{seconds} // 180) // $process->stop_now;
     return ($status, slurp("$dir/out"), slurp("$dir/err"));
 }

@@ -51,43 +51,68 @@ sub title {
         . ($streams > 1 ? " of $streams streams" : '');
 }
 
+# A client that opens thousands of connections must have more to do than that: a second for every thousand of them.
+sub seconds {
+    my ($self, $seconds) = @_;
+    my $least = int($self->{connections} / 1000);
+    return $seconds > $least ? $seconds : $least;
+}
+
+# Why it cannot be put on that server, or nothing.
+sub cannot {
+    my ($self, $server) = @_;
+    my $needs = $self->{connections} + ($server->{at_rest} // 0) + 50;
+    my $limit = $Headpond::Bench::World::DESCRIPTORS;
+    return $server->cannot($self->{proto}) // ($needs > $limit ? "it takes $needs descriptors, and the limit is $limit" : undef);
+}
+
 # Runs a client on its core: what it printed, or death.
 sub client {
-    my ($seconds, @command) = @_;
+    my ($seconds, $command, %with) = @_;
     my ($status, $out, $words) = Headpond::Process->run(seconds => $seconds + 30, env => \%Headpond::Bench::World::client_env,
-        command => ['taskset', '-c', $client_core, @command]);
+        command => ['taskset', '-c', $client_core, @$command], %with);
     if ($status) {
         my ($explained) = $out =~ /"explained":\["((?:[^"\\]|\\.)*)"/; # by blob-client, of the first reply that was wrong
-        die $command[0] =~ s{.*/}{}r . ': '  . ($explained // substr("$out$words", -600)) =~ s/\s+/ /gr . "\n";
+        die $command->[0] =~ s{.*/}{}r . ': '  . ($explained // substr("$out$words", -600)) =~ s/\s+/ /gr . "\n";
     }
     return $out;
 }
 
-# One turn on a server: requests, bytes, seconds, errors, p50 and p99 in ms.
+# One turn on a server: requests, bytes, seconds, errors, p50 and p99 in ms. Death, too, where many connections were to be
+# served and some of them were left waiting: clients do not count that.
 sub run {
     my ($self, $server, $seconds, $world) = @_;
-    return $self->http2 ? $self->run_h2load($server, $seconds, $world) : $self->run_wrk($server, $seconds, $world);
+    my ($connections) = $self->shape;
+    my ($open, %look);
+    $seconds = $self->seconds($seconds);
+    if ($connections >= 1000) {
+        $server->wait_rest;
+        %look = (after => $seconds * 0.9, meanwhile => sub { $open = $server->connections });
+    }
+    my $got = $self->http2 ? $self->run_h2load($server, $seconds, $world, %look) : $self->run_wrk($server, $seconds, $world, %look);
+    die "$open of $connections connections were accepted\n" if defined $open && $open < $connections * 0.95;
+    return $got;
 }
 
 sub run_wrk {
-    my ($self, $server, $seconds, $world) = @_;
-    my $out = client($seconds, 'wrk', '-t1', "-c$self->{connections}", "-d${seconds}s", '--timeout', '20s',
+    my ($self, $server, $seconds, $world, %look) = @_;
+    my $out = client($seconds, ['wrk', '-t1', "-c$self->{connections}", "-d${seconds}s", '--timeout', '20s',
         '-s', "$Headpond::source/t/bench/ranges.lua", $server->base($self->{proto}) . "/$Headpond::Bench::World::CONTAINER/big", '--',
-        $self->{size}, $Headpond::Bench::World::BIG, $world->{step} // $self->{size});
+        $self->{size}, $Headpond::Bench::World::BIG, $world->{step} // $self->{size}], %look);
     my ($requests, $bytes, $us, $errors, $p50, $p99) = $out =~ /RESULT (\d+) (\d+) (\d+) (\d+) (\d+) (\d+)/ or die "wrk: $out\n";
     return { requests => $requests, bytes => $bytes, seconds => $us / 1e6, errors => $errors, p50 => $p50 / 1000, p99 => $p99 / 1000 };
 }
 
 sub run_h2load {
-    my ($self, $server, $seconds, $world) = @_;
+    my ($self, $server, $seconds, $world, %look) = @_;
     my ($connections, $streams) = $self->shape;
     my $base = $server->base($self->{proto}) . "/$Headpond::Bench::World::CONTAINER";
     my ($uris, $log) = map { "$world->{dir}/h2load.$_" } qw(uris log);
     Headpond::Process::spew($uris, join '', map { "$base/" . Headpond::Bench::World::blob_name($self->{size}, $_) . "\n" }
         1 .. $Headpond::Bench::World::blobs{ $self->{size} });
     unlink $log;
-    my $out = client($seconds, 'h2load', '-t1', "-c$connections", "-m$streams", '-D', $seconds, '-i', $uris, "--log-file=$log",
-        "--tls13-ciphers=$Headpond::Bench::World::CIPHER"); # it has a list of its own
+    my $out = client($seconds, ['h2load', '-t1', "-c$connections", "-m$streams", '-D', $seconds, '-i', $uris, "--log-file=$log",
+        "--tls13-ciphers=$Headpond::Bench::World::CIPHER"], %look); # it has a list of its own
     my ($took) = $out =~ /finished in ([\d.]+)s/;
     my ($ok, $failed) = $out =~ /(\d+) succeeded, (\d+) failed/ or die "h2load: $out\n";
     my ($others) = $out =~ /status codes: \d+ 2xx, (.*)/;
@@ -109,10 +134,11 @@ sub run_h2load {
 sub check {
     my ($self, $server, $seconds) = @_;
     my ($connections) = $self->shape;
-    my $out = client($seconds, "$Headpond::build/t/client/blob-client", 'blocks', '--base', $server->base($self->{proto}) . "/$Headpond::Bench::World::CONTAINER",
+    $seconds = $self->seconds($seconds);
+    my $out = client($seconds, ["$Headpond::build/t/client/blob-client", 'blocks', '--base', $server->base($self->{proto}) . "/$Headpond::Bench::World::CONTAINER",
         '--proto', $self->{proto}, '--ca', $Headpond::tls{certificate}, '--block', $self->{size}, '--shuffle', '--seconds', $seconds,
-        '--concurrency', $self->{connections}, '--connections', $connections,
-        '--blobs', $self->http2 ? Headpond::Bench::World::blobs_spec($self->{size}) : Headpond::Bench::World::big_spec());
+        '--concurrency', $self->{connections}, '--connections', $connections < 256 ? $connections : 256, # it opens no more of HTTP/2
+        '--blobs', $self->http2 ? Headpond::Bench::World::blobs_spec($self->{size}) : Headpond::Bench::World::big_spec()]);
     my $got = JSON::PP::decode_json($out);
     $got->{requests} > 0 or die "blob-client: no replies\n";
     return { first_p50 => $got->{first_byte_p50_ms}, first_p99 => $got->{first_byte_p99_ms} };

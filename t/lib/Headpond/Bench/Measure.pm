@@ -42,9 +42,14 @@ sub load {
     my ($load, $world, $servers, $rounds, $seconds) = @_;
     my %result;
     for my $server (@$servers) {
-        my $why = $server->{fault} // $server->cannot($load->{proto});
+        my $why = $server->{fault} // $load->cannot($server);
         # Before it counts: connections' and caches' first steps, and whether the bytes are right.
-        $why //= eval { $load->check($server, 1); $load->run($server, 1, $world); undef } // ($@ ? $@ =~ s/\s+$//r : undef);
+        $why //= eval {
+            $server->{before}->($load->{connections}) if $server->{before};
+            $load->check($server, 1);
+            $load->run($server, 1, $world);
+            undef;
+        } // ($@ ? $@ =~ s/\s+$//r : undef);
         $result{ $server->{name} } = $why // [];
     }
     $world->{origin}->reset_stats;

@@ -54,12 +54,17 @@ sub start {
     return { name => $name, fault => "not installed: apt-get install @missing, or --install" } if @missing;
     my $server = eval { find($name)->[0]->($world) };
     return { name => $name, fault => $@ =~ s/\s+$//r } if !$server;
-    return $server if $server->{one_file};
+    warm($server) if !$server->{one_file};
+    $server->note_rest;
+    return $server;
+}
+
+sub warm {
+    my ($server) = @_;
     # Twice: what a first reply leaves behind, a second one may still have to look at.
     my $fault = Headpond::Bench::World::read_all($server->base('h1')) // Headpond::Bench::World::read_all($server->base('h1'));
     $server->{fault} = "warming failed: $fault" if $fault;
     eval { $server->{warmed}->(); 1 } or $server->{fault} //= $@ =~ s/\s+$//r if $server->{warmed};
-    return $server;
 }
 
 # One loop, as each peer has one worker; blocks on disk, what was read lately in memory.
@@ -122,6 +127,7 @@ sub h2o {
     my $user = $> == 0 ? "user: root\n" : ''; # no other user may read the key
     Headpond::Process::spew("$dir/h2o.conf", <<"CONF");
 ${user}num-threads: 1
+max-connections: 16384
 http1-request-timeout: 600
 http2-idle-timeout: 600
 listen:

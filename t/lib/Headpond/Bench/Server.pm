@@ -8,8 +8,8 @@ use IO::Socket::INET;
 use POSIX ();
 use Headpond::Bench::World;
 
-# name, world; command, env; beside => [command]: what runs with it and is counted in; address => { h1 => HOST:PORT, h1s =>,
-# h2c =>, h2s => }, cannot => { PROTOCOL => why not }.
+# name, world; command, env; beside => [command]: what runs with it and is counted in; before => a function that is told how
+# many connections come next; address => { h1 => HOST:PORT, h1s =>, h2c =>, h2s => }, cannot => { PROTOCOL => why not }.
 sub start {
     my ($class, %self) = @_;
     my $self = bless \%self, $class;
@@ -77,6 +77,32 @@ sub pids {
         push @pids, map { split ' ', Headpond::Process::slurp($_) } glob "/proc/$pids[$i]/task/*/children";
     }
     return @pids;
+}
+
+# Files and sockets that it has open; nothing where that is not to be seen.
+sub descriptors {
+    my ($self) = @_;
+    my $count = 0;
+    for my $pid ($self->pids) {
+        opendir my $list, "/proc/$pid/fd" or return;
+        $count += () = grep { !/^\./ } readdir $list;
+    }
+    return $count;
+}
+
+# To be called while it has no clients, for the next two.
+sub note_rest { my ($self) = @_; $self->{at_rest} = $self->descriptors }
+
+# Descriptors that clients have brought; nothing where they are not to be seen.
+sub connections {
+    my ($self) = @_;
+    return defined $self->{at_rest} ? $self->descriptors - $self->{at_rest} : undef;
+}
+
+# Waits until those of clients that have ended are gone.
+sub wait_rest {
+    my ($self) = @_;
+    Headpond::Process::wait_until(sub { ($self->connections // 0) < 100 }, 20);
 }
 
 # CPU seconds so far, user's and system's, of all threads of all processes.

@@ -26,8 +26,22 @@ $WARM += $_ * $blobs{$_} for @sizes;
 
 sub blob_name { my ($size, $i) = @_; return "s$size-$i" }
 
+# Thousands of connections take as many descriptors, of the clients and of the servers, which inherit the limit: this, where
+# it can be had.
+our $DESCRIPTORS = 65_536;
+
+sub raise_limit {
+    my ($hard) = Headpond::Process::slurp('/proc/self/limits') =~ /^Max open files\s+\d+\s+(\S+)/m or die 'limits';
+    my $enough = $hard eq 'unlimited' || $hard >= $DESCRIPTORS;
+    for my $limit ($enough ? "$DESCRIPTORS:$hard" : ("$DESCRIPTORS:$DESCRIPTORS", "$hard:$hard")) {
+        last if system("prlimit --pid $$ --nofile=$limit 2>/dev/null") == 0;
+    }
+    ($DESCRIPTORS) = Headpond::Process::slurp('/proc/self/limits') =~ /^Max open files\s+(\d+)/m;
+}
+
 sub new {
     my ($class) = @_;
+    raise_limit();
     my $self = bless { dir => Headpond::folder(), origin => Headpond::Origin->start }, $class;
     chmod 0755, "$self->{dir}"; # some servers give up root and still have to reach their folder
     Headpond::Process::spew("$self->{dir}/openssl.cnf", <<"CONF");
