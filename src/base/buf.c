@@ -177,7 +177,7 @@ static bool take(struct buf_room *room, size_t size)
 
 struct buf *buf_new_in(struct buf_room *room, size_t size)
 {
-    if (room != NULL && !take(room, size))
+    if (!take(room, size))
         return NULL;
     struct buf *buf = buf_new(size);
     buf->room = room;

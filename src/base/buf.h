@@ -33,7 +33,7 @@ struct buf {
 
 /* One reference, nothing filled. Any thread. */
 struct buf *buf_new(size_t size);
-/* The same, counted; NULL: there is no room. `room` may be NULL: not counted. Any thread. */
+/* The same, counted; NULL: there is no room. Any thread. */
 struct buf *buf_new_in(struct buf_room *room, size_t size);
 /* Whether somebody was refused within the last `ms`. Any thread. */
 bool buf_room_short(const struct buf_room *room, int64_t ms);

@@ -23,6 +23,7 @@ struct cache *cache_new(const struct cache_config *config)
     cache->epochs = epochs_new();
     cache->grants = grants_new(CACHE_GRANTS_MAX);
     cache->block_size = store_block_size(config->store);
+    cache->blocks = store_room(config->store);
     places_init(cache);
     room_init(cache);
     probes_init(cache);

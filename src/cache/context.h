@@ -20,7 +20,7 @@ struct cache {
     struct epochs *epochs;
     struct grants *grants;
     uint32_t block_size;
-    struct buf_room blocks;        /* room.c: in memory */
+    struct buf_room *blocks;       /* room.c: in memory; the store's */
     struct admission_class places; /* place.c: fills */
     struct admission_class probes; /* probe.c */
     atomic_uint_fast64_t ahead;    /* joins.c: blocks asked for that no reader has come to yet */

@@ -134,7 +134,7 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
     }
     uint64_t number = fill->extent * STORE_EXTENT_BLOCKS + block;
     size_t size = store_block_length(fill->generation->length, fill->cache->block_size, number);
-    struct buf *buf = buf_new_in(&fill->cache->blocks, size);
+    struct buf *buf = buf_new_in(fill->cache->blocks, size);
     if (buf == NULL) {
         fill_pause(fill, FILL_PAUSED_FOR_ROOM);
         return NULL;

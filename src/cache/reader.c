@@ -196,7 +196,6 @@ static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
     load->load.generation = reader->generation->id;
     load->load.block = block;
     load->load.length = reader_block_length(reader, block);
-    load->load.room = &reader->cache->blocks;
     reader->load = load;
     reader->looks++;
     store_load_block(reader->cache->config.store, &load->load);

@@ -14,7 +14,7 @@
 
 void room_init(struct cache *cache)
 {
-    struct buf_room *blocks = &cache->blocks;
+    struct buf_room *blocks = cache->blocks;
     blocks->least = (size_t) LEAST * cache->config.loop_count * cache->block_size;
     blocks->most = mem_limit() == 0 ? SIZE_MAX / 2 : mem_limit() / PART * PARTS;
     if (blocks->most < blocks->least)
@@ -23,7 +23,7 @@ void room_init(struct cache *cache)
 
 bool room_is_short(const struct cache *cache)
 {
-    return buf_room_short(&cache->blocks, ROOM_IDLE_MS);
+    return buf_room_short(cache->blocks, ROOM_IDLE_MS);
 }
 
 bool room_wanted(const struct cache *cache)
@@ -33,7 +33,7 @@ bool room_wanted(const struct cache *cache)
 
 bool room_is_there_ahead(const struct cache *cache)
 {
-    return atomic_load_explicit(&cache->blocks.taken, memory_order_relaxed) < cache->blocks.most / 2;
+    return atomic_load_explicit(&cache->blocks->taken, memory_order_relaxed) < cache->blocks->most / 2;
 }
 
 void room_watch_begin(struct room_watch *watch, uint64_t position, int64_t now_ms)

@@ -45,6 +45,7 @@ struct store {
     struct generations *generations;
     struct commit *commit;
     struct watch *watch;
+    struct buf_room room;         /* store_room */
     unsigned untold;              /* disks left out on which that could not be noted */
     unsigned away;                /* disks that were used at the last start and are not */
     atomic_uint_fast64_t next_id; /* generations and sequences; only grows, also across starts */

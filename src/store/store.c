@@ -173,6 +173,7 @@ enum status store_open(const struct store_options *options, struct store **store
 {
     struct store *made = mem_calloc(1, sizeof *made);
     made->block_size = options->block_size;
+    made->room.most = SIZE_MAX / 2;
     enum status status = volumes_open(made, options, error);
     if (status != STATUS_OK) {
         volumes_close(made);
@@ -216,6 +217,11 @@ void store_close(struct store *store)
 uint32_t store_block_size(const struct store *store)
 {
     return store->block_size;
+}
+
+struct buf_room *store_room(struct store *store)
+{
+    return &store->room;
 }
 
 bool store_loaded(struct store *store)

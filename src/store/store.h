@@ -94,6 +94,10 @@ enum status store_open(const struct store_options *options, struct store **store
 /* After all loops have stopped: writes what is queued, commits, closes. */
 void store_close(struct store *store);
 uint32_t store_block_size(const struct store *store);
+/* What the buffers of loaded blocks count in, and those of blocks that are to be put. No bound until its user sets one,
+ * before the first load. The store's, since a disk that hangs keeps such buffers, and all of the store, beyond
+ * store_close. */
+struct buf_room *store_room(struct store *store);
 /* Whether what the disks held at the start is known by now: store_open waits half a second for it, the rest is read in
  * the background, and until then what was stored before counts as not found and nothing is put. Any thread. */
 bool store_loaded(struct store *store);
@@ -189,8 +193,7 @@ struct store_load {
     struct hash128 object;
     uint64_t generation;
     uint64_t block;
-    uint32_t length;       /* bytes the block must have */
-    struct buf_room *room; /* what the buffer counts in; NULL: nothing */
+    uint32_t length; /* bytes the block must have */
     enum status status;
     struct buf *buf;
 };

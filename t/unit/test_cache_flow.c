@@ -212,7 +212,7 @@ static void test_room(void)
     enum { HOLDERS = 30 };
     static char names[HOLDERS + 1][16];
     struct task *tasks = tasks_of(HOLDERS + 1);
-    struct buf_room *room = &rig_cache()->blocks;
+    struct buf_room *room = rig_cache()->blocks;
     const size_t most = room->most, little = 8 * MIB;
 
     begin();

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_cache_disk.c: the cache above a disk that hangs beyond its end. */
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/io.h"
+#include "tap.h"
+#include "test_cache_rig.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+/* ---- A disk whose blocks are never in the page cache, and which hangs while its gate is shut. ---- */
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
+static bool shut; /* under the gate, as `hung` */
+static unsigned hung;
+
+static ssize_t disk_readv(int fd, const struct iovec *iov, int count, off_t offset, int flags)
+{
+    if (flags & RWF_NOWAIT) {
+        errno = EAGAIN;
+        return -1;
+    }
+    pthread_mutex_lock(&gate);
+    hung++;
+    while (shut)
+        pthread_cond_wait(&opened, &gate);
+    hung--;
+    pthread_mutex_unlock(&gate);
+    return io_system()->readv(fd, iov, count, offset, flags);
+}
+
+static void set_shut(bool now)
+{
+    pthread_mutex_lock(&gate);
+    shut = now;
+    pthread_cond_broadcast(&opened);
+    pthread_mutex_unlock(&gate);
+}
+
+static unsigned hung_now(void)
+{
+    pthread_mutex_lock(&gate);
+    unsigned count = hung;
+    pthread_mutex_unlock(&gate);
+    return count;
+}
+
+static unsigned threads(void)
+{
+    unsigned count = 0;
+    DIR *tasks = opendir("/proc/self/task");
+    while (readdir(tasks) != NULL)
+        count++;
+    closedir(tasks);
+    return count;
+}
+
+/* What hangs when the store is closed may come back when the cache has gone. */
+static void test_hung_at_end(void)
+{
+    struct task task = {.blob = "hung", .seed = 1, .last = UINT64_MAX}, again = task;
+    rig_blob("hung", 1, 4 * MIB, NULL);
+    tasks_run(&task, 1);
+    ok(task_good(&task) && rig_quiet(), "a blob is read, and kept");
+    set_shut(true);
+    tasks_run(&again, 1);
+    ok(task_good(&again), "the disk hangs: it is read from the origin");
+    rig_stop();
+    unsigned left = threads(), back = hung_now();
+    ok(back > 0, "%u threads hang when the cache has gone", back);
+    set_shut(false);
+    while (threads() > left - back)
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    ok(true, "then they come back, and end");
+}
+
+int main(void)
+{
+    struct io_ops disk = *io_system();
+    disk.readv = disk_readv;
+    io_set(&disk);
+    rig_origin_start();
+    rig_start(1, (uint32_t) MIB);
+    rig_grant("alice");
+    test_hung_at_end();
+    rig_origin_stop();
+    int result = done_testing();
+    fflush(stdout);
+    _exit(result); /* the store is left behind */
+}
