@@ -53,6 +53,12 @@ t_unit_test_cache_faults_SOURCES = t/unit/test_cache_faults.c t/unit/test_cache_
 t_unit_test_cache_faults_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_faults_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_cache_room
+t_unit_test_cache_room_SOURCES = t/unit/test_cache_room.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
+	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_room_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
+t_unit_test_cache_room_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_cache_disk
 t_unit_test_cache_disk_SOURCES = t/unit/test_cache_disk.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
 	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h

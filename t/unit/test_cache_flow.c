@@ -8,8 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "base/buf.h"
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/context.h"
@@ -173,73 +171,6 @@ static void test_backpressure(void)
     if (!is_int(rig_stat("body_bytes"), size, "%s: once", how_stored))
         rig_say_requests("lone");
     ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
-}
-
-/* Many fills at once when memory is short: they take turns. */
-static void test_short_memory(void)
-{
-    enum { BLOBS = 24 };
-    static char names[BLOBS][16];
-    struct task *tasks = tasks_of(BLOBS);
-
-    begin();
-    buf_trim();
-    size_t limit = mem_used() + 32 * MIB;
-    size_t most = 0;
-    for (unsigned i = 0; i < BLOBS; i++) {
-        snprintf(names[i], sizeof(names[i]), "short%u", i);
-        rig_blob(names[i], 80 + i, 12 * MIB + i, NULL);
-        tasks[i] = (struct task){.loop = i, .blob = names[i], .seed = 80 + i, .last = UINT64_MAX, .step = 65536};
-    }
-    mem_set_limit(limit);
-    tasks_start(tasks, BLOBS);
-    for (unsigned i = 0; i < BLOBS; i++)
-        while (!task_over(&tasks[i]))
-            most = mem_used() > most ? mem_used() : most;
-    tasks_wait(tasks, BLOBS);
-    mem_set_limit(0);
-    is_int(tasks_good(tasks, BLOBS), BLOBS, "%s: %d blobs while memory is short: all right", how_stored, BLOBS);
-    /* What is not a block still comes: a connection and its windows are half a MiB. */
-    ok(most < limit + BLOBS * MIB / 2, "%s: within the bound (%zu of %zu MiB)", how_stored, most / MIB, limit / MIB);
-    mem_free(tasks);
-    ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
-}
-
-/* More readers than there is room for blocks, each standing still in the middle of one: that is taken from them, so that
- * others get on, and they get it anew. */
-static void test_room(void)
-{
-    enum { HOLDERS = 30 };
-    static char names[HOLDERS + 1][16];
-    struct task *tasks = tasks_of(HOLDERS + 1);
-    struct buf_room *room = rig_cache()->blocks;
-    const size_t most = room->most, little = 8 * MIB;
-
-    begin();
-    for (unsigned i = 0; i <= HOLDERS; i++) {
-        snprintf(names[i], sizeof(names[i]), "room%u", i);
-        rig_blob(names[i], 120 + i, 4 * MIB + i, NULL);
-        tasks[i] = (struct task){.loop = i, .blob = names[i], .seed = 120 + i, .last = UINT64_MAX, .step = 50000};
-        if (i < HOLDERS)
-            tasks[i].hold_after = MIB + MIB / 2;
-    }
-    room->most = little;
-    tasks_start(tasks, HOLDERS);
-    unsigned held = 0;
-    for (unsigned i = 0; i < HOLDERS; i++)
-        held += task_wait_held(&tasks[i]) && tasks[i].bytes >= MIB + MIB / 2;
-    is_int(held, HOLDERS, "%s: %d readers come to the middle of a block, with room for 8", how_stored, HOLDERS);
-    ok(atomic_load(&room->taken) <= little, "%s: and it is kept to", how_stored);
-    tasks_start(&tasks[HOLDERS], 1);
-    ok(tasks_wait(&tasks[HOLDERS], 1) && task_good(&tasks[HOLDERS]), "%s: one that comes then gets all", how_stored);
-    for (unsigned i = 0; i < HOLDERS; i++)
-        task_release(&tasks[i]);
-    tasks_wait(tasks, HOLDERS);
-    is_int(tasks_good(tasks, HOLDERS), HOLDERS, "%s: and so do they, let go", how_stored);
-    room->most = most;
-    mem_free(tasks);
-    ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
-    is_int(atomic_load(&room->taken), 0, "%s: and all room is back", how_stored);
 }
 
 /* ---- (d) readers that go away ---- */
@@ -445,8 +376,6 @@ static void run_all(unsigned disk_count)
     test_ranges();
     test_slow_reader();
     test_backpressure();
-    test_short_memory();
-    test_room();
     test_leaving();
     test_reuse();
     if (disks > 0)
