@@ -311,7 +311,7 @@ static void fill_yield(struct fill *fill)
  * on what the others need. */
 static void fill_try_room(struct fill *fill)
 {
-    if (loop_now_ms(fill->loop) - fill->watch.since_ms >= ROOM_IDLE_MS) {
+    if (loop_now_ms(fill->loop) - fill->wanted_ms >= ROOM_IDLE_MS) {
         if (list_empty(&fill->joins)) {
             fill_yield(fill);
             return;

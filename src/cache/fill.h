@@ -97,6 +97,7 @@ struct fill {
     struct timer retry;
     struct timer linger;     /* the wait for a reader to come, or to move on, or for room */
     struct room_watch watch; /* its readers', while it is paused, and after its end */
+    int64_t wanted_ms;       /* since when it has wanted its next block (buf_new_in) */
     unsigned attempts;       /* since the last byte of progress */
     int64_t sent_us;         /* the request under way */
     int64_t head_us;         /* its reply's head came; 0: not yet, or readers have held it up since */

@@ -129,12 +129,14 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
     if (!fill_may_begin(fill, block)) {
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
         fill_pause(fill, FILL_PAUSED_FOR_READERS);
-        if (!fill_may_begin(fill, block))
+        if (!fill_may_begin(fill, block)) {
+            fill->wanted_ms = 0;
             return NULL;
+        }
     }
     uint64_t number = fill->extent * STORE_EXTENT_BLOCKS + block;
     size_t size = store_block_length(fill->generation->length, fill->cache->block_size, number);
-    struct buf *buf = buf_new_in(fill->cache->blocks, size);
+    struct buf *buf = buf_new_in(fill->cache->blocks, size, &fill->wanted_ms);
     if (buf == NULL) {
         fill_pause(fill, FILL_PAUSED_FOR_ROOM);
         return NULL;

@@ -60,7 +60,7 @@ static void copy(struct cache_keep *keep, const uint8_t *bytes, size_t size)
         size_t whole = keep->length - begin < block_size ? (size_t) (keep->length - begin) : block_size;
         size_t at = (size_t) (keep->taken - begin);
         size_t n = size < whole - at ? size : whole - at;
-        if (keep->block == NULL && (keep->block = buf_new_in(keep->cache->blocks, whole)) == NULL) {
+        if (keep->block == NULL && (keep->block = buf_new_in(keep->cache->blocks, whole, NULL)) == NULL) {
             keep->lost = true;
             line_leave(&keep->place);
             return;

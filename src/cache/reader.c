@@ -43,6 +43,7 @@ struct reader {
     struct joins joins;
 
     struct reader_load *load;
+    int64_t wanted_ms; /* since when it has wanted room for a load (buf_new_in) */
     struct timer busy; /* made when first needed: no hit needs it */
     unsigned looks;
 };
@@ -184,10 +185,27 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
     }
 }
 
+static void reader_busy_over(struct timer *timer)
+{
+    reader_news(CONTAINER_OF(timer, struct reader, busy));
+}
+
+static void reader_retry_load(struct reader *reader)
+{
+    if (reader->busy.event == NULL)
+        timer_init(&reader->busy, reader->loop, reader_busy_over);
+    timer_set(&reader->busy, ROOM_RETRY_MS);
+}
+
 static void reader_loaded(struct letter *letter);
 
-static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
+static void reader_start_load(struct reader *reader, uint64_t block)
 {
+    /* Asked here, so that no I/O thread is kept busy with what waits. */
+    if (!buf_room_has(reader->cache->blocks, reader_block_length(reader, block), &reader->wanted_ms)) {
+        reader_retry_load(reader);
+        return;
+    }
     struct reader_load *load = mem_calloc(1, sizeof *load);
     load->reader = reader;
     load->load.done.deliver = reader_loaded;
@@ -196,10 +214,10 @@ static enum reader_look reader_start_load(struct reader *reader, uint64_t block)
     load->load.generation = reader->generation->id;
     load->load.block = block;
     load->load.length = reader_block_length(reader, block);
+    load->load.since_ms = reader->wanted_ms;
     reader->load = load;
     reader->looks++;
     store_load_block(reader->cache->config.store, &load->load);
-    return LOOK_WAIT;
 }
 
 static enum reader_look look_anywhere(struct reader *reader, uint64_t block)
@@ -232,11 +250,6 @@ static enum reader_look reader_look(struct reader *reader)
     return look_anywhere(reader, block);
 }
 
-static void reader_busy_over(struct timer *timer)
-{
-    reader_news(CONTAINER_OF(timer, struct reader, busy));
-}
-
 static void reader_loaded(struct letter *letter)
 {
     struct reader_load *load = CONTAINER_OF(letter, struct reader_load, load.done);
@@ -250,9 +263,7 @@ static void reader_loaded(struct letter *letter)
             reader_set_held(reader, load->load.buf, load->load.block, NULL);
         if (load->load.status == STATUS_BUSY) {
             reader->looks--; /* the disk is slow, or there is no room: nothing is wrong */
-            if (reader->busy.event == NULL)
-                timer_init(&reader->busy, reader->loop, reader_busy_over);
-            timer_set(&reader->busy, ROOM_RETRY_MS);
+            reader_retry_load(reader);
         } else {
             reader_news(reader);
         }
@@ -298,6 +309,7 @@ static void show_piece(struct reader *reader, struct source_view *view, void *da
     view->count = 1;
     view->bytes = length;
     reader->looks = 0;
+    reader->wanted_ms = 0;
     reader->shown = where_from(reader);
 }
 

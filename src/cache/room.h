@@ -2,10 +2,11 @@
 /*
  * room.h: how many blocks there may be in memory (I8): those that fills bring, and those that readers have in hand, be
  * it a fill's block or one that was loaded from a disk. Three eighths of `memory` are theirs; what is on its way into
- * the store counts in them, too, and so do the blocks of writes that are kept (keep.h). Readers may be as slow as they
- * like, so all of that may be taken by blocks that nobody is going to want for a while. Therefore, while a fill or a
- * load finds no room, whoever sits on blocks gives them up, and gets them anew when their time has come: readers that do
- * not get on with the block in hand (here), and fills that stand still for their readers or have ended (fill.c).
+ * the store counts in them, too, and so do the blocks of writes that are kept (keep.h). Such a write does not wait for
+ * room; the others do, in the order of coming (base/buf.h). Readers may be as slow as they like, so all of that may be
+ * taken by blocks that nobody is going to want for a while. Therefore, while a fill or a load finds no room, whoever
+ * sits on blocks gives them up, and gets them anew when their time has come: readers that do not get on with the block
+ * in hand (here), and fills that stand still for their readers or have ended (fill.c).
  */
 #ifndef HEADPOND_CACHE_ROOM_H
 #define HEADPOND_CACHE_ROOM_H

@@ -193,7 +193,8 @@ struct store_load {
     struct hash128 object;
     uint64_t generation;
     uint64_t block;
-    uint32_t length; /* bytes the block must have */
+    uint32_t length;  /* bytes the block must have */
+    int64_t since_ms; /* when its reader came for it (buf_new_in) */
     enum status status;
     struct buf *buf;
 };

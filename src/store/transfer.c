@@ -343,7 +343,8 @@ enum status transfer_load(struct disk *disk, const struct store_load *load, stru
     if (location == 0 || location_disk(location) != disk->number || length == 0 ||
         length != store_block_length(leaf->length, store->block_size, block))
         return STATUS_NOT_FOUND;
-    struct buf *read = buf_new_in(&store->room, length);
+    int64_t since_ms = load->since_ms;
+    struct buf *read = buf_new_in(&store->room, length, &since_ms);
     if (read == NULL)
         return STATUS_BUSY;
     /* Pages that this read brings in must not be shown before they were checked, verified though the block was. */

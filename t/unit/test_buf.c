@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define MIB ((size_t) 1024 * 1024)
@@ -72,25 +73,69 @@ static void keeps(void)
 
 #endif
 
+/* One that does not wait. */
+static struct buf *at_once(struct buf_room *room, size_t size)
+{
+    return buf_new_in(room, size, NULL);
+}
+
 static void room(void)
 {
     struct buf_room room = {.most = 3 * MIB, .least = MIB};
     ok(!buf_room_short(&room, 1000), "nobody has been refused");
-    struct buf *one = buf_new_in(&room, MIB), *two = buf_new_in(&room, 2 * MIB), *held = buf_ref(two);
+    struct buf *one = at_once(&room, MIB), *two = at_once(&room, 2 * MIB), *held = buf_ref(two);
     ok(one != NULL && two != NULL, "there is room");
-    ok(buf_new_in(&room, 1) == NULL, "and no more than that");
+    ok(at_once(&room, 1) == NULL, "and no more than that");
     ok(buf_room_short(&room, 1000), "and that somebody was refused is known");
     buf_unref(&two);
-    ok(buf_new_in(&room, 1) == NULL, "it counts as long as somebody has a reference");
+    ok(at_once(&room, 1) == NULL, "it counts as long as somebody has a reference");
     buf_unref(&held);
     is_int(atomic_load(&room.taken), MIB, "and no longer");
     mem_set_limit(1);
-    ok(buf_new_in(&room, 1) == NULL, "with all memory used there is no more than the least");
+    ok(at_once(&room, 1) == NULL, "with all memory used there is no more than the least");
     buf_unref(&one);
-    one = buf_new_in(&room, MIB);
+    one = at_once(&room, MIB);
     ok(one != NULL, "but that there is");
     mem_set_limit(0);
     buf_unref(&one);
+    is_int(atomic_load(&room.taken), 0, "all of it comes back");
+}
+
+/* A large one gets its room though small ones come all the time; when it comes no more, they go on. */
+static void order(void)
+{
+    enum { SMALL = 16 };
+    struct buf_room room = {.most = 4 * MIB, .least = 4 * MIB};
+    struct buf *small[SMALL], *large = NULL;
+    int64_t now_ms = clock_mono_ms(), large_ms = now_ms - 20, later_ms = now_ms - 10;
+    unsigned left = 0;
+    ok(at_once(&room, 5 * MIB) == NULL, "one that does not wait finds no room");
+    for (unsigned i = 0; i < SMALL; i++)
+        small[i] = at_once(&room, MIB / 4);
+    ok(small[SMALL - 1] != NULL, "and keeps no place");
+    ok(buf_new_in(&room, 3 * MIB, &large_ms) == NULL && large_ms == now_ms - 20,
+       "no room for a large one, which waits");
+    for (; left < SMALL && large == NULL; left++) {
+        buf_unref(&small[left]);
+        small[left] = at_once(&room, MIB / 4);
+        large = buf_new_in(&room, 3 * MIB, &large_ms);
+    }
+    is_int(left, 12, "small ones that come later do not take what it waits for");
+    ok(large != NULL && large_ms == 0, "it gets that");
+    for (unsigned i = 0; i < SMALL; i++)
+        buf_unref(&small[i]);
+
+    ok(!buf_room_has(&room, 2 * MIB, &later_ms) && at_once(&room, 1) == NULL, "the next one keeps its place by asking");
+    large_ms = now_ms - 30;
+    small[0] = buf_new_in(&room, MIB / 4, &large_ms);
+    ok(small[0] != NULL, "from all but those who have waited for longer");
+    buf_unref(&small[0]);
+    do {
+        small[0] = at_once(&room, MIB / 4);
+    } while (small[0] == NULL);
+    ok(clock_mono_ms() - now_ms >= 100, "and until it has not asked for a while");
+    buf_unref(&small[0]);
+    buf_unref(&large);
     is_int(atomic_load(&room.taken), 0, "all of it comes back");
 }
 
@@ -135,6 +180,7 @@ int main(void)
     keeps();
 #endif
     room();
+    order();
     follows();
     return done_testing();
 }
