@@ -61,6 +61,8 @@ void joins_fini(struct joins *joins)
 
 static uint64_t piece_end(const struct joins *joins, uint64_t block)
 {
+    if (joins->slow)
+        return block;
     return fill_piece_end(cache_loop_of(joins->loop), joins->request->account_hash.lo, block, !joins->unstored);
 }
 
@@ -73,6 +75,7 @@ static unsigned piece(const struct joins *joins)
 struct join *joins_ask(struct joins *joins, uint64_t block)
 {
     joins->unstored = !fill_ahead_is_kept(joins->cache, joins->generation->group);
+    joins->slow = joins->unstored && (joins->slow || (block < joins->ahead && room_wanted(joins->cache)));
     uint64_t extent = block / STORE_EXTENT_BLOCKS, end = piece_end(joins, block);
     if (end > joins->last)
         end = joins->last;

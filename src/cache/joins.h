@@ -4,9 +4,11 @@
  *
  * Which blocks are asked for is decided here, by how far the reader is: from the first missing one on, in pieces of
  * what one request should ask for (pace.h), several of them at once. A reader that waits in the middle of a block could
- * read faster than that comes, and has more pieces fetched side by side. Where the store does not
- * keep what is read ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to
- * the same fill. What a join brings is the reader's matter (reader.c). Reader's loop only.
+ * read faster than that comes, and has more pieces fetched side by side. Where the store does not keep what is read
+ * ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to the same fill. Only
+ * who has lost its fill there, slow as it is, because room was wanted (room.h), asks for block by block from then on:
+ * it is going to lose more of them, and what the origin has sent beyond the block by then, megabytes in the sockets,
+ * came in vain. What a join brings is the reader's matter (reader.c). Reader's loop only.
  */
 #ifndef HEADPOND_CACHE_JOINS_H
 #define HEADPOND_CACHE_JOINS_H
@@ -33,6 +35,7 @@ struct joins {
     unsigned depth;    /* how many there may be; 0: as at first */
     int64_t raised_ms; /* loop_now_ms when that became more */
     bool unstored;     /* what is read ahead is not stored for long */
+    bool slow;         /* and it has had to ask for a block again while room was wanted */
     uint64_t ahead;    /* blocks below it are stored or asked for, as far as this reader knows; at first its first */
 };
 

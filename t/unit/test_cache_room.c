@@ -6,6 +6,7 @@
 #include "tap.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/context.h"
@@ -94,6 +95,31 @@ static void test_room(void)
     is_int(atomic_load(&room->taken), 0, "%s: and all room is back", how_stored);
 }
 
+/* A reader that is too slow for the room there is comes back for the blocks it needs, and no byte beyond them is sent. */
+static void test_back(void)
+{
+    struct task task = {.blob = "back", .seed = 200, .last = UINT64_MAX, .step = 50000};
+    struct buf_room *room = rig_cache()->blocks;
+
+    begin();
+    rig_blob("back", 200, 40 * MIB, NULL);
+    task.hold_after = MIB + MIB / 2;
+    task.close_after = 3 * MIB;
+    tasks_start(&task, 1);
+    ok(task_wait_held(&task), "a reader stands in the middle of a block");
+    const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+    atomic_store(&room->refused_ms, until); /* as if others were refused all the time */
+    while (atomic_load(&room->taken) > 0 && clock_mono_ms() < until)
+        rig_still();
+    is_int(atomic_load(&room->taken), 0, "it loses that while room is wanted");
+    rig_still();
+    begin();
+    task_release(&task);
+    ok(tasks_wait(&task, 1) && task.wrong_at < 0 && task.bytes >= 3 * MIB && rig_quiet(), "it goes on, and leaves");
+    is_int(rig_stat("body_bytes"), 2 * MIB, "it has been brought the rest of that block, and the next");
+    atomic_store(&room->refused_ms, 0);
+}
+
 static void run_all(unsigned disks)
 {
     how_stored = disks > 0 ? "a disk" : "no disk";
@@ -101,6 +127,8 @@ static void run_all(unsigned disks)
     rig_grant("alice");
     test_short_memory();
     test_room();
+    if (disks == 0)
+        test_back();
     rig_stop();
 }
 
