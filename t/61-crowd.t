@@ -18,6 +18,7 @@ my $LIMIT = 64 * $MIB;
 
 my $origin = Headpond::Origin->start;
 $origin->container('acct/data', public => 1);
+my $sas = $origin->sas('/acct/data', sp => 'rcw');
 for my $n (0 .. $CROWD) {
     $origin->blob("/acct/data/large$n", size => 64 * $MIB, seed => $n);
     $origin->blob("/acct/data/small$n", size => 4 * $MIB, seed => $n);
@@ -27,7 +28,7 @@ sub start {
     my (%options) = @_;
     my $folder = Headpond->folder;
     my $pond = Headpond->start(
-        origin => $origin,
+        origin => $origin, account => { cache_writes => 'on' },
         config => { memory => '64MiB', store => $options{stored} ? [{ path => "$folder/store", size => '1GiB' }] : undef });
     return ($pond, $folder);
 }
@@ -66,7 +67,12 @@ for my $stored (1, 0) {
         my @crowd = map { asker($pond, "/acct/data/$name$_") } 1 .. $CROWD;
         my $what = "$name blobs " . ($stored ? 'with a store' : 'without a store');
         ok(defined $pond->wait_metric(1, 'headpond_fills_waiting'), "$what: others wait for room");
+        # There may be no room to keep it.
+        my $written = join '', map { pack 'N', $_ } 1 .. 2 * $MIB;
+        my $put = $pond->put('/acct/data/written', body => $written, headers => ['x-ms-blob-type: BlockBlob'], sas => $sas);
+        is($put->{status}, 201, "$what: a write among them");
         holds($what, $pond, \@crowd, "${name}0:@{[$mib * $MIB]}:0");
+        ok($pond->get('/acct/data/written')->{body} eq $written, "$what: what was written is what is read");
         ok(defined $pond->wait_metric(sub { $_[0] == 0 }, 'headpond_fills_inflight'), "$what: no fill is left when they have gone");
         $pond->stop;
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_cache_disk.c: the cache above a disk that hangs beyond its end. */
+/* test_cache_disk.c: the cache above a disk that is slow, or hangs beyond its end. */
 #include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
@@ -8,18 +8,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cache/context.h"
 #include "store/io.h"
 #include "tap.h"
 #include "test_cache_rig.h"
 
 #define MIB (UINT64_C(1) << 20)
 
-/* ---- A disk whose blocks are never in the page cache, and which hangs while its gate is shut. ---- */
+/* ---- A disk whose blocks are never in the page cache, which takes its time, and hangs while its gate is shut. ---- */
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
 static bool shut; /* under the gate, as `hung` */
 static unsigned hung;
+static atomic_int takes_ms; /* a read */
 
 static ssize_t disk_readv(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
@@ -33,6 +35,7 @@ static ssize_t disk_readv(int fd, const struct iovec *iov, int count, off_t offs
         pthread_cond_wait(&opened, &gate);
     hung--;
     pthread_mutex_unlock(&gate);
+    nanosleep(&(struct timespec){0, atomic_load(&takes_ms) * 1000000L}, NULL);
     return io_system()->readv(fd, iov, count, offset, flags);
 }
 
@@ -62,6 +65,48 @@ static unsigned threads(void)
     return count;
 }
 
+#define READERS 16
+
+static struct task *readers(void)
+{
+    static char names[READERS][16];
+    static struct task tasks[READERS];
+    for (unsigned i = 0; i < READERS; i++) {
+        snprintf(names[i], sizeof(names[i]), "slow%u", i);
+        tasks[i] = (struct task){.loop = i, .blob = names[i], .seed = 10 + i, .last = UINT64_MAX, .step = 100000};
+    }
+    return tasks;
+}
+
+/* More readers than there is room for the blocks they want, all from a disk that takes its time. */
+static void test_slow(void)
+{
+    struct buf_room *room = rig_cache()->blocks;
+    const size_t most = room->most, little = 3 * MIB;
+    bool within = true;
+    struct task *tasks = readers();
+    for (unsigned i = 0; i < READERS; i++)
+        rig_blob(tasks[i].blob, tasks[i].seed, 4 * MIB + i, NULL);
+    tasks_run(tasks, READERS);
+    ok(rig_quiet(), "blobs are read, and kept");
+    tasks = readers();
+    room->most = little;
+    atomic_store(&takes_ms, 10);
+    rig_control("DELETE stats");
+    tasks_start(tasks, READERS);
+    for (unsigned i = 0; i < READERS; i++)
+        while (!task_over(&tasks[i]))
+            within = within && atomic_load(&room->taken) <= little;
+    tasks_wait(tasks, READERS);
+    is_int(tasks_good(tasks, READERS), READERS, "a slow disk, and room for 3 blocks: %d readers get every byte",
+           READERS);
+    ok(within, "and the room is kept to");
+    ok(rig_disk_troubles() > 0 || rig_stat("body_bytes") <= READERS, "all from the disk");
+    atomic_store(&takes_ms, 0);
+    room->most = most;
+    ok(rig_quiet() && atomic_load(&room->taken) == 0, "then nothing is in flight, and all room is back");
+}
+
 /* What hangs when the store is closed may come back when the cache has gone. */
 static void test_hung_at_end(void)
 {
@@ -89,6 +134,7 @@ int main(void)
     rig_origin_start();
     rig_start(1, (uint32_t) MIB);
     rig_grant("alice");
+    test_slow();
     test_hung_at_end();
     rig_origin_stop();
     int result = done_testing();

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/context.h"
+#include "cache/keep.h"
 #include "test_cache_rig.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -120,6 +121,74 @@ static void test_back(void)
     atomic_store(&room->refused_ms, 0);
 }
 
+/* ---- A write whose body is kept. ---- */
+
+#define WRITTEN (4 * MIB + 5)
+
+struct keeping {
+    const uint8_t *bytes;
+    uint64_t whole_at; /* there is no room from here on */
+    uint64_t right;    /* what came out of the body as it went in */
+    bool ended;
+};
+
+static void keep_ready(void *arg)
+{
+    (void) arg;
+}
+
+static void keep_body(void *arg)
+{
+    struct keeping *keeping = arg;
+    struct buf_room *room = rig_cache()->blocks;
+    const size_t most = room->most, least = room->least;
+    struct source *body = source_from_str((struct str){(const char *) keeping->bytes, WRITTEN});
+    struct cache_request request;
+    struct source_view view;
+    char target[RIG_TEXT];
+    struct arena *arena = arena_new();
+    struct http_response created = {.status = 201, .headers.arena = arena};
+
+    rig_request(&request, "kept", "alice", target);
+    struct cache_keep *keep = cache_keep_start(rig_cache(), loop_current(), &request, WRITTEN, &body);
+    ok(keep != NULL, "%s: a write is to be kept", how_stored);
+    source_listen(body, keep_ready, NULL);
+    while (source_peek(body, &view, 100000) == SOURCE_DATA) {
+        if (keeping->right >= keeping->whole_at)
+            room->most = room->least = 0;
+        if (memcmp(view.pieces[0].iov_base, keeping->bytes + keeping->right, view.bytes) == 0)
+            keeping->right += view.bytes;
+        source_consume(body, view.bytes);
+    }
+    keeping->ended = source_peek(body, &view, 1) == SOURCE_END;
+    http_headers_add(&created.headers, STR("ETag"), STR("\"0x8D0\""));
+    http_headers_add(&created.headers, STR("Last-Modified"), STR("Mon, 27 Jul 2020 12:28:53 GMT"));
+    cache_keep_end(&keep, &created);
+    source_close(&body);
+    arena_free(arena);
+    room->most = most;
+    room->least = least;
+}
+
+/* What is written goes on whether there is room to keep it or not; of what there was no room for nothing is kept. */
+static void test_keep(uint64_t whole_at, const char *result)
+{
+    struct metric_cell *counted = metric_cell(METRIC_WRITES_KEPT, result);
+    const int64_t before = metric_cell_value(counted), until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+    uint8_t *bytes = mem_alloc(WRITTEN);
+    struct keeping keeping = {.bytes = bytes, .whole_at = whole_at};
+
+    for (uint64_t i = 0; i < WRITTEN; i++)
+        bytes[i] = (uint8_t) (i * 7 + i / 251);
+    rig_on_loop(0, keep_body, &keeping);
+    ok(keeping.ended && keeping.right == WRITTEN, "%s: all of it goes on to the origin", how_stored);
+    is_int(metric_cell_value(counted) - before, 1, "%s: and is %s", how_stored, result);
+    while (atomic_load(&rig_cache()->blocks->taken) > 0 && clock_mono_ms() < until)
+        rig_still();
+    is_int(atomic_load(&rig_cache()->blocks->taken), 0, "%s: all room is back", how_stored);
+    mem_free(bytes);
+}
+
 static void run_all(unsigned disks)
 {
     how_stored = disks > 0 ? "a disk" : "no disk";
@@ -129,6 +198,9 @@ static void run_all(unsigned disks)
     test_room();
     if (disks == 0)
         test_back();
+    test_keep(0, "dropped");
+    test_keep(MIB + MIB / 2, "dropped");
+    test_keep(UINT64_MAX, "kept");
     rig_stop();
 }
 

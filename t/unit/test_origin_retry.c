@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_origin_retry.c: what is tried again, when, and what Retry-After may ask for. */
+/* test_origin_retry.c: what is tried again, when, and what Retry-After and a busy account may ask for. */
 #include "origin/retry.h"
+
+#include <limits.h>
 
 #include "base/date.h"
 #include "tap.h"
@@ -56,6 +58,14 @@ static void delays(void)
     ok(origin_retry_delay(1, UINT64_MAX, INT64_MAX) <= ORIGIN_RETRY_AFTER_MAX_MS + ORIGIN_RETRY_CAP_MS, "and bounded");
 }
 
+static void busy(void)
+{
+    static const int64_t waits[] = {500, 1000, 2000, 4000, ORIGIN_RETRY_CAP_MS, ORIGIN_RETRY_CAP_MS};
+    for (unsigned i = 0; i < sizeof waits / sizeof waits[0]; i++)
+        is_int(origin_busy_wait(i), waits[i], "after %u attempts at a busy account", i);
+    is_int(origin_busy_wait(UINT_MAX), ORIGIN_RETRY_CAP_MS, "after however many: no longer than that");
+}
+
 static void retry_after(void)
 {
     const int64_t now = 1700000000;
@@ -79,6 +89,7 @@ int main(void)
 {
     reasons();
     delays();
+    busy();
     retry_after();
     return done_testing();
 }
