@@ -41,6 +41,8 @@ subtest 'the checker itself' => sub {
         ['an include without its floor', { 'src/net/x.c' => "#include \"b.h\"\n" }, qr/floor\/file\.h/],
         ['no licence', { 'src/net/x.c' => "none\n" }, qr/not ok .*licence/],
         ['too long', { 'src/net/x.c' => "\n" x 601 }, qr/not ok .*at most/],
+        ['a test that runs', { 't/local.mk' => "t_files = t/00-x.t t/01-y.t\n", 't/00-x.t' => '' }, undef],
+        ['a test that does not', { 't/local.mk' => "t_files = t/00-x.t\n", 't/01-x.t' => '' }, qr/not ok .*01-x\.t: a makefile names it/],
         ['the format', { '.clang-format' => "IndentWidth: 4\n", 'src/net/x.c' => "int  x;\n" },
             system('command -v clang-format-14 >/dev/null') ? undef : qr/not ok .*format/],
     );

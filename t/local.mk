@@ -32,6 +32,7 @@ t_files = \
 	t/61-crowd.t \
 	t/62-bypass-crowd.t \
 	t/63-probe-crowd.t \
+	t/64-budget.t \
 	t/80-config.t \
 	t/81-admin.t \
 	t/82-certificates.t \
