@@ -4,10 +4,11 @@
  *
  *   bare_loop [--sendfile | --tls CERTIFICATE KEY] FILE
  *
- * One thread, epoll, one file in memory. Of a request it looks for its end and for `Range: bytes=A-B`, nothing else: no
- * path, no method, no conditions. Of a reply it writes a head and the file's bytes in one writev, or the bytes by sendfile,
- * which leaves the copying to whoever receives them, or both encrypted (bare_tls.h). A server that does all of HTTP cannot
- * be cheaper by much; how near it comes is what it is compared by. Prints "listening HOST:PORT", ends on SIGTERM.
+ * One thread, epoll, one file in memory. Of a request it looks for its end and for `Range: bytes=A-B`, nothing else:
+ * no path, no method, no conditions. Of a reply it writes a head and the file's bytes in one writev, or the bytes by
+ * sendfile, which leaves the copying to whoever receives them, or both encrypted (bare_tls.h). A server that does all
+ * of HTTP cannot be cheaper by much; how near it comes is what it is compared by. Prints "listening HOST:PORT", ends
+ * on SIGTERM.
  */
 #include <arpa/inet.h>
 #include <errno.h>

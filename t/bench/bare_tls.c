@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bare_tls.c: OpenSSL writes its records to a BIO that gathers them in memory, and a batch of them goes to the socket by
- * one call: a call of its own for each would cost more than encrypting it. What the socket does not take is copied to
- * the connection, so that all others can share the memory.
+ * bare_tls.c: OpenSSL writes its records to a BIO that gathers them in memory, and a batch of them goes to the socket
+ * by one call: a call of its own for each would cost more than encrypting it. What the socket does not take is copied
+ * to the connection, so that all others can share the memory.
  */
 #include "bare_tls.h"
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * sparse.h: a store that knows of more blocks than lie on the disk. Its index has the rows that a real one would have,
- * its data files are holes, so 10^7 blocks take a disk of some GB. Of the blocks it knows nobody may read any, but those
- * that were written into their slots afterwards; nor may headpond: `scrub_rate` is 0 on such a store. What else is stored
- * lies in its free slots, and is as good as anywhere.
+ * its data files are holes, so 10^7 blocks take 200 MB. Of the blocks it knows nobody may read any, but those that were
+ * written into their slots afterwards; nor may headpond: `scrub_rate` is 0 on such a store. What else is stored lies in
+ * its free slots, and is as good as anywhere.
  *
  * Blobs are numbered, and named by fixture_hash: no account has them. What cannot be made ends the program.
  */

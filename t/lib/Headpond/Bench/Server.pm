@@ -8,14 +8,18 @@ use IO::Socket::INET;
 use POSIX ();
 use Headpond::Bench::World;
 
+my @started;
+my $owner = $$;
+
 # name, world; command, env; beside => [command]: what runs with it and is counted in; before => a function that is told how
 # many connections come next; address => { h1 => HOST:PORT, h1s =>, h2c =>, h2s => }, cannot => { PROTOCOL => why not }.
 sub start {
     my ($class, %self) = @_;
     my $self = bless \%self, $class;
+    push @started, $self;
     my %address = %{ $self->{address} };
     $self->{process} = $self->run($self->{command});
-    $self->{processes} = [$self->{process}];
+    push @{ $self->{processes} }, $self->{process};
     if ($self->{beside}) {
         $self->wait_for($address{h1}); # it may look for what the first one makes
         push @{ $self->{processes} }, $self->run($self->{beside});
@@ -131,6 +135,13 @@ sub memory {
 sub stop {
     my ($self) = @_;
     $_->stop(5) for reverse @{ $self->{processes} };
+}
+
+# Where all ends early: workers whose master is killed would stay for ever.
+END {
+    my $status = $?;
+    kill 'KILL', map { $_->pids } grep { $_->alive } @started if $$ == $owner;
+    $? = $status;
 }
 
 1;

@@ -39,7 +39,8 @@ sub no_log {
 sub linger {
     my ($dir, $connections) = @_;
     my $seconds = $connections > 1000 ? 0.001 : 0.05;
-    system('varnishadm', '-n', "$dir/work", 'param.set', 'timeout_linger', $seconds) == 0 or die "varnishadm: $?\n";
+    my ($status, $out) = Headpond::Process->run(seconds => 10, command => ['varnishadm', '-n', "$dir/work", 'param.set', 'timeout_linger', $seconds]);
+    die "varnishadm: $out\n" if $status;
 }
 
 sub start {
