@@ -18,16 +18,20 @@ static void fill_linger_over(struct timer *timer);
 
 /* ---- Life. ---- */
 
-bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group)
+bool fill_ahead_is_kept(const struct cache *cache, int64_t kept)
 {
-    return store_put_ahead(cache->config.store, group) >= (int64_t) FILL_AHEAD_LEAST * cache->block_size;
+    return kept >= (int64_t) FILL_AHEAD_LEAST * cache->block_size;
 }
 
-uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_t block, bool kept)
+uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_t block, int64_t kept)
 {
-    unsigned blocks =
-        kept ? pace_blocks(&home->paces, account, home->cache->block_size, FILL_WINDOW) : STORE_EXTENT_BLOCKS;
-    return block | (blocks - 1);
+    if (!fill_ahead_is_kept(home->cache, kept))
+        return block | (STORE_EXTENT_BLOCKS - 1);
+    uint32_t size = home->cache->block_size;
+    unsigned most = FILL_WINDOW;
+    while (most > 1 && (int64_t) most * size * FILL_PIECES > kept)
+        most /= 2;
+    return block | (pace_blocks(&home->paces, account, size, most) - 1);
 }
 
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
@@ -45,7 +49,8 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->last = last;
     fill->asker = asker_ref(asker);
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
-    fill->holds = !fill_ahead_is_kept(fill->cache, asker->request.container);
+    fill->holds =
+        !fill_ahead_is_kept(fill->cache, store_put_ahead(fill->cache->config.store, asker->request.container));
     fill->position = (block + first) * fill->cache->block_size;
     fill->end = (block + last + 1) * fill->cache->block_size;
     fill->poke.deliver = fill_deliver_poke;
@@ -87,7 +92,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
                struct fill_opening *opening)
 {
     struct admission place;
-    bool kept = fill_ahead_is_kept(home->cache, asker->request.container);
+    int64_t kept = store_put_ahead(home->cache->config.store, asker->request.container);
     unsigned end = (unsigned) fill_piece_end(home, asker->request.account_hash.lo, first, kept);
     if (last > end)
         last = end;

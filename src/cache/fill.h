@@ -30,6 +30,8 @@
 #define FILL_WINDOW 8
 /* Blocks that may be put into the store ahead of their readers, or it is too small, or too busy, to count on. */
 #define FILL_AHEAD_LEAST 64
+/* Where the store keeps little, rather so many pieces than large ones. */
+#define FILL_PIECES 24
 
 /* How an opening went; made on the fill's loop, read on the object's owner. */
 struct fill_opening {
@@ -106,12 +108,12 @@ struct fill {
     struct admission place;  /* place.c */
 };
 
-/* Whether the store keeps what of this group is put until its reader gets there. Else a fill holds its blocks for its
+/* Whether the store keeps what of a group is put until its reader gets there, by what store_put_ahead says of it. Else a fill holds its blocks for its
  * readers, so these are best tied to one that is long. Any thread. */
-bool fill_ahead_is_kept(const struct cache *cache, struct hash128 group);
+bool fill_ahead_is_kept(const struct cache *cache, int64_t kept);
 /* The last block that a request should ask for which begins with `block`, if there are so many: pieces end where those
  * of other readers do, wherever they begin. `kept`: as above. */
-uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_t block, bool kept);
+uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_t block, int64_t kept);
 
 /* Begins a fill of blocks first..last of the extent; one reference is the caller's. Owner's loop. */
 struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,

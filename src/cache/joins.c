@@ -63,7 +63,7 @@ static uint64_t piece_end(const struct joins *joins, uint64_t block)
 {
     if (joins->slow)
         return block;
-    return fill_piece_end(cache_loop_of(joins->loop), joins->request->account_hash.lo, block, !joins->unstored);
+    return fill_piece_end(cache_loop_of(joins->loop), joins->request->account_hash.lo, block, joins->kept);
 }
 
 /* Blocks that one request asks for. */
@@ -74,7 +74,8 @@ static unsigned piece(const struct joins *joins)
 
 struct join *joins_ask(struct joins *joins, uint64_t block)
 {
-    joins->unstored = !fill_ahead_is_kept(joins->cache, joins->generation->group);
+    joins->kept = store_put_ahead(joins->cache->config.store, joins->generation->group);
+    joins->unstored = !fill_ahead_is_kept(joins->cache, joins->kept);
     joins->slow = joins->unstored && (joins->slow || (block < joins->ahead && room_wanted(joins->cache)));
     uint64_t extent = block / STORE_EXTENT_BLOCKS, end = piece_end(joins, block);
     if (end > joins->last)
@@ -142,16 +143,34 @@ static void ask_ahead(struct joins *joins, uint64_t block)
     atomic_fetch_add(&joins->cache->ahead, join->ahead);
 }
 
-void joins_read_ahead(struct joins *joins, uint64_t block)
+/* Pieces that are not whole yet. */
+static unsigned under_way(const struct joins *joins)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < joins->count; i++) {
+        const struct join *join = joins->items[i];
+        count += !join->tied || (join->fill != NULL && fill_runs(join->fill));
+    }
+    return count;
+}
+
+/* Who has all at once that there may be reads faster than they come, and may have more of them whole ahead of it. */
+static uint64_t limit_of(const struct joins *joins, uint64_t block)
 {
     unsigned depth = depth_of(joins);
-    uint64_t limit = block + (uint64_t) depth * piece(joins);
+    return block + (uint64_t) (depth == JOINS_AT_ONCE ? JOINS_MAX : depth) * piece(joins);
+}
+
+void joins_read_ahead(struct joins *joins, uint64_t block)
+{
+    uint64_t limit = limit_of(joins, block);
     trim(joins);
-    while (joins->count < depth && may_ask_ahead(joins)) {
-        while (joins->ahead < limit && joins->ahead <= joins->last &&
-               (asked_for(joins, joins->ahead) || stored(joins, joins->ahead)))
+    while (joins->ahead < limit && joins->ahead <= joins->last) {
+        if (asked_for(joins, joins->ahead) || stored(joins, joins->ahead)) {
             joins->ahead++;
-        if (joins->ahead >= limit || joins->ahead > joins->last)
+            continue;
+        }
+        if (joins->count == JOINS_MAX || under_way(joins) >= depth_of(joins) || !may_ask_ahead(joins))
             return;
         ask_ahead(joins, joins->ahead);
     }
@@ -173,10 +192,10 @@ void joins_look_beyond(struct joins *joins, uint64_t block)
 void joins_want_more(struct joins *joins, uint64_t block)
 {
     int64_t now_ms = loop_now_ms(joins->loop);
-    if (joins->unstored || joins->count < depth_of(joins) || joins->count == JOINS_MAX ||
-        now_ms - joins->raised_ms < RAISE_MS)
+    unsigned depth = depth_of(joins);
+    if (joins->unstored || under_way(joins) < depth || depth == JOINS_AT_ONCE || now_ms - joins->raised_ms < RAISE_MS)
         return;
-    joins->depth = depth_of(joins) < JOINS_MAX / 2 ? 2 * depth_of(joins) : JOINS_MAX;
+    joins->depth = depth < JOINS_AT_ONCE / 2 ? 2 * depth : JOINS_AT_ONCE;
     joins->raised_ms = now_ms;
     joins_read_ahead(joins, block);
 }

@@ -15,10 +15,13 @@
 
 #include "cache/flight.h"
 
-/* Pieces held at once, the one under way and those read ahead: of extents, at first, and at most. */
+/* Pieces fetched at once, the one under way and those read ahead: of extents, at first, and at most. */
 #define JOINS_UNSTORED 3
 #define JOINS_FIRST 8
-#define JOINS_MAX 24
+#define JOINS_AT_ONCE FILL_PIECES
+/* Held at once. Pieces that are whole wait in the store for a reader that is still in an earlier one, and keep no others
+ * from being fetched meanwhile. */
+#define JOINS_MAX 48
 
 struct joins {
     struct cache *cache;
@@ -32,9 +35,10 @@ struct joins {
     struct asker *asker; /* made when the first join needs it */
     struct join *items[JOINS_MAX];
     unsigned count;
-    unsigned depth;    /* how many there may be; 0: as at first */
+    unsigned depth;    /* how many may be fetched; 0: as at first */
     int64_t raised_ms; /* loop_now_ms when that became more */
-    bool unstored;     /* what is read ahead is not stored for long */
+    int64_t kept;      /* bytes that the store keeps of what nobody has read yet, when last asked; */
+    bool unstored;     /* so little that what is read ahead is not stored for long */
     bool slow;         /* and it has had to ask for a block again while room was wanted */
     uint64_t ahead;    /* blocks below it are stored or asked for, as far as this reader knows; at first its first */
 };

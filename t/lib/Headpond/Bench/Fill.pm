@@ -21,7 +21,7 @@ our %kinds = (
     'herd-slow' => { readers => 64, size => 256 * $MIB, rate => 1_000_000, first_only => 1 },
 );
 our $FIRST_BYTE_MS = 20;
-our $PARALLEL = 24; # JOINS_MAX of src/cache/joins.h
+our $PARALLEL = 24; # JOINS_AT_ONCE of src/cache/joins.h
 
 my $made = 0;
 
