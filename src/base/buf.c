@@ -3,10 +3,10 @@
  * buf.c: where buffers come from.
  *
  * Block buffers (powers of two from 64 KiB to 16 MiB) are mappings that are kept for the next use: a new mapping of 1
- * MiB costs 256 page faults, more than reading it from a socket, and on a virtual machine that has given its free memory back
- * ten times that. What is kept is bounded by KEEP_BYTES and a quarter of the memory limit, counts as used memory, goes back
- * at once under memory pressure, and after a while when it is not used (buf_tidy). Other sizes come from malloc, and under a
- * sanitizer all of them do, so that overruns and late uses are seen.
+ * MiB costs 256 page faults, more than reading it from a socket, and on a virtual machine that has given its free
+ * memory back ten times that. What is kept is bounded by KEEP_BYTES and a quarter of the memory limit, counts as used
+ * memory, goes back at once under memory pressure, and after a while when it is not used (buf_tidy). Other sizes come
+ * from malloc, and under a sanitizer all of them do, so that overruns and late uses are seen.
  */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -142,6 +142,14 @@ void buf_tidy(void)
     drop_kept(false);
 }
 
+bool buf_memory_used_up(void)
+{
+    if (mem_pressure() < MEM_STOP_ACCEPT)
+        return false;
+    buf_trim();
+    return mem_pressure() >= MEM_STOP_ACCEPT;
+}
+
 size_t buf_kept_bytes(void)
 {
     pthread_mutex_lock(&buf_pool.lock);
@@ -174,19 +182,38 @@ static bool room_has(struct buf_room *room, size_t taken, size_t size, int64_t *
     int64_t came_ms = since_ms == NULL ? now_ms : *since_ms;
     bool behind = now_ms - atomic_load_explicit(&room->seen_ms, memory_order_relaxed) <= FIRST_MS &&
                   came_ms > atomic_load_explicit(&room->first_ms, memory_order_relaxed);
-    if (!behind && taken + size <= most)
+    size_t kept = behind ? atomic_load_explicit(&room->first_bytes, memory_order_relaxed) : 0;
+    if (taken + size + kept <= most)
         return true;
     if (!behind && since_ms != NULL) {
         atomic_store_explicit(&room->first_ms, came_ms, memory_order_relaxed);
+        atomic_store_explicit(&room->first_bytes, size, memory_order_relaxed);
         atomic_store_explicit(&room->seen_ms, now_ms, memory_order_relaxed);
     }
     atomic_store_explicit(&room->refused_ms, now_ms, memory_order_relaxed);
     return false;
 }
 
+/* It asks no more, for now. */
+static void pass(struct buf_room *room, int64_t since_ms)
+{
+    if (since_ms == atomic_load_explicit(&room->first_ms, memory_order_relaxed))
+        atomic_store_explicit(&room->seen_ms, 0, memory_order_relaxed);
+}
+
+void buf_room_forget(struct buf_room *room, int64_t *since_ms)
+{
+    if (*since_ms != 0)
+        pass(room, *since_ms);
+    *since_ms = 0;
+}
+
 bool buf_room_has(struct buf_room *room, size_t size, int64_t *since_ms)
 {
-    return room_has(room, atomic_load_explicit(&room->taken, memory_order_relaxed), size, since_ms);
+    if (!room_has(room, atomic_load_explicit(&room->taken, memory_order_relaxed), size, since_ms))
+        return false;
+    pass(room, *since_ms);
+    return true;
 }
 
 struct buf *buf_new_in(struct buf_room *room, size_t size, int64_t *since_ms)
@@ -197,11 +224,8 @@ struct buf *buf_new_in(struct buf_room *room, size_t size, int64_t *since_ms)
             return NULL;
     } while (!atomic_compare_exchange_weak_explicit(&room->taken, &taken, taken + size, memory_order_relaxed,
                                                     memory_order_relaxed));
-    if (since_ms != NULL) {
-        if (*since_ms == atomic_load_explicit(&room->first_ms, memory_order_relaxed))
-            atomic_store_explicit(&room->seen_ms, 0, memory_order_relaxed);
-        *since_ms = 0;
-    }
+    if (since_ms != NULL)
+        buf_room_forget(room, since_ms);
     struct buf *buf = buf_new(size);
     buf->room = room;
     return buf;

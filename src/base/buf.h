@@ -19,13 +19,14 @@
  *
  * Who is refused asks again, a few milliseconds later; there is nobody to be told, for the last reference may go on any
  * thread. But small ones that come all the time must not take for ever what a large one waits for: while the one that
- * has waited for the longest asks again and again, nobody passes it. */
+ * has waited for the longest asks again and again, its bytes are kept from those who came later. */
 struct buf_room {
     size_t most;
     size_t least; /* may be taken even while `memory` is nearly used up, so that something goes on */
     atomic_size_t taken;
     atomic_int_fast64_t refused_ms; /* clock_mono_ms when there was none for somebody; 0: never */
     atomic_int_fast64_t first_ms;   /* since when the one that goes first has waited, */
+    atomic_size_t first_bytes;      /* for how much, */
     atomic_int_fast64_t seen_ms;    /* and when it asked last; 0: nobody does */
 };
 
@@ -39,11 +40,13 @@ struct buf {
 
 /* One reference, nothing filled. Any thread. */
 struct buf *buf_new(size_t size);
-/* The same, counted; NULL: there is no room. *since_ms is the caller's and one wish's: clock_mono_ms when it came with
- * it; 0: it comes now, which is written there. 0 again with the buffer. NULL: it is not going to ask again. Any thread. */
+/* The same, counted; NULL: there is no room. *since_ms is the caller's, one for each buffer that it wants: 0 at first,
+ * then when it first asked (clock_mono_ms); 0 again with the buffer. NULL: it will not ask again. Any thread. */
 struct buf *buf_new_in(struct buf_room *room, size_t size, int64_t *since_ms);
 /* Whether there is room for it; takes none, but else counts as asking for it. Any thread. */
 bool buf_room_has(struct buf_room *room, size_t size, int64_t *since_ms);
+/* The caller does not want it any more: whoever came next goes first now. Any thread. */
+void buf_room_forget(struct buf_room *room, int64_t *since_ms);
 /* Whether somebody was refused within the last `ms`. Any thread. */
 bool buf_room_short(const struct buf_room *room, int64_t ms);
 struct buf *buf_ref(struct buf *buf);
@@ -52,6 +55,8 @@ void buf_unref(struct buf **buf);
 
 /* Gives the mappings that are kept for reuse back to the system. Any thread. */
 void buf_trim(void);
+/* Whether `memory` is used up (MEM_STOP_ACCEPT) though these have been given back. Any thread. */
+bool buf_memory_used_up(void);
 /* Gives back as many as have not been needed since it was last called. Any thread. */
 void buf_tidy(void);
 /* How many bytes those are. Any thread. */

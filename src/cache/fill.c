@@ -150,6 +150,7 @@ void fill_end(struct fill *fill, enum status status)
     if (!fill_runs(fill))
         return;
     fill_fetch_stop(fill, status);
+    buf_room_forget(fill->cache->blocks, &fill->wanted_ms);
     timer_clear(&fill->retry);
     fill_set_pause(fill, FILL_GOES_ON);
     place_leave(fill);
@@ -312,32 +313,18 @@ static void fill_yield(struct fill *fill)
     fill_end(fill, STATUS_OK);
 }
 
-/* Tries again. Who has found no room for ROOM_IDLE_MS gives up the whole blocks it still has: all who wait may be sitting
- * on what the others need. */
-static void fill_try_room(struct fill *fill)
-{
-    if (loop_now_ms(fill->loop) - fill->wanted_ms >= ROOM_IDLE_MS) {
-        if (list_empty(&fill->joins)) {
-            fill_yield(fill);
-            return;
-        }
-        fill_give_up_blocks(fill, UINT64_MAX);
-    }
-    timer_set(&fill->linger, ROOM_RETRY_MS);
-    fill_pump(fill);
-}
-
 static void fill_linger_over(struct timer *timer)
 {
     struct fill *fill = CONTAINER_OF(timer, struct fill, linger);
+    bool for_room = atomic_load(&fill->pause) == FILL_PAUSED_FOR_ROOM;
+    /* The readers of an opening may still be on their way. */
+    bool early = for_room && clock_mono_ms() - fill->wanted_ms < ROOM_IDLE_MS;
 
-    if (atomic_load(&fill->pause) == FILL_PAUSED_FOR_ROOM) {
-        fill_try_room(fill);
-    } else if (list_empty(&fill->joins) || fill_stands(fill)) {
+    if (list_empty(&fill->joins) ? !early : !for_room && fill_stands(fill)) {
         fill_yield(fill);
     } else if (fill_runs(fill) || fill_buffers_held(fill) > 0) {
-        timer_set(&fill->linger, ROOM_LOOK_MS);
-        fill_pump(fill); /* what had no room ahead of its readers may have some */
+        timer_set(&fill->linger, for_room ? ROOM_RETRY_MS : ROOM_LOOK_MS);
+        fill_pump(fill); /* what had no room may have some */
     }
 }
 

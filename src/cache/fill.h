@@ -108,8 +108,8 @@ struct fill {
     struct admission place;  /* place.c */
 };
 
-/* Whether the store keeps what of a group is put until its reader gets there, by what store_put_ahead says of it. Else a fill holds its blocks for its
- * readers, so these are best tied to one that is long. Any thread. */
+/* Whether the store keeps what of a group is put until its reader gets there, by what store_put_ahead says of it. Else
+ * a fill holds its blocks for its readers, so these are best tied to one that is long. Any thread. */
 bool fill_ahead_is_kept(const struct cache *cache, int64_t kept);
 /* The last block that a request should ask for which begins with `block`, if there are so many: pieces end where those
  * of other readers do, wherever they begin. `kept`: as above. */
@@ -156,12 +156,13 @@ void fill_readers_changed(struct fill *fill);
 /* Leaves the tables once nobody can need it there. */
 void fill_settle(struct fill *fill);
 void fill_set_pause(struct fill *fill, enum fill_pause pause);
-/* The buffer of the block under way, or NULL: paused until a reader comes or moves on, a put is done, or there is room. */
+/* The buffer of the block under way, or NULL: paused until a reader comes or moves on, a put is done, or there is
+ * room. */
 struct buf *fill_buffer(struct fill *fill, unsigned block);
 /* All of the block's bytes have come: it goes into the store. */
 void fill_block_whole(struct fill *fill, unsigned block);
-/* Frees whole blocks (once it has ended, all) that end at or before `passed`; UINT64_MAX: wherever. A slower reader that
- * still wants one, and does not find it in the store, asks for a fill of its own. */
+/* Frees whole blocks (once it has ended, all) that end at or before `passed`; UINT64_MAX: wherever. A slower reader
+ * that still wants one, and does not find it in the store, asks for a fill of its own. */
 void fill_give_up_blocks(struct fill *fill, uint64_t passed);
 /* How many blocks it has in memory. */
 unsigned fill_buffers_held(const struct fill *fill);

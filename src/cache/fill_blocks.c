@@ -130,7 +130,7 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
         /* Say so first, then look again: a reader that moved on in between has seen one or the other. */
         fill_pause(fill, FILL_PAUSED_FOR_READERS);
         if (!fill_may_begin(fill, block)) {
-            fill->wanted_ms = 0;
+            buf_room_forget(fill->cache->blocks, &fill->wanted_ms);
             return NULL;
         }
     }

@@ -19,8 +19,8 @@
 #define JOINS_UNSTORED 3
 #define JOINS_FIRST 8
 #define JOINS_AT_ONCE FILL_PIECES
-/* Held at once. Pieces that are whole wait in the store for a reader that is still in an earlier one, and keep no others
- * from being fetched meanwhile. */
+/* Held at once. Pieces that are whole wait in the store for a reader that is still in an earlier one, and keep no
+ * others from being fetched meanwhile. */
 #define JOINS_MAX 48
 
 struct joins {

@@ -309,7 +309,7 @@ static void show_piece(struct reader *reader, struct source_view *view, void *da
     view->count = 1;
     view->bytes = length;
     reader->looks = 0;
-    reader->wanted_ms = 0;
+    buf_room_forget(reader->cache->blocks, &reader->wanted_ms);
     reader->shown = where_from(reader);
 }
 
@@ -366,8 +366,8 @@ static void reader_consume(struct source *source, size_t bytes)
         reader->position += bytes;
         joins_advance(&reader->joins, block, reader->position);
     }
-    /* While room is wanted nobody keeps a block between two pulls: who takes its bytes slowly, but takes them, would never
-     * count as standing still (room.h). */
+    /* While room is wanted nobody keeps a block between two pulls: who takes its bytes slowly, but takes them, would
+     * never count as standing still (room.h). */
     if (reader->held != NULL && (reader_block(reader) != reader->held_block || room_wanted(reader->cache)))
         reader_release_held(reader);
 }
@@ -377,6 +377,7 @@ static void reader_close(struct source *source)
     struct reader *reader = (struct reader *) source;
 
     reader_release_held(reader);
+    buf_room_forget(reader->cache->blocks, &reader->wanted_ms);
     joins_fini(&reader->joins);
     if (reader->load != NULL)
         reader->load->reader = NULL;

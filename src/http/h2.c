@@ -300,7 +300,7 @@ static enum status send_while_there_is_room(struct h2 *h2)
             if (!conn_room(h2->session.conn))
                 return STATUS_OK; /* `writable` goes on */
         }
-        if (h2->sent >= BUDGET) {
+        if (h2->sent >= BUDGET && (h2->turn == NULL || h2->turn->view.bytes == 0)) {
             session_task(&h2->session);
             return conn_flush(h2->session.conn);
         }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * h2.h: an HTTP/2 connection's parts, for h2.c (the connection and nghttp2's session), h2_stream.c (requests and
- * replies), h2_turn.c (which reply is sent next), h2_body.c (a request's body as a source) and h2_abuse.c (what a client may
- * make us do). Outside these only session.h's h2_start is called.
+ * replies), h2_turn.c (which reply is sent next), h2_body.c (a request's body as a source) and h2_abuse.c (what a
+ * client may make us do). Outside these only session.h's h2_start is called.
  */
 #ifndef HEADPOND_HTTP_H2_H
 #define HEADPOND_HTTP_H2_H

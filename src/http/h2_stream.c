@@ -159,8 +159,8 @@ static void on_ready(void *arg)
     h2_kick(stream->h2);
 }
 
-/* What is different in each reply is not worth a place in the client's table (RFC 7541, 6.2.3), which costs an allocation
- * and pushes another out. */
+/* What is different in each reply is not worth a place in the client's table (RFC 7541, 6.2.3), which costs an
+ * allocation and pushes another out. */
 static bool differs(struct str name)
 {
     static const struct str names[] = {STR_INIT("content-range"), STR_INIT("x-ms-client-request-id"),

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * h2_turn.c: the replies of a connection take turns of 64 KiB. nghttp2 by itself sends one frame of each, mostly of 16
- * KiB, and for each of them a source would be asked what it has; for a block in the store that is two system calls. Here
- * the source is asked once, and what it shows is cut into frames.
+ * KiB, and for each of them a source would be asked what it has; for a block in the store that is two system calls.
+ * Here the source is asked once, and what it shows is cut into frames.
  *
- * A reply that nghttp2 asks for bytes when it is another's turn is put off and queued. A view is never kept when others
- * might look at their sources, nor beyond the event (source.h).
+ * A reply that nghttp2 asks for bytes when it is another's turn is put off and queued. A view is never kept when
+ * others might look at their sources, nor beyond the event (source.h).
  */
 #include "http/h2.h"
-
-#define TURN 65536
 
 /* Takes from the source what has been sent, and forgets the rest of what it showed. */
 static void put_back(struct h2_stream *stream)
@@ -32,6 +30,12 @@ static void pass_on(struct h2 *h2)
     nghttp2_session_resume_data(h2->ng, h2->turn->id);
 }
 
+/* What the client has given no room for is not asked for. */
+static size_t within(size_t most, int32_t window)
+{
+    return window > 0 && (size_t) window < most ? (size_t) window : most;
+}
+
 enum source_state h2_turn_take(struct h2_stream *stream, size_t *length)
 {
     struct h2 *h2 = stream->h2;
@@ -43,10 +47,11 @@ enum source_state h2_turn_take(struct h2_stream *stream, size_t *length)
         return SOURCE_WAIT;
     }
     if (stream->view.bytes == 0) {
-        /* In whole frames. */
-        size_t most = *length < TURN ? TURN / *length * *length : *length;
+        size_t most = H2_FRAME_MAX / *length * *length; /* whole frames */
         if (stream->known && stream->left < most)
             most = (size_t) stream->left;
+        most = within(most, nghttp2_session_get_stream_remote_window_size(h2->ng, stream->id));
+        most = within(most, nghttp2_session_get_remote_window_size(h2->ng));
         stream->view_used = 0;
         enum source_state state = source_peek(stream->source, &stream->view, most);
         if (state != SOURCE_DATA) {

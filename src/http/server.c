@@ -9,6 +9,7 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/date.h"
 #include "base/log.h"
@@ -87,7 +88,7 @@ void session_fini(struct session *session, bool gone)
 
 bool session_turns_away(struct http_server *server)
 {
-    if (server->limits.uncounted || mem_pressure() < MEM_STOP_ACCEPT)
+    if (server->limits.uncounted || !buf_memory_used_up())
         return false;
     metric_cell_add(metric_cell(METRIC_REFUSED, status_name(STATUS_NO_MEMORY)), 1);
     log_event(MEMORY, "`memory` is used up; requests are refused until some is given back");

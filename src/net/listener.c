@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/container.h"
 #include "base/log.h"
@@ -122,7 +123,7 @@ int64_t listener_starved(const struct listener_budget *budget)
 static bool is_starved(struct listener_budget *budget)
 {
     int_fast64_t none = 0, since = atomic_load_explicit(&budget->starved_ms, memory_order_relaxed);
-    bool starved = !budget->exempt && mem_pressure() >= MEM_STOP_ACCEPT;
+    bool starved = !budget->exempt && buf_memory_used_up();
     if (starved && since == 0 && atomic_compare_exchange_strong(&budget->starved_ms, &none, clock_mono_ms()))
         log_event(MEMORY, "`memory` is used up: %zu of %zu MiB; connections wait until some is given back",
                   mem_used() >> 20, mem_limit() >> 20);
