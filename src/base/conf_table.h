@@ -46,7 +46,7 @@
     X(send_timeout, DURATION, "60s", 1, CONF_HOUR, NULL, "A client that takes nothing for so long is dropped.") \
     X(drain_timeout, DURATION, "30s", 0, CONF_HOUR, NULL, "After SIGTERM, what still runs then is cut.") \
     X(connect_timeout, DURATION, "5s", 1, CONF_HOUR, NULL, "Name, TCP and TLS to an origin.") \
-    X(first_byte_timeout, DURATION, "30s", 1, CONF_HOUR, NULL, "From a request's last byte to the origin's head.") \
+    X(first_byte_timeout, DURATION, "30s", 1, CONF_HOUR, NULL, "From a request's last byte to the origin's head; and so long, at most, a request waits before it is made.") \
     X(stall_timeout, DURATION, "30s", 1, CONF_HOUR, NULL, "An origin that sends nothing for so long has failed.") \
     X(origin_retries, INT, "3", 0, 10, NULL, "Further attempts at an origin, where that is safe.")
 

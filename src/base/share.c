@@ -2,7 +2,13 @@
 /* share.c: see share.h. */
 #include "base/share.h"
 
+#include <stdatomic.h>
+#include <sys/random.h>
+
+#include "base/hash.h"
 #include "base/mem.h"
+
+#define EIGHTHS 8
 
 void share_init(struct share *share, const struct share_terms *terms)
 {
@@ -13,6 +19,22 @@ void share_init(struct share *share, const struct share_terms *terms)
 void share_fini(struct share *share)
 {
     pthread_mutex_destroy(&share->lock);
+}
+
+/* The process's own. */
+static uint64_t secret(void)
+{
+    static atomic_uint_fast64_t drawn;
+    uint64_t own = atomic_load_explicit(&drawn, memory_order_relaxed), before = 0;
+    while (own == 0 && getrandom(&own, sizeof own, 0) != sizeof own)
+        own = 0;
+    /* Whoever was first has drawn for all. */
+    return atomic_compare_exchange_strong(&drawn, &before, own) ? own : before;
+}
+
+unsigned share_slot(uint64_t account)
+{
+    return (unsigned) (hash_mix(account, secret()) % SHARE_ACCOUNTS);
 }
 
 static size_t all_of(const struct share_terms *terms)
@@ -31,14 +53,16 @@ static enum share_answer look(const struct share *share, bool kind, uint64_t acc
 {
     if (share->taken[kind] == 0)
         return SHARE_TAKEN;
+    if (mem_pressure() >= MEM_STOP_ACCEPT)
+        return SHARE_FULL;
     size_t all = all_of(&share->terms), own = share->of_account[kind][share_slot(account)];
     size_t free = left_of(all, share->taken[0] + share->taken[1]);
-    size_t of_kind = left_of(all / SHARE_EIGHTHS * share->terms.most[kind], share->taken[kind]);
+    size_t of_kind = left_of(all / EIGHTHS * share->terms.most[kind], share->taken[kind]);
     if (of_kind < free)
         free = of_kind;
     if (bytes > free)
         return SHARE_FULL;
-    return own == 0 || (own + bytes) / SHARE_ALPHA <= free - bytes ? SHARE_TAKEN : SHARE_NOT_YOURS;
+    return own == 0 || (own + bytes) / share->terms.alpha <= free - bytes ? SHARE_TAKEN : SHARE_NOT_YOURS;
 }
 
 enum share_answer share_take(struct share *share, bool favoured, uint64_t account, size_t bytes)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * share.h: a part of `memory` that is taken by accounts, and for two kinds of work: the favoured and the others. Either kind
- * may be kept from taking all of it. An account takes no more than SHARE_ALPHA times what it leaves free (dynamic
- * thresholds, Choudhury and Hahne 1998): alone it has seven eighths, two that want all have seven fifteenths each, and
- * who comes next always finds something, however slowly the others give theirs back. Accounts are counted by hash; two
- * that meet in one count are bounded together.
+ * share.h: a part of `memory` that is taken by accounts, or by clients, and for two kinds of work: the favoured and
+ * the others. Either kind may be kept from taking all of it. One account may have up to `alpha` times what is free
+ * (dynamic thresholds, Choudhury and Hahne 1998): with 7 it has seven eighths alone, two that want all have seven
+ * fifteenths each, and who comes next has seven eighths of what is left, however slowly the others give theirs back.
+ * Accounts are counted by a hash that nobody outside can foresee; two that meet in one count are bounded together.
  *
  * Any thread; the lock is held for a few instructions.
  */
@@ -16,13 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHARE_EIGHTHS 8
-#define SHARE_ALPHA 7
 #define SHARE_ACCOUNTS 256
 
 struct share_terms {
     unsigned part;    /* it is memory / part, */
     size_t least;     /* but not less than this, in bytes; without a bound of `memory` there is none here */
+    unsigned alpha;   /* of one account to what is free */
     unsigned most[2]; /* what the others [0] and the favoured [1] may take of it, in eighths */
 };
 
@@ -39,10 +38,8 @@ enum share_answer {
     SHARE_NOT_YOURS, /* it is, but the account has its part */
 };
 
-static inline unsigned share_slot(uint64_t account)
-{
-    return (unsigned) (account % SHARE_ACCOUNTS);
-}
+/* Where an account, or a client, is counted. Any share's. */
+unsigned share_slot(uint64_t account);
 
 void share_init(struct share *share, const struct share_terms *terms);
 /* What was taken need not have been given back. */

@@ -165,8 +165,9 @@ static bool question_has_room(struct cache_loop *home, struct cache_resolve *res
 }
 
 /* What nobody waits for goes on, for its answer is good for the next, until somebody on any loop wants its room. */
-static void drop_unwanted(struct cache_loop *home)
+static void look_at_unwanted(struct timer *timer)
 {
+    struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, unwanted_timer);
     LIST_FOR_EACH_SAFE(node, &home->unwanted)
     {
         struct probe *probe = LIST_ENTRY(node, struct probe, unwanted);
@@ -179,11 +180,6 @@ static void drop_unwanted(struct cache_loop *home)
     }
     if (!list_empty(&home->unwanted))
         timer_set(&home->unwanted_timer, UNWANTED_LOOK_MS);
-}
-
-static void look_at_unwanted(struct timer *timer)
-{
-    drop_unwanted(CONTAINER_OF(timer, struct cache_loop, unwanted_timer));
 }
 
 void inquiries_loop_init(struct cache_loop *home)
@@ -245,8 +241,9 @@ void inquiry_forget(struct cache_loop *home, struct cache_resolve *resolve)
     if (probe == NULL) {
         inquiry_release(resolve->inquiry);
     } else if (probe->kind != PROBE_OPEN && list_empty(&probe->waiters)) {
+        bool wanted = line_contended(&home->cache->probes.room, probe->asker->request.account_hash.lo);
         list_add_tail(&home->unwanted, &probe->unwanted);
-        drop_unwanted(home);
+        timer_set(&home->unwanted_timer, wanted ? 0 : UNWANTED_LOOK_MS);
     }
 }
 

@@ -19,10 +19,10 @@ void places_init(struct cache *cache)
     const struct admission_terms terms = {
         .what = "fills",
         .waiting = METRIC_FILLS_WAITING,
-        .room = {.part = 2,
-                 .least = 2 * (size_t) cache->config.loop_count * place_bytes(cache), /* each loop can always go on */
-                 .most = {6, 6}},
-        .waiting_room = {.part = 6, .most = {6, 6}},
+        .part = 2,
+        .least = 2 * (size_t) cache->config.loop_count * place_bytes(cache), /* each loop can always go on */
+        .waiting_part = 6,
+        .most = {6, 6},
         .patience_ms = cache->config.limits.first_byte_timeout,
     };
     admission_class_init(&cache->places, &terms);

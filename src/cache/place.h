@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * place.h: how many fills may be under way at once (I8, net/line.h). A fill holds at least a block's buffer and its
- * connection's windows; half of `memory` is theirs. Who finds no place waits on its owner's loop, without a request to
- * the origin.
+ * place.h: how many fills may be under way at once (I8, origin/admission.h). A fill holds at least a block's buffer and
+ * its connection's windows; half of `memory` is theirs. Who finds no place waits on its owner's loop, without a request
+ * to the origin.
  *
  * Fills of a known generation are for readers who may read it; an opening is for whoever asks. Those go first, and
  * neither kind may take everything: guesses at names do not keep readers from their bytes, nor readers newcomers. Who
  * may not have been let in does not wait for an opening (probe.h).
  *
- * While somebody waits, readers read nothing ahead and a fill whose readers do not move gives its place up (fill.c).
- * Owner's loop unless said.
+ * While somebody waits because none is free, or somebody of the same account waits, its readers read nothing ahead, and
+ * a fill whose readers do not move gives its place up (fill.c). Owner's loop unless said.
  */
 #ifndef HEADPOND_CACHE_PLACE_H
 #define HEADPOND_CACHE_PLACE_H

@@ -24,8 +24,9 @@ void probes_init(struct cache *cache)
     const struct admission_terms terms = {
         .what = "questions to the origin",
         .waiting = METRIC_PROBES_WAITING,
-        .room = {.part = 8, .most = {6, 8}},
-        .waiting_room = {.part = 6, .most = {6, 8}},
+        .part = 8,
+        .waiting_part = 6,
+        .most = {6, 8},
         .patience_ms = cache->config.limits.first_byte_timeout,
     };
     admission_class_init(&cache->probes, &terms);

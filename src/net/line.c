@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line.c: who waits on a loop. Who gives up room on one loop serves the queues of that loop; a loop with a queue looks for
- * what others gave up.
+ * line.c: who waits on a loop. Who gives up room on one loop serves the queues of that loop; a loop with a queue looks
+ * for what others gave up.
  */
 #include "net/line.h"
 
+#include "base/mem.h"
+
 #define LOOK_MS 20
+
+/* Who waits on a loop, of one kind and account. It is there as long as somebody does. */
+struct line_lane {
+    struct list node;
+    uint64_t account;
+    struct fair clients;
+};
 
 /* ---- The share. ---- */
 
@@ -20,14 +29,26 @@ void line_share_fini(struct line_share *share)
     share_fini(&share->room);
 }
 
+static bool kind_full(const struct line_share *share, bool kind)
+{
+    return atomic_load_explicit(&share->full[kind], memory_order_relaxed) > 0;
+}
+
+/* Somebody of that kind waits for what this account is given. */
+static bool kind_contended(const struct line_share *share, bool kind, uint64_t account)
+{
+    return kind_full(share, kind) ||
+           atomic_load_explicit(&share->waiting_of[kind][share_slot(account)], memory_order_relaxed) > 0;
+}
+
 bool line_full(const struct line_share *share)
 {
-    return atomic_load_explicit(&share->full, memory_order_relaxed) > 0;
+    return kind_full(share, false) || kind_full(share, true);
 }
 
 bool line_contended(const struct line_share *share, uint64_t account)
 {
-    return line_full(share) || atomic_load_explicit(&share->waiting_of[share_slot(account)], memory_order_relaxed) > 0;
+    return kind_contended(share, false, account) || kind_contended(share, true, account);
 }
 
 static enum share_answer take(struct line *line, const struct line_ticket *ticket)
@@ -55,24 +76,65 @@ static void look_in(struct line *line, int64_t ms)
 static void note_full(struct line_ticket *ticket, bool full)
 {
     if (full && !ticket->full)
-        atomic_fetch_add(&ticket->line->share->full, 1);
+        atomic_fetch_add(&ticket->line->share->full[ticket->favoured], 1);
     else if (!full && ticket->full)
-        atomic_fetch_sub(&ticket->line->share->full, 1);
+        atomic_fetch_sub(&ticket->line->share->full[ticket->favoured], 1);
     ticket->full = full;
 }
 
 static void count_waiting(struct line_ticket *ticket, int change)
 {
     struct line_share *share = ticket->line->share;
-    atomic_fetch_add(&share->waiting_of[share_slot(ticket->account)], (unsigned) change);
+    atomic_fetch_add(&share->waiting_of[ticket->favoured][share_slot(ticket->account)], (unsigned) change);
     metric_add(share->waiting, change);
 }
 
-static void waits_no_more(struct line_ticket *ticket)
+/* ---- Lanes. ---- */
+
+static struct line_lane *lane_of(struct line_queue *queue, uint64_t account)
 {
+    LIST_FOR_EACH(node, &queue->lanes)
+    {
+        struct line_lane *lane = LIST_ENTRY(node, struct line_lane, node);
+        if (lane->account == account)
+            return lane;
+    }
+    struct line_lane *lane = mem_alloc(sizeof *lane);
+    lane->account = account;
+    fair_init(&lane->clients);
+    list_add_tail(&queue->lanes, &lane->node);
+    queue->accounts++;
+    return lane;
+}
+
+static void lane_enter(struct line_queue *queue, struct line_ticket *ticket)
+{
+    ticket->lane = lane_of(queue, ticket->account);
+    fair_add(&ticket->lane->clients, &ticket->node, ticket->client);
+    queue->waiting++;
+    count_waiting(ticket, 1);
+}
+
+/* `served`: it has had its turn; it waits no more in any case. */
+static void lane_leave(struct line_queue *queue, struct line_ticket *ticket, bool served)
+{
+    struct line_lane *lane = ticket->lane;
+    ticket->lane = NULL;
+    if (served)
+        fair_serve(&lane->clients, &ticket->node);
+    else
+        fair_remove(&lane->clients, &ticket->node);
+    queue->waiting--;
     note_full(ticket, false);
     count_waiting(ticket, -1);
+    if (lane->clients.waiting > 0)
+        return;
+    list_remove(&lane->node);
+    queue->accounts--;
+    mem_free(lane);
 }
+
+/* ---- Serving. ---- */
 
 /* Room, and whatever else it needs. */
 static enum share_answer offer(struct line *line, struct line_ticket *ticket)
@@ -86,26 +148,28 @@ static enum share_answer offer(struct line *line, struct line_ticket *ticket)
     return answer;
 }
 
-/* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; whoever waits for something
- * of its own, or its account's, lets the next go first. No more are served than wait now: they may come again. */
+/* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; an account that may have
+ * no more, or whose next one is not ready, lets the next account go first. No more are served than wait now: they may
+ * come again. */
 static void serve(struct line *line, bool kind)
 {
-    struct fair *queue = &line->queues[kind];
-    struct fair_node *node = fair_first(queue);
-    for (unsigned left = queue->waiting; node != NULL && left > 0;) {
-        struct line_ticket *ticket = CONTAINER_OF(node, struct line_ticket, node);
+    struct line_queue *queue = &line->queues[kind];
+    unsigned passed = 0;
+    for (unsigned left = queue->waiting; left > 0 && passed < queue->accounts;) {
+        struct line_lane *lane = LIST_ENTRY(queue->lanes.next, struct line_lane, node);
+        struct line_ticket *ticket = CONTAINER_OF(fair_first(&lane->clients), struct line_ticket, node);
         enum share_answer answer = offer(line, ticket);
         if (answer == SHARE_FULL)
             break;
-        if (answer == SHARE_NOT_YOURS) {
-            node = fair_next(queue, node);
+        list_remove(&lane->node);
+        list_add_tail(&queue->lanes, &lane->node);
+        passed++;
+        if (answer == SHARE_NOT_YOURS)
             continue;
-        }
-        fair_serve(queue, node);
-        waits_no_more(ticket);
+        lane_leave(queue, ticket, true);
         ticket->come(ticket);
         left--;
-        node = fair_first(queue);
+        passed = 0;
     }
     if (queue->waiting > 0)
         look_in(line, LOOK_MS);
@@ -122,8 +186,8 @@ static void look(struct timer *timer)
 void line_init(struct line *line, struct line_share *share, struct loop *loop)
 {
     *line = (struct line){.share = share, .loop = loop, .look_ms = -1};
-    fair_init(&line->queues[false]);
-    fair_init(&line->queues[true]);
+    list_init(&line->queues[false].lanes);
+    list_init(&line->queues[true].lanes);
     timer_init(&line->timer, loop, look);
 }
 
@@ -134,25 +198,26 @@ void line_fini(struct line *line)
 
 /* ---- Tickets. ---- */
 
-/* One turn for a client of an account. */
-static uint64_t turn_of(const struct line_ticket *ticket)
+static void hold(struct line *line, struct line_ticket *ticket)
 {
-    return ticket->account ^ ticket->client;
+    ticket->line = line;
+    ticket->lane = NULL;
+    ticket->full = false;
+    list_init(&ticket->node.link);
 }
 
 bool line_ask(struct line *line, struct line_ticket *ticket)
 {
-    struct fair *queue = &line->queues[ticket->favoured];
-    bool first = queue->waiting == 0;
+    struct line_queue *queue = &line->queues[ticket->favoured];
+    /* Nobody passes those who wait, on another loop either; but the favoured pass the others. */
+    bool first = queue->waiting == 0 && !kind_contended(line->share, true, ticket->account) &&
+                 (ticket->favoured || !kind_contended(line->share, false, ticket->account));
     enum share_answer answer = first ? take(line, ticket) : SHARE_NOT_YOURS;
-    ticket->line = line;
-    ticket->full = false;
-    list_init(&ticket->node.link);
+    hold(line, ticket);
     if (answer == SHARE_TAKEN)
         return true;
     note_full(ticket, answer == SHARE_FULL);
-    count_waiting(ticket, 1);
-    fair_add(queue, &ticket->node, turn_of(ticket));
+    lane_enter(queue, ticket);
     /* Those who were there may all wait for what this one does not need. */
     look_in(line, first ? LOOK_MS : 0);
     return false;
@@ -162,9 +227,7 @@ bool line_try(struct line *line, struct line_ticket *ticket)
 {
     if (line_contended(line->share, ticket->account) || take(line, ticket) != SHARE_TAKEN)
         return false;
-    ticket->line = line;
-    ticket->full = false;
-    list_init(&ticket->node.link);
+    hold(line, ticket);
     return true;
 }
 
@@ -173,14 +236,13 @@ void line_leave(struct line_ticket *ticket)
     struct line *line = ticket->line;
     if (line == NULL)
         return;
-    if (list_empty(&ticket->node.link)) {
+    if (ticket->lane == NULL) {
         give(line, ticket);
         /* Not from here: whoever leaves is in the middle of its end. */
         if (line->queues[true].waiting + line->queues[false].waiting > 0)
             look_in(line, 0);
     } else {
-        fair_remove(&line->queues[ticket->favoured], &ticket->node);
-        waits_no_more(ticket);
+        lane_leave(&line->queues[ticket->favoured], ticket, false);
     }
     ticket->line = NULL;
 }

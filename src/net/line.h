@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * line.h: room for what comes in crowds (I8). Of a kind of work that holds memory for as long as a client or an origin
- * likes, only so much is under way at once as fits into a share of `memory` (base/share.h); the others wait before they
- * hold anything but what they came with, each on its own loop, the clients of each account in turn (base/fair.h). How
- * many may wait, and for how long, is up to whoever asks (origin/admission.h).
+ * likes, only so much is under way at once as fits into a share of `memory` (base/share.h); the others wait before
+ * they hold anything but what they came with, each on its own loop. How many may wait, and for how long, is up to
+ * whoever asks (origin/admission.h).
  *
- * There are two queues, the favoured and the others. The favoured go first.
+ * There are two queues, the favoured and the others. The favoured go first. In each, accounts take turns, and in each
+ * account its clients (base/fair.h): an account that may have no more lets the next one go first.
  *
  * The share is all loops' and its numbers are taken by any of them; a line is one loop's, as are its tickets.
  */
@@ -22,26 +23,36 @@
 #include "base/share.h"
 #include "net/loop.h"
 
+struct line_lane;
+
 /* All loops'. */
 struct line_share {
     struct share room;
-    enum metric waiting;                    /* a gauge: who waits, all loops' */
-    atomic_uint full;                       /* who waits because so much is not free */
-    atomic_uint waiting_of[SHARE_ACCOUNTS]; /* who waits, of each account */
+    enum metric waiting;                       /* a gauge: who waits, all loops' */
+    atomic_uint full[2];                       /* who waits because so much is not free; by kind */
+    atomic_uint waiting_of[2][SHARE_ACCOUNTS]; /* who waits, by account */
+};
+
+/* Who waits on a loop, of one kind. */
+struct line_queue {
+    struct list lanes; /* of the accounts that somebody waits for, the next one first */
+    unsigned accounts; /* how many these are */
+    unsigned waiting;
 };
 
 /* One loop's. */
 struct line {
     struct line_share *share;
     struct loop *loop;
-    struct fair queues[2];
+    struct line_queue queues[2];
     struct timer timer;
     int64_t look_ms; /* when it fires; -1: not set */
 };
 
 /* Embedded in whoever has room, or waits for it. Whoever asks fills in what is below the first line. */
 struct line_ticket {
-    struct line *line; /* NULL: neither */
+    struct line *line;      /* NULL: neither */
+    struct line_lane *lane; /* where it waits, or NULL */
     struct fair_node node;
     bool full; /* it waits, and is counted in `full` */
 
@@ -67,8 +78,8 @@ void line_init(struct line *line, struct line_share *share, struct loop *loop);
 /* Nobody waits any more. */
 void line_fini(struct line *line);
 
-/* Asks for a ticket that holds nothing. True: there is room now. False: it will `come`. The first of each kind finds room in
- * any case, whatever it takes. */
+/* Asks for a ticket that holds nothing. True: there is room now. False: it will `come`. The first of each kind finds
+ * room in any case, whatever it takes. */
 bool line_ask(struct line *line, struct line_ticket *ticket);
 /* Asks only if there is room now and nobody who could have it waits for it; for what can be done without. */
 bool line_try(struct line *line, struct line_ticket *ticket);

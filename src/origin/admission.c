@@ -8,6 +8,12 @@
 
 /* How late a refusal may come. */
 #define LOOK_MS 100
+/* One account leaves an eighth to others; one client leaves a quarter of what waits, so that its account has some left
+ * for another client. */
+#define ACCOUNT_ALPHA 7
+#define CLIENT_ALPHA 3
+/* Refused in one event, before others have their turn. */
+#define REFUSE_MOST 256
 /* A crowd that is refused shall not be a crowd of lines. */
 #define TELL_MS 1000
 
@@ -18,6 +24,26 @@ static bool waits_for_budget(const struct admission *admission)
     return admission->budget.queue != NULL;
 }
 
+/* What it holds while it waits. */
+static bool take_seat(struct admission_class *class, const struct admission *admission)
+{
+    const struct line_ticket *room = &admission->room;
+    if (share_take(&class->waiting, room->favoured, room->account, admission->held) != SHARE_TAKEN)
+        return false;
+    if (share_take(&class->waiting_clients, room->favoured, room->client, admission->held) == SHARE_TAKEN)
+        return true;
+    share_give(&class->waiting, room->favoured, room->account, admission->held);
+    return false;
+}
+
+static void give_seat(const struct admission *admission)
+{
+    struct admission_class *class = admission->queue->class;
+    const struct line_ticket *room = &admission->room;
+    share_give(&class->waiting, room->favoured, room->account, admission->held);
+    share_give(&class->waiting_clients, room->favoured, room->client, admission->held);
+}
+
 static void wait_over(struct admission *admission)
 {
     struct admission_queue *queue = admission->queue;
@@ -25,7 +51,7 @@ static void wait_over(struct admission *admission)
         return;
     list_remove(&admission->link);
     if (admission->held > 0)
-        share_give(&queue->class->waiting, admission->room.favoured, admission->room.account, admission->held);
+        give_seat(admission);
     admission->queue = NULL;
 }
 
@@ -35,18 +61,14 @@ static void admit(struct admission *admission)
     admission->come(admission->arg, STATUS_OK);
 }
 
-static void tell_log(struct admission_queue *queue, const struct admission *admission, int64_t waited_ms)
+static void tell_log(struct admission_queue *queue, int64_t waited_ms)
 {
     int64_t now = loop_now_ms(queue->loop);
     queue->untold++;
     if (now - queue->told_ms < TELL_MS)
         return;
-    if (waits_for_budget(admission))
-        log_event(OVER_BUDGET, "account=%s requests=%u waited_ms=%lld: it is asked for as much as it may be",
-                  origin_budget_account(admission->budget.budget), queue->untold, (long long) waited_ms);
-    else
-        log_event(NO_ROOM, "requests=%u waited_ms=%lld: no room in `memory` for %s", queue->untold,
-                  (long long) waited_ms, queue->class->what);
+    log_event(NO_ROOM, "requests=%u waited_ms=%lld: no room in `memory` for %s", queue->untold, (long long) waited_ms,
+              queue->class->what);
     queue->untold = 0;
     queue->told_ms = now;
 }
@@ -54,39 +76,40 @@ static void tell_log(struct admission_queue *queue, const struct admission *admi
 static void refuse(struct admission *admission)
 {
     struct admission_queue *queue = admission->queue;
-    enum status why = waits_for_budget(admission) ? STATUS_OVER_BUDGET : STATUS_NO_MEMORY;
-    tell_log(queue, admission, loop_now_ms(queue->loop) - admission->since_ms);
+    int64_t waited_ms = loop_now_ms(queue->loop) - admission->since_ms;
+    bool for_budget = waits_for_budget(admission);
+    if (for_budget)
+        origin_budget_refused(admission->budget.budget, waited_ms);
+    else
+        tell_log(queue, waited_ms);
     admission_leave(admission);
-    admission->come(admission->arg, why);
+    admission->come(admission->arg, for_budget ? STATUS_OVER_BUDGET : STATUS_NO_MEMORY);
 }
 
 static void look(struct timer *timer)
 {
     struct admission_queue *queue = CONTAINER_OF(timer, struct admission_queue, timer);
     int64_t old = loop_now_ms(queue->loop) - queue->class->patience_ms;
-    struct list refused;
-    list_init(&refused);
-    /* Only those of now: a refusal may bring the next. */
-    list_move_all(&refused, &queue->refused);
-    while (!list_empty(&refused))
-        refuse(LIST_ENTRY(refused.next, struct admission, link));
-    while (!list_empty(&queue->waiting)) {
+    unsigned left = REFUSE_MOST; /* a refusal may bring the next */
+    for (; left > 0 && !list_empty(&queue->refused); left--)
+        refuse(LIST_ENTRY(queue->refused.next, struct admission, link));
+    for (; left > 0 && !list_empty(&queue->waiting); left--) {
         struct admission *first = LIST_ENTRY(queue->waiting.next, struct admission, link);
         if (first->since_ms > old)
             break;
         refuse(first);
     }
-    if (!list_empty(&queue->refused))
+    if (left == 0 || !list_empty(&queue->refused))
         timer_set(&queue->timer, 0);
     else if (!list_empty(&queue->waiting))
         timer_set(&queue->timer, LOOK_MS);
 }
 
-/* It waits in one queue or the other. Unless those who wait would hold too much. */
+/* It waits in the budget's queue or the line's. Here is counted what it holds meanwhile; who would make that too much
+ * is refused, from the loop. */
 static void wait_at(struct admission_queue *queue, struct admission *admission)
 {
-    bool room = share_take(&queue->class->waiting, admission->room.favoured, admission->room.account,
-                           admission->held) == SHARE_TAKEN;
+    bool room = take_seat(queue->class, admission);
     if (!room)
         admission->held = 0;
     admission->queue = queue;
@@ -172,8 +195,7 @@ bool admission_has(const struct admission *admission)
 void admission_move(struct admission *to, struct admission *from)
 {
     assert(from->queue == NULL);
-    *to = *from;
-    list_init(&to->link);
+    *to = (struct admission){0};
     budget_take_over(&to->budget, from->budget.loop, &from->budget, budget_come);
     line_move(&to->room, &from->room);
 }
@@ -196,14 +218,21 @@ void admission_leave_room(struct admission *admission)
 void admission_class_init(struct admission_class *class, const struct admission_terms *terms)
 {
     *class = (struct admission_class){.what = terms->what, .patience_ms = terms->patience_ms};
-    line_share_init(&class->room, &terms->room, terms->waiting);
-    share_init(&class->waiting, &terms->waiting_room);
+    struct share_terms room = {
+        .part = terms->part, .least = terms->least, .alpha = ACCOUNT_ALPHA, .most = {terms->most[0], terms->most[1]}};
+    line_share_init(&class->room, &room, terms->waiting);
+    room.part = terms->waiting_part;
+    room.least = 0;
+    share_init(&class->waiting, &room);
+    room.alpha = CLIENT_ALPHA;
+    share_init(&class->waiting_clients, &room);
 }
 
 void admission_class_fini(struct admission_class *class)
 {
     line_share_fini(&class->room);
     share_fini(&class->waiting);
+    share_fini(&class->waiting_clients);
 }
 
 void admission_queue_init(struct admission_queue *queue, struct admission_class *class, struct loop *loop)

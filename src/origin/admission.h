@@ -4,8 +4,9 @@
  * room in memory (net/line.h). In this order, because an account that is asked for little has many that wait, and they
  * shall not take the room of those who want another's. While it waits for room others may ask in its place.
  *
- * Who waits holds something, too, if only its request, so that there is a share of `memory` for it (base/share.h): who would
- * make those that wait hold too much is told to come again, and so is who has waited for too long.
+ * Who waits holds something, too, if only its request, so that there is a share of `memory` for it (base/share.h), of
+ * which neither one account nor one client may have all: who would make those that wait hold too much is told to come
+ * again, and so is who has waited for too long.
  *
  * A class is all loops', a queue one loop's; each kind of work has one class and, on each loop, one queue.
  */
@@ -17,10 +18,12 @@
 #include "origin/budget.h"
 
 struct admission_terms {
-    const char *what;                /* for the log: "no room in `memory` for …" */
-    enum metric waiting;             /* a gauge: who waits for room */
-    struct share_terms room;         /* what is under way may take */
-    struct share_terms waiting_room; /* what those who wait may hold */
+    const char *what;    /* for the log: "no room in `memory` for …" */
+    enum metric waiting; /* a gauge: who waits for room */
+    /* Parts of `memory` (base/share.h): what is under way may take, and what those who wait may hold. */
+    unsigned part, waiting_part;
+    size_t least;     /* of the former */
+    unsigned most[2]; /* of either, in eighths, what the others and the favoured may have */
     int64_t patience_ms;
 };
 
@@ -28,7 +31,8 @@ struct admission_class {
     const char *what;
     int64_t patience_ms;
     struct line_share room;
-    struct share waiting;
+    struct share waiting;         /* what those who wait hold, by account, */
+    struct share waiting_clients; /* and by client */
 };
 
 struct admission_queue {

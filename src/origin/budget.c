@@ -16,6 +16,8 @@
 #define BUSY_MOST 2
 /* So long after a halving it may still be too busy. */
 #define SLOWS_US 2000000
+/* A crowd that is refused shall not be a crowd of lines. */
+#define TELL_US 1000000
 /* Of those at once. */
 #define DEFERRED_PART 4
 /* What one turn to read brings, about. */
@@ -46,13 +48,8 @@ void origin_budget_free(struct origin_budget **budget)
     mem_free(gone);
 }
 
-const char *origin_budget_account(const struct origin_budget *budget)
-{
-    return budget->account;
-}
-
-/* How many may ask at once besides those who do. Newcomers leave the deferred, who have waited already, a quarter of all.
- * Under the lock. */
+/* How many may ask at once besides those who do. Newcomers leave the deferred, who have waited already, a quarter of
+ * all. Under the lock. */
 static int64_t at_once(const struct origin_budget *budget, bool newcomer)
 {
     int64_t most = budget->requests.now, left = most / DEFERRED_PART;
@@ -119,17 +116,11 @@ int64_t budget_take_part(struct origin_budget *budget, enum budget_kind kind, un
     return part;
 }
 
-void budget_count_asking(struct origin_budget *budget, int64_t change)
+void budget_count(struct origin_budget *budget, int64_t asking, int64_t deferred)
 {
     pthread_mutex_lock(&budget->lock);
-    budget->asking += change;
-    pthread_mutex_unlock(&budget->lock);
-}
-
-void budget_count_deferred(struct origin_budget *budget, int64_t change)
-{
-    pthread_mutex_lock(&budget->lock);
-    budget->deferred += change;
+    budget->asking += asking;
+    budget->deferred += deferred;
     pthread_mutex_unlock(&budget->lock);
 }
 
@@ -165,8 +156,8 @@ static bool is_another(struct origin_budget *budget, uint64_t blob, int64_t now)
     return true;
 }
 
-/* One blob whose partition is busy, or being moved, says so in every reply, and each request for it is tried again: that
- * is no reason to ask for less of others, unless hardly anything else is asked for. */
+/* One blob whose partition is busy, or being moved, says so in every reply, and each request for it is tried again:
+ * that is no reason to ask for less of others, unless hardly anything else is asked for. */
 static bool is_meant(struct origin_budget *budget, uint64_t blob, int64_t now)
 {
     origin_count_add(&budget->busy, 1, now);
@@ -195,6 +186,22 @@ void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t ret
         log_event(ORIGIN_BUSY,
                   "account=%s requests_per_second=%lld bytes_per_second=%lld retry_after_ms=%lld: it is asked for less",
                   budget->account, (long long) requests, (long long) bytes, (long long) retry_after);
+}
+
+void origin_budget_refused(struct origin_budget *budget, int64_t waited_ms)
+{
+    int64_t now = clock_mono_us();
+    pthread_mutex_lock(&budget->lock);
+    unsigned refused = ++budget->refused;
+    bool tell = now - budget->told_us >= TELL_US;
+    if (tell) {
+        budget->refused = 0;
+        budget->told_us = now;
+    }
+    pthread_mutex_unlock(&budget->lock);
+    if (tell)
+        log_event(OVER_BUDGET, "account=%s requests=%u waited_ms=%lld: it is asked for as much as it may be",
+                  budget->account, refused, (long long) waited_ms);
 }
 
 bool origin_budget_slows(struct origin_budget *budget)

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * budget.h: what one storage account is asked for: requests in a second and at once, bytes in a second (rate.h), all
- * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503, in one of
- * sixteen replies or more, is asked for half as much, and for nothing until its Retry-After is over; others do not notice.
+ * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503, in one
+ * of sixteen replies or more, is asked for half as much, and for nothing until its Retry-After is over; others do not
+ * notice.
  *
- * At once are those requests that wait for their reply's head, in another attempt, too, if there is one; but not those with
- * a body. How long a body takes is often up to a client, and who sends or reads slowly shall keep nobody else from asking.
- * Bodies that are read count in bytes. A debt of these stops those who read, not those who ask.
+ * At once are those requests that wait for their reply's head, in another attempt, too, if there is one; but not those
+ * with a body. How long a body takes is often up to a client, and who sends or reads slowly shall keep nobody else
+ * from asking. Bodies that are read count in bytes. A debt of these stops those who read, not those who ask.
  *
- * The numbers are all loops' and are taken under a lock that is held for a few instructions, twice a request and twice for
- * each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few milliseconds;
- * loops share what there is by the number of clients that wait on them. For how long is up to whoever asks (admission.h).
+ * The numbers are all loops' and are taken under a lock that is held for a few instructions, twice a request and twice
+ * for each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few
+ * milliseconds; loops share what there is by the number of clients that wait on them. For how long is up to whoever
+ * asks (admission.h).
  */
 #ifndef HEADPOND_ORIGIN_BUDGET_H
 #define HEADPOND_ORIGIN_BUDGET_H
@@ -29,8 +31,6 @@ struct budget_queue;
 struct origin_budget *origin_budget_new(const char *account, int64_t max_requests, int64_t max_rate);
 /* When no ticket is left. Empties the pointer. */
 void origin_budget_free(struct origin_budget **budget);
-/* Its account, as given. */
-const char *origin_budget_account(const struct origin_budget *budget);
 
 /* What is waited for; served in this order. */
 enum budget_kind {
@@ -83,8 +83,11 @@ void budget_read(struct budget_ticket *ticket, int64_t bytes);
 /* Gives up what it has and waits for. */
 void budget_leave(struct budget_ticket *ticket);
 
-/* A reply said that the account is busy, or this blob of it (a hash of its name). `retry_after`: ms, or -1. Any thread. */
+/* A reply said that the account is busy, or this blob of it (a hash of its name). `retry_after`: ms, or -1. Any
+ * thread. */
 void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t retry_after);
+/* A request waited in vain, for so long. The log is told once a second at most. Any thread. */
+void origin_budget_refused(struct origin_budget *budget, int64_t waited_ms);
 /* It has been so busy in the last seconds that it is asked for less. Any thread; NULL: it is not. */
 bool origin_budget_slows(struct origin_budget *budget);
 /* Somebody waits: no time to ask for what nobody reads yet. Any thread; NULL: nobody does. */

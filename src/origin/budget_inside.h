@@ -28,8 +28,10 @@ struct origin_budget {
         int64_t us;
     } said[BUDGET_SAID]; /* by which they were, the last ones */
     unsigned next_said;
-    int64_t asking;
-    int64_t deferred;
+    unsigned refused; /* since the log was told */
+    int64_t told_us;
+    int64_t asking;                    /* have the right to ask, and no head yet */
+    int64_t deferred;                  /* have lent it while they wait for room */
     int64_t until_us;                  /* Retry-After */
     atomic_uint sharers[BUDGET_KINDS]; /* clients that wait; one counts once on each loop */
 };
@@ -40,10 +42,8 @@ bool budget_take_one(struct origin_budget *budget, enum budget_kind kind);
  * on any loop. What is left of the division goes by `lot`, from 0 to 1. How many that is. */
 int64_t budget_take_part(struct origin_budget *budget, enum budget_kind kind, unsigned sharers, unsigned waiting,
                          double lot);
-/* So many more, or fewer, are asking. */
-void budget_count_asking(struct origin_budget *budget, int64_t change);
-/* So many more, or fewer, are deferred. */
-void budget_count_deferred(struct origin_budget *budget, int64_t change);
+/* So many more, or fewer, are asking, and are deferred. */
+void budget_count(struct origin_budget *budget, int64_t asking, int64_t deferred);
 /* One of these asks now, if not as many do already. */
 bool budget_take_deferred(struct origin_budget *budget);
 /* So many bytes have been read. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * budget_wait.c: tickets, and those who wait. A loop has a queue for each account that somebody waits for there, and one
- * timer for all.
+ * budget_wait.c: tickets, and those who wait. A loop has a queue for each account that somebody waits for there, and
+ * one timer for all.
  */
 #include <assert.h>
 
@@ -75,7 +75,7 @@ static void queue_remove(struct budget_ticket *ticket)
 static void now_asking(struct budget_ticket *ticket, enum budget_kind kind)
 {
     if (!ticket->asking && kind == BUDGET_AGAIN)
-        budget_count_asking(ticket->budget, 1);
+        budget_count(ticket->budget, 1, 0);
     ticket->asking = true;
 }
 
@@ -97,7 +97,7 @@ static void serve(struct budget_loop *home, struct budget_queue *queue, enum bud
         struct fair_node *node = fair_first(fair);
         if (node == NULL) { /* somebody left from inside `come` */
             if (waits_to_ask(kind))
-                budget_count_asking(queue->budget, -left);
+                budget_count(queue->budget, -left, 0);
             return;
         }
         struct budget_ticket *ticket = CONTAINER_OF(node, struct budget_ticket, node);
@@ -258,8 +258,7 @@ void budget_defer(struct budget_ticket *ticket)
         return;
     ticket->asking = false;
     ticket->deferred = true;
-    budget_count_deferred(ticket->budget, 1);
-    budget_count_asking(ticket->budget, -1);
+    budget_count(ticket->budget, -1, 1);
 }
 
 bool budget_resume(struct budget_ticket *ticket)
@@ -278,7 +277,7 @@ void budget_answered(struct budget_ticket *ticket)
     if (!ticket->asking)
         return;
     ticket->asking = false;
-    budget_count_asking(ticket->budget, -1);
+    budget_count(ticket->budget, -1, 0);
 }
 
 bool budget_may_read(struct budget_ticket *ticket)
@@ -309,6 +308,6 @@ void budget_leave(struct budget_ticket *ticket)
     if (ticket->queue != NULL)
         queue_remove(ticket);
     if (ticket->deferred)
-        budget_count_deferred(ticket->budget, -1);
+        budget_count(ticket->budget, 0, -1);
     ticket->deferred = false;
 }

@@ -130,8 +130,7 @@ void origin_fetch_expired(struct origin_fetch *fetch)
         fetch->why = STATUS_CONNECT;
         break;
     case ORIGIN_BUDGET:
-        log_event(OVER_BUDGET, "account=%s requests=1 waited_ms=%lld: it is asked for as much as it may be",
-                  fetch->account, (long long) fetch->limits.first_byte_timeout);
+        origin_budget_refused(fetch->budget.budget, fetch->limits.first_byte_timeout);
         budget_leave(&fetch->budget);
         fetch->why = STATUS_OVER_BUDGET;
         break;

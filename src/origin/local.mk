@@ -25,7 +25,7 @@ t_unit_test_origin_retry_SOURCES = t/unit/test_origin_retry.c t/unit/tap.h
 t_unit_test_origin_retry_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_rate t/unit/test_budget t/unit/test_admission
-t_unit_test_admission_SOURCES = t/unit/test_admission.c t/unit/tap.h
+t_unit_test_admission_SOURCES = t/unit/test_admission.c t/unit/accounts_apart.h t/unit/tap.h
 t_unit_test_admission_LDADD = $(UNIT_LDADD)
 t_unit_test_budget_SOURCES = t/unit/test_budget.c t/unit/tap.h
 t_unit_test_budget_LDADD = $(UNIT_LDADD)

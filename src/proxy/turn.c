@@ -57,8 +57,9 @@ void turns_init(struct proxy *proxy)
     const struct admission_terms terms = {
         .what = "what passes through",
         .waiting = METRIC_FORWARDS_WAITING,
-        .room = {.part = 4, .most = {7, 8}},
-        .waiting_room = {.part = 4, .most = {7, 8}},
+        .part = 4,
+        .waiting_part = 4,
+        .most = {7, 8},
         .patience_ms = proxy->limits.first_byte_timeout,
     };
     admission_class_init(&proxy->turns, &terms);

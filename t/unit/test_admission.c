@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_admission.c: who waits for the account's budget and then for room, who leaves meanwhile, and who is sent away. The
- * turns are test_budget.c's and test_line.c's.
+ * test_admission.c: who waits for the account's budget and then for room, who leaves meanwhile, and who is sent away.
+ * The turns are test_budget.c's and test_line.c's.
  */
 #include "origin/admission.h"
 
 #include <unistd.h>
 
+#include "accounts_apart.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "origin/budget_inside.h"
@@ -26,7 +27,8 @@ static struct loop *loop;
 static struct admission_class class;
 static struct admission_queue queue;
 static struct origin_budget *accounts[2];
-static int64_t elsewhere; /* requests of the first account */
+static uint64_t hashes[2 + GUESTS]; /* of the accounts, then of the guests */
+static int64_t elsewhere;           /* requests of the first account */
 
 struct guest {
     struct admission admission;
@@ -82,20 +84,26 @@ static bool is_told(unsigned n)
     return guests[n].told;
 }
 
-static bool ask(unsigned n, unsigned account, size_t bytes, size_t held)
+static bool ask_by(unsigned n, unsigned client, unsigned account, size_t bytes, size_t held)
 {
     struct guest *guest = &guests[n];
     guest->told = false;
     guest->at_once = admission_ask(&guest->admission, &queue,
                                    &(struct admission_wish){.budget = accounts[account],
-                                                            .account = account,
-                                                            .client = n,
+                                                            .account = hashes[account],
+                                                            .client = hashes[2 + client],
                                                             .favoured = true,
                                                             .bytes = bytes,
                                                             .held = held,
                                                             .come = come,
                                                             .arg = guest});
     return guest->at_once;
+}
+
+/* Each by a client of its own. */
+static bool ask(unsigned n, unsigned account, size_t bytes, size_t held)
+{
+    return ask_by(n, n, account, bytes, held);
 }
 
 static void open_queue(void)
@@ -115,13 +123,14 @@ static void begin(int64_t patience_ms, int64_t at_once)
 {
     const struct admission_terms terms = {.what = "a test",
                                           .waiting = METRIC_FORWARDS_WAITING,
-                                          .room = {.part = 4, .most = {6, 8}},
-                                          .waiting_room = {.part = 64, .most = {6, 8}},
+                                          .part = 4,
+                                          .waiting_part = 64,
+                                          .most = {6, 8},
                                           .patience_ms = patience_ms};
     memset(guests, 0, sizeof guests);
     accounts[0] = origin_budget_new("one", REQUESTS, 0);
     accounts[1] = origin_budget_new("other", REQUESTS, 0);
-    budget_count_asking(accounts[0], REQUESTS - at_once);
+    budget_count(accounts[0], REQUESTS - at_once, 0);
     elsewhere = REQUESTS - at_once;
     admission_class_init(&class, &terms);
     on_loop(open_queue);
@@ -132,7 +141,8 @@ static void end(void)
     on_loop(close_queue);
     is_int(accounts[0]->asking - elsewhere + accounts[0]->deferred + accounts[1]->asking + accounts[1]->deferred, 0,
            "no right to ask is left behind");
-    is_int((long long) (class.room.room.taken[1] + class.waiting.taken[1]), 0, "and nothing of either share");
+    is_int((long long) (class.room.room.taken[1] + class.waiting.taken[1] + class.waiting_clients.taken[1]), 0,
+           "and nothing of either share");
     origin_budget_free(&accounts[0]);
     origin_budget_free(&accounts[1]);
     admission_class_fini(&class);
@@ -216,6 +226,24 @@ static void one_goes(void)
     budget_answered(&guests[0].admission.budget);
 }
 
+static void one_client_waits(void)
+{
+    ok(ask(0, 0, UNIT, 1), "one asks");
+    for (unsigned n = 1; n < 8; n++)
+        ask_by(n, 1, 0, UNIT, WAITING / 8);
+    ok(!ask_by(8, 2, 0, UNIT, WAITING / 16), "another client comes to the same account");
+}
+
+static void test_client(void)
+{
+    begin(60000, 1);
+    on_loop(one_client_waits);
+    ok(is_told(7) && guests[7].how == STATUS_OVER_BUDGET, "a client has no more than its part of those who wait");
+    usleep(50000);
+    ok(!guests[6].told && !guests[8].told, "which leaves some for another");
+    end();
+}
+
 static void test_full(void)
 {
     begin(60000, 1);
@@ -232,7 +260,7 @@ static void test_full(void)
 
 static void try_some(void)
 {
-    const struct admission_wish wish = {.budget = accounts[0], .account = 0, .favoured = true, .bytes = UNIT};
+    const struct admission_wish wish = {.budget = accounts[0], .account = hashes[0], .favoured = true, .bytes = UNIT};
     struct admission_wish large = wish, handed = wish;
     struct admission one, moved, other = {0};
     struct budget_ticket asked;
@@ -264,11 +292,13 @@ static void test_try(void)
 int main(void)
 {
     mem_set_limit(LIMIT);
+    accounts_apart(hashes, sizeof hashes / sizeof hashes[0]);
     loop = loop_new(0);
     loop_start(loop, NULL, loop_ends, NULL);
     test_both();
     test_patience();
     test_full();
+    test_client();
     test_try();
     loop_stop(loop);
     loop_join(loop);

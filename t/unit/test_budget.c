@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_budget.c: those who wait until an account may be asked: by rate and at once, favoured or not, on several loops, and
- * who leaves in the middle of it. Turns of clients on one loop are test_fair.c's, rates test_rate.c's.
+ * test_budget.c: those who wait until an account may be asked: by rate and at once, favoured or not, on several loops,
+ * and who leaves in the middle of it. Turns of clients on one loop are test_fair.c's, rates test_rate.c's.
  */
 #include "origin/budget_inside.h"
 
@@ -182,7 +182,7 @@ static void test_busy(void)
     origin_budget_busy(budget, 5, -1);
     ok(origin_budget_slows(budget), "who was refused waits for longer");
     ok(allowed(budget) < MOST / 2, "five are the account (%lld)", (long long) allowed(budget));
-    budget_count_asking(budget, -(int64_t) taken);
+    budget_count(budget, -(int64_t) taken, 0);
     origin_budget_free(&budget);
 }
 
@@ -191,13 +191,14 @@ static void test_leaving(void)
 {
     struct origin_budget *budget = origin_budget_new("leaving", 1000, 0);
     struct waiter one, other;
-    hold_for(budget, 100);
+    hold_for(budget, 60000); /* until both wait */
     prepare(&one, 0, budget, 7);
     prepare(&other, 0, budget, 8);
     one.leaves = &other;
-    int64_t began = clock_mono_ms();
     on_loop(0, ask, &one);
     on_loop(0, ask, &other);
+    int64_t began = clock_mono_ms();
+    hold_for(budget, 100);
     ok(is_told(&one) && one.at_ms - began >= 95, "who waits is told, when the account may be asked again");
     on_loop(0, answered, &other); /* the event is over */
     is_int(other.told, 0, "who has left is not");
@@ -269,7 +270,7 @@ static void test_others(void)
     struct origin_budget *budgets[BUDGETS] = {origin_budget_new("one", 300, 0), origin_budget_new("two", 300, 0)};
     struct waiter others[BUDGETS];
     for (unsigned b = 0; b < BUDGETS; b++)
-        hold_for(budgets[b], 1000); /* until all wait */
+        hold_for(budgets[b], 60000); /* until all wait */
     for (unsigned b = 0; b < BUDGETS; b++) {
         for (unsigned i = 0; i < CROWD; i++) {
             prepare(&favoured[b][i], 0, budgets[b], 1);
@@ -279,6 +280,8 @@ static void test_others(void)
         prepare(&others[b], 0, budgets[b], 1);
         on_loop(0, ask, &others[b]);
     }
+    for (unsigned b = 0; b < BUDGETS; b++)
+        hold_for(budgets[b], 0);
     for (unsigned b = 0; b < BUDGETS; b++) {
         ok(is_told(&favoured[b][CROWD - 1]) && is_told(&others[b]) && others[b].at_ms < favoured[b][CROWD - 1].at_ms,
            "account %u: who is not favoured has a turn among those who are", b);

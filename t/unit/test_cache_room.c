@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * test_cache_room.c: more readers than there is memory for the blocks they want: it is kept to, and all get theirs. Each
- * part runs without a disk and with one.
+ * test_cache_room.c: more readers than there is memory for the blocks they want: it is kept to, and all get theirs.
+ * Each part runs without a disk and with one.
  */
 #include "tap.h"
 
@@ -59,8 +59,8 @@ static void test_short_memory(void)
     ok(rig_quiet(), "%s: then nothing is in flight", how_stored);
 }
 
-/* More readers than there is room for blocks, each standing still in the middle of one: that is taken from them, so that
- * others get on, and they get it anew. */
+/* More readers than there is room for blocks, each standing still in the middle of one: that is taken from them, so
+ * that others get on, and they get it anew. */
 static void test_room(void)
 {
     enum { HOLDERS = 30 };
@@ -96,7 +96,8 @@ static void test_room(void)
     is_int(atomic_load(&room->taken), 0, "%s: and all room is back", how_stored);
 }
 
-/* A reader that is too slow for the room there is comes back for the blocks it needs, and no byte beyond them is sent. */
+/* A reader that is too slow for the room there is comes back for the blocks it needs, and no byte beyond them is sent.
+ * */
 static void test_back(void)
 {
     struct task task = {.blob = "back", .seed = 200, .last = UINT64_MAX, .step = 50000};
