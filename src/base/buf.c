@@ -194,26 +194,16 @@ static bool room_has(struct buf_room *room, size_t taken, size_t size, int64_t *
     return false;
 }
 
-/* It asks no more, for now. */
-static void pass(struct buf_room *room, int64_t since_ms)
-{
-    if (since_ms == atomic_load_explicit(&room->first_ms, memory_order_relaxed))
-        atomic_store_explicit(&room->seen_ms, 0, memory_order_relaxed);
-}
-
 void buf_room_forget(struct buf_room *room, int64_t *since_ms)
 {
-    if (*since_ms != 0)
-        pass(room, *since_ms);
+    if (*since_ms != 0 && *since_ms == atomic_load_explicit(&room->first_ms, memory_order_relaxed))
+        atomic_store_explicit(&room->seen_ms, 0, memory_order_relaxed);
     *since_ms = 0;
 }
 
 bool buf_room_has(struct buf_room *room, size_t size, int64_t *since_ms)
 {
-    if (!room_has(room, atomic_load_explicit(&room->taken, memory_order_relaxed), size, since_ms))
-        return false;
-    pass(room, *since_ms);
-    return true;
+    return room_has(room, atomic_load_explicit(&room->taken, memory_order_relaxed), size, since_ms);
 }
 
 struct buf *buf_new_in(struct buf_room *room, size_t size, int64_t *since_ms)

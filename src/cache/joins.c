@@ -193,10 +193,12 @@ void joins_want_more(struct joins *joins, uint64_t block)
 {
     int64_t now_ms = loop_now_ms(joins->loop);
     unsigned depth = depth_of(joins);
-    if (joins->unstored || under_way(joins) < depth || depth == JOINS_AT_ONCE || now_ms - joins->raised_ms < RAISE_MS)
+    if (joins->unstored)
         return;
-    joins->depth = depth < JOINS_AT_ONCE / 2 ? 2 * depth : JOINS_AT_ONCE;
-    joins->raised_ms = now_ms;
+    if (joins->count >= depth && depth < JOINS_AT_ONCE && now_ms - joins->raised_ms >= RAISE_MS) {
+        joins->depth = depth < JOINS_AT_ONCE / 2 ? 2 * depth : JOINS_AT_ONCE;
+        joins->raised_ms = now_ms;
+    }
     joins_read_ahead(joins, block);
 }
 
