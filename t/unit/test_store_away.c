@@ -302,8 +302,9 @@ static void in_child(struct rig *rig, void (*run)(struct rig *rig))
         abort();
 }
 
-/* Objects without blocks: only where their records lie matters. */
-#define MANY 200
+/* Objects without blocks: only where their records lie matters. So many that they are not all found in the moment between a
+ * start and a kill. */
+#define MANY 5000
 
 static void put_records(struct rig *rig)
 {
