@@ -25,11 +25,14 @@ void share_fini(struct share *share)
 static uint64_t secret(void)
 {
     static atomic_uint_fast64_t drawn;
-    uint64_t own = atomic_load_explicit(&drawn, memory_order_relaxed), before = 0;
-    while (own == 0 && getrandom(&own, sizeof own, 0) != sizeof own)
-        own = 0;
+    uint_fast64_t own = atomic_load_explicit(&drawn, memory_order_relaxed), none = 0;
+    if (own != 0)
+        return own;
+    while (own == 0)
+        if (getrandom(&own, sizeof own, 0) != sizeof own)
+            own = 0;
     /* Whoever was first has drawn for all. */
-    return atomic_compare_exchange_strong(&drawn, &before, own) ? own : before;
+    return atomic_compare_exchange_strong(&drawn, &none, own) ? own : none;
 }
 
 unsigned share_slot(uint64_t account)

@@ -8,6 +8,8 @@
 #include "base/mem.h"
 
 #define LOOK_MS 20
+/* Offers made in one event. */
+#define OFFERS_MOST 4096
 
 /* Who waits on a loop, of one kind and account. It is there as long as somebody does. */
 struct line_lane {
@@ -154,8 +156,8 @@ static enum share_answer offer(struct line *line, struct line_ticket *ticket)
 static void serve(struct line *line, bool kind)
 {
     struct line_queue *queue = &line->queues[kind];
-    unsigned passed = 0;
-    for (unsigned left = queue->waiting; left > 0 && passed < queue->accounts;) {
+    unsigned passed = 0, offers = 0;
+    for (unsigned left = queue->waiting; left > 0 && passed < queue->accounts && offers < OFFERS_MOST; offers++) {
         struct line_lane *lane = LIST_ENTRY(queue->lanes.next, struct line_lane, node);
         struct line_ticket *ticket = CONTAINER_OF(fair_first(&lane->clients), struct line_ticket, node);
         enum share_answer answer = offer(line, ticket);
@@ -210,7 +212,8 @@ bool line_ask(struct line *line, struct line_ticket *ticket)
 {
     struct line_queue *queue = &line->queues[ticket->favoured];
     /* Nobody passes those who wait, on another loop either; but the favoured pass the others. */
-    bool first = queue->waiting == 0 && !kind_contended(line->share, true, ticket->account) &&
+    bool alone = queue->waiting == 0;
+    bool first = alone && !kind_contended(line->share, true, ticket->account) &&
                  (ticket->favoured || !kind_contended(line->share, false, ticket->account));
     enum share_answer answer = first ? take(line, ticket) : SHARE_NOT_YOURS;
     hold(line, ticket);
@@ -219,7 +222,7 @@ bool line_ask(struct line *line, struct line_ticket *ticket)
     note_full(ticket, answer == SHARE_FULL);
     lane_enter(queue, ticket);
     /* Those who were there may all wait for what this one does not need. */
-    look_in(line, first ? LOOK_MS : 0);
+    look_in(line, alone ? LOOK_MS : 0);
     return false;
 }
 
