@@ -147,7 +147,7 @@ static void test_eviction(struct store *store, const char *path)
         if (!store_has_block(store, generation->id, block))
             continue;
         kept++;
-        wrong += !peek_all(store, generation, 5, block, false);
+        wrong += !read_right(store, generation, 5, block);
         settle();
     }
     ok(kept > SIZE / BLOCK / 2 && wrong == 0, "%u blocks are kept, %u wrong", kept, wrong);
