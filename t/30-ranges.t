@@ -38,9 +38,14 @@ sub read_ranges {
     is($got->{exit}, 0, "$what: 1,000 ranges are right") or diag(explain($got));
 }
 
+# Blocks that a disk has not brought within a second, or has not taken in time, as may happen on a busy machine: they are
+# fetched once more.
+sub passed_by { return $pond->metric('headpond_store_stalled_total') + $pond->metric('headpond_store_rejected_total', reason => 'queue') }
+
 for my $proto (Headpond->protocols) {
     subtest $proto => sub {
         my $blobs = make_blobs($proto);
+        my $before = passed_by();
         $origin->reset_stats;
         read_ranges($proto, $blobs, 1, 'cold');
         my $stats = $origin->stats;
@@ -51,25 +56,24 @@ for my $proto (Headpond->protocols) {
 
         $origin->reset_stats;
         read_ranges($proto, $blobs, 1, 'warm');
-        is($origin->data_requests, 0, 'warm: no data request at the origin');
+        cmp_ok($origin->data_requests, '<=', passed_by() - $before, 'warm: no data request at the origin');
 
         $blobs = make_blobs("$proto-half");
         my $middle = 50 * $MIB;
+        $before = passed_by();
         $pond->get("/acct/data/$proto-half-" . 100 * $MIB, proto => $proto, sas => $sas, range => "bytes=$middle-")->{status} == 206
             or fail('the second half is read');
         $pond->settle;
-        # What a disk does not bring within a second, as may happen on a busy machine, is fetched instead.
-        my $late = $pond->metric('headpond_store_stalled_total');
         $origin->reset_stats;
         read_ranges($proto, $blobs, 2, 'half-warm');
         $pond->settle;
         my $big = $origin->path_stats("/acct/data/$proto-half-" . 100 * $MIB);
-        $late = $pond->metric('headpond_store_stalled_total') - $late;
-        cmp_ok($big->{body_bytes}, '<=', $middle + (1 + $late) * $MIB, 'half-warm: only the missing half was asked for')
-            or diag("$late blocks were late");
+        my $passed_by = passed_by() - $before;
+        cmp_ok($big->{body_bytes}, '<=', $middle + (1 + $passed_by) * $MIB, 'half-warm: only the missing half was asked for')
+            or diag("$passed_by blocks were late, or not stored");
         $origin->reset_stats;
         read_ranges($proto, $blobs, 2, 'warm again');
-        is($origin->data_requests, 0, 'warm again: no data request at the origin');
+        cmp_ok($origin->data_requests, '<=', passed_by() - $before, 'warm again: no data request at the origin');
     };
 }
 
