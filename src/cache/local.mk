@@ -41,32 +41,30 @@ check_PROGRAMS += t/unit/test_freshness
 t_unit_test_freshness_SOURCES = t/unit/test_freshness.c t/unit/tap.h
 t_unit_test_freshness_LDADD = $(UNIT_LDADD)
 
+cache_rig = t/unit/test_cache_rig.c t/unit/test_cache_task.c t/unit/test_cache_rig.h t/unit/tap.h \
+	t/origin/content.c t/origin/content.h
+
 check_PROGRAMS += t/unit/test_cache_flow
-t_unit_test_cache_flow_SOURCES = t/unit/test_cache_flow.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
-	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_flow_SOURCES = t/unit/test_cache_flow.c $(cache_rig)
 t_unit_test_cache_flow_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_flow_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_faults
-t_unit_test_cache_faults_SOURCES = t/unit/test_cache_faults.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
-	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_faults_SOURCES = t/unit/test_cache_faults.c $(cache_rig)
 t_unit_test_cache_faults_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_faults_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_room
-t_unit_test_cache_room_SOURCES = t/unit/test_cache_room.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
-	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_room_SOURCES = t/unit/test_cache_room.c $(cache_rig)
 t_unit_test_cache_room_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_room_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_disk
-t_unit_test_cache_disk_SOURCES = t/unit/test_cache_disk.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
-	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_disk_SOURCES = t/unit/test_cache_disk.c $(cache_rig)
 t_unit_test_cache_disk_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_disk_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_probes
-t_unit_test_cache_probes_SOURCES = t/unit/test_cache_probes.c t/unit/test_cache_rig.c t/unit/test_cache_task.c \
-	t/unit/test_cache_rig.h t/unit/tap.h t/origin/content.c t/origin/content.h
+t_unit_test_cache_probes_SOURCES = t/unit/test_cache_probes.c $(cache_rig)
 t_unit_test_cache_probes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_probes_LDADD = $(UNIT_LDADD)

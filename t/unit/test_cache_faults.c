@@ -18,13 +18,6 @@
 
 #define MIB (UINT64_C(1) << 20)
 
-static void begin(void)
-{
-    rig_control("DELETE stats");
-    rig_control("DELETE fault");
-    rig_control("DELETE latency");
-}
-
 static struct task reader(const char *blob, uint64_t seed)
 {
     return (struct task){.blob = blob, .seed = seed, .last = UINT64_MAX};
@@ -41,7 +34,7 @@ static void test_broken_off(void)
         char name[32];
         struct task tasks[6];
         snprintf(name, sizeof(name), "broken%u", i);
-        begin();
+        rig_begin();
         rig_blob(name, 100 + i, 10 * MIB + 17 + (i == 4 ? 14 * MIB : 0), NULL);
         rig_control("PUT fault?path=/acct/c/%s&%s", name, faults[i]);
         for (unsigned t = 0; t < 6; t++) {
@@ -58,7 +51,7 @@ static void test_broken_off(void)
 static void test_changes(void)
 {
     struct task tasks[8];
-    begin();
+    rig_begin();
     rig_blob("change", 200, 200 * MIB, NULL); /* more than is read ahead of who holds still */
     for (unsigned t = 0; t < 8; t++) {
         tasks[t] = reader("change", 200);
@@ -105,7 +98,7 @@ static void test_lies(void)
         char name[32];
         struct task task;
         snprintf(name, sizeof(name), "lie%u", i);
-        begin();
+        rig_begin();
         rig_blob(name, 300, 3 * MIB, NULL);
         task = reader(name, 300);
         if (!rows[i].opening) {
@@ -119,25 +112,25 @@ static void test_lies(void)
         bool good = task.verdict == rows[i].verdict && task.status == rows[i].status && task.bytes == 0;
         if (!ok(good, "%s, %s: a clean end", rows[i].fault, rows[i].opening ? "first" : "while filling"))
             task_say(&task);
-        begin();
+        rig_begin();
         task = reader(name, 300);
         tasks_run(&task, 1);
         if (!ok(task_good(&task), "and then it can be read"))
             task_say(&task);
     }
     struct task task = reader("lie-range", 301);
-    begin();
+    rig_begin();
     rig_blob("lie-range", 301, 3 * MIB, NULL);
     rig_control("PUT fault?path=/acct/c/lie-range&times=-1&wrong_content_range=1");
     tasks_run(&task, 1);
     ok(task.wrong_at < 0 && task.bytes == 0 && !task_good(&task), "a first reply about another range: no byte of it");
     task = reader("lie-length", 302);
-    begin();
+    rig_begin();
     rig_blob("lie-length", 302, 3 * MIB, NULL);
     rig_control("PUT fault?path=/acct/c/lie-length&times=1&wrong_length=1");
     tasks_run(&task, 1);
     ok(task.wrong_at < 0, "a first reply of another length than it says: no wrong byte");
-    begin();
+    rig_begin();
     ok(rig_quiet(), "nothing is left in flight");
 }
 
@@ -145,7 +138,7 @@ static void test_answers(void)
 {
     struct task tasks[2];
 
-    begin();
+    rig_begin();
     tasks[0] = reader("nowhere", 1);
     tasks_run(tasks, 1);
     ok(tasks[0].verdict == CACHE_ANSWER && tasks[0].answer == 404 && strstr(tasks[0].answer_text, "<Code>") != NULL,
@@ -155,7 +148,7 @@ static void test_answers(void)
     tasks[0] = reader("later", 310);
     tasks_run(tasks, 1);
     ok(tasks[0].verdict == CACHE_ANSWER && tasks[0].answer == 503, "503: the origin's own, after its retries");
-    begin();
+    rig_begin();
     tasks[0] = reader("later", 310);
     tasks_run(tasks, 1);
     ok(task_good(&tasks[0]), "and nothing of it is remembered");
@@ -172,7 +165,7 @@ static void test_ahead(void)
 {
     struct task task = reader("ahead", 312);
 
-    begin();
+    rig_begin();
     rig_blob("ahead", 312, 40 * MIB + 1, NULL);
     rig_control("PUT fault?path=/acct/c/ahead&skip=1&times=-1&status=500");
     task.hold_after = 100000;
@@ -186,7 +179,7 @@ static void test_ahead(void)
         asked = rig_stat("requests");
     }
     ok(asked > 3, "what is asked for ahead of it fails (%lld requests)", asked);
-    begin();
+    rig_begin();
     task_release(&task);
     ok(tasks_wait(&task, 1) && task_good(&task), "and is brought when it gets there");
     ok(rig_quiet(), "nothing is left in flight");
@@ -207,7 +200,7 @@ static void test_credentials(void)
     }
     for (unsigned round = 0; round < 3; round++) {
         char name[16];
-        begin();
+        rig_begin();
         snprintf(name, sizeof(name), "shared%u", round);
         rig_blob(name, 400 + round, 6 * MIB + 3, NULL);
         memset(tasks, 0, MANY * EACH * sizeof(*tasks));
@@ -262,7 +255,7 @@ static void test_credential_change(bool all)
     struct task tasks[2];
     const char *name = all ? "both-refused" : "one-refused";
 
-    begin();
+    rig_begin();
     rig_grant("first");
     rig_grant("second");
     rig_blob(name, 420, 15 * MIB, NULL);
@@ -299,7 +292,7 @@ static void test_validations(void)
     enum { MANY = 200 };
     struct task *tasks = mem_calloc(MANY, sizeof(*tasks));
 
-    begin();
+    rig_begin();
     rig_blob("valid", 500, MIB, NULL);
     struct task first = reader("valid", 500);
     first.freshness = 1000;
@@ -312,7 +305,7 @@ static void test_validations(void)
     ok(now.now, "then a hit, unasked, to one who is content with older news");
     while (clock_wall_s() < known + 1)
         rig_still();
-    begin();
+    rig_begin();
     for (unsigned i = 0; i < MANY; i++) {
         tasks[i] = reader("valid", 500);
         tasks[i].freshness = 1000;
@@ -334,7 +327,7 @@ static void test_old_probe(void)
 {
     struct task tasks[2];
 
-    begin();
+    rig_begin();
     rig_blob("tardy", 501, 1000, NULL);
     struct task first = reader("tardy", 501);
     tasks_run(&first, 1);
@@ -425,7 +418,7 @@ static void test_fence(enum cache_fence_scope scope, bool refused, int64_t fresh
     char name[32];
     struct fence fence = {.scope = scope, .refused = refused};
 
-    begin();
+    rig_begin();
     snprintf(name, sizeof(name), "fence%u", number++);
     rig_blob(name, 600, 4 * MIB, NULL);
     rig_request(&fence.request, name, "writer", fence.target);
@@ -450,7 +443,7 @@ static void test_fence(enum cache_fence_scope scope, bool refused, int64_t fresh
     ok(validation.verdict == CACHE_READY, "%s: who asked before its end is answered", what);
     is_int(known_now(name, freshness), stands, "%s: and that answer is believed", what);
 
-    begin();
+    rig_begin();
     read = reader(name, 600);
     read.freshness = freshness;
     tasks_run(&read, 1);
@@ -466,7 +459,7 @@ static void test_fenced_readers(void)
     struct task tasks[12];
     struct fence fence = {.scope = CACHE_FENCE_OBJECT};
 
-    begin();
+    rig_begin();
     rig_blob("writing", 610, 12 * MIB, NULL);
     rig_request(&fence.request, "writing", "writer", fence.target);
     raise_and_wait(&fence);
@@ -499,7 +492,7 @@ static void test_fence_ends(void)
     struct fence fence = {.scope = CACHE_FENCE_OBJECT};
     struct fence grants = {.scope = CACHE_FENCE_GRANTS};
 
-    begin();
+    rig_begin();
     rig_blob("ends", 620, 1000, NULL);
     struct task task = reader("ends", 620);
     tasks_run(&task, 1);
@@ -523,7 +516,7 @@ static void test_fence_ends(void)
 
 static void test_head(void)
 {
-    begin();
+    rig_begin();
     rig_blob("head", 700, 2 * MIB, NULL);
     struct task get = reader("head", 700);
     tasks_run(&get, 1);

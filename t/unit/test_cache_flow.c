@@ -19,29 +19,17 @@
 static unsigned disks;
 static const char *how_stored;
 
-static struct task *tasks_of(unsigned count)
-{
-    return mem_calloc(count, sizeof(struct task));
-}
-
-static void begin(void)
-{
-    rig_control("DELETE stats");
-    rig_control("DELETE fault");
-    rig_control("DELETE latency");
-}
-
 /* ---- (a) one cold blob, many readers ---- */
 
 static void test_one_flight(void)
 {
     enum { READERS = 64 / RIG_SLOW };
     const uint64_t size = 40 * MIB + 123, PIECE = 4 * MIB;
-    struct task *tasks = tasks_of(READERS);
+    struct task *tasks = tasks_new(READERS);
     struct metric_cell *bytes = metric_cell(METRIC_ORIGIN_BYTES, "acct");
     int64_t before = metric_cell_value(bytes);
 
-    begin();
+    rig_begin();
     rig_blob("one", 11, size, NULL);
     for (unsigned i = 0; i < READERS; i++)
         tasks[i] = (struct task){.loop = i, .blob = "one", .seed = 11, .last = UINT64_MAX};
@@ -82,9 +70,9 @@ static void test_ranges(void)
     static const char *const names[BLOBS] = {"r0", "r1", "r2", "r3"};
     static const char *const states[] = {"cold", "half-warm", "warm"};
     const uint64_t size = 20 * MIB + 777;
-    struct task *tasks = tasks_of(READERS);
+    struct task *tasks = tasks_new(READERS);
 
-    begin();
+    rig_begin();
     for (unsigned b = 0; b < BLOBS; b++)
         rig_blob(names[b], 20 + b, size, NULL);
     srand(4711);
@@ -123,10 +111,10 @@ static void test_slow_reader(void)
 {
     enum { READERS = 12 };
     const uint64_t size = 48 * MIB + 5;
-    struct task *tasks = tasks_of(READERS);
+    struct task *tasks = tasks_new(READERS);
     size_t before = mem_used();
 
-    begin();
+    rig_begin();
     rig_blob("slow", 31, size, NULL);
     for (unsigned i = 0; i < READERS; i++)
         tasks[i] = (struct task){.loop = i, .blob = "slow", .seed = 31, .last = UINT64_MAX};
@@ -157,7 +145,7 @@ static void test_backpressure(void)
     const uint64_t size = 200 * MIB; /* more than three joins and their sockets hold */
     struct task task = {.blob = "lone", .seed = 32, .last = UINT64_MAX, .hold_after = 1000, .step = 1000};
 
-    begin();
+    rig_begin();
     rig_blob("lone", 32, size, NULL);
     tasks_start(&task, 1);
     ok(task_wait_held(&task), "%s: a lone reader stands still", how_stored);
@@ -180,10 +168,10 @@ static void test_leaving(void)
     enum { READERS = 240 / RIG_SLOW, ROUNDS = 3, BLOBS = 5 };
     static const char *const names[BLOBS] = {"l0", "l1", "l2", "l3", "l4"};
     const uint64_t size = 9 * MIB + 99;
-    struct task *tasks = tasks_of(READERS);
+    struct task *tasks = tasks_new(READERS);
     unsigned wrong = 0;
 
-    begin();
+    rig_begin();
     srand(99);
     for (unsigned round = 0; round < ROUNDS; round++) {
         for (unsigned b = 0; b < BLOBS; b++)
@@ -243,9 +231,9 @@ static void test_edges(void)
     };
     static const uint64_t edges[] = {0, 1, MIB - 1, MIB, MIB + 1, 16 * MIB - 1, 16 * MIB, 16 * MIB + 1};
     enum { EDGES = sizeof(edges) / sizeof(edges[0]) };
-    struct task *tasks = tasks_of(EDGES * EDGES);
+    struct task *tasks = tasks_new(EDGES * EDGES);
 
-    begin();
+    rig_begin();
     for (unsigned b = 0; b < sizeof(blobs) / sizeof(blobs[0]); b++) {
         unsigned count = 0;
         rig_blob(blobs[b].name, 60 + b, blobs[b].size, NULL);
@@ -277,7 +265,7 @@ static void test_reuse(void)
     enum { BLOBS = 200 };
     char name[32];
 
-    begin();
+    rig_begin();
     for (unsigned i = 0; i < BLOBS; i++) {
         snprintf(name, sizeof(name), "u%u", i);
         rig_blob(name, i, 3 * MIB / 2, NULL);
@@ -319,7 +307,7 @@ static void test_gone_ahead(void)
     struct task task = {
         .loop = 1, .blob = "ahead", .seed = 95, .first = extent - MIB, .last = UINT64_MAX, .hold_after = MIB / 2};
 
-    begin();
+    rig_begin();
     rig_blob("ahead", 95, size, NULL);
     tasks_run(&first, 1);
     ok(task_good(&first) && rig_quiet(), "%s: two blocks are there", how_stored);
@@ -340,10 +328,10 @@ static void test_fresh_zero(void)
 {
     enum { READERS = 30 };
     const uint64_t size = 8 * MIB + 1;
-    struct task *tasks = tasks_of(READERS);
+    struct task *tasks = tasks_new(READERS);
 
     for (unsigned round = 0; round < 4; round++) {
-        begin();
+        rig_begin();
         rig_blob("zero", 70 + round, size, NULL);
         memset(tasks, 0, READERS * sizeof(*tasks));
         for (unsigned i = 0; i < READERS; i++)

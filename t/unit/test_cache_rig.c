@@ -120,6 +120,13 @@ const char *rig_control(const char *format, ...)
     return strstr(control_text, "\r\n\r\n") + 4;
 }
 
+void rig_begin(void)
+{
+    rig_control("DELETE stats");
+    rig_control("DELETE fault");
+    rig_control("DELETE latency");
+}
+
 long long rig_stat(const char *name)
 {
     char quoted[64];

@@ -31,6 +31,8 @@ void rig_origin_start(void);
 void rig_origin_stop(void);
 /* A control command, "PUT fault?path=…"; aborts unless it is answered 200. The reply's text, good until the next. */
 const char *rig_control(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* What has been counted, and how the origin was to behave, is forgotten. */
+void rig_begin(void);
 /* A number of GET stats' totals. */
 long long rig_stat(const char *name);
 /* Waits until it is at least this. */
@@ -119,6 +121,8 @@ struct task {
     bool released;
 };
 
+/* Zeroed, and the caller's to free (mem_free). */
+struct task *tasks_new(unsigned count);
 void tasks_start(struct task *tasks, unsigned count);
 /* Until all are over. */
 bool tasks_wait(struct task *tasks, unsigned count);

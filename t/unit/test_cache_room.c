@@ -17,26 +17,14 @@
 
 static const char *how_stored;
 
-static struct task *tasks_of(unsigned count)
-{
-    return mem_calloc(count, sizeof(struct task));
-}
-
-static void begin(void)
-{
-    rig_control("DELETE stats");
-    rig_control("DELETE fault");
-    rig_control("DELETE latency");
-}
-
 /* Many fills at once when memory is short: they take turns. */
 static void test_short_memory(void)
 {
     enum { BLOBS = 24 };
     static char names[BLOBS][16];
-    struct task *tasks = tasks_of(BLOBS);
+    struct task *tasks = tasks_new(BLOBS);
 
-    begin();
+    rig_begin();
     buf_trim();
     size_t limit = mem_used() + 32 * MIB;
     size_t most = 0;
@@ -65,11 +53,11 @@ static void test_room(void)
 {
     enum { HOLDERS = 30 };
     static char names[HOLDERS + 1][16];
-    struct task *tasks = tasks_of(HOLDERS + 1);
+    struct task *tasks = tasks_new(HOLDERS + 1);
     struct buf_room *room = rig_cache()->blocks;
     const size_t most = room->most, little = 8 * MIB;
 
-    begin();
+    rig_begin();
     for (unsigned i = 0; i <= HOLDERS; i++) {
         snprintf(names[i], sizeof(names[i]), "room%u", i);
         rig_blob(names[i], 120 + i, 4 * MIB + i, NULL);
@@ -103,7 +91,7 @@ static void test_back(void)
     struct task task = {.blob = "back", .seed = 200, .last = UINT64_MAX, .step = 50000};
     struct buf_room *room = rig_cache()->blocks;
 
-    begin();
+    rig_begin();
     rig_blob("back", 200, 40 * MIB, NULL);
     task.hold_after = MIB + MIB / 2;
     task.close_after = 3 * MIB;
@@ -115,7 +103,7 @@ static void test_back(void)
         rig_still();
     is_int(atomic_load(&room->taken), 0, "it loses that while room is wanted");
     rig_still();
-    begin();
+    rig_begin();
     task_release(&task);
     ok(tasks_wait(&task, 1) && task.wrong_at < 0 && task.bytes >= 3 * MIB && rig_quiet(), "it goes on, and leaves");
     is_int(rig_stat("body_bytes"), 2 * MIB, "it has been brought the rest of that block, and the next");

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/list.h"
+#include "base/mem.h"
 #include "content.h"
 #include "test_cache_rig.h"
 
@@ -203,6 +204,11 @@ static void task_begin(struct letter *letter)
         cache_resolve_cancel(&task->resolve);
         task_end(task, STATUS_CANCELLED);
     }
+}
+
+struct task *tasks_new(unsigned count)
+{
+    return mem_calloc(count, sizeof(struct task));
 }
 
 void tasks_start(struct task *tasks, unsigned count)
