@@ -160,6 +160,12 @@ struct str arena_lower(struct arena *arena, struct str text)
     return (struct str){copy, text.len};
 }
 
+struct str arena_number(struct arena *arena, uint64_t value)
+{
+    char *text = arena_alloc(arena, STR_NUMBER_MAX);
+    return (struct str){text, (size_t) (str_put_number(text, value) - text)};
+}
+
 struct str arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args, again;

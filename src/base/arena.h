@@ -31,6 +31,8 @@ void *arena_calloc(struct arena *arena, size_t size) __attribute__((returns_nonn
 struct str arena_str(struct arena *arena, struct str text);
 /* The same in lower case (ASCII). */
 struct str arena_lower(struct arena *arena, struct str text);
+/* In decimal. */
+struct str arena_number(struct arena *arena, uint64_t value);
 struct str arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 
 #endif

@@ -114,19 +114,19 @@ static void mapped_give(uint8_t *data, size_t size)
 
 static void drop_kept(bool all)
 {
-    for (unsigned class = 0; class < MAPPED_CLASSES; class ++) {
+    for (unsigned i = 0; i < MAPPED_CLASSES; i++) {
         struct kept *dropped = NULL;
         pthread_mutex_lock(&buf_pool.lock);
-        for (unsigned left = all ? buf_pool.count[class] : buf_pool.least[class]; left > 0; left--) {
-            struct kept *kept = pool_take(class);
+        for (unsigned left = all ? buf_pool.count[i] : buf_pool.least[i]; left > 0; left--) {
+            struct kept *kept = pool_take(i);
             kept->next = dropped;
             dropped = kept;
         }
-        buf_pool.least[class] = buf_pool.count[class];
+        buf_pool.least[i] = buf_pool.count[i];
         pthread_mutex_unlock(&buf_pool.lock);
         while (dropped != NULL) { /* outside the lock: it takes its time */
             struct kept *next = dropped->next;
-            mapped_drop((uint8_t *) dropped, MAPPED_MIN << class);
+            mapped_drop((uint8_t *) dropped, MAPPED_MIN << i);
             dropped = next;
         }
     }

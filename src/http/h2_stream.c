@@ -177,25 +177,19 @@ static nghttp2_nv field(struct str name, struct str value)
                         differs(name) ? NGHTTP2_NV_FLAG_NO_INDEX : NGHTTP2_NV_FLAG_NONE};
 }
 
-static struct str number(struct arena *arena, uint64_t value)
-{
-    char *text = arena_alloc(arena, STR_NUMBER_MAX);
-    return (struct str){text, (size_t) (str_put_number(text, value) - text)};
-}
-
 static void submit(struct h2_stream *stream, const struct http_response *head, bool length)
 {
     struct arena *arena = stream->x.arena;
     nghttp2_nv *fields = arena_alloc(arena, (head->headers.count + 3) * sizeof *fields);
     size_t count = 0;
-    fields[count++] = field(STR(":status"), number(arena, (uint64_t) head->status));
+    fields[count++] = field(STR(":status"), arena_number(arena, (uint64_t) head->status));
     if (http_headers_find(&head->headers, STR("Date")) == NULL)
         fields[count++] = field(STR("date"), session_date(stream->h2->session.server));
     for (unsigned i = 0; i < head->headers.count; i++)
         /* RFC 9113, 8.2: names are lower case. */
         fields[count++] = field(arena_lower(arena, head->headers.items[i].name), head->headers.items[i].value);
     if (length)
-        fields[count++] = field(STR("content-length"), number(arena, (uint64_t) head->content_length));
+        fields[count++] = field(STR("content-length"), arena_number(arena, (uint64_t) head->content_length));
     const nghttp2_data_provider provider = {.source = {.ptr = stream}, .read_callback = h2_stream_read};
     int failed =
         nghttp2_submit_response(stream->h2->ng, stream->id, fields, count, stream->source == NULL ? NULL : &provider);

@@ -20,12 +20,6 @@
 
 /* ---- Pieces ---- */
 
-static struct str number_str(struct arena *arena, uint64_t value)
-{
-    char *text = arena_alloc(arena, STR_NUMBER_MAX);
-    return (struct str){text, (size_t) (str_put_number(text, value) - text)};
-}
-
 static struct str content_range(struct arena *arena, const struct content_range *range)
 {
     char *text = arena_alloc(arena, CONTENT_RANGE_MAX);
@@ -128,7 +122,7 @@ static void head_add_ids(struct http_response *head, const struct reply_facts *f
 static void head_add_cache(struct http_response *head, const struct reply_facts *facts)
 {
     int64_t age = facts->validated_s > 0 ? facts->steady_s - facts->validated_s : 0;
-    head_add(head, STR("Age"), number_str(facts->arena, age > 0 ? (uint64_t) age : 0));
+    head_add(head, STR("Age"), arena_number(facts->arena, age > 0 ? (uint64_t) age : 0));
     head_add(head, STR("Via"), STR("1.1 headpond"));
     head_add(head, STR("Cache-Status"), cache_status(facts));
 }
@@ -209,7 +203,7 @@ struct str reply_error(struct http_response *head, const struct reply_facts *fac
     if (error->status == 405)
         head_add(head, STR("Allow"), STR("GET, HEAD, PUT, POST, DELETE, PATCH, OPTIONS"));
     if (facts->retry_after_s > 0)
-        head_add(head, STR("Retry-After"), number_str(facts->arena, facts->retry_after_s));
+        head_add(head, STR("Retry-After"), arena_number(facts->arena, facts->retry_after_s));
     if (proxy_status != NULL)
         head_add(head, STR("Proxy-Status"), arena_printf(facts->arena, "headpond; error=%s", proxy_status));
     struct strbuf text = {0};
