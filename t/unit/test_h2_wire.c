@@ -328,10 +328,13 @@ static void test_turns(void)
     enum { TURN = 65536 };
     struct client client;
     struct stream *streams[3];
-    client_open(&client, true, 1 << 30);
+    client_open(&client, true, 0);
     nghttp2_session_set_local_window_size(client.ng, NGHTTP2_FLAG_NONE, 0, 1 << 30);
     for (unsigned i = 0; i < 3; i++)
         streams[i] = ask(&client, "/mem/3000000");
+    settle(&client, &streams[0]->bytes); /* all have been heard, and begin together */
+    const nghttp2_settings_entry window = {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 1 << 30};
+    nghttp2_submit_settings(client.ng, NGHTTP2_FLAG_NONE, &window, 1);
     until(&client, &streams[0]->closed);
     ok(client.longest > 32768 && client.longest <= 2 * TURN, "replies take turns of some frames (%llu bytes)",
        (unsigned long long) client.longest);
