@@ -15,8 +15,9 @@
 #include "base/metric.h"
 #include "http/field.h"
 
-/* Pulled at once; one system call's worth. */
-#define PULL_MAX 262144
+/* Pulled at once; one system call's worth. Measured with 64 readers of 1 MiB: half of it costs a fifth more CPU a reply,
+ * twice as much a few percent less, and doubles how long others wait for their first byte. */
+#define PULL_MAX 524288
 /* Sent in one event before others get their turn: who waits meanwhile waits for all replies that are ready. */
 #define BUDGET PULL_MAX
 
