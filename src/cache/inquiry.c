@@ -241,8 +241,7 @@ void inquiry_forget(struct cache_loop *home, struct cache_resolve *resolve)
     if (probe == NULL) {
         inquiry_release(resolve->inquiry);
     } else if (probe->kind != PROBE_OPEN && list_empty(&probe->waiters)) {
-        if (list_empty(&home->unwanted)) /* who comes next does not put it off */
-            timer_set(&home->unwanted_timer, UNWANTED_LOOK_MS);
+        timer_hasten(&home->unwanted_timer, UNWANTED_LOOK_MS);
         list_add_tail(&home->unwanted, &probe->unwanted);
     }
 }

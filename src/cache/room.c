@@ -80,8 +80,7 @@ void room_loop_fini(struct cache_loop *home)
 void room_hold(struct cache_loop *home, struct room_hold *hold)
 {
     room_watch_begin(&hold->watch, *hold->position, loop_now_ms(home->loop));
-    if (list_empty(&home->holds)) /* none has been there for longer */
-        timer_set(&home->holds_timer, ROOM_LOOK_MS);
+    timer_hasten(&home->holds_timer, ROOM_LOOK_MS);
     list_add_tail(&home->holds, &hold->node);
 }
 

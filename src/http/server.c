@@ -50,8 +50,7 @@ void session_task(struct session *session)
     struct http_server *server = session->server;
     if (!list_empty(&session->task))
         return;
-    if (list_empty(&server->tasks))
-        timer_set(&server->task_timer, 0);
+    timer_hasten(&server->task_timer, 0);
     list_add_tail(&server->tasks, &session->task);
 }
 

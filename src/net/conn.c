@@ -51,10 +51,7 @@ static void tell_broken(struct conn *conn, enum status why)
 
 void conn_arm(struct conn *conn, int64_t at)
 {
-    if (conn->timer_at != 0 && conn->timer_at <= at)
-        return;
-    conn->timer_at = at;
-    timer_set(&conn->timer, at - loop_now_ms(conn->loop));
+    timer_hasten(&conn->timer, at - loop_now_ms(conn->loop));
 }
 
 void conn_set_timeout(struct conn *conn, int64_t ms)
@@ -68,7 +65,6 @@ static void on_timer(struct timer *timer)
 {
     struct conn *conn = CONTAINER_OF(timer, struct conn, timer);
     int64_t now = loop_now_ms(conn->loop);
-    conn->timer_at = 0;
     conn->running = true;
     if (conn->sock.fd < 0) {
         tell_broken(conn, STATUS_CONNECT);

@@ -36,8 +36,7 @@ struct conn {
     struct list link; /* while lingering */
     size_t burst;
     int64_t send_timeout;
-    int64_t timer_at;   /* when the timer fires; 0: not armed. Times are loop_now_ms */
-    int64_t timeout_at; /* the owner's; 0: none */
+    int64_t timeout_at; /* the owner's; 0: none. Times are loop_now_ms */
     int64_t stalled_at; /* the end of the peer's patience with us; 0: it takes what we send */
     size_t drained;     /* while lingering */
     enum conn_state state;

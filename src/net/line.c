@@ -65,16 +65,6 @@ static void give(struct line *line, const struct line_ticket *ticket)
 
 /* ---- The line. ---- */
 
-/* At the latest: who comes does not put off who is there. */
-static void look_in(struct line *line, int64_t ms)
-{
-    int64_t at = loop_now_ms(line->loop) + ms;
-    if (line->look_ms >= 0 && line->look_ms <= at)
-        return;
-    line->look_ms = at;
-    timer_set(&line->timer, ms);
-}
-
 static void note_full(struct line_ticket *ticket, bool full)
 {
     if (full && !ticket->full)
@@ -174,20 +164,19 @@ static void serve(struct line *line, bool kind)
         passed = 0;
     }
     if (queue->waiting > 0)
-        look_in(line, LOOK_MS);
+        timer_hasten(&line->timer, LOOK_MS);
 }
 
 static void look(struct timer *timer)
 {
     struct line *line = CONTAINER_OF(timer, struct line, timer);
-    line->look_ms = -1;
     serve(line, true);
     serve(line, false);
 }
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop)
 {
-    *line = (struct line){.share = share, .loop = loop, .look_ms = -1};
+    *line = (struct line){.share = share, .loop = loop};
     list_init(&line->queues[false].lanes);
     list_init(&line->queues[true].lanes);
     timer_init(&line->timer, loop, look);
@@ -222,7 +211,7 @@ bool line_ask(struct line *line, struct line_ticket *ticket)
     note_full(ticket, answer == SHARE_FULL);
     lane_enter(queue, ticket);
     /* Those who were there may all wait for what this one does not need. */
-    look_in(line, alone ? LOOK_MS : 0);
+    timer_hasten(&line->timer, alone ? LOOK_MS : 0);
     return false;
 }
 
@@ -243,7 +232,7 @@ void line_leave(struct line_ticket *ticket)
         give(line, ticket);
         /* Not from here: whoever leaves is in the middle of its end. */
         if (line->queues[true].waiting + line->queues[false].waiting > 0)
-            look_in(line, 0);
+            timer_hasten(&line->timer, 0);
     } else {
         lane_leave(&line->queues[ticket->favoured], ticket, false);
     }

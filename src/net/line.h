@@ -46,7 +46,6 @@ struct line {
     struct loop *loop;
     struct line_queue queues[2];
     struct timer timer;
-    int64_t look_ms; /* when it fires; -1: not set */
 };
 
 /* Embedded in whoever has room, or waits for it. Whoever asks fills in what is below the first line. */

@@ -187,12 +187,15 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
     struct timer *timer = arg;
     (void) fd;
     (void) what;
+    timer->due_ms = TIMER_UNSET;
     timer->fire(timer);
 }
 
 void timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer))
 {
     timer->fire = fire;
+    timer->loop = loop;
+    timer->due_ms = TIMER_UNSET;
     timer->event = event_new(loop->base, -1, 0, on_timer, timer);
     assert(timer->event != NULL);
 }
@@ -202,11 +205,19 @@ void timer_set(struct timer *timer, int64_t ms)
     if (ms < 0)
         ms = 0;
     const struct timeval delay = {ms / 1000, (ms % 1000) * 1000};
+    timer->due_ms = loop_now_ms(timer->loop) + ms;
     event_add(timer->event, &delay);
+}
+
+void timer_hasten(struct timer *timer, int64_t ms)
+{
+    if (timer->due_ms == TIMER_UNSET || timer->due_ms > loop_now_ms(timer->loop) + ms)
+        timer_set(timer, ms);
 }
 
 void timer_clear(struct timer *timer)
 {
+    timer->due_ms = TIMER_UNSET;
     event_del(timer->event);
 }
 

@@ -43,14 +43,19 @@ enum loop_slot { LOOP_SLOT_NET, LOOP_SLOT_BUDGET, LOOP_SLOT_ORIGIN, LOOP_SLOT_CA
 void *loop_get(const struct loop *loop, enum loop_slot slot);
 void loop_set(struct loop *loop, enum loop_slot slot, void *value);
 
+#define TIMER_UNSET (-1)
 /* One-shot timer of a loop, embedded. Own thread. */
 struct timer {
     struct event *event;
+    struct loop *loop;
+    int64_t due_ms; /* loop_now_ms when it fires, or TIMER_UNSET */
     void (*fire)(struct timer *timer);
 };
 void timer_init(struct timer *timer, struct loop *loop, void (*fire)(struct timer *timer));
 /* (Re)arms it; 0 fires in the next round. */
 void timer_set(struct timer *timer, int64_t ms);
+/* Has it fire in so many ms at the latest: who comes does not put off what is due for those who were there. */
+void timer_hasten(struct timer *timer, int64_t ms);
 void timer_clear(struct timer *timer);
 void timer_fini(struct timer *timer);
 

@@ -86,19 +86,10 @@ static void refuse(struct admission *admission)
     admission->come(admission->arg, for_budget ? STATUS_OVER_BUDGET : STATUS_NO_MEMORY);
 }
 
-/* Setting a timer again that is about to fire puts it off. */
-static void look_soon(struct admission_queue *queue)
-{
-    if (!queue->soon)
-        timer_set(&queue->timer, 0);
-    queue->soon = true;
-}
-
 static void look(struct timer *timer)
 {
     struct admission_queue *queue = CONTAINER_OF(timer, struct admission_queue, timer);
     int64_t old = loop_now_ms(queue->loop) - queue->class->patience_ms;
-    queue->soon = false;
     unsigned left = REFUSE_MOST; /* a refusal may bring the next */
     for (; left > 0 && !list_empty(&queue->refused); left--)
         refuse(LIST_ENTRY(queue->refused.next, struct admission, link));
@@ -109,9 +100,9 @@ static void look(struct timer *timer)
         refuse(first);
     }
     if (left == 0 || !list_empty(&queue->refused))
-        look_soon(queue);
+        timer_hasten(&queue->timer, 0);
     else if (!list_empty(&queue->waiting))
-        timer_set(&queue->timer, LOOK_MS);
+        timer_hasten(&queue->timer, LOOK_MS);
 }
 
 /* It waits in the budget's queue or the line's. Here is counted what it holds meanwhile; who would make that too much
@@ -123,10 +114,7 @@ static void wait_at(struct admission_queue *queue, struct admission *admission)
         admission->held = 0;
     admission->queue = queue;
     admission->since_ms = loop_now_ms(queue->loop);
-    if (!room)
-        look_soon(queue);
-    else if (list_empty(&queue->waiting) && !queue->soon)
-        timer_set(&queue->timer, LOOK_MS);
+    timer_hasten(&queue->timer, room ? LOOK_MS : 0);
     list_add_tail(room ? &queue->waiting : &queue->refused, &admission->link);
 }
 

@@ -42,7 +42,6 @@ struct admission_queue {
     struct list waiting; /* in the order of coming */
     struct list refused; /* are told so from the loop */
     struct timer timer;
-    bool soon;       /* it fires in the next event, and nobody puts that off */
     unsigned untold; /* refusals since the log was told */
     int64_t told_ms;
 };

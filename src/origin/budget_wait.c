@@ -180,8 +180,7 @@ static struct budget_queue *queue_of(struct budget_loop *home, struct origin_bud
         if (queue->budget == budget)
             return queue;
     }
-    if (list_empty(&home->queues))
-        timer_set(&home->timer, TICK_MS);
+    timer_hasten(&home->timer, TICK_MS);
     struct budget_queue *queue = mem_calloc(1, sizeof *queue);
     queue->budget = budget;
     for (enum budget_kind kind = 0; kind < BUDGET_KINDS; kind++)

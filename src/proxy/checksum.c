@@ -84,7 +84,7 @@ static void enter(void *arg)
     if (!list_empty(&checksum->link))
         return;
     list_add_tail(&checksum->line->waiting, &checksum->link);
-    timer_set(&checksum->line->timer, 0);
+    timer_hasten(&checksum->line->timer, 0);
 }
 
 /* The first stays the first until it is through or has to wait: what it holds is given back the sooner. */

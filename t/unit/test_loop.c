@@ -65,8 +65,9 @@ static void hop(struct letter *letter)
 }
 
 /* Timers, on the first loop. */
-static struct timer timers[3];
-static unsigned order[4];
+#define TIMERS 5
+static struct timer timers[TIMERS];
+static unsigned order[TIMERS];
 static unsigned fired;
 static int64_t began;
 static int64_t took;
@@ -76,7 +77,7 @@ static void fire(struct timer *timer)
     order[fired++] = (unsigned) (timer - timers);
     if (timer == &timers[1]) {
         took = clock_mono_ms() - began;
-        for (unsigned i = 0; i < 3; i++)
+        for (unsigned i = 0; i < TIMERS; i++)
             timer_fini(&timers[i]);
         reach();
     }
@@ -87,13 +88,17 @@ static void set_timers(struct letter *letter)
     struct loop *loop = loop_current();
     (void) letter;
     began = clock_mono_ms();
-    for (unsigned i = 0; i < 3; i++)
+    for (unsigned i = 0; i < TIMERS; i++)
         timer_init(&timers[i], loop, fire);
     timer_set(&timers[1], 60);
     timer_set(&timers[0], 5000);
-    timer_set(&timers[0], 0); /* moved nearer */
+    timer_set(&timers[0], 0);       /* moved nearer */
+    timer_hasten(&timers[1], 4000); /* not moved */
     timer_set(&timers[2], 20);
     timer_clear(&timers[2]);
+    timer_set(&timers[3], 5000);
+    timer_hasten(&timers[3], 20);
+    timer_hasten(&timers[4], 40);
 }
 
 int main(void)
@@ -112,8 +117,9 @@ int main(void)
     struct letter second = {NULL, set_timers};
     loop_post(loops[0], &second);
     wait_for(2);
-    is_int(fired, 2, "a cleared timer does not fire");
-    ok(order[0] == 0 && order[1] == 1, "timers fire in the order of their times, moved ones too");
+    is_int(fired, 4, "a cleared timer does not fire");
+    ok(order[0] == 0 && order[1] == 3 && order[2] == 4 && order[3] == 1,
+       "timers fire in the order of their times, moved and hastened ones too");
     ok(took >= 55, "and not early (%lld ms)", (long long) took);
 
     rcu_register_thread();
