@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * line.c: who waits on a loop. Who gives up room on one loop serves the queues of that loop; a loop with a queue looks
- * for what others gave up.
+ * line.c: who waits, in all loops' queues, and who is called. Room is handed out by the loop on which it was given
+ * back, at the end of what it does just then; each loop of which somebody waits looks, too, for what came in other
+ * ways.
  */
 #include "net/line.h"
+
+#include <assert.h>
 
 #include "base/mem.h"
 
 #define LOOK_MS 20
-/* Offers made in one event. */
-#define OFFERS_MOST 4096
+/* Offers made under the lock at once. */
+#define OFFERS_MOST 1024
 
-/* Who waits on a loop, of one kind and account. It is there as long as somebody does. */
+/* Who waits, of one kind and account. It is there as long as somebody does. */
 struct line_lane {
     struct list node;
     uint64_t account;
@@ -24,10 +27,14 @@ void line_share_init(struct line_share *share, const struct share_terms *terms, 
 {
     *share = (struct line_share){.waiting = waiting};
     share_init(&share->room, terms);
+    pthread_mutex_init(&share->lock, NULL);
+    list_init(&share->queues[false].lanes);
+    list_init(&share->queues[true].lanes);
 }
 
 void line_share_fini(struct line_share *share)
 {
+    pthread_mutex_destroy(&share->lock);
     share_fini(&share->room);
 }
 
@@ -53,17 +60,17 @@ bool line_contended(const struct line_share *share, uint64_t account)
     return kind_contended(share, false, account) || kind_contended(share, true, account);
 }
 
-static enum share_answer take(struct line *line, const struct line_ticket *ticket)
+static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
 {
-    return share_take(&line->share->room, ticket->favoured, ticket->account, ticket->bytes);
+    return share_take(&share->room, ticket->favoured, ticket->account, ticket->bytes);
 }
 
-static void give(struct line *line, const struct line_ticket *ticket)
+static void give(struct line_share *share, const struct line_ticket *ticket)
 {
-    share_give(&line->share->room, ticket->favoured, ticket->account, ticket->bytes);
+    share_give(&share->room, ticket->favoured, ticket->account, ticket->bytes);
 }
 
-/* ---- The line. ---- */
+/* ---- Who waits; under the lock. ---- */
 
 static void note_full(struct line_ticket *ticket, bool full)
 {
@@ -78,10 +85,11 @@ static void count_waiting(struct line_ticket *ticket, int change)
 {
     struct line_share *share = ticket->line->share;
     atomic_fetch_add(&share->waiting_of[ticket->favoured][share_slot(ticket->account)], (unsigned) change);
+    atomic_fetch_add(&share->crowd, (unsigned) change);
+    share->queues[ticket->favoured].waiting += (unsigned) change;
+    ticket->line->waiting += (unsigned) change;
     metric_add(share->waiting, change);
 }
-
-/* ---- Lanes. ---- */
 
 static struct line_lane *lane_of(struct line_queue *queue, uint64_t account)
 {
@@ -103,7 +111,6 @@ static void lane_enter(struct line_queue *queue, struct line_ticket *ticket)
 {
     ticket->lane = lane_of(queue, ticket->account);
     fair_add(&ticket->lane->clients, &ticket->node, ticket->client);
-    queue->waiting++;
     count_waiting(ticket, 1);
 }
 
@@ -116,7 +123,6 @@ static void lane_leave(struct line_queue *queue, struct line_ticket *ticket, boo
         fair_serve(&lane->clients, &ticket->node);
     else
         fair_remove(&lane->clients, &ticket->node);
-    queue->waiting--;
     note_full(ticket, false);
     count_waiting(ticket, -1);
     if (lane->clients.waiting > 0)
@@ -126,31 +132,41 @@ static void lane_leave(struct line_queue *queue, struct line_ticket *ticket, boo
     mem_free(lane);
 }
 
-/* ---- Serving. ---- */
+/* ---- Serving; under the lock. ---- */
 
 /* Room, and whatever else it needs. */
-static enum share_answer offer(struct line *line, struct line_ticket *ticket)
+static enum share_answer offer(struct line_share *share, struct line_ticket *ticket)
 {
-    enum share_answer answer = take(line, ticket);
+    enum share_answer answer = take(share, ticket);
     if (answer == SHARE_TAKEN && ticket->ready != NULL && !ticket->ready(ticket)) {
-        give(line, ticket);
+        give(share, ticket);
         answer = SHARE_NOT_YOURS;
     }
     note_full(ticket, answer == SHARE_FULL);
     return answer;
 }
 
-/* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; an account that may have
- * no more, or whose next one is not ready, lets the next account go first. No more are served than wait now: they may
- * come again. */
-static void serve(struct line *line, bool kind)
+/* It has room, which its loop is to tell it: by a letter, unless that loop is at it. */
+static void grant(struct line_ticket *ticket, const struct line *at_it)
 {
-    struct line_queue *queue = &line->queues[kind];
-    unsigned passed = 0, offers = 0;
-    for (unsigned left = queue->waiting; left > 0 && passed < queue->accounts && offers < OFFERS_MOST; offers++) {
+    struct line *line = ticket->line;
+    list_add_tail(&line->come, &ticket->node.link);
+    if (line == at_it || line->under_way)
+        return;
+    line->under_way = true;
+    loop_post(line->loop, &line->letter);
+}
+
+/* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; an account that may have
+ * no more, or whose next one is not ready, lets the next account go first. */
+static void serve(struct line_share *share, bool kind, const struct line *at_it)
+{
+    struct line_queue *queue = &share->queues[kind];
+    unsigned passed = 0;
+    for (unsigned offers = 0; passed < queue->accounts && offers < OFFERS_MOST; offers++) {
         struct line_lane *lane = LIST_ENTRY(queue->lanes.next, struct line_lane, node);
         struct line_ticket *ticket = CONTAINER_OF(fair_first(&lane->clients), struct line_ticket, node);
-        enum share_answer answer = offer(line, ticket);
+        enum share_answer answer = offer(share, ticket);
         if (answer == SHARE_FULL)
             break;
         list_remove(&lane->node);
@@ -159,31 +175,60 @@ static void serve(struct line *line, bool kind)
         if (answer == SHARE_NOT_YOURS)
             continue;
         lane_leave(queue, ticket, true);
-        ticket->come(ticket);
-        left--;
+        grant(ticket, at_it);
         passed = 0;
     }
-    if (queue->waiting > 0)
-        timer_hasten(&line->timer, LOOK_MS);
+}
+
+/* ---- A loop's end. ---- */
+
+/* Calls those who have room now. Any of them may leave while another is called. */
+static void call(struct line *line, bool by_letter)
+{
+    struct list now;
+    list_init(&now);
+    pthread_mutex_lock(&line->share->lock);
+    if (by_letter)
+        line->under_way = false;
+    list_move_all(&now, &line->come);
+    pthread_mutex_unlock(&line->share->lock);
+    while (!list_empty(&now)) {
+        struct line_ticket *ticket = LIST_ENTRY(now.next, struct line_ticket, node.link);
+        list_remove(&ticket->node.link);
+        ticket->waits = false;
+        ticket->come(ticket);
+    }
+}
+
+static void letter_come(struct letter *letter)
+{
+    call(CONTAINER_OF(letter, struct line, letter), true);
 }
 
 static void look(struct timer *timer)
 {
     struct line *line = CONTAINER_OF(timer, struct line, timer);
-    serve(line, true);
-    serve(line, false);
+    struct line_share *share = line->share;
+    pthread_mutex_lock(&share->lock);
+    serve(share, true, line);
+    serve(share, false, line);
+    bool again = line->waiting > 0;
+    pthread_mutex_unlock(&share->lock);
+    if (again)
+        timer_hasten(&line->timer, LOOK_MS);
+    call(line, false);
 }
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop)
 {
-    *line = (struct line){.share = share, .loop = loop};
-    list_init(&line->queues[false].lanes);
-    list_init(&line->queues[true].lanes);
+    *line = (struct line){.share = share, .loop = loop, .letter.deliver = letter_come};
+    list_init(&line->come);
     timer_init(&line->timer, loop, look);
 }
 
 void line_fini(struct line *line)
 {
+    assert(line->waiting == 0 && list_empty(&line->come));
     timer_fini(&line->timer);
 }
 
@@ -192,35 +237,51 @@ void line_fini(struct line *line)
 static void hold(struct line *line, struct line_ticket *ticket)
 {
     ticket->line = line;
+    ticket->waits = false;
     ticket->lane = NULL;
     ticket->full = false;
     list_init(&ticket->node.link);
 }
 
-bool line_ask(struct line *line, struct line_ticket *ticket)
-{
-    struct line_queue *queue = &line->queues[ticket->favoured];
-    /* Nobody passes those who wait, on another loop either; but the favoured pass the others. */
-    bool alone = queue->waiting == 0;
-    bool first = alone && !kind_contended(line->share, true, ticket->account) &&
-                 (ticket->favoured || !kind_contended(line->share, false, ticket->account));
-    enum share_answer answer = first ? take(line, ticket) : SHARE_NOT_YOURS;
-    hold(line, ticket);
-    if (answer == SHARE_TAKEN)
-        return true;
-    note_full(ticket, answer == SHARE_FULL);
-    lane_enter(queue, ticket);
-    /* Those who were there may all wait for what this one does not need. */
-    timer_hasten(&line->timer, alone ? LOOK_MS : 0);
-    return false;
-}
-
 bool line_try(struct line *line, struct line_ticket *ticket)
 {
-    if (line_contended(line->share, ticket->account) || take(line, ticket) != SHARE_TAKEN)
+    const struct line_share *share = line->share;
+    if (kind_contended(share, true, ticket->account) ||
+        (!ticket->favoured && kind_contended(share, false, ticket->account)))
+        return false;
+    if (take(line->share, ticket) != SHARE_TAKEN)
         return false;
     hold(line, ticket);
     return true;
+}
+
+void line_wait(struct line *line, struct line_ticket *ticket)
+{
+    struct line_share *share = line->share;
+    struct line_queue *queue = &share->queues[ticket->favoured];
+    hold(line, ticket);
+    ticket->waits = true;
+    pthread_mutex_lock(&share->lock);
+    lane_enter(queue, ticket);
+    bool alone = queue->waiting == 1;
+    if (alone) /* the next to come shall know what it waits for */
+        serve(share, ticket->favoured, NULL);
+    pthread_mutex_unlock(&share->lock);
+    /* Those who were there may all wait for what this one does not need. */
+    timer_hasten(&line->timer, alone ? LOOK_MS : 0);
+}
+
+/* It waits, or has room that it has not been told of. */
+static bool leave_wait(struct line_share *share, struct line_ticket *ticket)
+{
+    pthread_mutex_lock(&share->lock);
+    bool waiting = ticket->lane != NULL;
+    if (waiting)
+        lane_leave(&share->queues[ticket->favoured], ticket, false);
+    else
+        list_remove(&ticket->node.link);
+    pthread_mutex_unlock(&share->lock);
+    return waiting;
 }
 
 void line_leave(struct line_ticket *ticket)
@@ -228,15 +289,14 @@ void line_leave(struct line_ticket *ticket)
     struct line *line = ticket->line;
     if (line == NULL)
         return;
-    if (ticket->lane == NULL) {
-        give(line, ticket);
-        /* Not from here: whoever leaves is in the middle of its end. */
-        if (line->queues[true].waiting + line->queues[false].waiting > 0)
-            timer_hasten(&line->timer, 0);
-    } else {
-        lane_leave(&line->queues[ticket->favoured], ticket, false);
-    }
+    bool waiting = ticket->waits && leave_wait(line->share, ticket);
     ticket->line = NULL;
+    if (waiting)
+        return;
+    give(line->share, ticket);
+    /* Not from here: whoever leaves is in the middle of its end. */
+    if (atomic_load_explicit(&line->share->crowd, memory_order_relaxed) > 0)
+        timer_hasten(&line->timer, 0);
 }
 
 void line_move(struct line_ticket *to, struct line_ticket *from)

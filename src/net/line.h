@@ -2,17 +2,21 @@
 /*
  * line.h: room for what comes in crowds (I8). Of a kind of work that holds memory for as long as a client or an origin
  * likes, only so much is under way at once as fits into a share of `memory` (base/share.h); the others wait before
- * they hold anything but what they came with, each on its own loop. How many may wait, and for how long, is up to
- * whoever asks (origin/admission.h).
+ * they hold anything but what they came with. How many may wait, and for how long, is up to whoever asks
+ * (origin/admission.h).
  *
  * There are two queues, the favoured and the others. The favoured go first. In each, accounts take turns, and in each
  * account its clients (base/fair.h): an account that may have no more lets the next one go first.
  *
- * The share is all loops' and its numbers are taken by any of them; a line is one loop's, as are its tickets.
+ * The queues are all loops', as is what they wait for: were there one on each loop, the loop on which room is given
+ * back would have it first, again and again. Their lock is for those who wait and those who end a wait; who finds room
+ * takes the share's alone. A line is one loop's end of them, and tickets are its own: whoever finds room for those of
+ * another loop sends that loop a letter.
  */
 #ifndef HEADPOND_NET_LINE_H
 #define HEADPOND_NET_LINE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,33 +29,40 @@
 
 struct line_lane;
 
-/* All loops'. */
-struct line_share {
-    struct share room;
-    enum metric waiting;                       /* a gauge: who waits, all loops' */
-    atomic_uint full[2];                       /* who waits because so much is not free; by kind */
-    atomic_uint waiting_of[2][SHARE_ACCOUNTS]; /* who waits, by account */
-};
-
-/* Who waits on a loop, of one kind. */
+/* Who waits, of one kind. Under the lock. */
 struct line_queue {
     struct list lanes; /* of the accounts that somebody waits for, the next one first */
     unsigned accounts; /* how many these are */
     unsigned waiting;
 };
 
+/* All loops'. */
+struct line_share {
+    struct share room;
+    enum metric waiting;                       /* a gauge: who waits */
+    atomic_uint full[2];                       /* who waits because so much is not free; by kind */
+    atomic_uint waiting_of[2][SHARE_ACCOUNTS]; /* who waits, by account */
+    atomic_uint crowd;                         /* who waits */
+    pthread_mutex_t lock;                      /* over the queues, and what lines and tickets say is under it */
+    struct line_queue queues[2];
+};
+
 /* One loop's. */
 struct line {
     struct line_share *share;
     struct loop *loop;
-    struct line_queue queues[2];
     struct timer timer;
+    struct letter letter; /* says that some have come */
+    bool under_way;       /* the letter is; this and the next two under the lock */
+    unsigned waiting;     /* in the queues, of this loop */
+    struct list come;     /* have room, and are to be told */
 };
 
 /* Embedded in whoever has room, or waits for it. Whoever asks fills in what is below the first line. */
 struct line_ticket {
     struct line *line;      /* NULL: neither */
-    struct line_lane *lane; /* where it waits, or NULL */
+    bool waits;             /* has not been told yet */
+    struct line_lane *lane; /* where it waits, or NULL; this and the next two under the lock */
     struct fair_node node;
     bool full; /* it waits, and is counted in `full` */
 
@@ -59,9 +70,10 @@ struct line_ticket {
     uint64_t account; /* a hash, as is the client */
     uint64_t client;
     size_t bytes; /* what is set aside for it */
-    /* Whether what it needs besides room is there at this moment, and its own from now on. May be NULL. */
+    /* Whether what it needs besides room is there at this moment, and its own from now on. May be NULL. Any thread,
+     * under the lock, while it waits. */
     bool (*ready)(struct line_ticket *ticket);
-    /* There is room. Once, from the loop; not for line_try's. */
+    /* There is room. Once, from its loop, for line_wait. */
     void (*come)(struct line_ticket *ticket);
 };
 
@@ -74,14 +86,14 @@ bool line_full(const struct line_share *share);
 bool line_contended(const struct line_share *share, uint64_t account);
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop);
-/* Nobody waits any more. */
+/* Nobody waits any more. At the loop's end: a letter may be under way, which is lost with the loop's mailbox. */
 void line_fini(struct line *line);
 
-/* Asks for a ticket that holds nothing. True: there is room now. False: it will `come`. The first of each kind finds
- * room in any case, whatever it takes. */
-bool line_ask(struct line *line, struct line_ticket *ticket);
-/* Asks only if there is room now and nobody who could have it waits for it; for what can be done without. */
+/* Asks for a ticket that holds nothing: true if there is room now and nobody waits for it who goes first. The favoured
+ * pass the others. The first of each kind finds room in any case, whatever it takes. */
 bool line_try(struct line *line, struct line_ticket *ticket);
+/* After that was false: it will `come`. */
+void line_wait(struct line *line, struct line_ticket *ticket);
 /* Gives up the room, or the waiting for it. A zero ticket has nothing to give up. */
 void line_leave(struct line_ticket *ticket);
 /* Hands room to another owner, whose ticket holds nothing. */

@@ -123,9 +123,11 @@ static void wait_at(struct admission_queue *queue, struct admission *admission)
 /* It has the right to ask, or goes without until there is room. */
 static bool ask_room(struct admission_queue *queue, struct admission *admission)
 {
-    if (line_ask(&queue->line, &admission->room))
+    if (line_try(&queue->line, &admission->room))
         return true;
+    /* Before it waits: from then on another loop may make it resume. */
     budget_defer(&admission->budget);
+    line_wait(&queue->line, &admission->room);
     return false;
 }
 
@@ -200,8 +202,8 @@ void admission_move(struct admission *to, struct admission *from)
 void admission_leave(struct admission *admission)
 {
     wait_over(admission);
+    line_leave(&admission->room); /* first: while it waits there, others reach for the right to ask */
     budget_leave(&admission->budget);
-    line_leave(&admission->room);
 }
 
 void admission_leave_room(struct admission *admission)

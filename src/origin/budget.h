@@ -73,7 +73,8 @@ void budget_take_over(struct budget_ticket *to, struct loop *loop, struct budget
                       void (*come)(struct budget_ticket *ticket));
 /* Has the right to ask, and will not yet: others may meanwhile. What it is of the rate stays its own. */
 void budget_defer(struct budget_ticket *ticket);
-/* Takes the right again, if not as many ask already. True also for one that was not deferred. */
+/* Takes the right again, if not as many ask already. True also for one that was not deferred. Any thread that keeps the
+ * ticket's own from it meanwhile. */
 bool budget_resume(struct budget_ticket *ticket);
 /* The head has come, or the attempt is over. Also without having asked. */
 void budget_answered(struct budget_ticket *ticket);
