@@ -37,7 +37,7 @@ static uint64_t secret(void)
 
 unsigned share_slot(uint64_t account)
 {
-    return (unsigned) (hash_mix(account, secret()) % SHARE_ACCOUNTS);
+    return (unsigned) (hash_mix(account, secret()) % SHARE_SLOTS);
 }
 
 static size_t all_of(const struct share_terms *terms)
@@ -51,39 +51,53 @@ static size_t left_of(size_t most, size_t taken)
     return taken < most ? most - taken : 0;
 }
 
+/* With so many bytes more, `own` would be beyond its part of what is free. */
+static bool beyond(size_t own, size_t bytes, size_t free, unsigned alpha)
+{
+    return own > 0 && (own + bytes) / alpha > free - bytes;
+}
+
 /* Under the lock. */
-static enum share_answer look(const struct share *share, bool kind, uint64_t account, size_t bytes)
+static enum share_answer look(const struct share *share, bool kind, unsigned account, unsigned client, size_t bytes)
 {
     if (share->taken[kind] == 0)
         return SHARE_TAKEN;
     if (mem_pressure() >= MEM_STOP_ACCEPT)
         return SHARE_FULL;
-    size_t all = all_of(&share->terms), own = share->of_account[kind][share_slot(account)];
+    size_t all = all_of(&share->terms);
     size_t free = left_of(all, share->taken[0] + share->taken[1]);
     size_t of_kind = left_of(all / EIGHTHS * share->terms.most[kind], share->taken[kind]);
     if (of_kind < free)
         free = of_kind;
     if (bytes > free)
         return SHARE_FULL;
-    return own == 0 || (own + bytes) / share->terms.alpha <= free - bytes ? SHARE_TAKEN : SHARE_NOT_YOURS;
+    if (beyond(share->of_account[kind][account], bytes, free, share->terms.alpha))
+        return SHARE_NOT_YOURS;
+    if (beyond(share->of_client[kind][client], bytes, free, share->terms.client_alpha))
+        return SHARE_NOT_CLIENTS;
+    return SHARE_TAKEN;
 }
 
-enum share_answer share_take(struct share *share, bool favoured, uint64_t account, size_t bytes)
+enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
 {
+    unsigned of_account = share_slot(account), of_client = share_slot(client);
     pthread_mutex_lock(&share->lock);
-    enum share_answer answer = look(share, favoured, account, bytes);
+    enum share_answer answer = look(share, favoured, of_account, of_client, bytes);
     if (answer == SHARE_TAKEN) {
         share->taken[favoured] += bytes;
-        share->of_account[favoured][share_slot(account)] += bytes;
+        share->of_account[favoured][of_account] += bytes;
+        share->of_client[favoured][of_client] += bytes;
     }
     pthread_mutex_unlock(&share->lock);
     return answer;
 }
 
-void share_give(struct share *share, bool favoured, uint64_t account, size_t bytes)
+void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
 {
+    unsigned of_account = share_slot(account), of_client = share_slot(client);
     pthread_mutex_lock(&share->lock);
     share->taken[favoured] -= bytes;
-    share->of_account[favoured][share_slot(account)] -= bytes;
+    share->of_account[favoured][of_account] -= bytes;
+    share->of_client[favoured][of_client] -= bytes;
     pthread_mutex_unlock(&share->lock);
 }

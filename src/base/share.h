@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * share.h: a part of `memory` that is taken by accounts, or by clients, and for two kinds of work: the favoured and
- * the others. Either kind may be kept from taking all of it. One account may have up to `alpha` times what is free
- * (dynamic thresholds, Choudhury and Hahne 1998): with 7 it has seven eighths alone, two that want all have seven
- * fifteenths each, and who comes next has seven eighths of what is left, however slowly the others give theirs back.
- * Accounts are counted by a hash that nobody outside can foresee; two that meet in one count are bounded together.
+ * share.h: a part of `memory` that is taken by clients of accounts, and for two kinds of work: the favoured and the
+ * others. Either kind may be kept from taking all of it. One account may have up to `alpha` times what is free (dynamic
+ * thresholds, Choudhury and Hahne 1998): with 7 it has seven eighths alone, two that want all have seven fifteenths
+ * each, and who comes next has seven eighths of what is left, however slowly the others give theirs back. So it is with
+ * one client and `client_alpha`: with less for one client than for one account, its account has some for another.
+ * Both are counted by hashes that nobody outside can foresee; two that meet in one count are bounded together.
  *
  * Any thread; the lock is held for a few instructions.
  */
@@ -16,26 +17,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define SHARE_ACCOUNTS 256
+#define SHARE_SLOTS 256
 
 struct share_terms {
-    unsigned part;    /* it is memory / part, */
-    size_t least;     /* but not less than this, in bytes; without a bound of `memory` there is none here */
-    unsigned alpha;   /* of one account to what is free */
-    unsigned most[2]; /* what the others [0] and the favoured [1] may take of it, in eighths */
+    unsigned part;         /* it is memory / part, */
+    size_t least;          /* but not less than this, in bytes; without a bound of `memory` there is none here */
+    unsigned alpha;        /* of one account to what is free, */
+    unsigned client_alpha; /* and of one client */
+    unsigned most[2];      /* what the others [0] and the favoured [1] may take of it, in eighths */
 };
 
 struct share {
     struct share_terms terms;
-    pthread_mutex_t lock; /* over the next two */
+    pthread_mutex_t lock; /* over the next three */
     size_t taken[2];
-    size_t of_account[2][SHARE_ACCOUNTS];
+    size_t of_account[2][SHARE_SLOTS];
+    size_t of_client[2][SHARE_SLOTS];
 };
 
 enum share_answer {
     SHARE_TAKEN,
-    SHARE_FULL,      /* so much is not free */
-    SHARE_NOT_YOURS, /* it is, but the account has its part */
+    SHARE_FULL,        /* so much is not free */
+    SHARE_NOT_YOURS,   /* it is, but the account has its part */
+    SHARE_NOT_CLIENTS, /* the client has: another of the account may have it */
 };
 
 /* Where an account, or a client, is counted. Any share's. */
@@ -44,8 +48,8 @@ unsigned share_slot(uint64_t account);
 void share_init(struct share *share, const struct share_terms *terms);
 /* What was taken need not have been given back. */
 void share_fini(struct share *share);
-/* The first of a kind finds room in any case, whatever it takes. `account`: a hash. */
-enum share_answer share_take(struct share *share, bool favoured, uint64_t account, size_t bytes);
-void share_give(struct share *share, bool favoured, uint64_t account, size_t bytes);
+/* The first of a kind finds room in any case, whatever it takes. `account` and `client`: hashes. */
+enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);
+void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);
 
 #endif

@@ -79,7 +79,8 @@ bool place_now(struct cache_loop *home, const struct cache_request *request, str
 
 bool place_try(struct cache_loop *home, const struct cache_request *request, struct line_ticket *ticket)
 {
-    *ticket = (struct line_ticket){.account = request->account_hash.lo, .bytes = home->cache->block_size};
+    *ticket = (struct line_ticket){
+        .account = request->account_hash.lo, .client = request->client, .bytes = home->cache->block_size};
     return line_try(&home->places.line, ticket);
 }
 

@@ -38,21 +38,20 @@ void line_share_fini(struct line_share *share)
     share_fini(&share->room);
 }
 
-static bool kind_full(const struct line_share *share, bool kind)
+static bool any(const atomic_uint *count)
 {
-    return atomic_load_explicit(&share->full[kind], memory_order_relaxed) > 0;
+    return atomic_load_explicit(count, memory_order_relaxed) > 0;
 }
 
 /* Somebody of that kind waits for what this account is given. */
 static bool kind_contended(const struct line_share *share, bool kind, uint64_t account)
 {
-    return kind_full(share, kind) ||
-           atomic_load_explicit(&share->waiting_of[kind][share_slot(account)], memory_order_relaxed) > 0;
+    return any(&share->full[kind]) || any(&share->for_account[kind][share_slot(account)]);
 }
 
 bool line_full(const struct line_share *share)
 {
-    return kind_full(share, false) || kind_full(share, true);
+    return any(&share->full[false]) || any(&share->full[true]);
 }
 
 bool line_contended(const struct line_share *share, uint64_t account)
@@ -60,31 +59,50 @@ bool line_contended(const struct line_share *share, uint64_t account)
     return kind_contended(share, false, account) || kind_contended(share, true, account);
 }
 
+/* Nobody of that kind waits for what this one asks for. */
+static bool is_first(const struct line_share *share, bool kind, const struct line_ticket *ticket)
+{
+    return !kind_contended(share, kind, ticket->account) && !any(&share->for_client[kind][share_slot(ticket->client)]);
+}
+
 static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
 {
-    return share_take(&share->room, ticket->favoured, ticket->account, ticket->bytes);
+    return share_take(&share->room, ticket->favoured, ticket->account, ticket->client, ticket->bytes);
 }
 
 static void give(struct line_share *share, const struct line_ticket *ticket)
 {
-    share_give(&share->room, ticket->favoured, ticket->account, ticket->bytes);
+    share_give(&share->room, ticket->favoured, ticket->account, ticket->client, ticket->bytes);
 }
 
 /* ---- Who waits; under the lock. ---- */
 
-static void note_full(struct line_ticket *ticket, bool full)
+static atomic_uint *count_of(const struct line_ticket *ticket)
 {
-    if (full && !ticket->full)
-        atomic_fetch_add(&ticket->line->share->full[ticket->favoured], 1);
-    else if (!full && ticket->full)
-        atomic_fetch_sub(&ticket->line->share->full[ticket->favoured], 1);
-    ticket->full = full;
+    struct line_share *share = ticket->line->share;
+    switch (ticket->why) {
+    case SHARE_FULL:
+        return &share->full[ticket->favoured];
+    case SHARE_NOT_YOURS:
+        return &share->for_account[ticket->favoured][share_slot(ticket->account)];
+    default:
+        return &share->for_client[ticket->favoured][share_slot(ticket->client)];
+    }
+}
+
+static void note_why(struct line_ticket *ticket, enum share_answer why)
+{
+    if (ticket->why == why)
+        return;
+    atomic_fetch_sub(count_of(ticket), 1);
+    ticket->why = why;
+    atomic_fetch_add(count_of(ticket), 1);
 }
 
 static void count_waiting(struct line_ticket *ticket, int change)
 {
     struct line_share *share = ticket->line->share;
-    atomic_fetch_add(&share->waiting_of[ticket->favoured][share_slot(ticket->account)], (unsigned) change);
+    atomic_fetch_add(count_of(ticket), (unsigned) change);
     atomic_fetch_add(&share->crowd, (unsigned) change);
     share->queues[ticket->favoured].waiting += (unsigned) change;
     ticket->line->waiting += (unsigned) change;
@@ -110,6 +128,7 @@ static struct line_lane *lane_of(struct line_queue *queue, uint64_t account)
 static void lane_enter(struct line_queue *queue, struct line_ticket *ticket)
 {
     ticket->lane = lane_of(queue, ticket->account);
+    ticket->why = SHARE_NOT_CLIENTS; /* until it is offered some: what its account waits for, its first one says */
     fair_add(&ticket->lane->clients, &ticket->node, ticket->client);
     count_waiting(ticket, 1);
 }
@@ -123,7 +142,6 @@ static void lane_leave(struct line_queue *queue, struct line_ticket *ticket, boo
         fair_serve(&lane->clients, &ticket->node);
     else
         fair_remove(&lane->clients, &ticket->node);
-    note_full(ticket, false);
     count_waiting(ticket, -1);
     if (lane->clients.waiting > 0)
         return;
@@ -142,7 +160,22 @@ static enum share_answer offer(struct line_share *share, struct line_ticket *tic
         give(share, ticket);
         answer = SHARE_NOT_YOURS;
     }
-    note_full(ticket, answer == SHARE_FULL);
+    if (answer != SHARE_TAKEN)
+        note_why(ticket, answer);
+    return answer;
+}
+
+/* To the first of the account's clients that may have more. */
+static enum share_answer offer_lane(struct line_share *share, struct line_lane *lane, struct line_ticket **first,
+                                    unsigned *offers)
+{
+    enum share_answer answer = SHARE_NOT_CLIENTS;
+    struct fair_node *node = fair_first(&lane->clients);
+    for (; node != NULL && answer == SHARE_NOT_CLIENTS; node = fair_next(&lane->clients, node)) {
+        *first = CONTAINER_OF(node, struct line_ticket, node);
+        answer = offer(share, *first);
+        ++*offers;
+    }
     return answer;
 }
 
@@ -158,21 +191,21 @@ static void grant(struct line_ticket *ticket, const struct line *at_it)
 }
 
 /* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; an account that may have
- * no more, or whose next one is not ready, lets the next account go first. */
+ * no more, or whose next one is not ready, lets the next account go first, as does one whose clients may not. */
 static void serve(struct line_share *share, bool kind, const struct line *at_it)
 {
     struct line_queue *queue = &share->queues[kind];
-    unsigned passed = 0;
-    for (unsigned offers = 0; passed < queue->accounts && offers < OFFERS_MOST; offers++) {
+    unsigned passed = 0, offers = 0;
+    while (passed < queue->accounts && offers < OFFERS_MOST) {
         struct line_lane *lane = LIST_ENTRY(queue->lanes.next, struct line_lane, node);
-        struct line_ticket *ticket = CONTAINER_OF(fair_first(&lane->clients), struct line_ticket, node);
-        enum share_answer answer = offer(share, ticket);
+        struct line_ticket *ticket;
+        enum share_answer answer = offer_lane(share, lane, &ticket, &offers);
         if (answer == SHARE_FULL)
             break;
         list_remove(&lane->node);
         list_add_tail(&queue->lanes, &lane->node);
         passed++;
-        if (answer == SHARE_NOT_YOURS)
+        if (answer != SHARE_TAKEN)
             continue;
         lane_leave(queue, ticket, true);
         grant(ticket, at_it);
@@ -239,17 +272,14 @@ static void hold(struct line *line, struct line_ticket *ticket)
     ticket->line = line;
     ticket->waits = false;
     ticket->lane = NULL;
-    ticket->full = false;
     list_init(&ticket->node.link);
 }
 
 bool line_try(struct line *line, struct line_ticket *ticket)
 {
-    const struct line_share *share = line->share;
-    if (kind_contended(share, true, ticket->account) ||
-        (!ticket->favoured && kind_contended(share, false, ticket->account)))
-        return false;
-    if (take(line->share, ticket) != SHARE_TAKEN)
+    struct line_share *share = line->share;
+    if (!is_first(share, true, ticket) || (!ticket->favoured && !is_first(share, false, ticket)) ||
+        take(share, ticket) != SHARE_TAKEN)
         return false;
     hold(line, ticket);
     return true;

@@ -6,7 +6,7 @@
  * (origin/admission.h).
  *
  * There are two queues, the favoured and the others. The favoured go first. In each, accounts take turns, and in each
- * account its clients (base/fair.h): an account that may have no more lets the next one go first.
+ * account its clients (base/fair.h): who may have no more, an account or a client, lets the next one go first.
  *
  * The queues are all loops', as is what they wait for: were there one on each loop, the loop on which room is given
  * back would have it first, again and again. Their lock is for those who wait and those who end a wait; who finds room
@@ -39,11 +39,13 @@ struct line_queue {
 /* All loops'. */
 struct line_share {
     struct share room;
-    enum metric waiting;                       /* a gauge: who waits */
-    atomic_uint full[2];                       /* who waits because so much is not free; by kind */
-    atomic_uint waiting_of[2][SHARE_ACCOUNTS]; /* who waits, by account */
-    atomic_uint crowd;                         /* who waits */
-    pthread_mutex_t lock;                      /* over the queues, and what lines and tickets say is under it */
+    enum metric waiting; /* a gauge: who waits */
+    atomic_uint crowd;   /* the same */
+    /* Why: by kind, and then by account and by client. */
+    atomic_uint full[2];                     /* so much is not free */
+    atomic_uint for_account[2][SHARE_SLOTS]; /* the account has its part, or is not ready */
+    atomic_uint for_client[2][SHARE_SLOTS];  /* the client has, or it has not been asked for yet */
+    pthread_mutex_t lock;                    /* over the queues, and what lines and tickets say is under it */
     struct line_queue queues[2];
 };
 
@@ -64,7 +66,7 @@ struct line_ticket {
     bool waits;             /* has not been told yet */
     struct line_lane *lane; /* where it waits, or NULL; this and the next two under the lock */
     struct fair_node node;
-    bool full; /* it waits, and is counted in `full` */
+    enum share_answer why; /* it waits */
 
     bool favoured;
     uint64_t account; /* a hash, as is the client */
@@ -82,7 +84,7 @@ void line_share_init(struct line_share *share, const struct share_terms *terms, 
 void line_share_fini(struct line_share *share);
 /* Somebody waits because there is no room. Any thread, as the next one. */
 bool line_full(const struct line_share *share);
-/* That, or somebody waits of this account: whoever does without, and is of it, gives up what it can. */
+/* That, or somebody waits for what this account is given: whoever does without, and is of it, gives up what it can. */
 bool line_contended(const struct line_share *share, uint64_t account);
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop);

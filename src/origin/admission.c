@@ -8,8 +8,7 @@
 
 /* How late a refusal may come. */
 #define LOOK_MS 100
-/* One account leaves an eighth to others; one client leaves a quarter of what waits, so that its account has some left
- * for another client. */
+/* One account leaves an eighth to others, and one client a quarter, so that its account has some for another client. */
 #define ACCOUNT_ALPHA 7
 #define CLIENT_ALPHA 3
 /* Refused in one event, before others have their turn. */
@@ -24,34 +23,15 @@ static bool waits_for_budget(const struct admission *admission)
     return admission->budget.queue != NULL;
 }
 
-/* What it holds while it waits. */
-static bool take_seat(struct admission_class *class, const struct admission *admission)
-{
-    const struct line_ticket *room = &admission->room;
-    if (share_take(&class->waiting, room->favoured, room->account, admission->held) != SHARE_TAKEN)
-        return false;
-    if (share_take(&class->waiting_clients, room->favoured, room->client, admission->held) == SHARE_TAKEN)
-        return true;
-    share_give(&class->waiting, room->favoured, room->account, admission->held);
-    return false;
-}
-
-static void give_seat(const struct admission *admission)
-{
-    struct admission_class *class = admission->queue->class;
-    const struct line_ticket *room = &admission->room;
-    share_give(&class->waiting, room->favoured, room->account, admission->held);
-    share_give(&class->waiting_clients, room->favoured, room->client, admission->held);
-}
-
 static void wait_over(struct admission *admission)
 {
     struct admission_queue *queue = admission->queue;
     if (queue == NULL)
         return;
+    const struct line_ticket *room = &admission->room;
     list_remove(&admission->link);
     if (admission->held > 0)
-        give_seat(admission);
+        share_give(&queue->class->waiting, room->favoured, room->account, room->client, admission->held);
     admission->queue = NULL;
 }
 
@@ -109,13 +89,15 @@ static void look(struct timer *timer)
  * is refused, from the loop. */
 static void wait_at(struct admission_queue *queue, struct admission *admission)
 {
-    bool room = take_seat(queue->class, admission);
-    if (!room)
+    const struct line_ticket *room = &admission->room;
+    bool stays =
+        share_take(&queue->class->waiting, room->favoured, room->account, room->client, admission->held) == SHARE_TAKEN;
+    if (!stays)
         admission->held = 0;
     admission->queue = queue;
     admission->since_ms = loop_now_ms(queue->loop);
-    timer_hasten(&queue->timer, room ? LOOK_MS : 0);
-    list_add_tail(room ? &queue->waiting : &queue->refused, &admission->link);
+    timer_hasten(&queue->timer, stays ? LOOK_MS : 0);
+    list_add_tail(stays ? &queue->waiting : &queue->refused, &admission->link);
 }
 
 /* ---- The two things. ---- */
@@ -217,21 +199,21 @@ void admission_leave_room(struct admission *admission)
 void admission_class_init(struct admission_class *class, const struct admission_terms *terms)
 {
     *class = (struct admission_class){.what = terms->what, .patience_ms = terms->patience_ms};
-    struct share_terms room = {
-        .part = terms->part, .least = terms->least, .alpha = ACCOUNT_ALPHA, .most = {terms->most[0], terms->most[1]}};
+    struct share_terms room = {.part = terms->part,
+                               .least = terms->least,
+                               .alpha = ACCOUNT_ALPHA,
+                               .client_alpha = CLIENT_ALPHA,
+                               .most = {terms->most[0], terms->most[1]}};
     line_share_init(&class->room, &room, terms->waiting);
     room.part = terms->waiting_part;
     room.least = 0;
     share_init(&class->waiting, &room);
-    room.alpha = CLIENT_ALPHA;
-    share_init(&class->waiting_clients, &room);
 }
 
 void admission_class_fini(struct admission_class *class)
 {
     line_share_fini(&class->room);
     share_fini(&class->waiting);
-    share_fini(&class->waiting_clients);
 }
 
 void admission_queue_init(struct admission_queue *queue, struct admission_class *class, struct loop *loop)

@@ -4,9 +4,9 @@
  * room in memory (net/line.h). In this order, because an account that is asked for little has many that wait, and they
  * shall not take the room of those who want another's. While it waits for room others may ask in its place.
  *
- * Who waits holds something, too, if only its request, so that there is a share of `memory` for it (base/share.h), of
- * which neither one account nor one client may have all: who would make those that wait hold too much is told to come
- * again, and so is who has waited for too long.
+ * Who waits holds something, too, if only its request, so that there is a share of `memory` for it, as there is for what
+ * is under way (base/share.h): who would make those that wait hold too much is told to come again, and so is who has
+ * waited for too long. Of either share neither one account nor one client may have all.
  *
  * A class is all loops', a queue one loop's; each kind of work has one class and, on each loop, one queue.
  */
@@ -31,8 +31,7 @@ struct admission_class {
     const char *what;
     int64_t patience_ms;
     struct line_share room;
-    struct share waiting;         /* what those who wait hold, by account, */
-    struct share waiting_clients; /* and by client */
+    struct share waiting; /* what those who wait hold */
 };
 
 struct admission_queue {

@@ -7,7 +7,7 @@
 
 static void accounts_apart(uint64_t *accounts, unsigned count)
 {
-    bool used[SHARE_ACCOUNTS] = {false};
+    bool used[SHARE_SLOTS] = {false};
     uint64_t account = 0;
     for (unsigned i = 0; i < count; i++) {
         while (used[share_slot(account)])

@@ -141,8 +141,7 @@ static void end(void)
     on_loop(close_queue);
     is_int(accounts[0]->asking - elsewhere + accounts[0]->deferred + accounts[1]->asking + accounts[1]->deferred, 0,
            "no right to ask is left behind");
-    is_int((long long) (class.room.room.taken[1] + class.waiting.taken[1] + class.waiting_clients.taken[1]), 0,
-           "and nothing of either share");
+    is_int((long long) (class.room.room.taken[1] + class.waiting.taken[1]), 0, "and nothing of either share");
     origin_budget_free(&accounts[0]);
     origin_budget_free(&accounts[1]);
     admission_class_fini(&class);
@@ -244,6 +243,21 @@ static void test_client(void)
     end();
 }
 
+static void one_client_has(void)
+{
+    for (unsigned n = 0; n < 6; n++)
+        ok(ask_by(n, 1, 0, UNIT, 1), "a client has its part of the room, %u", n);
+    ok(!ask_by(6, 1, 0, UNIT, 1), "and waits for more");
+    ok(ask_by(7, 2, 0, UNIT, 1), "which leaves some for another of its account");
+}
+
+static void test_client_room(void)
+{
+    begin(60000, 100);
+    on_loop(one_client_has);
+    end();
+}
+
 static void test_full(void)
 {
     begin(60000, 1);
@@ -299,6 +313,7 @@ int main(void)
     test_patience();
     test_full();
     test_client();
+    test_client_room();
     test_try();
     loop_stop(loop);
     loop_join(loop);

@@ -18,7 +18,7 @@
 #define RACE_TURNS 400
 #define DEADLINE_MS 20000
 
-static const struct share_terms terms = {.part = 4, .alpha = 7, .most = {6, 8}};
+static const struct share_terms terms = {.part = 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
 
 static struct loop *loops[2];
 static struct line_share share;
@@ -125,17 +125,22 @@ static bool ask_line(unsigned loop, struct line_ticket *ticket)
     return false;
 }
 
-static bool ask_of(unsigned loop, unsigned n, bool favoured, unsigned account, size_t bytes)
+static bool ask_by(unsigned loop, unsigned n, bool favoured, unsigned account, unsigned client, size_t bytes)
 {
     struct guest *guest = &guests[n];
-    /* One client's hash may look like another's beside the account: they have turns of their own all the same. */
     *guest = (struct guest){.ticket = {.favoured = favoured,
                                        .account = accounts[account],
-                                       .client = accounts[account] ^ 3,
+                                       .client = accounts[client],
                                        .bytes = bytes,
                                        .ready = is_ready,
                                        .come = come}};
     return ask_line(loop, &guest->ticket);
+}
+
+/* Each by a client of its own. */
+static bool ask_of(unsigned loop, unsigned n, bool favoured, unsigned account, size_t bytes)
+{
+    return ask_by(loop, n, favoured, account, n, bytes);
 }
 
 /* Each of an account of its own. */
@@ -178,7 +183,7 @@ static void close_lines(void)
     on_loop(1, end);
     is_int((long long) (share.room.taken[0] + share.room.taken[1]), 0, "nothing is left behind");
     unsigned waiting = line_full(&share);
-    for (unsigned account = 0; account < 100 * SHARE_ACCOUNTS; account++)
+    for (unsigned account = 0; account < 100 * SHARE_SLOTS; account++)
         waiting += line_contended(&share, account);
     is_int(waiting, 0, "and nobody");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "nor in the gauge");
@@ -336,7 +341,7 @@ static void one_account(unsigned loop)
         ok(!ask_of(loop, n, true, 1, UNIT), "and waits for more");
     ok(line_contended(&share, accounts[1]) && !line_contended(&share, accounts[2]) && !line_full(&share),
        "which is its own affair");
-    struct line_ticket other = {.favoured = true, .account = accounts[2], .bytes = UNIT};
+    struct line_ticket other = {.favoured = true, .account = accounts[2], .client = accounts[20], .bytes = UNIT};
     ok(line_try(&lines[loop], &other), "another does not see it");
     line_leave(&other);
     ok(!line_try(&lines[loop], &(struct line_ticket){.favoured = true, .account = accounts[1], .bytes = 1}),
@@ -348,6 +353,12 @@ static void give_one(unsigned loop)
 {
     (void) loop;
     line_leave(&guests[0].ticket);
+}
+
+static void give_another(unsigned loop)
+{
+    (void) loop;
+    line_leave(&guests[1].ticket);
 }
 
 static void other_goes(unsigned loop)
@@ -368,6 +379,44 @@ static void test_accounts(void)
     is_int((long long) told, 0, "also when there is as much as they want, for one more is to be left");
     on_loop(0, other_goes);
     ok(wait_told(1) && guests[7].told, "until it is");
+    close_lines();
+}
+
+static void one_client(unsigned loop)
+{
+    for (unsigned n = 0; n < 6; n++)
+        ok(ask_by(loop, n, true, 1, 20, UNIT), "a client has its part");
+    for (unsigned n = 6; n < 9; n++)
+        ok(!ask_by(loop, n, true, 1, 20, UNIT), "and waits for more");
+    ok(!line_contended(&share, accounts[1]), "which is not its account's affair");
+    ok(ask_by(loop, 9, true, 1, 21, UNIT), "another of its account passes");
+    ok(!ask_by(loop, 10, true, 1, 22, UNIT), "up to what the account may have");
+    ok(ask_by(loop, 11, true, 2, 23, UNIT), "another account has the rest");
+}
+
+static void other_client_goes(unsigned loop)
+{
+    (void) loop;
+    line_leave(&guests[11].ticket);
+    line_leave(&guests[9].ticket);
+}
+
+static void test_clients(void)
+{
+    memset(guests, 0, sizeof guests);
+    open_lines();
+    on_loop(0, one_client);
+    for (int64_t until = clock_mono_ms() + DEADLINE_MS;
+         !line_contended(&share, accounts[1]) && clock_mono_ms() < until;)
+        usleep(1000);
+    ok(line_contended(&share, accounts[1]), "which is its affair");
+    on_loop(0, other_client_goes);
+    ok(wait_told(1) && guests[10].told, "and in the queue, too, another client is the next");
+    usleep(100000);
+    is_int((long long) told, 1, "while those who were there before wait");
+    on_loop(0, give_one);
+    on_loop(0, give_another);
+    ok(wait_told(2) && guests[6].told, "for what their own client gives back");
     close_lines();
 }
 
@@ -461,6 +510,7 @@ static void racer_go(struct racer *racer)
 {
     racer->ticket = (struct line_ticket){.favoured = race_favoured || racer->turns % 2,
                                          .account = accounts[racer->account],
+                                         .client = accounts[racer->account],
                                          .bytes = race_bytes,
                                          .come = racer_in};
     if (ask_line(racer->loop, &racer->ticket))
@@ -525,6 +575,7 @@ int main(void)
     test_comers();
     test_large();
     test_accounts();
+    test_clients();
     test_ready();
     test_race();
     test_turns();

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_share.c: what one account, and one kind, leave the others of a share of `memory`. */
+/* test_share.c: what one account, one client, and one kind, leave the others of a share of `memory`. */
 #include "base/share.h"
+
+#include <limits.h>
 
 #include "accounts_apart.h"
 #include "base/mem.h"
@@ -10,30 +12,47 @@
 #define SHARE (LIMIT / 4)
 #define UNIT (SHARE / 64)
 
-static const struct share_terms terms = {.part = 4, .alpha = 7, .most = {6, 8}};
+/* Clients are bounded in test_clients only. */
+static const struct share_terms terms = {.part = 4, .alpha = 7, .client_alpha = UINT_MAX, .most = {6, 8}};
 static struct share share;
 static uint64_t accounts[200];
 
+/* By a client that is the account's only one. */
+static enum share_answer take(bool favoured, unsigned account, size_t bytes)
+{
+    return share_take(&share, favoured, accounts[account], accounts[account], bytes);
+}
+
+static void give(bool favoured, unsigned account, size_t bytes)
+{
+    share_give(&share, favoured, accounts[account], accounts[account], bytes);
+}
+
 /* As many units as it gets. */
-static unsigned take_all(bool favoured, unsigned account)
+static unsigned take_all_of(bool favoured, unsigned account, unsigned client)
 {
     unsigned count = 0;
-    while (count < 1000 && share_take(&share, favoured, accounts[account], UNIT) == SHARE_TAKEN)
+    while (count < 1000 && share_take(&share, favoured, accounts[account], accounts[client], UNIT) == SHARE_TAKEN)
         count++;
     return count;
+}
+
+static unsigned take_all(bool favoured, unsigned account)
+{
+    return take_all_of(favoured, account, account);
 }
 
 static void test_accounts(void)
 {
     share_init(&share, &terms);
     is_int(take_all(true, 1), 56, "one account has seven eighths");
-    is_int(share_take(&share, true, accounts[1], UNIT), SHARE_NOT_YOURS, "what is left is not its");
+    is_int(take(true, 1, UNIT), SHARE_NOT_YOURS, "what is left is not its");
     is_int(take_all(true, 2), 7, "the next has seven eighths of what is left");
     is_int(take_all(true, 3), 1, "and so on");
-    is_int(share_take(&share, true, accounts[4], UNIT), SHARE_FULL, "until nothing is");
-    share_give(&share, true, accounts[3], UNIT);
+    is_int(take(true, 4, UNIT), SHARE_FULL, "until nothing is");
+    give(true, 3, UNIT);
     for (unsigned i = 0; i < 30; i++)
-        share_give(&share, true, accounts[1], UNIT);
+        give(true, 1, UNIT);
     is_int(take_all(true, 2), 26, "another has what one gives back");
     is_int(take_all(true, 1), 1, "who then has little more");
     share_fini(&share);
@@ -44,11 +63,28 @@ static void test_two(void)
     unsigned had[2] = {0, 0}, in_vain = 0;
     share_init(&share, &terms);
     for (unsigned turn = 0; in_vain < 2; turn++) {
-        bool got = share_take(&share, true, accounts[turn % 2], UNIT) == SHARE_TAKEN;
+        bool got = take(true, turn % 2, UNIT) == SHARE_TAKEN;
         had[turn % 2] += got;
         in_vain = got ? 0 : in_vain + 1;
     }
     ok(had[0] == 30 && had[1] == 29, "two that want all have seven fifteenths each (%u, %u)", had[0], had[1]);
+    share_fini(&share);
+}
+
+static void test_clients(void)
+{
+    const struct share_terms less = {.part = 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
+    share_init(&share, &less);
+    is_int(take_all_of(true, 1, 11), 48, "one client has three quarters");
+    is_int(share_take(&share, true, accounts[1], accounts[11], UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
+    is_int(take_all_of(true, 1, 12), 8, "but another's, up to what their account may have");
+    is_int(share_take(&share, true, accounts[1], accounts[13], UNIT), SHARE_NOT_YOURS, "which is all clients' bound");
+    is_int(share_take(&share, true, accounts[2], accounts[11], UNIT), SHARE_NOT_CLIENTS,
+           "a client has no more by another account");
+    is_int(take_all_of(true, 2, 14), 6, "another of that has");
+    for (unsigned i = 0; i < 48; i++)
+        share_give(&share, true, accounts[1], accounts[11], UNIT);
+    is_int(take_all_of(true, 1, 12), 35, "and so has the other client, with what the first gives back");
     share_fini(&share);
 }
 
@@ -60,28 +96,27 @@ static void test_kinds(void)
     for (unsigned account = 2; account < 100; account++)
         take_all(false, account);
     is_int((long long) (share.taken[0] + share.taken[1]), SHARE, "all is taken");
-    is_int(share_take(&share, true, accounts[150], UNIT), SHARE_FULL, "then there is nothing");
+    is_int(take(true, 150, UNIT), SHARE_FULL, "then there is nothing");
     for (unsigned i = 0; i < 19; i++)
-        share_give(&share, true, accounts[1], UNIT);
+        give(true, 1, UNIT);
     is_int((long long) share.taken[true], 0, "one kind has gone");
-    is_int(share_take(&share, true, accounts[1], 2 * SHARE), SHARE_TAKEN, "and its first one finds room in any case");
+    is_int(take(true, 1, 2 * SHARE), SHARE_TAKEN, "and its first one finds room in any case");
     share_fini(&share);
 }
 
 static void test_bounds(void)
 {
-    const struct share_terms more = {.part = 4, .least = LIMIT, .alpha = 7, .most = {8, 8}};
+    const struct share_terms more = {.part = 4, .least = LIMIT, .alpha = 7, .client_alpha = 7, .most = {8, 8}};
     share_init(&share, &more);
-    share_take(&share, true, accounts[1], 1);
-    is_int(share_take(&share, true, accounts[2], LIMIT - 1), SHARE_TAKEN, "it is not less than the least");
-    is_int(share_take(&share, true, accounts[3], 1), SHARE_FULL, "nor more");
+    take(true, 1, 1);
+    is_int(take(true, 2, LIMIT - 1), SHARE_TAKEN, "it is not less than the least");
+    is_int(take(true, 3, 1), SHARE_FULL, "nor more");
     share_fini(&share);
     mem_set_limit(0);
     share_init(&share, &terms);
-    share_take(&share, true, accounts[1], 1);
-    is_int(share_take(&share, true, accounts[1], SIZE_MAX / 4), SHARE_TAKEN,
-           "without a bound of `memory` there is none");
-    is_int(share_take(&share, false, accounts[1], SIZE_MAX / 4), SHARE_TAKEN, "for either");
+    take(true, 1, 1);
+    is_int(take(true, 1, SIZE_MAX / 4), SHARE_TAKEN, "without a bound of `memory` there is none");
+    is_int(take(false, 1, SIZE_MAX / 4), SHARE_TAKEN, "for either");
     share_fini(&share);
     mem_set_limit(LIMIT);
 }
@@ -92,6 +127,7 @@ int main(void)
     accounts_apart(accounts, sizeof accounts / sizeof accounts[0]);
     test_accounts();
     test_two();
+    test_clients();
     test_kinds();
     test_bounds();
     return done_testing();
