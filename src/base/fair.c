@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+#include "base/hash.h"
+
 void fair_init(struct fair *fair)
 {
     list_init(&fair->turns);
@@ -16,7 +18,7 @@ void fair_init(struct fair *fair)
 
 void fair_add(struct fair *fair, struct fair_node *node, uint64_t client)
 {
-    node->share = (uint32_t) (client % FAIR_SHARES);
+    node->share = (uint32_t) (hash_hidden(client) % FAIR_SHARES);
     struct fair_share *share = &fair->shares[node->share];
     if (list_empty(&share->nodes)) {
         list_add_tail(&fair->turns, &share->turn);

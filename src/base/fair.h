@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * fair.h: those who wait for something that is handed out piece by piece, each client in its turn (stochastic fair
- * queueing, McKenney 1990: clients share FAIR_SHARES shares by hash; who shares one with a crowd waits longer, which
- * costs no table of clients). One loop's; nothing is allocated.
+ * queueing, McKenney 1990: clients share FAIR_SHARES shares by a hash that none of them can foresee; who shares one
+ * with a crowd waits longer, which costs no table of clients). One thread's at a time; nothing is allocated.
  */
 #ifndef HEADPOND_BASE_FAIR_H
 #define HEADPOND_BASE_FAIR_H

@@ -7,7 +7,9 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <xxhash.h>
 
 #include "base/mem.h"
@@ -31,6 +33,24 @@ uint64_t hash_mix(uint64_t a, uint64_t b)
     x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
     x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
     return x ^ (x >> 31);
+}
+
+static uint64_t mix_secret(void)
+{
+    static atomic_uint_fast64_t drawn;
+    uint_fast64_t own = atomic_load_explicit(&drawn, memory_order_relaxed), none = 0;
+    if (own != 0)
+        return own;
+    while (own == 0)
+        if (getrandom(&own, sizeof own, 0) != sizeof own)
+            own = 0;
+    /* Whoever was first has drawn for all. */
+    return atomic_compare_exchange_strong(&drawn, &none, own) ? own : none;
+}
+
+uint64_t hash_hidden(uint64_t hash)
+{
+    return hash_mix(hash, mix_secret());
 }
 
 /* ---- SHA-256 ---- */

@@ -35,6 +35,9 @@ struct hash128 hash128(const void *data, size_t len);
 struct hash128 hash_name(const struct str *parts, unsigned count);
 /* Spreads an already mixed value and an index, e.g. an object's hash and an extent's number. */
 uint64_t hash_mix(uint64_t a, uint64_t b);
+/* Mixed with a secret of this process: who chooses what is hashed cannot choose what it shares a count or a turn with.
+ * Any thread. */
+uint64_t hash_hidden(uint64_t hash);
 
 /* SHA-256 with a secret of this process as its prefix, so that digests in a core file match nothing known. */
 struct digest digest_of(struct str secret_text);

@@ -2,9 +2,6 @@
 /* share.c: see share.h. */
 #include "base/share.h"
 
-#include <stdatomic.h>
-#include <sys/random.h>
-
 #include "base/hash.h"
 #include "base/mem.h"
 
@@ -21,23 +18,9 @@ void share_fini(struct share *share)
     pthread_mutex_destroy(&share->lock);
 }
 
-/* The process's own. */
-static uint64_t secret(void)
-{
-    static atomic_uint_fast64_t drawn;
-    uint_fast64_t own = atomic_load_explicit(&drawn, memory_order_relaxed), none = 0;
-    if (own != 0)
-        return own;
-    while (own == 0)
-        if (getrandom(&own, sizeof own, 0) != sizeof own)
-            own = 0;
-    /* Whoever was first has drawn for all. */
-    return atomic_compare_exchange_strong(&drawn, &none, own) ? own : none;
-}
-
 unsigned share_slot(uint64_t account)
 {
-    return (unsigned) (hash_mix(account, secret()) % SHARE_SLOTS);
+    return (unsigned) (hash_hidden(account) % SHARE_SLOTS);
 }
 
 static size_t all_of(const struct share_terms *terms)

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "accounts_apart.h"
 #include "base/clock.h"
 #include "net/loop.h"
 #include "tap.h"
@@ -299,9 +300,11 @@ static void test_loops(void)
     enum { CLIENTS = 10, EACH = 60 };
     static struct waiter waiters[CLIENTS][EACH];
     struct origin_budget *budget = origin_budget_new("loops", 300, 0);
+    uint64_t clients[CLIENTS];
+    accounts_apart(clients, CLIENTS); /* for turns, too (base/fair.h) */
     for (unsigned n = 0; n < EACH; n++)
         for (unsigned client = 0; client < CLIENTS; client++) {
-            prepare(&waiters[client][n], client > 0, budget, client);
+            prepare(&waiters[client][n], client > 0, budget, clients[client]);
             on_loop(client > 0, ask, &waiters[client][n]);
         }
     usleep(700000);
