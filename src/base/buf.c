@@ -18,7 +18,6 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 
 #define MAPPED_MIN ((size_t) 64 * 1024)
@@ -27,8 +26,6 @@
 #define KEEP_BYTES ((size_t) 256 * 1024 * 1024)
 #define KEEP_PART 4
 #define PAGE ((size_t) 4096)
-/* Who has not asked again for so long has gone, and lets others pass. */
-#define FIRST_MS 100
 
 /* A kept mapping holds the link to the next in its first bytes. */
 struct kept {
@@ -172,59 +169,13 @@ struct buf *buf_new(size_t size)
     return buf;
 }
 
-/* Of those who ask at the same time one may miss what another says here: the next time it does not. */
-static bool room_has(struct buf_room *room, size_t taken, size_t size, int64_t *since_ms)
-{
-    size_t most = mem_pressure() < MEM_QUEUE_FILLS ? room->most : room->least;
-    int64_t now_ms = clock_mono_ms();
-    if (since_ms != NULL && *since_ms == 0)
-        *since_ms = now_ms;
-    int64_t came_ms = since_ms == NULL ? now_ms : *since_ms;
-    bool behind = now_ms - atomic_load_explicit(&room->seen_ms, memory_order_relaxed) <= FIRST_MS &&
-                  came_ms > atomic_load_explicit(&room->first_ms, memory_order_relaxed);
-    size_t kept = behind ? atomic_load_explicit(&room->first_bytes, memory_order_relaxed) : 0;
-    if (taken + size + kept <= most)
-        return true;
-    if (!behind && since_ms != NULL) {
-        atomic_store_explicit(&room->first_ms, came_ms, memory_order_relaxed);
-        atomic_store_explicit(&room->first_bytes, size, memory_order_relaxed);
-        atomic_store_explicit(&room->seen_ms, now_ms, memory_order_relaxed);
-    }
-    atomic_store_explicit(&room->refused_ms, now_ms, memory_order_relaxed);
-    return false;
-}
-
-void buf_room_forget(struct buf_room *room, int64_t *since_ms)
-{
-    if (*since_ms != 0 && *since_ms == atomic_load_explicit(&room->first_ms, memory_order_relaxed))
-        atomic_store_explicit(&room->seen_ms, 0, memory_order_relaxed);
-    *since_ms = 0;
-}
-
-bool buf_room_has(struct buf_room *room, size_t size, int64_t *since_ms)
-{
-    return room_has(room, atomic_load_explicit(&room->taken, memory_order_relaxed), size, since_ms);
-}
-
 struct buf *buf_new_in(struct buf_room *room, size_t size, int64_t *since_ms)
 {
-    size_t taken = atomic_load_explicit(&room->taken, memory_order_relaxed);
-    do {
-        if (!room_has(room, taken, size, since_ms))
-            return NULL;
-    } while (!atomic_compare_exchange_weak_explicit(&room->taken, &taken, taken + size, memory_order_relaxed,
-                                                    memory_order_relaxed));
-    if (since_ms != NULL)
-        buf_room_forget(room, since_ms);
+    if (!buf_room_take(room, size, since_ms))
+        return NULL;
     struct buf *buf = buf_new(size);
     buf->room = room;
     return buf;
-}
-
-bool buf_room_short(const struct buf_room *room, int64_t ms)
-{
-    int64_t refused = atomic_load_explicit(&room->refused_ms, memory_order_relaxed);
-    return refused != 0 && clock_mono_ms() - refused <= ms;
 }
 
 struct buf *buf_ref(struct buf *buf)
@@ -250,6 +201,6 @@ void buf_unref(struct buf **buf)
     else
         mem_free(gone->data);
     if (gone->room != NULL)
-        atomic_fetch_sub_explicit(&gone->room->taken, gone->size, memory_order_relaxed);
+        buf_room_give(gone->room, gone->size);
     mem_free(gone);
 }

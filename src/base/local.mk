@@ -3,6 +3,7 @@ libheadpond_a_SOURCES += \
 	src/base/arena.c src/base/arena.h \
 	src/base/base64.c src/base/base64.h \
 	src/base/buf.c src/base/buf.h \
+	src/base/buf_room.c src/base/buf_room.h \
 	src/base/civil.c src/base/civil.h \
 	src/base/bytes.h \
 	src/base/clock.c src/base/clock.h \
