@@ -8,6 +8,7 @@
 #include "cache/fill.h"
 #include "cache/freshness.h"
 #include "cache/inquiry.h"
+#include "cache/joins.h"
 #include "cache/place.h"
 #include "cache/probe.h"
 #include "http/precondition.h"
@@ -52,6 +53,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
     admission_queue_init(&home->places, &cache->places, loop);
     inquiries_loop_init(home);
     room_loop_init(home);
+    joins_loop_init(home);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -73,6 +75,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
     admission_queue_fini(&home->places);
     inquiries_loop_fini(home);
     room_loop_fini(home);
+    joins_loop_fini(home);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

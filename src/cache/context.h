@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/list.h"
+#include "cache/ahead.h"
 #include "cache/cache.h"
 #include "cache/epoch.h"
 #include "cache/grant.h"
@@ -23,7 +24,7 @@ struct cache {
     struct buf_room *blocks;       /* room.c: in memory; the store's */
     struct admission_class places; /* place.c: fills */
     struct admission_class probes; /* probe.c */
-    atomic_uint_fast64_t ahead;    /* joins.c: blocks asked for that no reader has come to yet */
+    struct ahead ahead;            /* what readers have asked for ahead of them */
 };
 
 /* Intrusive hash tables of what is under way on one loop; short chains, never iterated on a hot path. */
@@ -41,6 +42,8 @@ struct cache_loop {
     struct list unwanted; /* inquiry.c: probes nobody waits for any more */
     struct list holds;    /* room.c */
     struct timer holds_timer;
+    struct list counted; /* joins.c: readers some of whose joins are counted in `ahead` */
+    struct timer counted_timer;
     struct paces paces;
 };
 

@@ -31,10 +31,10 @@ struct join {
     /* the reader's */
     void (*news)(void *arg); /* NULL once it has left */
     void *arg;
-    bool wake_due;  /* a wake is on its way or will be */
-    bool tied;      /* the owner has answered */
-    bool early;     /* joins.c: asked for ahead, and its reader has not seen it under way */
-    unsigned ahead; /* joins.c: its blocks, while they count as asked for ahead */
+    bool wake_due;    /* a wake is on its way or will be */
+    bool tied;        /* the owner has answered */
+    bool early;       /* joins.c: asked for ahead, and its reader has not seen it under way */
+    unsigned counted; /* joins.c: its blocks, while they count as asked for ahead (ahead.h) */
 
     /* written by the owner before the first wake */
     struct fill *fill; /* NULL: the first block can be had from the store now */

@@ -7,6 +7,9 @@
 
 /* Between two times that a reader has more pieces fetched at once: what these bring is to come first. */
 #define RAISE_MS 25
+/* Who is in the same block for so long stands still; and how often that is looked at. */
+#define STALL_MS 2000
+#define LOOK_MS 500
 
 static uint64_t first_block(const struct join *join)
 {
@@ -23,16 +26,82 @@ static bool stored(const struct joins *joins, uint64_t block)
     return store_has_block(joins->cache->config.store, joins->generation->id, block);
 }
 
-/* Its reader has come to it, or will not. */
-static void come_to(struct join *join)
+/* ---- What is counted as asked for ahead. ---- */
+
+static struct ahead_of whose(const struct join *join)
 {
-    atomic_fetch_sub(&join->cache->ahead, join->ahead);
-    join->ahead = 0;
+    return (struct ahead_of){join->generation->group, join->asker->request.account_hash.lo};
 }
+
+static void count(struct joins *joins, struct join *join)
+{
+    struct cache_loop *home = cache_loop_of(joins->loop);
+    struct ahead_of of = whose(join);
+    join->counted = join->last - join->first + 1;
+    ahead_take(&joins->cache->ahead, joins->cache->config.store, &of, join->counted);
+    if (!list_empty(&joins->node))
+        return;
+    joins->seen = joins->block;
+    joins->seen_ms = loop_now_ms(joins->loop);
+    list_add_tail(&home->counted, &joins->node);
+    timer_hasten(&home->counted_timer, LOOK_MS);
+}
+
+/* Its reader has come to it, or will not. */
+static void uncount(struct join *join)
+{
+    struct ahead_of of = whose(join);
+    if (join->counted > 0)
+        ahead_give(&join->cache->ahead, join->cache->config.store, &of, join->counted);
+    join->counted = 0;
+}
+
+/* What has come for a reader that stands still counts no more; what comes yet does. */
+static void uncount_stalled(struct joins *joins, int64_t now_ms)
+{
+    bool left = false;
+    if (joins->block != joins->seen) {
+        joins->seen = joins->block;
+        joins->seen_ms = now_ms;
+    }
+    bool stalled = now_ms - joins->seen_ms >= STALL_MS;
+    for (unsigned i = 0; i < joins->count; i++) {
+        struct join *join = joins->items[i];
+        if (stalled && join->tied && (join->fill == NULL || !fill_runs(join->fill)))
+            uncount(join);
+        left = left || join->counted > 0;
+    }
+    if (!left)
+        list_remove(&joins->node);
+}
+
+static void look(struct timer *timer)
+{
+    struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, counted_timer);
+    LIST_FOR_EACH_SAFE(node, &home->counted)
+    {
+        uncount_stalled(LIST_ENTRY(node, struct joins, node), loop_now_ms(home->loop));
+    }
+    if (!list_empty(&home->counted))
+        timer_set(&home->counted_timer, LOOK_MS);
+}
+
+void joins_loop_init(struct cache_loop *home)
+{
+    list_init(&home->counted);
+    timer_init(&home->counted_timer, home->loop, look);
+}
+
+void joins_loop_fini(struct cache_loop *home)
+{
+    timer_fini(&home->counted_timer);
+}
+
+/* ---- The joins. ---- */
 
 static void drop(struct joins *joins, unsigned index)
 {
-    come_to(joins->items[index]);
+    uncount(joins->items[index]);
     flight_leave(&joins->items[index]);
     for (unsigned i = index + 1; i < JOINS_MAX; i++)
         joins->items[i - 1] = joins->items[i];
@@ -52,10 +121,17 @@ void joins_drop_first(struct joins *joins)
     drop(joins, 0);
 }
 
+void joins_init(struct joins *joins, uint64_t block)
+{
+    list_init(&joins->node);
+    joins->block = joins->next = block;
+}
+
 void joins_fini(struct joins *joins)
 {
     while (joins->count > 0)
         drop(joins, joins->count - 1);
+    list_remove(&joins->node);
     asker_unref(&joins->asker);
 }
 
@@ -76,7 +152,7 @@ struct join *joins_ask(struct joins *joins, uint64_t block)
 {
     joins->kept = store_put_ahead(joins->cache->config.store, joins->generation->group);
     joins->unstored = !fill_ahead_is_kept(joins->cache, joins->kept);
-    joins->slow = joins->unstored && (joins->slow || (block < joins->ahead && room_wanted(joins->cache)));
+    joins->slow = joins->unstored && (joins->slow || (block < joins->next && room_wanted(joins->cache)));
     uint64_t extent = block / STORE_EXTENT_BLOCKS, end = piece_end(joins, block);
     if (end > joins->last)
         end = joins->last;
@@ -94,8 +170,8 @@ struct join *joins_ask(struct joins *joins, uint64_t block)
         place--;
     }
     joins->items[place] = join;
-    if (end + 1 > joins->ahead)
-        joins->ahead = end + 1;
+    if (end + 1 > joins->next)
+        joins->next = end + 1;
     return join;
 }
 
@@ -105,12 +181,12 @@ static void trim(struct joins *joins)
     for (unsigned i = 0; i < joins->count; i++) {
         struct join *join = joins->items[i];
         if (join->tied && !join->began)
-            come_to(join); /* another reader's piece, who counts it */
+            uncount(join); /* another reader's piece, who counts it */
         if (!join->tied || join->fill == NULL || join->fill->last >= join->last)
             continue;
         join->last = join->fill->last;
-        if (joins->ahead > last_block(join) + 1)
-            joins->ahead = last_block(join) + 1;
+        if (joins->next > last_block(join) + 1)
+            joins->next = last_block(join) + 1;
     }
 }
 
@@ -122,25 +198,22 @@ static bool asked_for(const struct joins *joins, uint64_t block)
     return false;
 }
 
-/* What is asked for ahead by all readers is bounded by what the store keeps that nobody has read yet: what had to go
- * before its reader came would be fetched twice. One piece each is always theirs. */
+/* One piece each is always theirs. */
 static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
+    const struct ahead_of of = {joins->generation->group, joins->request->account_hash.lo};
     if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache, joins->request->account_hash.lo) ||
         room_is_short(cache) || origin_budget_contended(joins->request->budget))
         return false;
-    return joins->unstored || joins->count < 2 ||
-           (int64_t) (atomic_load(&cache->ahead) + piece(joins)) * cache->block_size <=
-               store_put_ahead(cache->config.store, joins->generation->group);
+    return joins->unstored || joins->count < 2 || ahead_may(&cache->ahead, cache->config.store, &of, piece(joins));
 }
 
 static void ask_ahead(struct joins *joins, uint64_t block)
 {
     struct join *join = joins_ask(joins, block);
     join->early = true;
-    join->ahead = join->last - join->first + 1;
-    atomic_fetch_add(&joins->cache->ahead, join->ahead);
+    count(joins, join);
 }
 
 /* Pieces that are not whole yet. */
@@ -165,28 +238,28 @@ void joins_read_ahead(struct joins *joins, uint64_t block)
 {
     uint64_t limit = limit_of(joins, block);
     trim(joins);
-    while (joins->ahead < limit && joins->ahead <= joins->last) {
-        if (asked_for(joins, joins->ahead) || stored(joins, joins->ahead)) {
-            joins->ahead++;
+    while (joins->next < limit && joins->next <= joins->last) {
+        if (asked_for(joins, joins->next) || stored(joins, joins->next)) {
+            joins->next++;
             continue;
         }
         if (joins->count == JOINS_MAX || under_way(joins) >= depth_of(joins) || !may_ask_ahead(joins))
             return;
-        ask_ahead(joins, joins->ahead);
+        ask_ahead(joins, joins->next);
     }
 }
 
 void joins_look_beyond(struct joins *joins, uint64_t block)
 {
-    if (joins->ahead > block + 1)
+    if (joins->next > block + 1)
         return;
-    joins->ahead = block + 1;
-    if (joins->ahead > joins->last || joins->count == JOINS_MAX)
+    joins->next = block + 1;
+    if (joins->next > joins->last || joins->count == JOINS_MAX)
         return;
-    if (stored(joins, joins->ahead))
-        joins->ahead++;
+    if (stored(joins, joins->next))
+        joins->next++;
     else
-        joins_ask(joins, joins->ahead)->early = true;
+        joins_ask(joins, joins->next)->early = true;
 }
 
 void joins_want_more(struct joins *joins, uint64_t block)
@@ -209,7 +282,7 @@ struct join *joins_at(struct joins *joins, uint64_t block)
     if (joins->count == 0 || first_block(joins->items[0]) > block)
         return NULL;
     struct join *join = joins->items[0];
-    come_to(join);
+    uncount(join);
     if (join->tied && join->fill != NULL && fill_runs(join->fill))
         join->early = false;
     return join;
@@ -217,6 +290,7 @@ struct join *joins_at(struct joins *joins, uint64_t block)
 
 void joins_advance(struct joins *joins, uint64_t block, uint64_t position)
 {
+    joins->block = block;
     if (joins->count > 0 && first_block(joins->items[0]) <= block)
         flight_advance(joins->items[0], position);
 }

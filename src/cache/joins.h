@@ -8,7 +8,11 @@
  * ahead a piece is an extent: what one reader has passed is gone, so the others have to be tied to the same fill. Only
  * who has lost its fill there, slow as it is, because room was wanted (room.h), asks for block by block from then on:
  * it is going to lose more of them, and what the origin has sent beyond the block by then, megabytes in the sockets,
- * came in vain. What a join brings is the reader's matter (reader.c). Reader's loop only.
+ * came in vain.
+ *
+ * What is asked for ahead is counted (ahead.h) until the reader gets there. One that stands still keeps others from
+ * reading ahead no longer than STALL_MS: from then on what has come for it counts no more. It is the first that the
+ * store lets go. What a join brings is the reader's matter (reader.c). Reader's loop only.
  */
 #ifndef HEADPOND_CACHE_JOINS_H
 #define HEADPOND_CACHE_JOINS_H
@@ -31,17 +35,28 @@ struct joins {
     uint64_t last;                       /* block that is wanted, inclusive */
     void (*news)(void *arg);
     void *arg;
-    /* joins.c's, zeroed at first */
+    /* joins.c's */
     struct asker *asker; /* made when the first join needs it */
     struct join *items[JOINS_MAX];
     unsigned count;
     unsigned depth;    /* how many may be fetched; 0: as at first */
     int64_t raised_ms; /* loop_now_ms when that became more */
     int64_t kept;      /* bytes that the store keeps of what nobody has read yet, when last asked; */
-    bool unstored;     /* so little that what is read ahead is not stored for long */
+    bool unstored;     /* which are so few that what is read ahead is not stored for long, */
     bool slow;         /* and it has had to ask for a block again while room was wanted */
-    uint64_t ahead;    /* blocks below it are stored or asked for, as far as this reader knows; at first its first */
+    uint64_t next;     /* blocks below it are stored or asked for, as far as this reader knows; at first its first */
+    struct list node;  /* cache_loop.counted: some of its joins are; */
+    uint64_t block;    /* where the reader was when it last moved on, */
+    uint64_t seen;     /* and when it was last looked at; */
+    int64_t seen_ms;   /* since when it has been there */
 };
+
+/* Each loop's own part. */
+void joins_loop_init(struct cache_loop *home);
+void joins_loop_fini(struct cache_loop *home);
+
+/* What is joins.c's; the reader begins with `block`. */
+void joins_init(struct joins *joins, uint64_t block);
 
 /* Leaves all. */
 void joins_fini(struct joins *joins);
@@ -53,8 +68,7 @@ struct join *joins_at(struct joins *joins, uint64_t block);
 struct join *joins_ask(struct joins *joins, uint64_t block);
 /* A reader at `block` that is being fed by fills has the next pieces asked for before it gets there. */
 void joins_read_ahead(struct joins *joins, uint64_t block);
-/* The reader waits in the middle of a block: more pieces are fetched side by side, but not more often than in RAISE_MS.
- */
+/* The reader waits in the middle of a block, so it could read faster: more pieces are fetched side by side. */
 void joins_want_more(struct joins *joins, uint64_t block);
 /* A reader in a stored block whose successor is missing joins that one's flight now, and not when its consumer gets
  * there: the fill that brought this block would take its reader for gone. */

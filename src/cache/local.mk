@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
+	src/cache/ahead.c src/cache/ahead.h \
 	src/cache/answer.c src/cache/answer.h \
 	src/cache/asker.c src/cache/asker.h \
 	src/cache/cache.c src/cache/cache.h \
@@ -33,6 +34,10 @@ check_PROGRAMS += t/unit/test_epoch
 t_unit_test_epoch_SOURCES = t/unit/test_epoch.c t/unit/tap.h
 t_unit_test_epoch_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_ahead
+t_unit_test_ahead_SOURCES = t/unit/test_ahead.c t/unit/store_fixture.c t/unit/store_fixture.h t/unit/tap.h
+t_unit_test_ahead_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_pace
 t_unit_test_pace_SOURCES = t/unit/test_pace.c t/unit/tap.h
 t_unit_test_pace_LDADD = $(UNIT_LDADD)
@@ -58,6 +63,11 @@ check_PROGRAMS += t/unit/test_cache_room
 t_unit_test_cache_room_SOURCES = t/unit/test_cache_room.c $(cache_rig)
 t_unit_test_cache_room_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_room_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_cache_ahead
+t_unit_test_cache_ahead_SOURCES = t/unit/test_cache_ahead.c $(cache_rig)
+t_unit_test_cache_ahead_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
+t_unit_test_cache_ahead_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_cache_disk
 t_unit_test_cache_disk_SOURCES = t/unit/test_cache_disk.c $(cache_rig)

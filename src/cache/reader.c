@@ -408,8 +408,8 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
                                    .generation = reader->generation,
                                    .last = last / cache->block_size,
                                    .news = reader_news,
-                                   .arg = reader,
-                                   .ahead = first / cache->block_size};
+                                   .arg = reader};
+    joins_init(&reader->joins, first / cache->block_size);
     return &reader->source;
 }
 

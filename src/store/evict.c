@@ -240,6 +240,11 @@ uint32_t evict_most(const struct evict *evict, struct hash128 group)
     return most;
 }
 
+unsigned evict_limit_over(const struct evict *evict, struct hash128 group)
+{
+    return quotas_limited(evict->quotas, quotas_find(evict->quotas, group));
+}
+
 bool evict_barred(const struct evict *evict, struct hash128 group)
 {
     return quotas_barred(evict->quotas, quotas_find(evict->quotas, group));

@@ -92,6 +92,8 @@ bool evict_admit(struct evict *evict, const struct evict_block *block);
 bool evict_expects(struct evict *evict, struct hash128 group);
 /* How many slots its blocks may take at most. */
 uint32_t evict_most(const struct evict *evict, struct hash128 group);
+/* The quota whose limit bounds it, or 0. */
+unsigned evict_limit_over(const struct evict *evict, struct hash128 group);
 /* Whether it is never let in, because its quota's limit is nothing. */
 bool evict_barred(const struct evict *evict, struct hash128 group);
 /* Whether reads of this block are to be told to evict_read. */

@@ -348,6 +348,11 @@ int64_t store_put_ahead(const struct store *store, struct hash128 group)
     return ahead;
 }
 
+unsigned store_limit_over(const struct store *store, struct hash128 group)
+{
+    return store->disk_count == 0 ? 0 : evict_limit_over(store->disks[0]->slots.evict, group); /* all have the same */
+}
+
 void store_flush(struct store *store, struct loop *loop, struct letter *done)
 {
     commit_flush(store->commit, loop, done);

@@ -216,6 +216,9 @@ bool store_would_keep(struct store *store, const struct store_generation *genera
  * again before that (evict.h: what nobody has used yet has a twentieth of the room). 0: nothing of it is stored now.
  * Any thread. */
 int64_t store_put_ahead(const struct store *store, struct hash128 group);
+/* Which limit (store_quota) bounds that group: 1 to STORE_QUOTAS_MAX, or 0: none but the disks. What store_put_ahead
+ * says is for all groups with the same answer together. Any thread. */
+unsigned store_limit_over(const struct store *store, struct hash128 group);
 
 /* Asks the index thread to commit now and posts `done` when everything put before is durable (tests, draining). */
 void store_flush(struct store *store, struct loop *loop, struct letter *done);
