@@ -34,7 +34,7 @@ struct cache_loop {
     struct cache *cache;
     struct loop *loop;
     struct list inquiries[CACHE_BUCKETS]; /* inquiry.c: by object */
-    struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation and extent */
+    struct list flights[CACHE_BUCKETS];   /* flight.c: fills by generation, openings by object, and by extent */
     struct list fills;                    /* fill.c: every fill that this loop owns */
     struct timer unwanted_timer;
     struct admission_queue places;

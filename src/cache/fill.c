@@ -104,6 +104,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
     struct fill *fill = fill_new(home, asker, extent, first, last);
     opening->fill = fill;
     fill->opening = opening;
+    flight_add(fill);
     if (opening->patient) {
         place_ask(fill, opening->asked);
     } else {

@@ -4,16 +4,18 @@
 
 #include "base/mem.h"
 
-/* ---- The table: fills of known generations, on their owner's loop. ---- */
+/* ---- The table, on the owner's loop: fills by generation and extent, openings by object and extent. ---- */
 
-static struct list *flight_bucket(struct cache_loop *home, uint64_t generation, uint64_t extent)
+static struct list *flight_bucket(struct cache_loop *home, uint64_t name, uint64_t extent)
 {
-    return &home->flights[hash_mix(generation, extent) % CACHE_BUCKETS];
+    return &home->flights[hash_mix(name, extent) % CACHE_BUCKETS];
 }
 
 void flight_add(struct fill *fill)
 {
-    list_add_tail(flight_bucket(cache_loop_of(fill->loop), fill->generation->id, fill->extent), &fill->on_flight);
+    uint64_t name = fill->generation != NULL ? fill->generation->id : fill->asker->request.object.lo;
+    list_remove(&fill->on_flight);
+    list_add_tail(flight_bucket(cache_loop_of(fill->loop), name, fill->extent), &fill->on_flight);
 }
 
 void flight_remove(struct fill *fill)
@@ -26,7 +28,8 @@ static struct fill *flight_find(struct cache_loop *home, uint64_t generation, ui
     LIST_FOR_EACH(node, flight_bucket(home, generation, extent))
     {
         struct fill *fill = LIST_ENTRY(node, struct fill, on_flight);
-        if (fill->generation->id == generation && fill->extent == extent && fill_covers(fill, block))
+        if (fill->generation != NULL && fill->generation->id == generation && fill->extent == extent &&
+            fill_covers(fill, block))
             return fill;
     }
     return NULL;
@@ -99,9 +102,9 @@ static unsigned flight_run_end(struct cache_loop *home, const struct join *join)
 /* An opening that may turn out to bring the join's first block. */
 static struct fill *flight_opening(struct cache_loop *home, const struct join *join)
 {
-    LIST_FOR_EACH(node, &home->fills)
+    LIST_FOR_EACH(node, flight_bucket(home, join->generation->object.lo, join->extent))
     {
-        struct fill *fill = LIST_ENTRY(node, struct fill, on_loop);
+        struct fill *fill = LIST_ENTRY(node, struct fill, on_flight);
         if (fill->generation == NULL && fill->extent == join->extent && fill_covers(fill, join->first) &&
             hash128_eq(fill->asker->request.object, join->generation->object))
             return fill;

@@ -74,7 +74,8 @@ uint64_t flight_fastest(const struct fill *fill);
 struct asker *flight_other_asker(struct fill *fill, const struct asker *refused);
 /* The fill's own asker while a reader of that credential is there, else a reader's; not counted. There are readers. */
 struct asker *flight_live_asker(struct fill *fill);
-void flight_add(struct fill *fill);    /* into the table: the generation is known */
+/* Into the table: an opening, and again when its generation is known. */
+void flight_add(struct fill *fill);
 void flight_remove(struct fill *fill); /* also when it is not in it */
 /* The opening's generation is known, or none will come: those who waited for that are tied (or dropped, at the loop's
  * end). */
