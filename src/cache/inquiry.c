@@ -11,6 +11,9 @@
 /* How many of those who wait for room are looked at when something is learnt; the others find out in their turn. */
 #define LOOKS_MAX 256
 #define UNWANTED_LOOK_MS 20
+/* Who had a grant may have lost it at the origin, and all that waited for its probe are refused with it. That they wait
+ * for another's is worth a trip once more; then each asks for itself. */
+#define REFUSALS_MAX 2
 
 struct inquiry {
     struct list node; /* cache_loop.inquiries */
@@ -93,7 +96,7 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
     const struct cache_request *request = &resolve->asker->request;
     struct epoch_key key = asker_epoch_key(request);
 
-    if (resolve->alone || resolve->query.validate || request->freshness == 0 ||
+    if (resolve->query.validate || request->freshness == 0 ||
         probe->stamp != epochs_stamp(resolve->cache->epochs, &key))
         return false;
     /* One that was sent longer ago may answer for a blob that has passed since. */
@@ -101,10 +104,9 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
         return false;
     if (resolve->query.want == CACHE_WANT_HEAD && probe->kind != PROBE_HEAD)
         return false;
-    if (resolve->granted)
-        return true;
-    return asker_same_credential(&probe->asker->request, request) &&
-           (resolve->query.want == CACHE_WANT_HEAD || probe_covers_get(probe));
+    if (asker_same_credential(&probe->asker->request, request))
+        return resolve->granted || resolve->query.want == CACHE_WANT_HEAD || probe_covers_get(probe);
+    return resolve->granted && probe->granted && resolve->refusals < REFUSALS_MAX;
 }
 
 static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struct cache_resolve *resolve)
@@ -133,6 +135,7 @@ static void inquiry_send(struct cache_loop *home, struct cache_resolve *resolve,
     unsigned looks = 0;
 
     probe->inquiry = inquiry;
+    probe->granted = resolve->granted;
     probe->number = ++inquiry->sent;
     list_add_tail(&inquiry->probes, &probe->node);
     probe_join(probe, resolve);
@@ -375,7 +378,7 @@ static void inquiry_yes(struct probe *probe)
         store_generation_unref(&generation);
 }
 
-/* The answer goes to those of the same credential; the others ask for themselves. */
+/* The answer goes to those of the same credential; the others ask anew: the first of them for all. */
 static void inquiry_no(struct probe *probe)
 {
     int status = probe->answer->shown.head.status;
@@ -403,7 +406,7 @@ static void inquiry_no(struct probe *probe)
         struct cache_resolve *resolve = LIST_ENTRY(node, struct cache_resolve, node);
         list_remove(node);
         resolve->probe = NULL;
-        resolve->alone = true;
+        resolve->refusals++;
         inquiry_ask(probe->home, resolve);
     }
 }
@@ -440,6 +443,7 @@ static void inquiry_probed(struct probe *probe)
     struct inquiry *inquiry = probe->inquiry;
 
     metric_cell_add(metric_cell(METRIC_VALIDATIONS, results[probe->outcome]), 1);
+    list_remove(&probe->node); /* nobody joins it any more */
     switch (probe->outcome) {
     case PROBE_YES:
         inquiry_yes(probe);
@@ -452,7 +456,6 @@ static void inquiry_probed(struct probe *probe)
         inquiry_failed(probe, probe->status);
         break;
     }
-    list_remove(&probe->node);
     probe_free(probe);
     inquiry_release(inquiry);
 }

@@ -7,7 +7,9 @@
  *
  *   - a probe of the same credential answers everything, its refusal included;
  *   - a probe of another credential answers only what is known of the blob, and only to those who already have a grant
- * of their own; if it is refused they ask for themselves: nobody sees another's error.
+ *     of their own. It is waited for only if it, too, is of one that had a grant when it was sent: whoever makes
+ *     credentials up costs a probe each, and keeps nobody from a blob that it names. If it is refused all the same, the
+ *     others ask anew: nobody sees another's error.
  *
  * A probe counts for those who came before it or while its answer is fresh enough for them, and for nobody once the
  * epoch it was sent under has passed.
@@ -39,8 +41,8 @@ struct cache_resolve {
     struct probe *probe;   /* that it waits for, */
     struct admission room; /* or for room to send one */
     bool answered;
-    bool granted; /* it has a grant of its own and needs the record only */
-    bool alone;   /* another's probe has failed it: it asks for itself */
+    bool granted;      /* it has a grant of its own and needs the record only */
+    unsigned refusals; /* of others' probes that it waited for */
     struct cache_result result;
 };
 

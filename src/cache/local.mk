@@ -78,3 +78,8 @@ check_PROGRAMS += t/unit/test_cache_probes
 t_unit_test_cache_probes_SOURCES = t/unit/test_cache_probes.c $(cache_rig)
 t_unit_test_cache_probes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_probes_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_cache_inquiry
+t_unit_test_cache_inquiry_SOURCES = t/unit/test_cache_inquiry.c $(cache_rig)
+t_unit_test_cache_inquiry_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
+t_unit_test_cache_inquiry_LDADD = $(UNIT_LDADD)

@@ -39,6 +39,7 @@ struct probe {
     struct cache *cache;
     struct cache_loop *home;
     struct asker *asker;
+    bool granted; /* inquiry.c: it was known to be let in, before the answer */
     enum probe_kind kind;
     uint64_t stamp; /* the epoch it was sent under */
     bool fenced;    /* a write was under way then */
