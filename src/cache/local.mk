@@ -59,6 +59,11 @@ t_unit_test_cache_faults_SOURCES = t/unit/test_cache_faults.c $(cache_rig)
 t_unit_test_cache_faults_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
 t_unit_test_cache_faults_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_cache_drip
+t_unit_test_cache_drip_SOURCES = t/unit/test_cache_drip.c $(cache_rig)
+t_unit_test_cache_drip_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin
+t_unit_test_cache_drip_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_cache_room
 t_unit_test_cache_room_SOURCES = t/unit/test_cache_room.c $(cache_rig)
 t_unit_test_cache_room_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/t/origin

@@ -6,12 +6,18 @@
 
 /* What a fill costs besides one block: libcurl's buffer, the body's window, and what a connection holds. */
 #define PLACE_OVERHEAD (768 * 1024)
+/* What it counts for at least, in blocks. Who has a place has a block under way, for as long as its origin likes. All
+ * places together are half of `memory`, so those blocks are a quarter of it at most, which is two thirds of the room
+ * that there is for blocks (room.h). The rest is left to whoever reads what is stored, or is ahead of a slower one; and
+ * an account may have seven eighths of the places, and so no more than seven twelfths of the room. */
+#define PLACE_BLOCKS 2
 /* What an opening's reader holds meanwhile, besides the texts that the asker has copied from it. */
 #define PLACE_READER (16 * 1024)
 
 static size_t place_bytes(const struct cache *cache)
 {
-    return cache->block_size + PLACE_OVERHEAD;
+    size_t one = (size_t) cache->block_size + PLACE_OVERHEAD, least = (size_t) PLACE_BLOCKS * cache->block_size;
+    return one > least ? one : least;
 }
 
 void places_init(struct cache *cache)
@@ -20,7 +26,7 @@ void places_init(struct cache *cache)
         .what = "fills",
         .waiting = METRIC_FILLS_WAITING,
         .part = 2,
-        .least = 2 * (size_t) cache->config.loop_count * place_bytes(cache), /* each loop can always go on */
+        .least = cache->config.loop_count * place_bytes(cache), /* each loop can go on; room.c has blocks for these */
         .waiting_part = 6,
         .most = {6, 6},
         .patience_ms = cache->config.limits.first_byte_timeout,
@@ -79,8 +85,9 @@ bool place_now(struct cache_loop *home, const struct cache_request *request, str
 
 bool place_try(struct cache_loop *home, const struct cache_request *request, struct line_ticket *ticket)
 {
-    *ticket = (struct line_ticket){
-        .account = request->account_hash.lo, .client = request->client, .bytes = home->cache->block_size};
+    *ticket = (struct line_ticket){.account = request->account_hash.lo,
+                                   .client = request->client,
+                                   .bytes = (size_t) PLACE_BLOCKS * home->cache->block_size};
     return line_try(&home->places.line, ticket);
 }
 

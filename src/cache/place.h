@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * place.h: how many fills may be under way at once (I8, origin/admission.h). A fill holds at least a block's buffer and
- * its connection's windows; half of `memory` is theirs. Who finds no place waits on its owner's loop, without a request
- * to the origin.
+ * its connection's windows; half of `memory` is theirs, and it counts for so much that the blocks under way leave room
+ * for others (place.c). Who finds no place waits on its owner's loop, without a request to the origin.
  *
  * Fills of a known generation are for readers who may read it; an opening is for whoever asks. Those go first, and
  * neither kind may take everything: guesses at names do not keep readers from their bytes, nor readers newcomers. Who

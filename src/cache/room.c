@@ -9,13 +9,14 @@
 /* Of `memory`: three parts of eight. */
 #define PARTS 3
 #define PART 8
-/* Blocks a loop that can always be had, so that each can go on. */
+/* Blocks that can always be had: so many a loop, so that each can go on, and one more. Half of the former is for those
+ * who have a place (place.c); on one loop that may be one of each kind, which would leave no block to anybody else. */
 #define LEAST 2
 
 void room_init(struct cache *cache)
 {
     struct buf_room *blocks = cache->blocks;
-    blocks->least = (size_t) LEAST * cache->config.loop_count * cache->block_size;
+    blocks->least = ((size_t) LEAST * cache->config.loop_count + 1) * cache->block_size;
     blocks->most = mem_limit() == 0 ? SIZE_MAX / 2 : mem_limit() / PART * PARTS;
     if (blocks->most < blocks->least)
         blocks->most = blocks->least;

@@ -183,6 +183,7 @@ void rig_revoke(const char *credential)
 static struct loop *loops[RIG_LOOPS];
 static struct cache *cache;
 static struct store *store;
+int64_t rig_stall_ms = 400;
 static char disk_path[64];
 
 static void *decode(struct str record, uint64_t length)
@@ -232,7 +233,7 @@ void rig_start(unsigned disks, uint32_t block_size)
         .store = store,
         .loops = loops,
         .loop_count = RIG_LOOPS,
-        .limits = {.connect_timeout = 5000, .first_byte_timeout = 5000, .stall_timeout = 400, .retries = 2},
+        .limits = {.connect_timeout = 5000, .first_byte_timeout = 5000, .stall_timeout = rig_stall_ms, .retries = 2},
     };
     cache = cache_new(&config);
     for (unsigned i = 0; i < RIG_LOOPS; i++)

@@ -46,6 +46,8 @@ void rig_revoke(const char *credential);
 
 /* ---- the cache ---- */
 
+/* An origin that sends nothing for so long has failed; 400 unless a test says otherwise before rig_start. */
+extern int64_t rig_stall_ms;
 void rig_start(unsigned disks, uint32_t block_size);
 void rig_stop(void);
 /* How often the store's disk failed or did not answer in time, so far. */
@@ -73,6 +75,7 @@ struct task {
     unsigned loop;
     const char *blob;
     const char *credential;
+    const char *account; /* that it counts for; NULL: the blobs' own */
     uint64_t seed;
     uint64_t first;
     uint64_t last; /* inclusive; UINT64_MAX: to the end */
@@ -113,6 +116,7 @@ struct task {
     /* its own */
     struct letter letter;
     struct letter release;
+    struct letter leave;
     struct cache_request request;
     char target[RIG_TEXT];
     struct cache_resolve *resolve;
@@ -130,6 +134,8 @@ bool tasks_run(struct task *tasks, unsigned count);
 /* Until it holds (or is over). */
 bool task_wait_held(struct task *task);
 void task_release(struct task *task);
+/* It leaves, wherever it is, and is over then. */
+void task_leave(struct task *task);
 /* Now. */
 bool task_over(struct task *task);
 /* READY, whole and right. */

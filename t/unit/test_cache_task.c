@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/list.h"
@@ -108,7 +109,9 @@ static void task_pull(void *arg)
 
 static void task_pull_more(struct letter *letter)
 {
-    task_pull(LIST_ENTRY(letter, struct task, letter));
+    struct task *task = LIST_ENTRY(letter, struct task, letter);
+    if (task->phase != TASK_OVER)
+        task_pull(task);
 }
 
 static void task_ready(void *arg)
@@ -191,6 +194,8 @@ static void task_begin(struct letter *letter)
     rig_request(&task->request, task->blob, task->credential, task->target);
     if (task->freshness != 0 || task->fresh_zero)
         task->request.freshness = task->freshness;
+    if (task->account != NULL)
+        task->request.account_hash = hash128(task->account, strlen(task->account));
     if (task->ttl != 0)
         task->request.authorize_ttl = task->ttl;
     task_phase(task, TASK_RESOLVING);
@@ -292,6 +297,22 @@ void task_release(struct task *task)
 {
     task->release.deliver = task_released;
     loop_post(rig_loop(task->loop), &task->release);
+}
+
+static void task_left(struct letter *letter)
+{
+    struct task *task = LIST_ENTRY(letter, struct task, leave);
+    if (task->phase == TASK_OVER)
+        return;
+    if (task->resolve != NULL)
+        cache_resolve_cancel(&task->resolve);
+    task_end(task, STATUS_CANCELLED);
+}
+
+void task_leave(struct task *task)
+{
+    task->leave.deliver = task_left;
+    loop_post(rig_loop(task->loop), &task->leave);
 }
 
 bool task_good(const struct task *task)
