@@ -59,6 +59,11 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     atomic_init(&fill->pause, FILL_GOES_ON);
     pthread_mutex_init(&fill->lock, NULL);
     fill->watch.position = UINT64_MAX;
+    list_init(&fill->hold.node);
+    fill->hold.position = &fill->position;
+    fill->hold.account = asker->request.account_hash.lo;
+    fill->hold.give_up = fill_hold_give_up;
+    fill->patience_ms = ROOM_SLOW_MS;
     list_init(&fill->joins);
     list_init(&fill->parked);
     list_init(&fill->on_flight);
@@ -151,6 +156,7 @@ void fill_end(struct fill *fill, enum status status)
     if (!fill_runs(fill))
         return;
     fill_fetch_stop(fill, status);
+    room_release(&fill->hold);
     buf_room_forget(fill->cache->blocks, &fill->wanted_ms);
     timer_clear(&fill->retry);
     fill_set_pause(fill, FILL_GOES_ON);
@@ -214,10 +220,15 @@ static void fill_learn(struct fill *fill)
                    fill->head_us - fill->sent_us, fill->position - fill->began, clock_mono_us() - fill->head_us);
 }
 
+static unsigned fill_block_at(const struct fill *fill, uint64_t position)
+{
+    return (unsigned) (position / fill->cache->block_size - fill->extent * STORE_EXTENT_BLOCKS);
+}
+
 /* One step; true: go on at once. */
 static bool fill_pump_step(struct fill *fill)
 {
-    unsigned block = (unsigned) (fill->position / fill->cache->block_size - fill->extent * STORE_EXTENT_BLOCKS);
+    unsigned block = fill_block_at(fill, fill->position);
     struct source_view view;
 
     if (fill->position >= fill->end) {
@@ -308,10 +319,42 @@ static bool fill_stands(struct fill *fill)
 }
 
 /* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */
-static void fill_yield(struct fill *fill)
+static void fill_yield(struct fill *given_up)
 {
-    fill_give_up_blocks(fill, UINT64_MAX);
+    struct fill *fill = fill_ref(given_up);
     fill_end(fill, STATUS_OK);
+    fill_give_up_blocks(fill, UINT64_MAX);
+    fill_unref(&fill);
+}
+
+/* Another one, from the block under way on, that its readers find when they ask anew; it waits for its turn. */
+static void fill_begin_anew(struct fill *stalled)
+{
+    struct fill *fill = fill_ref(stalled);
+    struct asker *asker = asker_ref(flight_live_asker(fill));
+    fill_yield(fill);
+    struct fill *anew = fill_start(cache_loop_of(fill->loop), asker, fill->generation, fill->extent,
+                                   fill_block_at(fill, fill->position), fill->last);
+    anew->patience_ms = 2 * fill->patience_ms;
+    timer_set(&anew->linger, FILL_LINGER_MS); /* do they? */
+    fill_unref(&anew);
+    asker_unref(&asker);
+    fill_unref(&fill);
+}
+
+void fill_hold_give_up(struct room_hold *hold)
+{
+    struct fill *fill = CONTAINER_OF(hold, struct fill, hold);
+    uint32_t size = fill->cache->block_size;
+    int64_t now_ms = loop_now_ms(fill->loop);
+    uint64_t fastest = flight_fastest(fill);
+    bool behind = fastest / size < fill->position / size;
+
+    fill_give_up_blocks(fill, fastest);
+    if (list_empty(&fill->joins) || (behind && now_ms - hold->watch.since_ms >= ROOM_SLOW_MS))
+        fill_yield(fill); /* nobody waits for it */
+    else if (now_ms - hold->watch.moved_ms >= fill->patience_ms && fill->patience_ms < FILL_PATIENCE_MS)
+        fill_begin_anew(fill);
 }
 
 static void fill_linger_over(struct timer *timer)

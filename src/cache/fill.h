@@ -13,7 +13,12 @@
  * first bytes until the object's owner has adopted it.
  *
  * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it. When the last reader has left,
- * the block under way is finished and the rest is not fetched.
+ * the block under way is finished, unless room is wanted, and the rest is not fetched.
+ *
+ * While room is wanted a fill is begun anew whose readers wait and whose origin sends nothing: what has come of the
+ * block is lost, but the place and the block are others' until it is its turn again. Each time it waits for twice as
+ * long, and in the end for as long as the origin is given: an origin that sends, however slowly or in whatever fits,
+ * gets its block through.
  */
 #ifndef HEADPOND_CACHE_FILL_H
 #define HEADPOND_CACHE_FILL_H
@@ -100,6 +105,8 @@ struct fill {
     struct timer linger;     /* the wait for a reader to come, or to move on, or for room */
     struct room_watch watch; /* its readers', while it is paused, and after its end */
     int64_t wanted_ms;       /* since when it has wanted its next block (buf_new_in) */
+    struct room_hold hold;   /* while a block is FILLING */
+    int64_t patience_ms;     /* it waits for the next byte of one while room is wanted */
     unsigned attempts;       /* since the last byte of progress */
     int64_t sent_us;         /* the request under way */
     int64_t head_us;         /* its reply's head came; 0: not yet, or readers have held it up since */
@@ -150,6 +157,8 @@ void fill_readers_changed(struct fill *fill);
 /* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and
  * a client that lost its connection often comes again at once. */
 #define FILL_LINGER_MS 50
+/* As patient as that it is not begun anew for want of room: that was four times. */
+#define FILL_PATIENCE_MS (16 * ROOM_SLOW_MS)
 
 /* ---- Between fill.c, fill_blocks.c and fill_fetch.c; owner's loop. ---- */
 
@@ -166,6 +175,8 @@ void fill_block_whole(struct fill *fill, unsigned block);
 void fill_give_up_blocks(struct fill *fill, uint64_t passed);
 /* How many blocks it has in memory. */
 unsigned fill_buffers_held(const struct fill *fill);
+/* The block under way does not get on while room is wanted. */
+void fill_hold_give_up(struct room_hold *hold);
 /* It has ended, and has blocks for its readers that are to go when room is wanted and they do not come. */
 void fill_watch_blocks(struct fill *fill);
 void fill_fetch_start(struct fill *fill);

@@ -144,6 +144,7 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
     fill_set_pause(fill, FILL_GOES_ON);
     fill->watch.position = UINT64_MAX;
     fill_set_block(fill, block, FILL_BLOCK_FILLING, buf);
+    room_hold(cache_loop_of(fill->loop), &fill->hold);
     return buf;
 }
 
@@ -170,6 +171,7 @@ void fill_block_whole(struct fill *fill, unsigned block)
     struct epoch_key key = asker_epoch_key(&fill->asker->request);
     struct buf *buf = fill->buffers[block];
 
+    room_release(&fill->hold);
     if (epochs_stamp(fill->cache->epochs, &key) == fill->stamp && !epochs_fenced(fill->cache->epochs, &key)) {
         struct fill_put *put = mem_calloc(1, sizeof *put);
         put->letter.deliver = fill_put_done;

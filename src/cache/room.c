@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* room.c: the bound, and the looks at those who have a block in hand. */
+/* room.c: the bound, and the looks at those who have a block in hand or under way. */
 #include "cache/room.h"
 
 #include "base/mem.h"
@@ -50,7 +50,7 @@ bool room_watch_look(struct room_watch *watch, uint64_t position, int64_t now_ms
     return now_ms - watch->moved_ms >= ROOM_IDLE_MS || now_ms - watch->since_ms >= ROOM_SLOW_MS;
 }
 
-/* ---- Readers with a block in hand. ---- */
+/* ---- Who has a block in hand, or under way. ---- */
 
 static void look(struct timer *timer)
 {
@@ -60,7 +60,8 @@ static void look(struct timer *timer)
     LIST_FOR_EACH_SAFE(node, &home->holds)
     {
         struct room_hold *hold = LIST_ENTRY(node, struct room_hold, node);
-        if (room_watch_look(&hold->watch, *hold->position, now_ms) && wanted)
+        if (room_watch_look(&hold->watch, *hold->position, now_ms) &&
+            (wanted || (hold->account != 0 && places_contended(home->cache, hold->account))))
             hold->give_up(hold);
     }
     if (!list_empty(&home->holds))

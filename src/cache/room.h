@@ -6,7 +6,8 @@
  * room; the others do, in the order of coming (base/buf.h). Readers may be as slow as they like, so all of that may be
  * taken by blocks that nobody is going to want for a while. Therefore, while a fill or a load finds no room, whoever
  * sits on blocks gives them up, and gets them anew when their time has come: readers that do not get on with the block
- * in hand (here), and fills that stand still for their readers or have ended (fill.c).
+ * in hand and fills that do not with the block under way (both are looked at here), and fills that stand still for
+ * their readers or have ended (fill.c).
  */
 #ifndef HEADPOND_CACHE_ROOM_H
 #define HEADPOND_CACHE_ROOM_H
@@ -35,12 +36,14 @@ struct room_watch {
     int64_t moved_ms; /* when a look last found it somewhere else */
 };
 
-/* A reader's block in hand. */
+/* A block in hand, or under way. */
 struct room_hold {
     struct list node;
     struct room_watch watch;
-    const uint64_t *position;                /* how far the reader is */
-    void (*give_up)(struct room_hold *hold); /* calls room_release */
+    const uint64_t *position; /* how far its holder is */
+    uint64_t account;         /* whose place it has, too, and for whom it gives that up (a hash); 0: none */
+    /* It does not get on, and room is wanted: calls room_release, or is called again at the next look. */
+    void (*give_up)(struct room_hold *hold);
 };
 
 /* Before the loops start. */
@@ -60,7 +63,7 @@ void room_watch_begin(struct room_watch *watch, uint64_t position, int64_t now_m
 /* Whether it does not get on. */
 bool room_watch_look(struct room_watch *watch, uint64_t position, int64_t now_ms);
 
-/* The holder's loop. */
+/* The holder's loop; release also when it is not held. */
 void room_hold(struct cache_loop *home, struct room_hold *hold);
 void room_release(struct room_hold *hold);
 
