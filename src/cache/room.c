@@ -55,13 +55,14 @@ bool room_watch_look(struct room_watch *watch, uint64_t position, int64_t now_ms
 static void look(struct timer *timer)
 {
     struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, holds_timer);
-    bool wanted = room_wanted(home->cache);
+    struct cache *cache = home->cache;
+    bool wanted = room_wanted(cache), wanted_ahead = !room_is_there_ahead(cache);
     int64_t now_ms = loop_now_ms(home->loop);
     LIST_FOR_EACH_SAFE(node, &home->holds)
     {
         struct room_hold *hold = LIST_ENTRY(node, struct room_hold, node);
         if (room_watch_look(&hold->watch, *hold->position, now_ms) &&
-            (wanted || (hold->account != 0 && places_contended(home->cache, hold->account))))
+            (wanted || (hold->account == 0 ? wanted_ahead : places_contended(cache, hold->account))))
             hold->give_up(hold);
     }
     if (!list_empty(&home->holds))

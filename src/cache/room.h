@@ -41,7 +41,9 @@ struct room_hold {
     struct list node;
     struct room_watch watch;
     const uint64_t *position; /* how far its holder is */
-    uint64_t account;         /* whose place it has, too, and for whom it gives that up (a hash); 0: none */
+    /* Whose place it has, too, and for whom it gives that up (a hash). 0: none; it gets the block anew without asking an
+     * origin, and gives it up for what others read ahead, too. */
+    uint64_t account;
     /* It does not get on, and room is wanted: calls room_release, or is called again at the next look. */
     void (*give_up)(struct room_hold *hold);
 };
@@ -55,7 +57,9 @@ void room_loop_fini(struct cache_loop *home);
 bool room_is_short(const struct cache *cache);
 /* That, or somebody finds no place for a fill, or memory is short: who sits on blocks is to give them up. */
 bool room_wanted(const struct cache *cache);
-/* There is room for what no reader has come to yet: that may take half, and the rest is for those who wait. */
+/* There is room for what no reader has come to yet: that may take half, and the rest is for those who wait. So that
+ * slow readers who have taken that half do not keep all others from reading ahead, they give up what they have in hand
+ * before room is short. */
 bool room_is_there_ahead(const struct cache *cache);
 
 /* It begins to sit at `position`. */

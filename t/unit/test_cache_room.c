@@ -110,6 +110,46 @@ static void test_back(void)
     atomic_store(&room->refused_ms, 0);
 }
 
+/* Readers that stand still do not keep half of the room, though nobody is refused: that half is for reading ahead. */
+static void test_ahead(void)
+{
+    enum { HOLDERS = 6 };
+    static char names[HOLDERS][16];
+    struct task *tasks = tasks_new(HOLDERS);
+    struct buf_room *room = rig_cache()->blocks;
+    const size_t most = room->most;
+    const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+
+    rig_begin();
+    for (unsigned i = 0; i < HOLDERS; i++) {
+        snprintf(names[i], sizeof(names[i]), "half%u", i);
+        rig_blob(names[i], 160 + i, MIB, NULL);
+        tasks[i] = (struct task){
+            .loop = i, .blob = names[i], .seed = 160 + i, .last = UINT64_MAX, .step = 50000, .hold_after = MIB / 2};
+    }
+    /* So that they meet the fill, and not what it has stored. */
+    rig_control("PUT fault?path=/acct/c/half*&rate=%d&times=-1", (int) (2 * MIB));
+    while (room_wanted(rig_cache()) && clock_mono_ms() < until)
+        rig_still();
+    tasks_start(tasks, HOLDERS);
+    for (unsigned i = 0; i < HOLDERS; i++)
+        task_wait_held(&tasks[i]);
+    rig_still();
+    is_int(atomic_load(&room->taken), HOLDERS * MIB, "%d readers have a block in hand", HOLDERS);
+    room->most = (2 * HOLDERS - 1) * MIB;
+    while (!room_is_there_ahead(rig_cache()) && clock_mono_ms() < until)
+        rig_still();
+    ok(room_is_there_ahead(rig_cache()), "until it is more than half of the room");
+    ok(!room_wanted(rig_cache()), "which nobody was refused");
+    for (unsigned i = 0; i < HOLDERS; i++)
+        task_release(&tasks[i]);
+    tasks_wait(tasks, HOLDERS);
+    is_int(tasks_good(tasks, HOLDERS), HOLDERS, "they go on, let go");
+    is_int(rig_stat("body_bytes"), HOLDERS * MIB, "and nothing is fetched for them again");
+    room->most = most;
+    mem_free(tasks);
+}
+
 /* ---- A write whose body is kept. ---- */
 
 #define WRITTEN (4 * MIB + 5)
@@ -187,6 +227,8 @@ static void run_all(unsigned disks)
     test_room();
     if (disks == 0)
         test_back();
+    else
+        test_ahead();
     test_keep(0, "dropped");
     test_keep(MIB + MIB / 2, "dropped");
     test_keep(UINT64_MAX, "kept");
