@@ -15,8 +15,9 @@
 #include "base/metric.h"
 #include "http/field.h"
 
-/* Pulled at once; one system call's worth. Measured with 64 readers of 1 MiB: half of it costs a fifth more CPU a reply,
- * twice as much a few percent less, and doubles how long others wait for their first byte. */
+/* Pulled at once; one system call's worth. Measured with 64 readers of 1 MiB: half of it costs a fifth more CPU a reply.
+ * Twice as much costs about the same (0.97 against 0.96 of a bare writev loop), and others' first byte comes later: p99
+ * 74 ms against 46. */
 #define PULL_MAX 524288
 /* Sent in one event before others get their turn: who waits meanwhile waits for all replies that are ready. */
 #define BUDGET PULL_MAX
