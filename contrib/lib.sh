@@ -74,6 +74,12 @@ install_packages() {
     rm -f "$log"
 }
 
+# install_to_build NAME…: what building takes, and these.
+install_to_build() {
+    # shellcheck disable=SC2086
+    install_packages $build_packages "$@"
+}
+
 # build_tree DIR TARGETS… -- CONFIGURE-ARGUMENTS…: brings DIR up to date; quiet unless something fails.
 build_tree() {
     local dir=$1 targets=() log

@@ -9,7 +9,7 @@ use IO::Select;
 use IO::Socket::INET;
 use Socket qw(SOL_SOCKET SO_RCVBUF);
 use Time::HiRes ();
-use Headpond::Bench::Measure;
+use Headpond::Bench::Table;
 use Headpond::Bench::World;
 
 my ($KIB, $MIB) = (1 << 10, 1 << 20);
@@ -90,28 +90,20 @@ sub turn {
         map { my ($name, $ms) = @$_; ("${name}_p50" => $ms->[@$ms / 2], "${name}_p99" => $ms->[@$ms * 0.99]) } [quiet => \@quiet], [busy => \@busy] };
 }
 
-my @columns = (['bytes an idle connection', '%.0f', 'idle'], ['bytes a slow one', '%.0f', 'slow'], ['kernel bytes a slow one', '%.0f', 'kernel'],
-    ['new client p50 ms, alone', '%.3f', 'quiet_p50'], ['p99', '%.3f', 'quiet_p99'], ['among them p50', '%.3f', 'busy_p50'], ['p99', '%.3f', 'busy_p99']);
-
 # Each server once or more, in turn; Markdown.
 sub table {
     my ($servers, $rounds) = @_;
-    my (%turns, %why);
-    $why{ $_->{name} } = $_->{fault} // $_->cannot('h1') for @$servers;
+    my @rows = map { { name => $_->{name}, server => $_, turns => [], why => $_->{fault} // $_->cannot('h1') } } @$servers;
+    my @columns = @Headpond::Bench::Table::crowd;
     for my $round (1 .. $rounds) {
-        for my $server (grep { !$why{ $_->{name} } } @$servers) {
-            my $turn = eval { turn($server) };
-            $why{ $server->{name} } = $@ =~ s/\s+$//r, next if !$turn;
-            push @{ $turns{ $server->{name} } }, $turn;
-            print STDERR join('  ', sprintf('%-8s %-13s', 'crowd', $server->{name}), map { sprintf "$_->[0] $_->[1]", $turn->{ $_->[2] } } @columns), "\n";
+        for my $row (grep { !$_->{why} } @rows) {
+            my $turn = eval { turn($row->{server}) };
+            $row->{why} = $@ =~ s/\s+$//r, next if !$turn;
+            push @{ $row->{turns} }, $turn;
+            print STDERR join('  ', sprintf('%-8s %-13s', 'crowd', $row->{name}), map { sprintf "$_->[0] $_->[1]", $turn->{ $_->[2] } } @columns), "\n";
         }
     }
-    my $text = "## $IDLE idle connections, then $SLOW slow ones\n\n| | " . join(' | ', map { $_->[0] } @columns) . " |\n|---" . '|---' x @columns . "|\n";
-    for my $name (map { $_->{name} } @$servers) {
-        my $m = $turns{$name} && !$why{$name} ? Headpond::Bench::Measure::medians($turns{$name}) : undef;
-        $text .= "| $name | " . ($m ? join(' | ', map { sprintf $_->[1], $m->{ $_->[2] } } @columns) : "none: $why{$name}" . ' |' x $#columns) . " |\n";
-    }
-    return "$text\nMedians of $rounds turns.\n\n";
+    return "## $IDLE idle connections, then $SLOW slow ones\n\n" . Headpond::Bench::Table::figures('server', \@columns, \@rows) . "Medians of $rounds turns.\n\n";
 }
 
 1;

@@ -11,7 +11,7 @@ package Headpond::Bench::Fill;
 use strict;
 use warnings;
 use Time::HiRes ();
-use Headpond::Bench::Measure;
+use Headpond::Bench::Table;
 use Headpond::Bench::World;
 
 my $MIB = 1 << 20;
@@ -98,27 +98,12 @@ sub measure {
     return \@rows;
 }
 
-my @columns = (['MB/s', '%.0f', 'mb_s', 1], ['wall s', '%.2f', 'wall', 1], ['first byte ms', '%.1f', 'first', 1],
-    ['origin bytes / blob', '%.4f', 'once', 1], ['origin requests', '%.0f', 'requests', 1], ['CPU s a GiB', '%.2f', 'cpu', 1],
-    ['most memory MiB', '%.0f', 'memory', 1 / $MIB]);
-
-# The table of a kind; the last column: the first row's MB/s divided by this one's.
 sub table {
     my ($kind, $rows) = @_;
-    my $text = sprintf "## %s\n\n| | %s | %s to it |\n|---%s|\n",
-        ($kind->{readers} > 1 ? "$kind->{readers} readers of the same cold " : 'One reader of a cold ') . $kind->{size} / $MIB . ' MiB',
-        join(' | ', map { $_->[0] } @columns), $rows->[0]{name}, '|---' x (@columns + 1);
-    my $first = @{ $rows->[0]{turns} } ? Headpond::Bench::Measure::medians($rows->[0]{turns})->{mb_s} : undef;
-    for my $row (@$rows) {
-        if ($row->{why} || !@{ $row->{turns} }) {
-            $text .= "| $row->{name} | none: " . ($row->{why} // 'no turns') =~ s/\|/\\|/gr . ' |' x (@columns + 1) . "\n";
-            next;
-        }
-        my $m = Headpond::Bench::Measure::medians($row->{turns});
-        $text .= "| $row->{name} | " . join(' | ', map { sprintf $_->[1], $m->{ $_->[2] } * $_->[3] } @columns) . sprintf " | %s |\n",
-            defined $first ? sprintf('%.2f', $first / $m->{mb_s}) : '';
-    }
-    return "$text\nMedians of " . scalar(@{ $rows->[0]{turns} }) . " turns; $FIRST_BYTE_MS ms to the first byte and @{[ $kind->{rate} / 1e6 ]} MB/s a connection at the storage.\n\n";
+    my $title = ($kind->{readers} > 1 ? "$kind->{readers} readers of the same cold " : 'One reader of a cold ') . $kind->{size} / $MIB . ' MiB';
+    my $turns = @{ $rows->[0]{turns} };
+    return "## $title\n\n" . Headpond::Bench::Table::figures('server', \@Headpond::Bench::Table::fill, $rows, 'mb_s')
+        . "Medians of $turns turns; $FIRST_BYTE_MS ms to the first byte and @{[ $kind->{rate} / 1e6 ]} MB/s a connection at the storage.\n\n";
 }
 
 1;

@@ -6,8 +6,8 @@ package Headpond::Bench::Growth;
 use strict;
 use warnings;
 use Headpond::Bench::Load;
-use Headpond::Bench::Measure;
 use Headpond::Bench::Plot;
+use Headpond::Bench::Table;
 
 our @steps = 4 .. 7;
 my @sizes = qw(4k 1m);
@@ -29,15 +29,13 @@ sub turns {
 }
 
 # Markdown: a row each, [label, server], and a column for each number of connections.
-sub rows {
-    my ($results, $first, @rows) = @_;
-    my $text = "| $first | " . join(' | ', map { connections($_->[0]) } @$results) . " |\n|---" . '|---' x @$results . "|\n";
-    for my $row (@rows) {
-        my ($label, $name) = @$row;
-        my @cells = map { my $turns = turns($_->[1], $name); @$turns ? sprintf '%.0f', Headpond::Bench::Measure::median(@$turns) : 'none' } @$results;
-        $text .= "| $label | " . join(' | ', @cells) . " |\n";
-    }
-    return "$text\n";
+sub table {
+    my ($results, $corner, @rows) = @_;
+    my @lines = map {
+        my ($label, $name) = @$_;
+        [$label, map { my $turns = turns($_->[1], $name); @$turns ? sprintf '%.0f', Headpond::Bench::Table::median(@$turns) : 'none' } @$results];
+    } @rows;
+    return Headpond::Bench::Table::cells([$corner, map { connections($_->[0]) } @$results], @lines);
 }
 
 sub connections { my ($load) = @_; my $n = $load->{connections}; return $n == 1 ? '1 connection' : "$n connections" }
@@ -56,8 +54,8 @@ sub tables {
     my $text = '';
     for my $group (by_size($results)) {
         my $what = 'ranges of ' . $group->[0][0]->size_name;
-        $text .= "## As the index grows: $UNIT, $what\n\n" . rows($group, 'blocks that the store knows', @index)
-            . "## As connections grow: $UNIT, $what\n\n" . rows($group, 'server', map { [$_, $_] } @$names);
+        $text .= "## As the index grows: $UNIT, $what\n\n" . table($group, 'blocks that the store knows', @index)
+            . "## As connections grow: $UNIT, $what\n\n" . table($group, 'server', map { [$_, $_] } @$names);
     }
     return $text . "Where there is none, the table of that load says why.\n\n";
 }

@@ -6,6 +6,7 @@ use strict;
 use warnings;
 use POSIX ();
 use Time::HiRes ();
+use Headpond::Bench::Table;
 
 my $GIB = 1 << 30;
 
@@ -70,12 +71,16 @@ sub load {
     return \%result;
 }
 
-sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
-
-# Of each figure the median of the turns.
-sub medians {
-    my ($turns) = @_;
-    return { map { my $what = $_; $what => median(map { $_->{$what} } @$turns) } keys %{ $turns->[0] } };
+# Their table; the last column is what the first server gets from a CPU second, in what this one gets from it.
+sub table {
+    my ($load, $servers, $result) = @_;
+    my @rows = map {
+        my $found = $result->{ $_->{name} };
+        { name => $_->{name}, ref $found ? (turns => $found) : (why => $found) };
+    } @$servers;
+    my @asked = map { my $n = 0; $n += $_->{asked} for @{ $_->{turns} // [] }; $n ? "$_->{name} $n times" : () } @rows;
+    return '## ' . $load->title . "\n\n" . Headpond::Bench::Table::figures('server', \@Headpond::Bench::Table::load, \@rows, 'per_cpu')
+        . (@asked ? 'Not all was warm: the origin was asked by ' . join(', ', @asked) . ".\n\n" : '');
 }
 
 1;

@@ -5,6 +5,7 @@
 package Headpond::Bench::Peers;
 use strict;
 use warnings;
+use Headpond::Bench::Needs;
 use Headpond::Bench::Nginx;
 use Headpond::Bench::Server;
 use Headpond::Bench::Squid;
@@ -12,47 +13,32 @@ use Headpond::Bench::TrafficServer;
 use Headpond::Bench::Varnish;
 use Headpond::Bench::World;
 
-# name => how it starts, a function that is given the world; then what it needs, program or file, and the package with that.
-our %peers = (
-    'headpond' => [\&headpond],
-    'nginx-slice' => [\&Headpond::Bench::Nginx::slice, nginx => 'nginx'],
-    'nginx-file' => [\&Headpond::Bench::Nginx::file, nginx => 'nginx'],
-    'varnish' => [\&Headpond::Bench::Varnish::start, varnishd => 'varnish', hitch => 'hitch'],
-    'trafficserver' => [\&Headpond::Bench::TrafficServer::start, traffic_server => 'trafficserver',
-        "$Headpond::Bench::TrafficServer::modules/slice.so" => 'trafficserver-experimental-plugins'],
-    'squid' => [\&Headpond::Bench::Squid::start, squid => 'squid'],
-    'h2o-file' => [\&h2o, h2o => 'h2o'],
-    'bare' => [sub { bare($_[0], 'bare', 'h1') }],
-    'bare-sendfile' => [sub { bare($_[0], 'bare-sendfile', 'h1', '--sendfile') }],
-    'bare-tls' => [sub { bare($_[0], 'bare-tls', 'h1s', '--tls', @Headpond::tls{qw(certificate key)}) }],
+# name => how it starts, a function that is given the world.
+my %peers = (
+    'headpond' => \&headpond,
+    'nginx-slice' => \&Headpond::Bench::Nginx::slice,
+    'nginx-file' => \&Headpond::Bench::Nginx::file,
+    'varnish' => \&Headpond::Bench::Varnish::start,
+    'trafficserver' => \&Headpond::Bench::TrafficServer::start,
+    'squid' => \&Headpond::Bench::Squid::start,
+    'h2o-file' => \&h2o,
+    'bare' => sub { bare($_[0], 'bare', 'h1') },
+    'bare-sendfile' => sub { bare($_[0], 'bare-sendfile', 'h1', '--sendfile') },
+    'bare-tls' => sub { bare($_[0], 'bare-tls', 'h1s', '--tls', @Headpond::tls{qw(certificate key)}) },
 );
-our @names = qw(headpond nginx-slice trafficserver varnish squid nginx-file h2o-file bare bare-sendfile bare-tls);
 
-# The row of a name, or nothing. headpond-N: a headpond whose store knows N blocks besides what is asked for.
-sub find {
+sub starter {
     my ($name) = @_;
-    my ($blocks) = $name =~ /^headpond-([1-9]\d*)$/;
-    return $blocks ? [sub { headpond($_[0], $name, $blocks) }] : $peers{$name};
-}
-
-my %clients = (wrk => 'wrk', h2load => 'nghttp2-client', taskset => 'util-linux', curl => 'curl', openssl => 'openssl');
-
-sub there { my ($program) = @_; return system("command -v $program >/dev/null 2>&1") == 0 }
-
-# The packages of programs that are not there: of the clients, and of these servers.
-sub missing_clients { return map { there($_) ? () : $clients{$_} } sort keys %clients }
-sub missing_of {
-    my ($name) = @_;
-    my (undef, %needs) = @{ find($name) };
-    return map { there($_) ? () : $needs{$_} } sort keys %needs;
+    my ($blocks) = $name =~ /^headpond-(\d+)$/;
+    return $blocks ? sub { headpond($_[0], $name, $blocks) } : $peers{$name};
 }
 
 # A server that is running and warm, or a server with `fault`: why it has no figures.
 sub start {
     my ($name, $world) = @_;
-    my @missing = missing_of($name);
+    my @missing = Headpond::Bench::Needs::missing_of($name);
     return { name => $name, fault => "not installed: apt-get install @missing, or --install" } if @missing;
-    my $server = eval { find($name)->[0]->($world) };
+    my $server = eval { starter($name)->($world) };
     return { name => $name, fault => $@ =~ s/\s+$//r } if !$server;
     warm($server) if !$server->{one_file};
     $server->note_rest;

@@ -1,72 +1,82 @@
 # SPDX-License-Identifier: Apache-2.0
-# What contrib/bench found, in Markdown: a table a load with every server that was asked for, those without figures, too.
+# The tables of contrib/bench, in Markdown: their columns, with what each means (contrib/bench --help prints it), and how they
+# are written. Knows nothing of servers and loads nothing, so that the help needs nothing but perl.
 package Headpond::Bench::Table;
 use strict;
 use warnings;
-use Headpond::Bench::Measure;
-use Headpond::Bench::World;
 
 my $MIB = 1 << 20;
 
-# Columns: head, format, figure, and how it is scaled.
-my @columns = (
-    ['requests/s', '%.0f', 'requests_s', 1], ['GiB/s', '%.2f', 'gib_s', 1], ['whole p50 ms', '%.3f', 'p50', 1], ['whole p99 ms', '%.3f', 'p99', 1],
-    ['first byte p50 ms', '%.3f', 'first_p50', 1], ['first byte p99 ms', '%.3f', 'first_p99', 1], ['CPU µs a request', '%.1f', 'cpu_request', 1],
-    ['CPU s a GiB', '%.3f', 'cpu_gib', 1], ['requests a CPU s', '%.0f', 'per_cpu', 1], ['% of a core', '%.0f', 'busy', 100],
-    ['client', '%.0f', 'client', 100], ['others', '%.0f', 'others', 100],
-    ['memory MiB', '%.0f', 'memory', 1 / $MIB], ['with mapped files', '%.0f', 'mapped', 1 / $MIB],
+# Columns: head, format, figure of a turn, how it is scaled, what it means.
+our @load = (
+    ['requests/s', '%.0f', 'requests_s', 1, 'replies a second'],
+    ['GiB/s', '%.2f', 'gib_s', 1, 'bytes of their bodies'],
+    ['whole p50 ms', '%.3f', 'p50', 1, 'from a request to the last byte of its reply: half took no longer'],
+    ['whole p99 ms', '%.3f', 'p99', 1, 'nor 99 of 100'],
+    ['first byte p50 ms', '%.3f', 'first_p50', 1, 'to the first byte, by a client that compares every byte and so is slower'],
+    ['first byte p99 ms', '%.3f', 'first_p99', 1, 'the same, 99 of 100'],
+    ['CPU µs a request', '%.1f', 'cpu_request', 1, 'of all the server\'s threads and processes, user and system'],
+    ['CPU s a GiB', '%.3f', 'cpu_gib', 1, 'the same by bytes'],
+    ['requests a CPU s', '%.0f', 'per_cpu', 1, 'the same as a rate'],
+    ['% of a core', '%.0f', 'busy', 100, 'what the server took of its core'],
+    ['client', '%.0f', 'client', 100, 'what the client took of its own: at 100 it was the limit'],
+    ['others', '%.0f', 'others', 100, 'what all else on the machine took: should be next to nothing'],
+    ['memory MiB', '%.0f', 'memory', 1 / $MIB, 'resident; what processes share counts once; the page cache does not'],
+    ['with mapped files', '%.0f', 'mapped', 1 / $MIB, 'the same with files that it has mapped'],
+);
+our @fill = (
+    ['MB/s', '%.0f', 'mb_s', 1, 'of the blob, by the time until the last reader had all of it'],
+    ['wall s', '%.2f', 'wall', 1, 'that time'],
+    ['first byte ms', '%.1f', 'first', 1, 'from a request to its first byte; of many readers the median'],
+    ['origin bytes / blob', '%.4f', 'once', 1, 'how many times its bytes left the storage'],
+    ['origin requests', '%.0f', 'requests', 1, 'that the storage was asked'],
+    ['CPU s a GiB', '%.2f', 'cpu', 1, 'of the server, by the blob\'s bytes'],
+    ['most memory MiB', '%.0f', 'memory', 1 / $MIB, 'resident, while it was read'],
+);
+our @crowd = (
+    ['bytes an idle connection', '%.0f', 'idle', 1, 'that the server\'s memory grew by, each'],
+    ['bytes a slow one', '%.0f', 'slow', 1, 'the same'],
+    ['kernel bytes a slow one', '%.0f', 'kernel', 1, 'in sockets'],
+    ['new client p50 ms, alone', '%.3f', 'quiet_p50', 1, 'from its connecting to its reply of 4 KiB, before the crowd is there'],
+    ['p99', '%.3f', 'quiet_p99', 1, 'the same, 99 of 100'],
+    ['among them p50', '%.3f', 'busy_p50', 1, 'and while it is'],
+    ['p99', '%.3f', 'busy_p99', 1, 'the same, 99 of 100'],
 );
 
-# The table of a load. Ratio: how much the first server gets from a CPU second, in what this one gets from it.
-sub load {
-    my ($load, $names, $result) = @_;
-    my $text = '## ' . $load->title . "\n\n| server | " . join(' | ', map { $_->[0] } @columns) . " | $names->[0] to it |\n|---" . '|---' x (@columns + 1) . "|\n";
-    my $first = ref $result->{ $names->[0] } && @{ $result->{ $names->[0] } } ? Headpond::Bench::Measure::medians($result->{ $names->[0] })->{per_cpu} : undef;
-    for my $name (@$names) {
-        my $turns = $result->{$name};
-        if (!ref $turns || !@$turns) {
-            my $why = ref $turns ? 'no turns' : $turns =~ s/\|/\\|/gr;
-            $text .= "| $name | none: $why" . ' |' x (@columns + 1) . "\n";
-            next;
-        }
-        my $m = Headpond::Bench::Measure::medians($turns);
-        my $ratio = defined $first && $m->{per_cpu} > 0 ? sprintf '%.2f', $first / $m->{per_cpu} : '';
-        $text .= "| $name | " . join(' | ', map { sprintf $_->[1], $m->{ $_->[2] } * $_->[3] } @columns) . " | $ratio |\n";
-    }
-    my @asked = map { my $name = $_; my $n = 0; $n += $_->{asked} for ref $result->{$name} ? @{ $result->{$name} } : (); $n ? "$name $n times" : () } @$names;
-    $text .= "\nNot all was warm: the origin was asked by " . join(', ', @asked) . ".\n" if @asked;
-    return "$text\n";
+sub median { my @sorted = sort { $a <=> $b } @_; return $sorted[@sorted / 2] }
+
+# Of each figure the median of the turns.
+sub medians {
+    my ($turns) = @_;
+    return { map { my $what = $_; $what => median(map { $_->{$what} } @$turns) } keys %{ $turns->[0] } };
 }
 
-# Of a program; nothing when it is not there.
-sub version {
-    my ($command) = @_;
-    my $text = qx($command 2>&1) // return;
-    return $text =~ /(\d+\.\d+(?:\.\d+)*)/ ? $1 : undef;
+# A table of cells; a row that is short ends in empty ones.
+sub cells {
+    my ($heads, @rows) = @_;
+    my $line = sub { my @of = @_; return '| ' . join(' | ', map { $of[$_] // '' } 0 .. $#$heads) . " |\n" };
+    return $line->(@$heads) . '|---' x @$heads . "|\n" . join('', map { $line->(map { s/\|/\\|/gr } @$_) } @rows) . "\n";
 }
 
-# What it was measured on and how, for above the tables.
-sub head {
-    my ($rounds, $seconds, $first) = @_;
-    my $text = Headpond::Process::slurp('/proc/cpuinfo');
-    my ($cpu) = $text =~ /^model name\s*:\s*(.+)$/m;
-    my $cores = () = $text =~ /^processor/mg;
-    my %version = (nginx => 'nginx -v', Varnish => 'varnishd -V', 'Traffic Server' => 'traffic_server -V', Squid => 'squid -v', h2o => 'h2o -v', hitch => 'hitch -V', nghttp2 => 'h2load --version');
-    my $versions = join ', ', map { my $found = version($version{$_}); $found ? "$_ $found" : () } sort keys %version;
-    my ($one) = Headpond::Process::slurp('/proc/loadavg') =~ /^(\S+)/;
-    return <<"TEXT";
-# Hits beside other servers
+# A table of medians. Rows: { name, turns => [figures, ...], why => there are none, or nothing }. ratio: the figure of which a
+# last column says how much more the first row has of it than this one.
+sub figures {
+    my ($corner, $columns, $rows, $ratio) = @_;
+    my @medians = map { !$_->{why} && @{ $_->{turns} // [] } ? medians($_->{turns}) : undef } @$rows;
+    my @lines = map {
+        my ($row, $m) = ($rows->[$_], $medians[$_]);
+        my @cells = $m ? map { sprintf $_->[1], $m->{ $_->[2] } * $_->[3] } @$columns : 'none: ' . ($row->{why} // 'no turns');
+        push @cells, sprintf '%.2f', $medians[0]{$ratio} / $m->{$ratio} if $m && $ratio && $medians[0] && $m->{$ratio} > 0;
+        [$row->{name}, @cells];
+    } 0 .. $#$rows;
+    return cells([$corner, (map { $_->[0] } @$columns), $ratio ? "$rows->[0]{name} to it" : ()], @lines);
+}
 
-$cores cores (@{[ $cpu // 'unknown' ]}), Linux @{[ (POSIX::uname())[2] ]}; each server has one worker on one core, the clients have another; everything is
-cached and warm; TLS is 1.3 with $Headpond::Bench::World::CIPHER. $versions.
-The servers take turns; medians of $rounds turns of $seconds s. Load average when this was written: $one.
-
-The first byte was timed by a client that checks each byte and so is slower than the one that counts requests. CPU is the
-server's, of all its threads and processes; beside how much of a core that was, how much the client took, which is the limit
-where it took all of one, and everything else on the machine, which should be next to nothing. Memory is resident, what processes share counted once, the page cache of files that
-are not mapped not at all. `$first to it`: requests a CPU second, those of $first divided by those of this server; below 1 it loses.
-
-TEXT
+# What the columns mean, a line each.
+sub meanings {
+    my (@columns) = @_;
+    my $wide = sub { my $n = () = $_[0] =~ /[^\x80-\xbf]/g; return $n }; # characters of UTF-8
+    return join '', map { sprintf "  %s%s %s\n", $_->[0], ' ' x (25 - $wide->($_->[0])), $_->[4] } @columns;
 }
 
 1;

@@ -3,10 +3,11 @@
 package Headpond::Bench::TrafficServer;
 use strict;
 use warnings;
+use Headpond::Bench::Needs;
 use Headpond::Bench::Server;
 use Headpond::Bench::World;
 
-our $modules = '/usr/lib/trafficserver/modules';
+my $modules = $Headpond::Bench::Needs::trafficserver_modules;
 
 sub start {
     my ($world) = @_;
