@@ -43,6 +43,9 @@ t_files = \
 
 EXTRA_DIST += $(t_files) t/lib t/clients contrib README.md .clang-format
 
+# Several unit tests have it.
+EXTRA_DIST += t/unit/on_loop.h
+
 UNIT_TESTS = $(filter t/unit/%,$(check_PROGRAMS))
 CHECKS = $(UNIT_TESTS) $(t_files)
 TEST_JOBS = 2

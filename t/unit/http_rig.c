@@ -23,6 +23,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "on_loop.h"
 
 #define MAX_LOOPS 4
 
@@ -39,21 +40,11 @@ static struct {
     struct side sides[MAX_LOOPS];
     struct tls *tls;
     struct listener_budget budget;
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
     unsigned finished[STATUS_COUNT];
     unsigned requests;
     unsigned refused;
-    uint64_t pulled;
-} rig_state = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
-
-static void change(unsigned *counter)
-{
-    pthread_mutex_lock(&rig_state.lock);
-    (*counter)++;
-    pthread_cond_broadcast(&rig_state.changed);
-    pthread_mutex_unlock(&rig_state.lock);
-}
+    atomic_uint_fast64_t pulled;
+} rig_state;
 
 /* ---- Sources ---- */
 
@@ -114,9 +105,7 @@ static void seeded_consume(struct source *source, size_t bytes)
     seeded->at += bytes;
     /* What was shown may not be relied on any more. */
     memset(seeded->bytes, 0xee, sizeof seeded->bytes);
-    pthread_mutex_lock(&rig_state.lock);
-    rig_state.pulled += bytes;
-    pthread_mutex_unlock(&rig_state.lock);
+    atomic_fetch_add(&rig_state.pulled, bytes);
 }
 
 static void seeded_close(struct source *source)
@@ -258,7 +247,7 @@ static void on_request(void *arg, struct http_exchange *x)
     struct job *job = mem_calloc(1, sizeof *job);
     job->x = x;
     x->user = job;
-    change(&rig_state.requests);
+    count_up(&rig_state.requests);
     uint64_t a, b;
     if (numbers(target, "/mem/", &a, &b)) {
         answer(x, 200, (int64_t) a, seeded_new(a, UINT64_MAX, 0));
@@ -292,7 +281,7 @@ static void on_refused(void *arg, struct http_exchange *x, enum status why)
     struct job *job = mem_calloc(1, sizeof *job);
     job->x = x;
     x->user = job;
-    change(&rig_state.refused);
+    count_up(&rig_state.refused);
     int status = 400;
     switch (why) {
     case STATUS_URI_TOO_LONG:
@@ -335,7 +324,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
         timer_fini(&job->timer);
     mem_free(job);
     x->user = NULL;
-    change(&rig_state.finished[how]);
+    count_up(&rig_state.finished[how]);
 }
 
 /* ---- Start and stop ---- */
@@ -451,70 +440,43 @@ void rig_stop(struct rig *rig)
 
 /* ---- What the tests ask ---- */
 
-static bool wait_for(const unsigned *counter, unsigned count)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 10;
-    pthread_mutex_lock(&rig_state.lock);
-    int failed = 0;
-    while (*counter < count && failed == 0)
-        failed = pthread_cond_timedwait(&rig_state.changed, &rig_state.lock, &until);
-    bool reached = *counter >= count;
-    pthread_mutex_unlock(&rig_state.lock);
-    return reached;
-}
-
-static unsigned look(const unsigned *counter)
-{
-    pthread_mutex_lock(&rig_state.lock);
-    unsigned value = *counter;
-    pthread_mutex_unlock(&rig_state.lock);
-    return value;
-}
-
 unsigned rig_finished(enum status how)
 {
-    return look(&rig_state.finished[how]);
+    return count_now(&rig_state.finished[how]);
 }
 
 bool rig_wait_finished(enum status how, unsigned count)
 {
-    return wait_for(&rig_state.finished[how], count);
+    return count_wait(&rig_state.finished[how], count);
 }
 
 unsigned rig_requests(void)
 {
-    return look(&rig_state.requests);
+    return count_now(&rig_state.requests);
 }
 
 unsigned rig_refused(void)
 {
-    return look(&rig_state.refused);
+    return count_now(&rig_state.refused);
 }
 
 bool rig_wait_requests(unsigned count)
 {
-    return wait_for(&rig_state.requests, count);
+    return count_wait(&rig_state.requests, count);
 }
 
 uint64_t rig_pulled(void)
 {
-    pthread_mutex_lock(&rig_state.lock);
-    uint64_t value = rig_state.pulled;
-    pthread_mutex_unlock(&rig_state.lock);
-    return value;
+    return atomic_load(&rig_state.pulled);
 }
 
-/* Connections end on the loops, which tell nobody: asked again every millisecond. */
+/* Connections end on the loops, which tell nobody. */
 bool rig_wait_connections(unsigned count)
 {
-    for (unsigned i = 0; i < 10000; i++) {
-        if ((unsigned) atomic_load(&rig_state.budget.open) == count)
-            return true;
-        usleep(1000);
-    }
-    return false;
+    for (int64_t until = nap_deadline(); (unsigned) atomic_load(&rig_state.budget.open) != count;)
+        if (!nap_until(until))
+            return false;
+    return true;
 }
 
 void rig_make_certificate(const char *certificate, const char *key)

@@ -25,18 +25,13 @@
 #include "base/metric.h"
 #include "base/str.h"
 #include "content.h"
+#include "on_loop.h"
 
 void rig_die(const char *what)
 {
     printf("Bail out! %s\n", what);
     fflush(stdout);
     abort();
-}
-
-static void nap(void)
-{
-    const struct timespec ms = {0, 1000000};
-    nanosleep(&ms, NULL);
 }
 
 /* ---- the origin ---- */
@@ -283,37 +278,9 @@ const char *rig_origin_base(void)
     return origin_base;
 }
 
-struct call {
-    struct letter letter;
-    void (*run)(void *arg);
-    void *arg;
-    pthread_mutex_t lock;
-    pthread_cond_t over;
-    bool ran;
-};
-
-static void call_deliver(struct letter *letter)
-{
-    struct call *call = LIST_ENTRY(letter, struct call, letter);
-    call->run(call->arg);
-    pthread_mutex_lock(&call->lock);
-    call->ran = true;
-    pthread_cond_signal(&call->over);
-    pthread_mutex_unlock(&call->lock);
-}
-
 void rig_on_loop(unsigned loop, void (*run)(void *arg), void *arg)
 {
-    struct call call = {.letter.deliver = call_deliver, .run = run, .arg = arg};
-    pthread_mutex_init(&call.lock, NULL);
-    pthread_cond_init(&call.over, NULL);
-    loop_post(loops[loop], &call.letter);
-    pthread_mutex_lock(&call.lock);
-    while (!call.ran)
-        pthread_cond_wait(&call.over, &call.lock);
-    pthread_mutex_unlock(&call.lock);
-    pthread_cond_destroy(&call.over);
-    pthread_mutex_destroy(&call.lock);
+    on_loop(loops[loop], run, arg);
 }
 
 static void nothing(void *arg)

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "net/loop.h"
+#include "on_loop.h"
 #include "tap.h"
 
 static struct loop *loop;
@@ -61,9 +62,6 @@ static const struct source_class feed_class = {"feed", feed_peek, feed_consume, 
 /* ---- A reader on the loop ---- */
 
 struct reader {
-    struct letter letter;
-    void (*run)(struct reader *reader);
-    sem_t ran;
     struct feed feed;
     enum blob_checksum kind;
     size_t size;
@@ -73,22 +71,6 @@ struct reader {
     unsigned place; /* as which it was done */
     char text[32];
 };
-
-static void on_letter(struct letter *letter)
-{
-    struct reader *reader = (struct reader *) (void *) letter; /* its first member */
-    reader->run(reader);
-    sem_post(&reader->ran);
-}
-
-static void on_loop(struct reader *reader, void (*run)(struct reader *reader))
-{
-    reader->letter.deliver = on_letter;
-    reader->run = run;
-    loop_post(loop, &reader->letter);
-    while (sem_wait(&reader->ran) != 0)
-        ;
-}
 
 static void on_done(void *arg, enum status why)
 {
@@ -102,19 +84,22 @@ static void on_done(void *arg, enum status why)
     sem_post(&reader->over);
 }
 
-static void begin(struct reader *reader)
+static void begin(void *arg)
 {
+    struct reader *reader = arg;
     struct source *from = &reader->feed.source;
     reader->checksum = checksum_new(&line, reader->kind, &from, reader->size, on_done, reader);
 }
 
-static void leave(struct reader *reader)
+static void leave(void *arg)
 {
+    struct reader *reader = arg;
     checksum_close(&reader->checksum);
 }
 
-static void more(struct reader *reader)
+static void more(void *arg)
 {
+    struct reader *reader = arg;
     reader->feed.there = reader->size;
     reader->feed.source.ready(reader->feed.source.arg);
 }
@@ -124,7 +109,6 @@ static void init(struct reader *reader, enum blob_checksum kind, const char *tex
     *reader = (struct reader){.kind = kind, .size = size};
     reader->feed = (struct feed){
         .source.class = &feed_class, .text = text, .length = strlen(text), .there = size, .end = SOURCE_END};
-    sem_init(&reader->ran, 0, 0);
     sem_init(&reader->over, 0, 0);
 }
 
@@ -138,7 +122,6 @@ static bool wait_over(struct reader *reader)
 
 static void fini(struct reader *reader)
 {
-    sem_destroy(&reader->ran);
     sem_destroy(&reader->over);
 }
 
@@ -167,16 +150,16 @@ static void tear_down(struct loop *own, void *arg)
     checksum_line_fini(&line);
 }
 
-static void count_rounds(struct reader *reader)
+static void count_rounds(void *arg)
 {
-    (void) reader;
+    (void) arg;
     rounds = 0;
     timer_set(&round_timer, 0);
 }
 
-static void stop_rounds(struct reader *reader)
+static void stop_rounds(void *arg)
 {
-    (void) reader;
+    (void) arg;
     timer_clear(&round_timer);
 }
 
@@ -185,7 +168,7 @@ static void sum_another(void)
 {
     struct reader reader;
     init(&reader, BLOB_CHECKSUM_CRC64, "abc", 3);
-    on_loop(&reader, begin);
+    on_loop(loop, begin, &reader);
     wait_over(&reader);
     fini(&reader);
 }
@@ -196,7 +179,7 @@ static void test_sums(void)
 {
     struct reader reader;
     init(&reader, BLOB_CHECKSUM_MD5, "abc", 3);
-    on_loop(&reader, begin);
+    on_loop(loop, begin, &reader);
     ok(wait_over(&reader) && reader.why == STATUS_OK, "three bytes");
     is_str(reader.text, "kAFQmDzST7DWlj99KOF/cg==", "their MD5");
     ok(reader.feed.closed, "the source is closed");
@@ -205,20 +188,20 @@ static void test_sums(void)
     init(&reader, BLOB_CHECKSUM_CRC64, "123456789", 9);
     reader.feed.there = 4;
     reader.feed.end = SOURCE_WAIT;
-    on_loop(&reader, begin);
+    on_loop(loop, begin, &reader);
     sum_another();
     ok(reader.feed.taken == 4 && sem_trywait(&reader.over) != 0, "nine bytes of which five are late");
-    on_loop(&reader, more);
+    on_loop(loop, more, &reader);
     ok(wait_over(&reader) && reader.why == STATUS_OK, "come in two goes");
     is_str(reader.text, "iJh5CoYUi64=", "their CRC64, low byte first");
     fini(&reader);
 
     init(&reader, BLOB_CHECKSUM_MD5, "0123456789abcdef", CHECKSUM_RANGE_MAX);
     size_t held = mem_used();
-    on_loop(&reader, count_rounds);
-    on_loop(&reader, begin);
+    on_loop(loop, count_rounds, NULL);
+    on_loop(loop, begin, &reader);
     ok(wait_over(&reader) && reader.why == STATUS_OK, "the longest range");
-    on_loop(&reader, stop_rounds);
+    on_loop(loop, stop_rounds, NULL);
     is_str(reader.text, "4jCnMJNXPRbMTZpPc3P0yw==", "its MD5");
     ok(rounds >= 16, "others get their turn meanwhile (%u)", rounds);
     fini(&reader);
@@ -232,13 +215,13 @@ static void test_failures(void)
     reader.feed.there = 1000;
     reader.feed.end = SOURCE_FAILED;
     reader.feed.source.error = STATUS_GENERATION_CHANGED;
-    on_loop(&reader, begin);
+    on_loop(loop, begin, &reader);
     ok(wait_over(&reader) && reader.why == STATUS_GENERATION_CHANGED, "a source that fails");
     ok(reader.feed.closed, "is closed");
     fini(&reader);
     init(&reader, BLOB_CHECKSUM_MD5, "abc", 3000);
     reader.feed.there = 2999;
-    on_loop(&reader, begin);
+    on_loop(loop, begin, &reader);
     ok(wait_over(&reader) && reader.why == STATUS_TRUNCATED, "one that ends early");
     fini(&reader);
 }
@@ -246,8 +229,9 @@ static void test_failures(void)
 /* The first is slow, the others are there; the third leaves, in line. */
 static struct reader crowd[4];
 
-static void begin_crowd(struct reader *reader)
+static void begin_crowd(void *arg)
 {
+    struct reader *reader = arg;
     for (unsigned i = 0; i < 4; i++)
         begin(&reader[i]);
     leave(&reader[2]);
@@ -259,12 +243,12 @@ static void test_line(void)
         init(&crowd[i], BLOB_CHECKSUM_CRC64, "123456789", i == 1 ? CHECKSUM_RANGE_MAX : 9);
     crowd[0].feed.there = 4;
     crowd[0].feed.end = SOURCE_WAIT;
-    on_loop(crowd, begin_crowd);
+    on_loop(loop, begin_crowd, crowd);
     ok(wait_over(&crowd[1]) && wait_over(&crowd[3]), "who waits for its source holds nobody up");
     ok(crowd[1].place < crowd[3].place, "one after the other, a long one in one go");
     ok(crowd[2].feed.closed && crowd[2].feed.taken == 0 && crowd[2].checksum == NULL, "one that has left");
     ok(sem_trywait(&crowd[0].over) != 0 && crowd[0].feed.taken == 4, "the first still waits");
-    on_loop(crowd, more);
+    on_loop(loop, more, crowd);
     ok(wait_over(crowd), "until it can go on");
     is_str(crowd[0].text, crowd[3].text, "to the same sum");
     for (unsigned i = 0; i < 4; i++)
@@ -272,8 +256,8 @@ static void test_line(void)
     init(crowd, BLOB_CHECKSUM_MD5, "abc", 3000);
     crowd[0].feed.there = 100;
     crowd[0].feed.end = SOURCE_WAIT;
-    on_loop(crowd, begin);
-    on_loop(crowd, leave);
+    on_loop(loop, begin, crowd);
+    on_loop(loop, leave, crowd);
     ok(crowd[0].feed.closed, "one that leaves while it waits");
     fini(crowd);
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "on_loop.h"
 #include "origin/credential.h"
 #include "tap.h"
 #include "test_origin_rig.h"
@@ -87,24 +88,22 @@ static void cancel_wait(void *arg)
 /* Until a value is there, or there is nothing to wait for. */
 static bool wait_for_value(struct look *look)
 {
-    for (unsigned tries = 0; tries < 400; tries++) {
+    const int64_t until = nap_deadline();
+    do
         rig_call(look_now, look);
-        if (look->there)
-            return true;
-        usleep(20000);
-    }
-    return false;
+    while (!look->there && nap_until(until));
+    return look->there;
 }
 
 static bool wait_for_text(struct look *look, const char *text, uint8_t key_byte)
 {
-    for (unsigned tries = 0; tries < 400; tries++) {
+    const int64_t until = nap_deadline();
+    bool right;
+    do {
         rig_call(look_now, look);
-        if (look->there && strcmp(look->text, text) == 0 && look->key_byte == key_byte)
-            return true;
-        usleep(20000);
-    }
-    return false;
+        right = look->there && strcmp(look->text, text) == 0 && look->key_byte == key_byte;
+    } while (!right && nap_until(until));
+    return right;
 }
 
 static int64_t failures_so_far(void)
@@ -114,8 +113,8 @@ static int64_t failures_so_far(void)
 
 static bool wait_for_failures(int64_t count)
 {
-    for (unsigned tries = 0; tries < 400 && failures_so_far() < count; tries++)
-        usleep(20000);
+    for (int64_t until = nap_deadline(); failures_so_far() < count && nap_until(until);)
+        ;
     return failures_so_far() >= count;
 }
 
@@ -286,8 +285,8 @@ static void workload(void)
 static bool wait_for_end(int64_t end_s)
 {
     struct metric_cell *cell = metric_cell(METRIC_CREDENTIAL_EXPIRES, "acct");
-    for (unsigned tries = 0; tries < 400 && metric_cell_value(cell) != end_s; tries++)
-        usleep(20000);
+    for (int64_t until = nap_deadline(); metric_cell_value(cell) != end_s && nap_until(until);)
+        ;
     return metric_cell_value(cell) == end_s;
 }
 

@@ -20,6 +20,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "on_loop.h"
 #include "tap.h"
 
 static char directory[] = "/tmp/headpond-ktls-XXXXXX";
@@ -39,19 +40,13 @@ static struct {
     uint64_t sent;
     enum status end; /* how reading ended: OK when the peer's end came, or nothing did */
     char text[128];
-    bool over;
+    unsigned over;
 } server;
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 static void finish(enum conn_end end)
 {
     conn_close(&server.conn, end);
-    pthread_mutex_lock(&lock);
-    server.over = true;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    count_up(&server.over);
 }
 
 static void pump(void)
@@ -162,15 +157,7 @@ static struct loop *start(const char *certificate, int send_buffer, uint64_t len
 
 static void wait_over(void)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
-    pthread_mutex_lock(&lock);
-    int failed = 0;
-    while (!server.over && failed == 0)
-        failed = pthread_cond_timedwait(&changed, &lock, &until);
-    ok(server.over, "the server's side is over");
-    pthread_mutex_unlock(&lock);
+    ok(count_wait(&server.over, 1), "the server's side is over");
 }
 
 static void stop(struct loop *loop)

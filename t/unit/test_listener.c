@@ -3,7 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -17,6 +16,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/mailbox.h"
+#include "on_loop.h"
 #include "tap.h"
 
 static void test_addresses(void)
@@ -93,8 +93,6 @@ static void test_binding(void)
 
 /* ---- Accepting ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned accepted;
 static int held[64];
 static bool flag_ok = true;
@@ -110,28 +108,17 @@ static unsigned filled;
 static void on_accept(void *arg, int fd, const struct sockaddr *peer, socklen_t length)
 {
     (void) arg;
-    pthread_mutex_lock(&lock);
     if (peer->sa_family != AF_INET || length != sizeof(struct sockaddr_in))
         flag_ok = false;
-    held[accepted++] = fd;
+    held[accepted] = fd;
     while (fill && (filling[filled] = dup(fd)) >= 0)
         filled++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    count_up(&accepted);
 }
 
 static bool wait_accepted(unsigned count)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 10;
-    pthread_mutex_lock(&lock);
-    int failed = 0;
-    while (accepted < count && failed == 0)
-        failed = pthread_cond_timedwait(&changed, &lock, &until);
-    bool reached = accepted == count;
-    pthread_mutex_unlock(&lock);
-    return reached;
+    return count_wait(&accepted, count) && count_now(&accepted) == count;
 }
 
 static void init(struct loop *loop, void *arg)
@@ -184,8 +171,8 @@ static void test_starved(void)
     mem_set_limit(1);
     is_int(listener_starved(&budget), 0, "while nobody knocks, nobody is known to wait");
     int client = dial(port);
-    for (unsigned i = 0; i < 10000 && metric_cell_value(pauses) == 0; i++) /* counted last */
-        usleep(1000);
+    for (int64_t until = nap_deadline(); metric_cell_value(pauses) == 0 && nap_until(until);) /* counted last */
+        ;
     ok(listener_starved(&budget) > 0 && metric_cell_value(pauses) > 0,
        "short of memory, who is not exempt waits, and that is counted");
     is_int(accepted, 0, "outside");
@@ -234,15 +221,9 @@ static void test_accepting(void)
     strbuf_free(&error);
 }
 
-/* A letter that tells that the loop has gone through the events before it. */
-struct round_end {
-    struct letter letter;
-    atomic_bool reached;
-};
-
-static void on_round_end(struct letter *letter)
+static void nothing(void *arg)
 {
-    atomic_store(&CONTAINER_OF(letter, struct round_end, letter)->reached, true);
+    (void) arg;
 }
 
 /* A client is turned away at once, and later ones are served. */
@@ -264,10 +245,7 @@ static void test_no_descriptors(void)
     fill = true;
     dial_from(clients[0], port);
     ok(wait_accepted(1), "a client is given the last descriptor but those in reserve");
-    struct round_end end = {.letter.deliver = on_round_end};
-    loop_post(loop, &end.letter);
-    for (unsigned i = 0; i < 10000 && !atomic_load(&end.reached); i++)
-        usleep(1000);
+    on_loop(loop, nothing, NULL); /* it has gone through the events before that */
     dial_from(clients[1], port);
     char byte;
     ssize_t n = recv(clients[1], &byte, 1, 0);

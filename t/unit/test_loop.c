@@ -1,35 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_loop.c: threads, letters between loops, timers, slots and RCU grace periods. */
 #include <event2/event.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <urcu-qsbr.h>
 
 #include "base/clock.h"
 #include "net/loop.h"
+#include "on_loop.h"
 #include "tap.h"
 
 #define HOPS 10000
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned reached;
-
-static void reach(void)
-{
-    pthread_mutex_lock(&lock);
-    reached++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
-static void wait_for(unsigned count)
-{
-    pthread_mutex_lock(&lock);
-    while (reached < count)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-}
 
 static struct loop *loops[2];
 static bool init_ran[2];
@@ -59,7 +41,7 @@ static void hop(struct letter *letter)
     if (loop_current() != loops[hops % 2])
         at_home = false;
     if (++hops == HOPS)
-        reach();
+        count_up(&reached);
     else
         loop_post(loops[hops % 2], letter);
 }
@@ -79,7 +61,7 @@ static void fire(struct timer *timer)
         took = clock_mono_ms() - began;
         for (unsigned i = 0; i < TIMERS; i++)
             timer_fini(&timers[i]);
-        reach();
+        count_up(&reached);
     }
 }
 
@@ -110,13 +92,13 @@ int main(void)
     loop_post(loops[0], &letter); /* before the start */
     for (unsigned i = 0; i < 2; i++)
         loop_start(loops[i], init, fini, NULL);
-    wait_for(1);
+    count_wait(&reached, 1);
     is_int(hops, HOPS, "a letter goes to and fro between two loops");
     ok(at_home, "and is always delivered on the thread it was posted to");
 
     struct letter second = {NULL, set_timers};
     loop_post(loops[0], &second);
-    wait_for(2);
+    count_wait(&reached, 2);
     is_int(fired, 4, "a cleared timer does not fire");
     ok(order[0] == 0 && order[1] == 3 && order[2] == 4 && order[3] == 1,
        "timers fire in the order of their times, moved and hastened ones too");

@@ -21,6 +21,7 @@
 
 #include "base/mem.h"
 #include "net/loop.h"
+#include "on_loop.h"
 
 #define SERVER_THREADS 8192
 
@@ -41,7 +42,6 @@ struct call {
     struct letter letter;
     void (*run)(void *arg);
     void *arg;
-    sem_t *ran;
 };
 
 static void end_origin(struct loop *of, void *arg)
@@ -71,36 +71,21 @@ struct loop *rig_loop(void)
 
 static void deliver(struct letter *letter)
 {
-    struct call *call = (struct call *) letter;
-    sem_t *ran = call->ran;
+    struct call *call = CONTAINER_OF(letter, struct call, letter);
     call->run(call->arg);
     mem_free(call);
-    if (ran != NULL)
-        sem_post(ran);
-}
-
-static void post(void (*run)(void *arg), void *arg, sem_t *ran)
-{
-    struct call *call = mem_alloc(sizeof *call);
-    *call = (struct call){.letter.deliver = deliver, .run = run, .arg = arg, .ran = ran};
-    loop_post(loop, &call->letter);
 }
 
 void rig_post(void (*run)(void *arg), void *arg)
 {
-    post(run, arg, NULL);
+    struct call *call = mem_alloc(sizeof *call);
+    *call = (struct call){.letter.deliver = deliver, .run = run, .arg = arg};
+    loop_post(loop, &call->letter);
 }
 
 void rig_call(void (*run)(void *arg), void *arg)
 {
-    sem_t ran;
-    sem_init(&ran, 0, 0);
-    post(run, arg, &ran);
-    if (!rig_wait(&ran)) {
-        fprintf(stderr, "the loop hangs\n");
-        abort();
-    }
-    sem_destroy(&ran);
+    on_loop(loop, run, arg);
 }
 
 bool rig_wait(sem_t *sem)

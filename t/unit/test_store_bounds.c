@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "on_loop.h"
 #include "store/io.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -152,8 +153,8 @@ static void test_slow_writes(const char *path)
         if (store_put_block(store, generation, i, buf, BLOCK, fixture_loop, &puts[i].letter) != STATUS_OK)
             abort();
     }
-    for (unsigned i = 0; i < 10000 && atomic_load(&writing) == 0; i++)
-        usleep(1000);
+    for (int64_t until = nap_deadline(); atomic_load(&writing) == 0 && nap_until(until);)
+        ;
     ok(atomic_load(&writing) > 0, "a disk that is slow to take what is filled is being written to");
     /* Each thread that has answered one may begin to write. */
     for (unsigned i = 0; i < LOADS; i++) {

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "on_loop.h"
 #include "store/disk.h"
 #include "store/io.h"
 #include "store_fixture.h"
@@ -194,26 +195,24 @@ static int64_t of(enum metric metric, const struct rig *rig, unsigned number)
     return metric_cell_value(metric_cell(metric, rig->paths[number]));
 }
 
-/* Waits, at most half a minute, until so many disks are used. */
+/* Waits until so many disks are used. */
 static bool wait_used(int64_t count)
 {
-    int64_t deadline = clock_mono_ms() + 30000;
     rcu_thread_offline();
-    while (disks("used") != count && clock_mono_ms() < deadline)
-        usleep(20000);
+    for (int64_t until = nap_deadline(); disks("used") != count && nap_until(until);)
+        ;
     rcu_thread_online();
     return disks("used") == count;
 }
 
-/* At most ten seconds. */
 static bool wait_made_anew(const char *path)
 {
-    bool seen = false;
+    const int64_t until = nap_deadline();
+    bool seen;
     rcu_thread_offline();
-    for (unsigned i = 0; i < 1000 && !seen; i++) {
-        usleep(10000);
+    do
         seen = fixture_logged(path, "the index was made anew from memory");
-    }
+    while (!seen && nap_until(until));
     rcu_thread_online();
     return seen;
 }

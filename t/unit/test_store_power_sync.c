@@ -4,6 +4,7 @@
  * that sync began before the write was done and does not cover it.
  */
 #include "base/clock.h"
+#include "on_loop.h"
 #include "store/io.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -19,9 +20,8 @@ static ssize_t late_writev(int fd, const struct iovec *iov, int count, off_t off
 {
     if (atomic_exchange(&armed, false)) {
         unsigned before = atomic_load(&syncs);
-        int64_t deadline = clock_mono_ms() + WAIT_MS;
-        while (atomic_load(&syncs) == before && clock_mono_ms() < deadline)
-            usleep(1000); /* a round each second */
+        for (int64_t until = clock_mono_ms() + WAIT_MS; atomic_load(&syncs) == before && nap_until(until);)
+            ; /* a round each second */
         atomic_store(&met, atomic_load(&syncs) != before);
     }
     ssize_t size = io_system()->writev(fd, iov, count, offset);

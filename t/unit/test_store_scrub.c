@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* test_store_scrub.c: damage that nobody has asked for is found, dropped and counted; what is well is left alone. */
 #include "base/clock.h"
+#include "on_loop.h"
 #include "store/disk.h"
 #include "store_fixture.h"
 #include "tap.h"
@@ -17,14 +18,14 @@ static struct store *scrubbed(const char *path, int64_t rate, int64_t period_ms)
     return fixture_open_disks(&disk, 1, BLOCK);
 }
 
-/* Waits for a pass that began after now; at most a minute. */
+/* Waits for a pass that began after now. */
 static bool wait_pass(const char *path)
 {
     struct metric_cell *passes = metric_cell(METRIC_STORE_SCRUBS, path);
     int64_t wanted = metric_cell_value(passes) + 2;
     rcu_thread_offline();
-    for (unsigned i = 0; i < 6000 && metric_cell_value(passes) < wanted; i++)
-        usleep(10000);
+    for (int64_t until = nap_deadline(); metric_cell_value(passes) < wanted && nap_until(until);)
+        ;
     rcu_thread_online();
     return metric_cell_value(passes) >= wanted;
 }
@@ -44,8 +45,8 @@ static void test_period(const char *path)
     int64_t before = metric_cell_value(passes), began_ms = clock_mono_ms();
     struct store *store = scrubbed(path, RATE, PERIOD_MS);
     rcu_thread_offline();
-    while (metric_cell_value(passes) < before + 2 && clock_mono_ms() < began_ms + 20 * PERIOD_MS)
-        usleep(10000);
+    while (metric_cell_value(passes) < before + 2 && nap_until(began_ms + 20 * PERIOD_MS))
+        ;
     rcu_thread_online();
     int64_t took_ms = clock_mono_ms() - began_ms;
     ok(metric_cell_value(passes) == before + 2 && took_ms >= PERIOD_MS,

@@ -18,6 +18,7 @@
 #include "net/listener.h"
 #include "net/loop.h"
 #include "net/tls.h"
+#include "on_loop.h"
 #include "tap.h"
 
 static char directory[] = "/tmp/headpond-tls-XXXXXX";
@@ -73,8 +74,6 @@ struct side {
     char text[128];
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static unsigned done;
 static unsigned needed;
 static struct side server, client;
@@ -88,10 +87,7 @@ static const char *name;
 static void finish(struct side *side, enum conn_end end)
 {
     conn_close(&side->conn, end);
-    pthread_mutex_lock(&lock);
-    done++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    count_up(&done);
 }
 
 static void pump(struct side *side)
@@ -218,14 +214,7 @@ static void run(bool client_sends, unsigned ends)
     port = bound;
     struct loop *loop = loop_new(0);
     loop_start(loop, init, fini, NULL);
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 20;
-    pthread_mutex_lock(&lock);
-    int failed = 0;
-    while (done < needed && failed == 0)
-        failed = pthread_cond_timedwait(&changed, &lock, &until);
-    pthread_mutex_unlock(&lock);
+    count_wait(&done, needed);
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);
@@ -433,10 +422,7 @@ static void test_no_connection(void)
     client.conn = conn_connect(loop, (struct sockaddr *) &to, length, &options, &events, &client);
     ok(done == 0, "a refused connection is told from the loop");
     loop_start(loop, NULL, NULL, NULL);
-    pthread_mutex_lock(&lock);
-    while (done < 1)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+    count_wait(&done, 1);
     loop_stop(loop);
     loop_join(loop);
     is_int(client.broken, STATUS_CONNECT, "as CONNECT");
@@ -496,10 +482,7 @@ static void test_unsent_end(void)
     const struct timeval limit = {20, 0};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     is_int(connect(fd, (struct sockaddr *) &to, length), 0, "a peer that does not read yet");
-    pthread_mutex_lock(&lock);
-    while (done < 1)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+    count_wait(&done, 1);
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);
