@@ -84,7 +84,7 @@
       "Keeps the body of a Put Blob that the origin accepted, to be read from here.") \
     X(identity, IDENTITY, "none", 0, 0, NULL, \
       "What our own requests are signed with: none, managed, workload, key or sas:FILE.") \
-    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests of one account, at once and in a second.") \
+    X(max_requests, INT, "2000", 1, 1000000, NULL, "Origin requests of one account in a second, and at once: those that wait for their reply's head.") \
     X(max_rate, SIZE, "0", 0, CONF_TIB, NULL, "Bytes a second from the origin, of one account; 0: not limited.") \
     X(origin_ca, PATH, NULL, 0, 0, NULL, "PEM file with the origin's CA instead of the system's.") \
     X(reserve, SIZE, NULL, 0, 1024 * CONF_TIB, NULL, \

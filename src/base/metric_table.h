@@ -8,7 +8,7 @@
     X(PROCESS_START, GAUGE, "process_start_time_seconds", "", "When the process started, Unix time") \
     X(PROCESS_RESIDENT, GAUGE, "process_resident_memory_bytes", "", "Resident memory, the kernel's count") \
     X(REQUESTS, COUNTER, "headpond_requests_total", "method,cache,code", "Requests answered") \
-    X(REFUSED, COUNTER, "headpond_refused_total", "reason", "Requests refused as malformed or out of bounds") \
+    X(REFUSED, COUNTER, "headpond_refused_total", "reason", "Requests refused as malformed or out of bounds, or since memory is used up") \
     X(EXPELLED, COUNTER, "headpond_expelled_total", "reason", \
       "HTTP/2 connections ended because of what the client made us do") \
     X(CLIENT_BYTES, COUNTER, "headpond_client_bytes_total", "", "Body bytes sent to clients") \
@@ -36,7 +36,7 @@
     X(CREDENTIAL_EXPIRES, GAUGE, "headpond_credential_expires_timestamp_seconds", "account", \
       "When the token or SAS of our own ends, Unix time") \
     X(ORIGIN_BUSY, COUNTER, "headpond_origin_busy_total", "account", \
-      "Replies by which an account's storage said that it is asked for too much") \
+      "Replies by which an account's storage said that it is asked for too much: 503, 429, 500 OperationTimedOut") \
     X(ORIGIN_ALLOWED, GAUGE, "headpond_origin_allowed_requests", "account", \
       "Requests that an account is asked at once and in a second: max_requests, or fewer since it said so") \
     X(ORIGIN_WAITING, GAUGE, "headpond_origin_waiting", "account", \
@@ -83,14 +83,15 @@
       "Reads given up because a disk did not answer in time") \
     X(STORE_ERRORS, COUNTER, "headpond_store_errors_total", "path", "Errors reported by a disk") \
     X(FILLS_INFLIGHT, GAUGE, "headpond_fills_inflight", "", "Fills in flight") \
-    X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", "Fills that wait for room in memory") \
+    X(FILLS_WAITING, GAUGE, "headpond_fills_waiting", "", \
+      "Fills that wait for room in memory: for a place before they ask, or under way for their next block") \
     X(FILLS, COUNTER, "headpond_fills_total", "result", "Fills ended, by result") \
     X(WRITES_KEPT, COUNTER, "headpond_writes_kept_total", "result", \
       "Bodies of writes kept as blocks, or dropped again") \
     X(VALIDATIONS, COUNTER, "headpond_validations_total", "result", "Probes sent to validate a record or a grant") \
     X(PROBES_WAITING, GAUGE, "headpond_probes_waiting", "", \
       "Questions about a record or a grant that wait for room in memory") \
-    X(GRANTS, GAUGE, "headpond_grants", "", "Grants held") \
+    X(GRANTS, GAUGE, "headpond_grants", "", "Grants held, also those that have ended and are not replaced yet") \
     X(MEMORY_BYTES, GAUGE, "headpond_memory_bytes", "", "Bytes allocated") \
     X(MEMORY_LIMIT, GAUGE, "headpond_memory_limit_bytes", "", "The bound set by memory; 0: none") \
     X(ACCESS_LOG_DROPPED, COUNTER, "headpond_access_log_dropped_total", "reason", \
