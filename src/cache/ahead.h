@@ -19,7 +19,7 @@
 
 struct ahead {
     atomic_uint_fast64_t under[STORE_QUOTAS_MAX + 1]; /* blocks, by limit; 0: of groups without one, */
-    atomic_uint_fast64_t of_account[SHARE_ACCOUNTS];  /* and these by account */
+    atomic_uint_fast64_t of_account[SHARE_SLOTS];     /* and these by account */
 };
 
 /* Whose blocks they are; `account` is a hash. */

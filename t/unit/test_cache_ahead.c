@@ -22,7 +22,7 @@ static uint64_t counted(void)
 static uint64_t counted_of_accounts(void)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < SHARE_ACCOUNTS; i++)
+    for (unsigned i = 0; i < SHARE_SLOTS; i++)
         sum += atomic_load(&rig_cache()->ahead.of_account[i]);
     return sum;
 }
