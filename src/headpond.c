@@ -21,6 +21,7 @@
 #include "base/cores.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "base/metric.h"
 #include "base/notify.h"
 #include "net/ktls.h"
@@ -248,7 +249,7 @@ static void note_memory(const struct conf *conf)
     int64_t blocks = 0;
     for (unsigned i = 0; i < conf->store_count; i++)
         blocks += conf->store[i].size / conf->block_size;
-    if (blocks > conf->memory / STORE_MEMORY_PART / STORE_BLOCK_MEMORY)
+    if (blocks > (int64_t) mem_parts_of((size_t) conf->memory, MEM_STORE_TABLES) / STORE_BLOCK_MEMORY)
         fprintf(stderr,
                 "headpond: store: file systems of that size take %lld MiB of memory, and the start refuses more than "
                 "half of `memory`: it goes by what they can really hold\n",

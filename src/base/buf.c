@@ -4,7 +4,7 @@
  *
  * Block buffers (powers of two from 64 KiB to 16 MiB) are mappings that are kept for the next use: a new mapping of 1
  * MiB costs 256 page faults, more than reading it from a socket, and on a virtual machine that has given its free
- * memory back ten times that. What is kept is bounded by KEEP_BYTES and a quarter of the memory limit, counts as used
+ * memory back ten times that. What is kept is bounded by KEEP_BYTES and MEM_BUFFERS_KEPT, counts as used
  * memory, goes back at once under memory pressure, and after a while when it is not used (buf_tidy). Other sizes come
  * from malloc, and under a sanitizer all of them do, so that overruns and late uses are seen.
  */
@@ -19,12 +19,12 @@
 #include <sys/mman.h>
 
 #include "base/mem.h"
+#include "base/mem_parts.h"
 
 #define MAPPED_MIN ((size_t) 64 * 1024)
 #define MAPPED_MAX ((size_t) 16 * 1024 * 1024)
 #define MAPPED_CLASSES 9
 #define KEEP_BYTES ((size_t) 256 * 1024 * 1024)
-#define KEEP_PART 4
 #define PAGE ((size_t) 4096)
 
 /* A kept mapping holds the link to the next in its first bytes. */
@@ -90,7 +90,7 @@ static void mapped_drop(uint8_t *data, size_t size)
 
 static void mapped_give(uint8_t *data, size_t size)
 {
-    size_t keep = mem_limit() == 0 || mem_limit() / KEEP_PART > KEEP_BYTES ? KEEP_BYTES : mem_limit() / KEEP_PART;
+    size_t part = mem_part(MEM_BUFFERS_KEPT, KEEP_BYTES), keep = part < KEEP_BYTES ? part : KEEP_BYTES;
     if (mem_pressure() != MEM_EASY) {
         keep = 0;
         buf_trim(); /* what was kept in easier times counts as used: give that back, too */

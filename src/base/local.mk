@@ -19,7 +19,7 @@ libheadpond_a_SOURCES += \
 	src/base/hostport.c src/base/hostport.h \
 	src/base/list.h \
 	src/base/log.c src/base/log.h src/base/log_events.h \
-	src/base/mem.c src/base/mem.h src/base/mem_nghttp2.h \
+	src/base/mem.c src/base/mem.h src/base/mem_nghttp2.h src/base/mem_parts.h \
 	src/base/metric.c src/base/metric.h src/base/metric_table.h \
 	src/base/notify.c src/base/notify.h \
 	src/base/process.c src/base/process.h \

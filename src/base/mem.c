@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/mem_nghttp2.h"
+#include "base/mem_parts.h"
 
 #define FOLD_BYTES 4096
 /* Tables from here on are worth pages of 2 MiB. */
@@ -182,13 +183,13 @@ enum mem_pressure mem_pressure(void)
     if (bound == 0)
         return MEM_EASY;
     size_t used = mem_used();
-    if (used >= bound - bound / 32)
+    if (used >= bound - mem_parts_of(bound, MEM_LEFT_ACCEPT))
         return MEM_STOP_ACCEPT;
-    if (used >= bound - bound / 12)
+    if (used >= bound - mem_parts_of(bound, MEM_LEFT_FILLS))
         return MEM_QUEUE_FILLS;
-    if (used >= bound - bound / 6)
+    if (used >= bound - mem_parts_of(bound, MEM_LEFT_SPLIT))
         return MEM_NO_SPLIT;
-    if (used >= bound - bound / 4)
+    if (used >= bound - mem_parts_of(bound, MEM_LEFT_AHEAD))
         return MEM_NO_READAHEAD;
     return MEM_EASY;
 }

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 
 #define EIGHTHS 8
 
@@ -25,7 +26,7 @@ unsigned share_slot(uint64_t account)
 
 static size_t all_of(const struct share_terms *terms)
 {
-    size_t bytes = mem_limit() == 0 ? SIZE_MAX : mem_limit() / terms->part;
+    size_t bytes = mem_part(terms->part, SIZE_MAX);
     return bytes < terms->least ? terms->least : bytes;
 }
 

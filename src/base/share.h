@@ -20,7 +20,7 @@
 #define SHARE_SLOTS 256
 
 struct share_terms {
-    unsigned part;         /* it is memory / part, */
+    unsigned part;         /* of MEM_WHOLE (base/mem_parts.h), */
     size_t least;          /* but not less than this, in bytes; without a bound of `memory` there is none here */
     unsigned alpha;        /* of one account to what is free, */
     unsigned client_alpha; /* and of one client */

@@ -2,6 +2,7 @@
 /* place.c: what a fill costs, and what it is told. */
 #include "cache/place.h"
 
+#include "base/mem_parts.h"
 #include "cache/fill.h"
 
 /* What a fill costs besides one block: libcurl's buffer, the body's window, and what a connection holds. */
@@ -25,9 +26,9 @@ void places_init(struct cache *cache)
     const struct admission_terms terms = {
         .what = "fills",
         .waiting = METRIC_FILLS_WAITING,
-        .part = 2,
+        .part = MEM_FILLS,
         .least = cache->config.loop_count * place_bytes(cache), /* each loop can go on; room.c has blocks for these */
-        .waiting_part = 6,
+        .waiting_part = MEM_FILLS_WAITING,
         .most = {6, 6},
         .patience_ms = cache->config.limits.first_byte_timeout,
     };

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "cache/own_request.h"
 #include "http/range.h"
 
@@ -24,8 +25,8 @@ void probes_init(struct cache *cache)
     const struct admission_terms terms = {
         .what = "questions to the origin",
         .waiting = METRIC_PROBES_WAITING,
-        .part = 8,
-        .waiting_part = 6,
+        .part = MEM_PROBES,
+        .waiting_part = MEM_PROBES_WAITING,
         .most = {6, 8},
         .patience_ms = cache->config.limits.first_byte_timeout,
     };

@@ -3,12 +3,10 @@
 #include "cache/room.h"
 
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "cache/context.h"
 #include "cache/place.h"
 
-/* Of `memory`: three parts of eight. */
-#define PARTS 3
-#define PART 8
 /* Blocks that can always be had: so many a loop, so that each can go on, and one more. Half of the former is for those
  * who have a place (place.c); on one loop that may be one of each kind, which would leave no block to anybody else. */
 #define LEAST 2
@@ -17,7 +15,7 @@ void room_init(struct cache *cache)
 {
     struct buf_room *blocks = cache->blocks;
     blocks->least = ((size_t) LEAST * cache->config.loop_count + 1) * cache->block_size;
-    blocks->most = mem_limit() == 0 ? SIZE_MAX / 2 : mem_limit() / PART * PARTS;
+    blocks->most = mem_part(MEM_BLOCKS, SIZE_MAX / 2);
     if (blocks->most < blocks->least)
         blocks->most = blocks->least;
 }

@@ -2,6 +2,7 @@
 /* turn.c: what a request costs that passes through, and while it waits. */
 #include "proxy/turn.h"
 
+#include "base/mem_parts.h"
 #include "proxy/proxy.h"
 
 /* What is counted for: libcurl's handle with its connection and read buffer, a TLS session on either side; */
@@ -57,8 +58,8 @@ void turns_init(struct proxy *proxy)
     const struct admission_terms terms = {
         .what = "what passes through",
         .waiting = METRIC_FORWARDS_WAITING,
-        .part = 4,
-        .waiting_part = 4,
+        .part = MEM_FORWARDS,
+        .waiting_part = MEM_FORWARDS_WAITING,
         .most = {7, 8},
         .patience_ms = proxy->limits.first_byte_timeout,
     };

@@ -9,6 +9,7 @@
 #include "base/container.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "base/thread.h"
 #include "net/loop.h"
 #include "store/block.h"
@@ -414,8 +415,9 @@ static void *disk_thread(void *arg)
 
 static size_t put_most(const struct store *store)
 {
-    size_t part = mem_limit() / 8 / store->disk_count, least = (size_t) DISK_PUT_BLOCKS_MIN * store->block_size;
-    size_t most = mem_limit() != 0 && part < DISK_PUT_BYTES ? part : DISK_PUT_BYTES;
+    size_t part = mem_part(MEM_PUTS, SIZE_MAX) / store->disk_count;
+    size_t most = part < DISK_PUT_BYTES ? part : DISK_PUT_BYTES;
+    size_t least = (size_t) DISK_PUT_BLOCKS_MIN * store->block_size;
     return most > least ? most : least;
 }
 

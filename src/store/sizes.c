@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "base/mem.h"
+#include "base/mem_parts.h"
 #include "store/disk.h"
 #include "store/entry.h"
 
@@ -70,17 +70,17 @@ bool sizes_too_small(int dir, int64_t size, uint32_t block_size, int64_t slots, 
 
 bool sizes_too_large(const struct store *store, int64_t slots, char why[SIZES_TEXT])
 {
-    int64_t others = 0, most = (int64_t) mem_limit() / STORE_MEMORY_PART / STORE_BLOCK_MEMORY;
+    int64_t others = 0, most = (int64_t) mem_part(MEM_STORE_TABLES, INT64_MAX) / STORE_BLOCK_MEMORY;
     for (unsigned i = 0; i < store->disk_count; i++)
         others += store->disks[i]->slots.capacity;
-    if (mem_limit() == 0 || others + slots <= most)
+    if (others + slots <= most)
         return false;
     int64_t needed = (others + slots) * STORE_BLOCK_MEMORY, left = most > others ? most - others : 0;
     snprintf(why, SIZES_TEXT,
              "its %lld blocks%s take %lld MiB of memory, and at most half of `memory` may go to that: raise memory to "
              "%lld MiB, raise block_size, or lower size to %lld MiB",
              (long long) slots, others > 0 ? " and those of the disks before it" : "", (long long) (needed / MIB),
-             (long long) (needed * STORE_MEMORY_PART / MIB + 1),
+             (long long) (needed * MEM_WHOLE / MEM_STORE_TABLES / MIB + 1),
              (long long) (left * (ENTRY_PAGE + (int64_t) store->block_size) / MIB));
     return true;
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "base/metric.h"
 #include "net/loop.h"
 #include "store/block.h"
@@ -187,7 +188,7 @@ enum status store_open(const struct store_options *options, struct store **store
     made->generations = generations_new(options->codec);
     made->directory = directory_new();
     made->commit = commit_new(made);
-    made->objects = objects_new(mem_limit() == 0 ? OBJECT_BYTES : mem_limit() / 4, object_dirty, made->commit);
+    made->objects = objects_new(mem_part(MEM_STORE_OBJECTS, OBJECT_BYTES), object_dirty, made->commit);
     for (unsigned i = 0; i < made->disk_count; i++)
         disk_start(made->disks[i]);
     made->watch = watch_start(made);

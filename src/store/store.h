@@ -44,10 +44,9 @@ static inline uint32_t store_block_length(uint64_t total, uint32_t block_size, u
 }
 
 /* Bytes of memory for each block that the disks can hold: tables that are there from the start, and a place in the
- * directory of leaves, in whole extents (measured by t/bench/store_scale). Of `memory` only one part in so many may go
- * to that, or the store is not opened. */
+ * directory of leaves, in whole extents (measured by t/bench/store_scale). They may have MEM_STORE_TABLES of `memory`
+ * (base/mem_parts.h), or the store is not opened. */
 #define STORE_BLOCK_MEMORY 57
-#define STORE_MEMORY_PART 2
 
 struct store_disk {
     const char *path;

@@ -10,6 +10,7 @@
  */
 #include "sparse.h"
 
+#include "base/mem_parts.h"
 #include "store/sizes.h"
 
 static bool parse(const char *word, uint64_t *number)
@@ -33,6 +34,6 @@ int main(int argc, char **argv)
     fixture_stop();
     int64_t slots = sizes_slots(sparse.size, sizes_index(sparse.size), SPARSE_BLOCK);
     printf("size %lld memory %lld\n", (long long) sparse.size,
-           (long long) slots * STORE_BLOCK_MEMORY * STORE_MEMORY_PART);
+           (long long) slots * STORE_BLOCK_MEMORY * MEM_WHOLE / MEM_STORE_TABLES);
     return 0;
 }

@@ -10,6 +10,7 @@
 #include "accounts_apart.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "origin/budget_inside.h"
 #include "tap.h"
 
@@ -123,8 +124,8 @@ static void begin(int64_t patience_ms, int64_t at_once)
 {
     const struct admission_terms terms = {.what = "a test",
                                           .waiting = METRIC_FORWARDS_WAITING,
-                                          .part = 4,
-                                          .waiting_part = 64,
+                                          .part = MEM_WHOLE / 4,
+                                          .waiting_part = MEM_WHOLE / 64,
                                           .most = {6, 8},
                                           .patience_ms = patience_ms};
     memset(guests, 0, sizeof guests);

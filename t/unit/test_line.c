@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "net/line.h"
 #include "accounts_apart.h"
 #include "tap.h"
@@ -18,7 +19,7 @@
 #define RACE_TURNS 400
 #define DEADLINE_MS 20000
 
-static const struct share_terms terms = {.part = 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
+static const struct share_terms terms = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
 
 static struct loop *loops[2];
 static struct line_share share;

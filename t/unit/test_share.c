@@ -6,6 +6,7 @@
 
 #include "accounts_apart.h"
 #include "base/mem.h"
+#include "base/mem_parts.h"
 #include "tap.h"
 
 #define LIMIT (64 << 20)
@@ -13,7 +14,7 @@
 #define UNIT (SHARE / 64)
 
 /* Clients are bounded in test_clients only. */
-static const struct share_terms terms = {.part = 4, .alpha = 7, .client_alpha = UINT_MAX, .most = {6, 8}};
+static const struct share_terms terms = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = UINT_MAX, .most = {6, 8}};
 static struct share share;
 static uint64_t accounts[200];
 
@@ -73,7 +74,7 @@ static void test_two(void)
 
 static void test_clients(void)
 {
-    const struct share_terms less = {.part = 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
+    const struct share_terms less = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
     share_init(&share, &less);
     is_int(take_all_of(true, 1, 11), 48, "one client has three quarters");
     is_int(share_take(&share, true, accounts[1], accounts[11], UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
@@ -106,7 +107,8 @@ static void test_kinds(void)
 
 static void test_bounds(void)
 {
-    const struct share_terms more = {.part = 4, .least = LIMIT, .alpha = 7, .client_alpha = 7, .most = {8, 8}};
+    const struct share_terms more = {
+        .part = MEM_WHOLE / 4, .least = LIMIT, .alpha = 7, .client_alpha = 7, .most = {8, 8}};
     share_init(&share, &more);
     take(true, 1, 1);
     is_int(take(true, 2, LIMIT - 1), SHARE_TAKEN, "it is not less than the least");
@@ -121,9 +123,20 @@ static void test_bounds(void)
     mem_set_limit(LIMIT);
 }
 
+static void test_parts(void)
+{
+    ok(mem_parts_of(SIZE_MAX, MEM_WHOLE) == SIZE_MAX, "parts of anything can be told");
+    ok(mem_parts_of(LIMIT, MEM_WHOLE / 4) == SHARE, "to the byte");
+    ok(mem_part(MEM_WHOLE / 4, 1) == SHARE, "and of `memory`");
+    mem_set_limit(0);
+    is_int((long long) mem_part(MEM_WHOLE / 4, 1), 1, "if that has a bound");
+    mem_set_limit(LIMIT);
+}
+
 int main(void)
 {
     mem_set_limit(LIMIT);
+    test_parts();
     accounts_apart(accounts, sizeof accounts / sizeof accounts[0]);
     test_accounts();
     test_two();

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/mem_parts.h"
 #include "on_loop.h"
 #include "store/io.h"
 #include "store_fixture.h"
@@ -290,7 +291,7 @@ static void test_decoded(const char *path)
 static void test_sparse(const char *path)
 {
     enum { LEAST = 16 * KIB, LIMIT = 8 * MIB };
-    const uint64_t most = LIMIT / STORE_MEMORY_PART / STORE_BLOCK_MEMORY;
+    const uint64_t most = mem_parts_of(LIMIT, MEM_STORE_TABLES) / STORE_BLOCK_MEMORY;
     const int64_t until_ms = clock_mono_ms() + 60000;
     size_t before = mem_used(), peak = 0;
     mem_set_limit((size_t) LIMIT + before);
