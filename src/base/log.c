@@ -8,7 +8,6 @@
 
 #include <stdarg.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +17,7 @@
 
 #define LINE_BYTES 4096
 #define EVENTS_A_SECOND 10
+#define CROWD_MS 1000
 
 static const struct {
     enum log_level level;
@@ -131,6 +131,15 @@ void log_write(enum log_event event, const char *format, ...)
     va_end(args);
     metric_cell_add(cell, 1);
     log_line(event, text);
+}
+
+unsigned log_crowd(struct log_crowd *crowd, int64_t now_ms)
+{
+    unsigned count = ++crowd->untold;
+    if (crowd->told_ms != 0 && now_ms - crowd->told_ms < CROWD_MS)
+        return 0;
+    *crowd = (struct log_crowd){.told_ms = now_ms};
+    return count;
 }
 
 /* ---- Redaction ---- */

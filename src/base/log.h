@@ -11,6 +11,7 @@
 #define HEADPOND_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/log_events.h"
 #include "base/str.h"
@@ -33,6 +34,15 @@ void log_set_fd(int fd);
 /* Writes one line: the event's name, then the formatted text (key=value pairs, then prose). */
 void log_write(enum log_event event, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define log_event(id, ...) log_write(LOG_EVENT_##id, __VA_ARGS__)
+
+/* What comes in crowds shall not be a crowd of lines: a line a second says how many there were. Zeroed at first; one
+ * thread's at a time. */
+struct log_crowd {
+    unsigned untold;
+    int64_t told_ms;
+};
+/* One more, at clock_mono_ms. How many the line is to tell of, or 0: none is due. */
+unsigned log_crowd(struct log_crowd *crowd, int64_t now_ms);
 
 /* Replaces in place, by 'x', what follows `sig=` in a query, and Bearer or SharedKey credentials. Used for every line
  * of either log; also where a URL is shown to a person. */

@@ -13,8 +13,6 @@
 #define CLIENT_ALPHA 3
 /* Refused in one event, before others have their turn. */
 #define REFUSE_MOST 256
-/* A crowd that is refused shall not be a crowd of lines. */
-#define TELL_MS 1000
 
 /* ---- Waiting. ---- */
 
@@ -43,14 +41,10 @@ static void admit(struct admission *admission)
 
 static void tell_log(struct admission_queue *queue, int64_t waited_ms)
 {
-    int64_t now = loop_now_ms(queue->loop);
-    queue->untold++;
-    if (now - queue->told_ms < TELL_MS)
-        return;
-    log_event(NO_ROOM, "requests=%u waited_ms=%lld: no room in `memory` for %s", queue->untold, (long long) waited_ms,
-              queue->class->what);
-    queue->untold = 0;
-    queue->told_ms = now;
+    unsigned requests = log_crowd(&queue->untold, loop_now_ms(queue->loop));
+    if (requests > 0)
+        log_event(NO_ROOM, "requests=%u waited_ms=%lld: no room in `memory` for %s", requests, (long long) waited_ms,
+                  queue->class->what);
 }
 
 static void refuse(struct admission *admission)

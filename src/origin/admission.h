@@ -13,6 +13,7 @@
 #ifndef HEADPOND_ORIGIN_ADMISSION_H
 #define HEADPOND_ORIGIN_ADMISSION_H
 
+#include "base/log.h"
 #include "base/status.h"
 #include "net/line.h"
 #include "origin/budget.h"
@@ -41,8 +42,7 @@ struct admission_queue {
     struct list waiting; /* in the order of coming */
     struct list refused; /* are told so from the loop */
     struct timer timer;
-    unsigned untold; /* refusals since the log was told */
-    int64_t told_ms;
+    struct log_crowd untold; /* refusals */
 };
 
 /* Embedded in whoever asks. A zero one has nothing to give up. */

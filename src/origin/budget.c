@@ -16,8 +16,6 @@
 #define BUSY_MOST 2
 /* So long after a halving it may still be too busy. */
 #define SLOWS_US 2000000
-/* A crowd that is refused shall not be a crowd of lines. */
-#define TELL_US 1000000
 /* Of those at once. */
 #define DEFERRED_PART 4
 /* What one turn to read brings, about. */
@@ -78,7 +76,7 @@ static void take(struct origin_budget *budget, enum budget_kind kind, int64_t co
 {
     if (kind != BUDGET_READ)
         origin_rate_take(&budget->requests, count, now);
-    if (kind == BUDGET_FAVOURED || kind == BUDGET_ASK)
+    if (budget_is_first(kind))
         budget->asking += count;
 }
 
@@ -190,16 +188,10 @@ void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t ret
 
 void origin_budget_refused(struct origin_budget *budget, int64_t waited_ms)
 {
-    int64_t now = clock_mono_us();
     pthread_mutex_lock(&budget->lock);
-    unsigned refused = ++budget->refused;
-    bool tell = now - budget->told_us >= TELL_US;
-    if (tell) {
-        budget->refused = 0;
-        budget->told_us = now;
-    }
+    unsigned refused = log_crowd(&budget->refused, clock_mono_ms());
     pthread_mutex_unlock(&budget->lock);
-    if (tell)
+    if (refused > 0)
         log_event(OVER_BUDGET, "account=%s requests=%u waited_ms=%lld: it is asked for as much as it may be",
                   budget->account, refused, (long long) waited_ms);
 }

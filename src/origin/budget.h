@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * budget.h: what one storage account is asked for: requests in a second and at once, bytes in a second (rate.h), all
- * loops together. Who finds nothing left waits, each client in its turn (fair.h). An account that answers 503, in one
- * of sixteen replies or more, is asked for half as much, and for nothing until its Retry-After is over; others do not
- * notice.
+ * loops together. Who finds nothing left waits, each client in its turn (fair.h).
  *
  * At once are those requests that wait for their reply's head, in another attempt, too, if there is one; but not those
  * with a body. How long a body takes is often up to a client, and who sends or reads slowly shall keep nobody else
  * from asking. Bodies that are read count in bytes. A debt of these stops those who read, not those who ask.
+ *
+ * An account is busy by replies of 503, 429, and 500 OperationTimedOut (attempt.c). It is asked for half as much, in
+ * requests and in bytes, when in this second and the one before either one in 16 of what it was asked was answered so,
+ * and for 5 blobs or more (each counted once in 2 s): or 20 were and every second one, whatever the blobs. Then it is
+ * asked for nothing until the Retry-After of that reply is over, 10 s at most (retry.h); bodies go on. No more than one
+ * reply in a second is heard. Half is of what it was really asked; it is never less than a 64th of `max_requests`, one
+ * request, and 64 MiB a second (or `max_rate`). Other accounts do not notice.
  *
  * The numbers are all loops' and are taken under a lock that is held for a few instructions, twice a request and twice
  * for each piece of a body that libcurl hands out. Who waits does so on its own loop, which looks every few
@@ -73,8 +78,8 @@ void budget_take_over(struct budget_ticket *to, struct loop *loop, struct budget
                       void (*come)(struct budget_ticket *ticket));
 /* Has the right to ask, and will not yet: others may meanwhile. What it is of the rate stays its own. */
 void budget_defer(struct budget_ticket *ticket);
-/* Takes the right again, if not as many ask already. True also for one that was not deferred. Any thread that keeps the
- * ticket's own from it meanwhile. */
+/* Takes the right again, if not as many ask already. True also for one that was not deferred. Any thread, under a lock
+ * by which the ticket's loop leaves it alone. */
 bool budget_resume(struct budget_ticket *ticket);
 /* The head has come, or the attempt is over. Also without having asked. */
 void budget_answered(struct budget_ticket *ticket);
@@ -84,12 +89,12 @@ void budget_read(struct budget_ticket *ticket, int64_t bytes);
 /* Gives up what it has and waits for. */
 void budget_leave(struct budget_ticket *ticket);
 
-/* A reply said that the account is busy, or this blob of it (a hash of its name). `retry_after`: ms, or -1. Any
- * thread. */
+/* A reply said that the account is busy, or this blob of it (a hash of its name); see above for what comes of it.
+ * `retry_after`: ms, or -1. Any thread. */
 void origin_budget_busy(struct origin_budget *budget, uint64_t blob, int64_t retry_after);
 /* A request waited in vain, for so long. The log is told once a second at most. Any thread. */
 void origin_budget_refused(struct origin_budget *budget, int64_t waited_ms);
-/* It has been so busy in the last seconds that it is asked for less. Any thread; NULL: it is not. */
+/* It is asked for less, and has been so busy in the last 2 s that it was asked for half. Any thread; NULL: it is not. */
 bool origin_budget_slows(struct origin_budget *budget);
 /* Somebody waits: no time to ask for what nobody reads yet. Any thread; NULL: nobody does. */
 bool origin_budget_contended(const struct origin_budget *budget);

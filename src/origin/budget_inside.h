@@ -6,12 +6,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/log.h"
 #include "base/metric.h"
 #include "origin/budget.h"
 #include "origin/rate.h"
 
 #define BUDGET_SAID 16
 #define BUDGET_SAID_US 2000000
+
+/* Those who wait for their first turn count as asking from when it is handed out. */
+static inline bool budget_is_first(enum budget_kind kind)
+{
+    return kind == BUDGET_FAVOURED || kind == BUDGET_ASK;
+}
 
 struct origin_budget {
     const char *account;
@@ -28,8 +35,7 @@ struct origin_budget {
         int64_t us;
     } said[BUDGET_SAID]; /* by which they were, the last ones */
     unsigned next_said;
-    unsigned refused; /* since the log was told */
-    int64_t told_us;
+    struct log_crowd refused;
     int64_t asking;                    /* have the right to ask, and no head yet */
     int64_t deferred;                  /* have lent it while they wait for room */
     int64_t until_us;                  /* Retry-After */

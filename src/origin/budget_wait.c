@@ -30,12 +30,6 @@ struct budget_loop {
 
 /* ---- The queues. ---- */
 
-/* Those who wait for their first turn count as asking from when it is handed out (budget.c). */
-static bool waits_to_ask(enum budget_kind kind)
-{
-    return kind == BUDGET_FAVOURED || kind == BUDGET_ASK;
-}
-
 static void note_sharers(struct budget_queue *queue, enum budget_kind kind, unsigned before)
 {
     unsigned now = queue->kinds[kind].sharers;
@@ -96,7 +90,7 @@ static void serve(struct budget_loop *home, struct budget_queue *queue, enum bud
         unsigned before = fair->sharers;
         struct fair_node *node = fair_first(fair);
         if (node == NULL) { /* somebody left from inside `come` */
-            if (waits_to_ask(kind))
+            if (budget_is_first(kind))
                 budget_count(queue->budget, -left, 0);
             return;
         }

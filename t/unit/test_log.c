@@ -101,8 +101,18 @@ static void writing(void)
     close(fds[1]);
 }
 
+static void crowds(void)
+{
+    struct log_crowd crowd = {0};
+    is_int(log_crowd(&crowd, 5000), 1, "the first of a crowd has its line");
+    ok(log_crowd(&crowd, 5001) == 0 && log_crowd(&crowd, 5999) == 0, "those within a second have none");
+    is_int(log_crowd(&crowd, 6000), 3, "but in the next one");
+    is_int(log_crowd(&crowd, 7000), 1, "which tells of each once");
+}
+
 int main(void)
 {
+    crowds();
     redaction();
     writing();
     return done_testing();
