@@ -24,6 +24,11 @@ unsigned share_slot(uint64_t account)
     return (unsigned) (hash_hidden(account) % SHARE_SLOTS);
 }
 
+unsigned share_client_slot(uint64_t account, uint64_t client)
+{
+    return share_slot(hash_mix(account, client));
+}
+
 static size_t all_of(const struct share_terms *terms)
 {
     size_t bytes = mem_part(terms->part, SIZE_MAX);
@@ -64,7 +69,7 @@ static enum share_answer look(const struct share *share, bool kind, unsigned acc
 
 enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
 {
-    unsigned of_account = share_slot(account), of_client = share_slot(client);
+    unsigned of_account = share_slot(account), of_client = share_client_slot(account, client);
     pthread_mutex_lock(&share->lock);
     enum share_answer answer = look(share, favoured, of_account, of_client, bytes);
     if (answer == SHARE_TAKEN) {
@@ -78,7 +83,7 @@ enum share_answer share_take(struct share *share, bool favoured, uint64_t accoun
 
 void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
 {
-    unsigned of_account = share_slot(account), of_client = share_slot(client);
+    unsigned of_account = share_slot(account), of_client = share_client_slot(account, client);
     pthread_mutex_lock(&share->lock);
     share->taken[favoured] -= bytes;
     share->of_account[favoured][of_account] -= bytes;

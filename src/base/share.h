@@ -4,7 +4,8 @@
  * others. Either kind may be kept from taking all of it. One account may have up to `alpha` times what is free (dynamic
  * thresholds, Choudhury and Hahne 1998): with 7 it has seven eighths alone, two that want all have seven fifteenths
  * each, and who comes next has seven eighths of what is left, however slowly the others give theirs back. So it is with
- * one client and `client_alpha`: with less for one client than for one account, its account has some for another.
+ * one client of an account and `client_alpha`: with less for one client than for one account, its account has some for
+ * another. What it has of other accounts does not count: a single client's slow account keeps none of its others waiting.
  * Both are counted by hashes that nobody outside can foresee; two that meet in one count are bounded together.
  *
  * Any thread; the lock is held for a few instructions.
@@ -23,7 +24,7 @@ struct share_terms {
     unsigned part;         /* of MEM_WHOLE (base/mem_parts.h), */
     size_t least;          /* but not less than this, in bytes; without a bound of `memory` there is none here */
     unsigned alpha;        /* of one account to what is free, */
-    unsigned client_alpha; /* and of one client */
+    unsigned client_alpha; /* and of one client of it */
     unsigned most[2];      /* what the others [0] and the favoured [1] may take of it, in eighths */
 };
 
@@ -42,8 +43,9 @@ enum share_answer {
     SHARE_NOT_CLIENTS, /* the client has: another of the account may have it */
 };
 
-/* Where an account, or a client, is counted. Any share's. */
+/* Where an account is counted, and a client of it. Any share's. */
 unsigned share_slot(uint64_t account);
+unsigned share_client_slot(uint64_t account, uint64_t client);
 
 void share_init(struct share *share, const struct share_terms *terms);
 /* What was taken need not have been given back. */

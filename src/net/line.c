@@ -62,7 +62,8 @@ bool line_contended(const struct line_share *share, uint64_t account)
 /* Nobody of that kind waits for what this one asks for. */
 static bool is_first(const struct line_share *share, bool kind, const struct line_ticket *ticket)
 {
-    return !kind_contended(share, kind, ticket->account) && !any(&share->for_client[kind][share_slot(ticket->client)]);
+    return !kind_contended(share, kind, ticket->account) &&
+           !any(&share->for_client[kind][share_client_slot(ticket->account, ticket->client)]);
 }
 
 static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
@@ -86,7 +87,7 @@ static atomic_uint *count_of(const struct line_ticket *ticket)
     case SHARE_NOT_YOURS:
         return &share->for_account[ticket->favoured][share_slot(ticket->account)];
     default:
-        return &share->for_client[ticket->favoured][share_slot(ticket->client)];
+        return &share->for_client[ticket->favoured][share_client_slot(ticket->account, ticket->client)];
     }
 }
 

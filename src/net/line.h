@@ -44,7 +44,7 @@ struct line_share {
     /* Why: by kind, and then by account and by client. */
     atomic_uint full[2];                     /* so much is not free */
     atomic_uint for_account[2][SHARE_SLOTS]; /* the account has its part, or is not ready */
-    atomic_uint for_client[2][SHARE_SLOTS];  /* the client has, or it has not been asked for yet */
+    atomic_uint for_client[2][SHARE_SLOTS];  /* the client has, or it was not offered any yet */
     pthread_mutex_t lock;                    /* over the queues, and what lines and tickets say is under it */
     struct line_queue queues[2];
 };

@@ -28,8 +28,9 @@ static struct loop *loop;
 static struct admission_class class;
 static struct admission_queue queue;
 static struct origin_budget *accounts[2];
-static uint64_t hashes[2 + GUESTS]; /* of the accounts, then of the guests */
-static int64_t elsewhere;           /* requests of the first account */
+static uint64_t hashes[2]; /* of the accounts */
+static uint64_t clients[2][GUESTS];
+static int64_t elsewhere; /* requests of the first account */
 
 struct guest {
     struct admission admission;
@@ -92,7 +93,7 @@ static bool ask_by(unsigned n, unsigned client, unsigned account, size_t bytes, 
     guest->at_once = admission_ask(&guest->admission, &queue,
                                    &(struct admission_wish){.budget = accounts[account],
                                                             .account = hashes[account],
-                                                            .client = hashes[2 + client],
+                                                            .client = clients[account][client],
                                                             .favoured = true,
                                                             .bytes = bytes,
                                                             .held = held,
@@ -308,6 +309,8 @@ int main(void)
 {
     mem_set_limit(LIMIT);
     accounts_apart(hashes, sizeof hashes / sizeof hashes[0]);
+    for (unsigned n = 0; n < 2 * GUESTS; n++)
+        clients[n % 2][n / 2] = client_apart(hashes[n % 2]);
     loop = loop_new(0);
     loop_start(loop, NULL, loop_ends, NULL);
     test_both();

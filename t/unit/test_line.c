@@ -126,12 +126,12 @@ static bool ask_line(unsigned loop, struct line_ticket *ticket)
     return false;
 }
 
-static bool ask_by(unsigned loop, unsigned n, bool favoured, unsigned account, unsigned client, size_t bytes)
+static bool ask_by(unsigned loop, unsigned n, bool favoured, unsigned account, uint64_t client, size_t bytes)
 {
     struct guest *guest = &guests[n];
     *guest = (struct guest){.ticket = {.favoured = favoured,
                                        .account = accounts[account],
-                                       .client = accounts[client],
+                                       .client = client,
                                        .bytes = bytes,
                                        .ready = is_ready,
                                        .come = come}};
@@ -141,7 +141,7 @@ static bool ask_by(unsigned loop, unsigned n, bool favoured, unsigned account, u
 /* Each by a client of its own. */
 static bool ask_of(unsigned loop, unsigned n, bool favoured, unsigned account, size_t bytes)
 {
-    return ask_by(loop, n, favoured, account, n, bytes);
+    return ask_by(loop, n, favoured, account, client_apart(accounts[account]), bytes);
 }
 
 /* Each of an account of its own. */
@@ -171,6 +171,7 @@ static void end(unsigned loop)
 static void open_lines(void)
 {
     told = 0;
+    memset(client_slots, 0, sizeof client_slots);
     line_share_init(&share, &terms, METRIC_FORWARDS_WAITING);
     on_loop(0, begin);
     on_loop(1, begin);
@@ -342,7 +343,8 @@ static void one_account(unsigned loop)
         ok(!ask_of(loop, n, true, 1, UNIT), "and waits for more");
     ok(line_contended(&share, accounts[1]) && !line_contended(&share, accounts[2]) && !line_full(&share),
        "which is its own affair");
-    struct line_ticket other = {.favoured = true, .account = accounts[2], .client = accounts[20], .bytes = UNIT};
+    struct line_ticket other = {
+        .favoured = true, .account = accounts[2], .client = client_apart(accounts[2]), .bytes = UNIT};
     ok(line_try(&lines[loop], &other), "another does not see it");
     line_leave(&other);
     ok(!line_try(&lines[loop], &(struct line_ticket){.favoured = true, .account = accounts[1], .bytes = 1}),
@@ -385,14 +387,15 @@ static void test_accounts(void)
 
 static void one_client(unsigned loop)
 {
+    uint64_t client = client_apart(accounts[1]);
     for (unsigned n = 0; n < 6; n++)
-        ok(ask_by(loop, n, true, 1, 20, UNIT), "a client has its part");
+        ok(ask_by(loop, n, true, 1, client, UNIT), "a client has its part");
     for (unsigned n = 6; n < 9; n++)
-        ok(!ask_by(loop, n, true, 1, 20, UNIT), "and waits for more");
+        ok(!ask_by(loop, n, true, 1, client, UNIT), "and waits for more");
     ok(!line_contended(&share, accounts[1]), "which is not its account's affair");
-    ok(ask_by(loop, 9, true, 1, 21, UNIT), "another of its account passes");
-    ok(!ask_by(loop, 10, true, 1, 22, UNIT), "up to what the account may have");
-    ok(ask_by(loop, 11, true, 2, 23, UNIT), "another account has the rest");
+    ok(ask_of(loop, 9, true, 1, UNIT), "another of its account passes");
+    ok(!ask_of(loop, 10, true, 1, UNIT), "up to what the account may have");
+    ok(ask_of(loop, 11, true, 2, UNIT), "another account has the rest");
 }
 
 static void other_client_goes(unsigned loop)
@@ -459,6 +462,7 @@ struct racer {
     struct timer timer;
     unsigned loop;
     unsigned account;
+    uint64_t client;
     atomic_uint turns;
 };
 
@@ -511,7 +515,7 @@ static void racer_go(struct racer *racer)
 {
     racer->ticket = (struct line_ticket){.favoured = race_favoured || racer->turns % 2,
                                          .account = accounts[racer->account],
-                                         .client = accounts[racer->account],
+                                         .client = racer->client,
                                          .bytes = race_bytes,
                                          .come = racer_in};
     if (ask_line(racer->loop, &racer->ticket))
@@ -522,6 +526,7 @@ static void race(unsigned loop)
 {
     for (unsigned n = 0; n < RACERS; n++) {
         racers[loop][n] = (struct racer){.loop = loop, .account = GUESTS + loop * RACERS + n};
+        racers[loop][n].client = client_apart(accounts[racers[loop][n].account]);
         timer_init(&racers[loop][n].timer, loops[loop], racer_out);
         racer_go(&racers[loop][n]);
     }

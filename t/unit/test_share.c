@@ -18,29 +18,28 @@ static const struct share_terms terms = {.part = MEM_WHOLE / 4, .alpha = 7, .cli
 static struct share share;
 static uint64_t accounts[200];
 
-/* By a client that is the account's only one. */
 static enum share_answer take(bool favoured, unsigned account, size_t bytes)
 {
-    return share_take(&share, favoured, accounts[account], accounts[account], bytes);
+    return share_take(&share, favoured, accounts[account], 0, bytes);
 }
 
 static void give(bool favoured, unsigned account, size_t bytes)
 {
-    share_give(&share, favoured, accounts[account], accounts[account], bytes);
+    share_give(&share, favoured, accounts[account], 0, bytes);
 }
 
 /* As many units as it gets. */
-static unsigned take_all_of(bool favoured, unsigned account, unsigned client)
+static unsigned take_all_of(bool favoured, unsigned account, uint64_t client)
 {
     unsigned count = 0;
-    while (count < 1000 && share_take(&share, favoured, accounts[account], accounts[client], UNIT) == SHARE_TAKEN)
+    while (count < 1000 && share_take(&share, favoured, accounts[account], client, UNIT) == SHARE_TAKEN)
         count++;
     return count;
 }
 
 static unsigned take_all(bool favoured, unsigned account)
 {
-    return take_all_of(favoured, account, account);
+    return take_all_of(favoured, account, 0);
 }
 
 static void test_accounts(void)
@@ -75,17 +74,28 @@ static void test_two(void)
 static void test_clients(void)
 {
     const struct share_terms less = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
+    uint64_t one = client_apart(accounts[1]), other = client_apart(accounts[1]), third = client_apart(accounts[1]);
     share_init(&share, &less);
-    is_int(take_all_of(true, 1, 11), 48, "one client has three quarters");
-    is_int(share_take(&share, true, accounts[1], accounts[11], UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
-    is_int(take_all_of(true, 1, 12), 8, "but another's, up to what their account may have");
-    is_int(share_take(&share, true, accounts[1], accounts[13], UNIT), SHARE_NOT_YOURS, "which is all clients' bound");
-    is_int(share_take(&share, true, accounts[2], accounts[11], UNIT), SHARE_NOT_CLIENTS,
-           "a client has no more by another account");
-    is_int(take_all_of(true, 2, 14), 6, "another of that has");
+    is_int(take_all_of(true, 1, one), 48, "one client has three quarters");
+    is_int(share_take(&share, true, accounts[1], one, UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
+    is_int(take_all_of(true, 1, other), 8, "but another's, up to what their account may have");
+    is_int(share_take(&share, true, accounts[1], third, UNIT), SHARE_NOT_YOURS, "which is all clients' bound");
     for (unsigned i = 0; i < 48; i++)
-        share_give(&share, true, accounts[1], accounts[11], UNIT);
-    is_int(take_all_of(true, 1, 12), 35, "and so has the other client, with what the first gives back");
+        share_give(&share, true, accounts[1], one, UNIT);
+    is_int(take_all_of(true, 1, other), 40, "who then has what the first gives back");
+    share_fini(&share);
+}
+
+/* The same client, with two accounts. */
+static void test_client_accounts(void)
+{
+    const struct share_terms less = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
+    uint64_t client = 0;
+    while (share_client_slot(accounts[1], client) == share_client_slot(accounts[2], client))
+        client++;
+    share_init(&share, &less);
+    is_int(take_all_of(true, 1, client), 48, "a client has its part of one account");
+    is_int(take_all_of(true, 2, client), 12, "and that of another, whatever it has of the first");
     share_fini(&share);
 }
 
@@ -141,6 +151,7 @@ int main(void)
     test_accounts();
     test_two();
     test_clients();
+    test_client_accounts();
     test_kinds();
     test_bounds();
     return done_testing();
