@@ -24,8 +24,9 @@ struct cache_keep {
     uint64_t taken;
     struct buf *block; /* that is being filled, or NULL */
     struct line_ticket place;
+    struct room_hold hold;               /* on both */
     struct store_generation *generation; /* to be, without a record */
-    bool lost;                           /* there was no room for a block: nothing more is kept */
+    bool lost;                           /* nothing more is kept */
     bool closed;                         /* the source */
     bool ended;                          /* the write */
 };
@@ -34,11 +35,26 @@ static void keep_settle(struct cache_keep *keep)
 {
     if (!keep->closed || !keep->ended)
         return;
-    buf_unref(&keep->block);
-    line_leave(&keep->place);
     if (keep->generation != NULL)
         store_generation_discard(&keep->generation);
     mem_free(keep);
+}
+
+/* Nothing more is kept; what is written goes on. */
+static void lose(struct cache_keep *keep)
+{
+    keep->lost = true;
+    room_release(&keep->hold);
+    buf_unref(&keep->block);
+    line_leave(&keep->place);
+}
+
+/* A byte now and then is no reason to stay: what others want is the room of a whole block. */
+static void hold_give_up(struct room_hold *hold)
+{
+    struct cache_keep *keep = CONTAINER_OF(hold, struct cache_keep, hold);
+    if (loop_now_ms(keep->loop) - hold->watch.since_ms >= ROOM_SLOW_MS)
+        lose(keep);
 }
 
 /* ---- The source ---- */
@@ -49,6 +65,7 @@ static void put_block(struct cache_keep *keep, uint64_t number, size_t size)
     (void) !store_put_block(keep->cache->config.store, keep->generation, number, keep->block, (uint32_t) size,
                             keep->loop, NULL);
     buf_unref(&keep->block);
+    room_watch_begin(&keep->hold.watch, keep->taken, loop_now_ms(keep->loop));
 }
 
 static void copy(struct cache_keep *keep, const uint8_t *bytes, size_t size)
@@ -61,8 +78,7 @@ static void copy(struct cache_keep *keep, const uint8_t *bytes, size_t size)
         size_t at = (size_t) (keep->taken - begin);
         size_t n = size < whole - at ? size : whole - at;
         if (keep->block == NULL && (keep->block = buf_new_in(keep->cache->blocks, whole, NULL)) == NULL) {
-            keep->lost = true;
-            line_leave(&keep->place);
+            lose(keep);
             return;
         }
         memcpy(keep->block->data + at, bytes, n);
@@ -102,8 +118,7 @@ static void keep_close(struct source *source)
 {
     struct cache_keep *keep = (struct cache_keep *) source;
     source_close(&keep->body);
-    buf_unref(&keep->block);
-    line_leave(&keep->place);
+    lose(keep);
     keep->closed = true;
     keep_settle(keep);
 }
@@ -135,6 +150,10 @@ struct cache_keep *cache_keep_start(struct cache *cache, struct loop *loop, cons
     keep->length = length;
     keep->generation =
         store_generation_new(cache->config.store, request->object, request->container, 0, length, STR_NULL, NULL);
+    keep->hold.position = &keep->taken;
+    keep->hold.account = keep->place.account;
+    keep->hold.give_up = hold_give_up;
+    room_hold(cache_loop_of(loop), &keep->hold);
     keep->body = *body;
     source_listen(keep->body, on_ready, keep);
     *body = &keep->source;

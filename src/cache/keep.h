@@ -7,6 +7,9 @@
  * first read asks the origin what the blob is, and only if the ETag is that of the reply to the write are these blocks
  * its bytes. Until then, and for ever if the origin said anything else, they are worth nothing.
  *
+ * Keeping can be done without: it does not wait for room, and ends when room is wanted (room.h) and the client takes too
+ * long over a block. The write goes on.
+ *
  * The loop of the exchange; the object's owner gets a letter.
  */
 #ifndef HEADPOND_CACHE_KEEP_H

@@ -6,8 +6,8 @@
  * room; the others do, in the order of coming (base/buf.h). Readers may be as slow as they like, so all of that may be
  * taken by blocks that nobody is going to want for a while. Therefore, while a fill or a load finds no room, whoever
  * sits on blocks gives them up, and gets them anew when their time has come: readers that do not get on with the block
- * in hand and fills that do not with the block under way (both are looked at here), and fills that stand still for
- * their readers or have ended (fill.c).
+ * in hand, fills and kept writes that do not with the block under way (all looked at here), and fills that stand still
+ * for their readers or have ended (fill.c).
  */
 #ifndef HEADPOND_CACHE_ROOM_H
 #define HEADPOND_CACHE_ROOM_H

@@ -155,10 +155,15 @@ static void test_ahead(void)
 #define WRITTEN (4 * MIB + 5)
 
 struct keeping {
-    const uint8_t *bytes;
+    uint8_t *bytes;
     uint64_t whole_at; /* there is no room from here on */
+    uint64_t until;    /* so much of it is taken at first */
     uint64_t right;    /* what came out of the body as it went in */
     bool ended;
+    struct cache_keep *keep;
+    struct source *body;
+    struct metric_cell *counted;
+    int64_t before;
 };
 
 static void keep_ready(void *arg)
@@ -166,56 +171,103 @@ static void keep_ready(void *arg)
     (void) arg;
 }
 
-static void keep_body(void *arg)
+static void keep_start(void *arg)
+{
+    struct keeping *keeping = arg;
+    struct cache_request request;
+    char target[RIG_TEXT];
+
+    rig_request(&request, "kept", "alice", target);
+    keeping->body = source_from_str((struct str){(const char *) keeping->bytes, WRITTEN});
+    keeping->keep = cache_keep_start(rig_cache(), loop_current(), &request, WRITTEN, &keeping->body);
+    ok(keeping->keep != NULL, "%s: a write is to be kept", how_stored);
+    source_listen(keeping->body, keep_ready, NULL);
+}
+
+static void keep_pull(void *arg)
 {
     struct keeping *keeping = arg;
     struct buf_room *room = rig_cache()->blocks;
     const size_t most = room->most, least = room->least;
-    struct source *body = source_from_str((struct str){(const char *) keeping->bytes, WRITTEN});
-    struct cache_request request;
     struct source_view view;
-    char target[RIG_TEXT];
-    struct arena *arena = arena_new();
-    struct http_response created = {.status = 201, .headers.arena = arena};
 
-    rig_request(&request, "kept", "alice", target);
-    struct cache_keep *keep = cache_keep_start(rig_cache(), loop_current(), &request, WRITTEN, &body);
-    ok(keep != NULL, "%s: a write is to be kept", how_stored);
-    source_listen(body, keep_ready, NULL);
-    while (source_peek(body, &view, 100000) == SOURCE_DATA) {
+    while (keeping->right < keeping->until && source_peek(keeping->body, &view, 100000) == SOURCE_DATA) {
         if (keeping->right >= keeping->whole_at)
             room->most = room->least = 0;
         if (memcmp(view.pieces[0].iov_base, keeping->bytes + keeping->right, view.bytes) == 0)
             keeping->right += view.bytes;
-        source_consume(body, view.bytes);
+        source_consume(keeping->body, view.bytes);
     }
-    keeping->ended = source_peek(body, &view, 1) == SOURCE_END;
-    http_headers_add(&created.headers, STR("ETag"), STR("\"0x8D0\""));
-    http_headers_add(&created.headers, STR("Last-Modified"), STR("Mon, 27 Jul 2020 12:28:53 GMT"));
-    cache_keep_end(&keep, &created);
-    source_close(&body);
-    arena_free(arena);
     room->most = most;
     room->least = least;
+}
+
+static void keep_end(void *arg)
+{
+    struct keeping *keeping = arg;
+    struct source_view view;
+    struct arena *arena = arena_new();
+    struct http_response created = {.status = 201, .headers.arena = arena};
+
+    keeping->ended = source_peek(keeping->body, &view, 1) == SOURCE_END;
+    http_headers_add(&created.headers, STR("ETag"), STR("\"0x8D0\""));
+    http_headers_add(&created.headers, STR("Last-Modified"), STR("Mon, 27 Jul 2020 12:28:53 GMT"));
+    cache_keep_end(&keeping->keep, &created);
+    source_close(&keeping->body);
+    arena_free(arena);
+}
+
+static void keep_begin(struct keeping *keeping, const char *result)
+{
+    keeping->counted = metric_cell(METRIC_WRITES_KEPT, result);
+    keeping->before = metric_cell_value(keeping->counted);
+    keeping->bytes = mem_alloc(WRITTEN);
+    for (uint64_t i = 0; i < WRITTEN; i++)
+        keeping->bytes[i] = (uint8_t) (i * 7 + i / 251);
+    rig_on_loop(0, keep_start, keeping);
+    rig_on_loop(0, keep_pull, keeping);
+}
+
+static bool room_is_back(void)
+{
+    const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+    while (atomic_load(&rig_cache()->blocks->taken) > 0 && clock_mono_ms() < until)
+        rig_still();
+    return atomic_load(&rig_cache()->blocks->taken) == 0;
+}
+
+static void keep_finish(struct keeping *keeping, const char *result)
+{
+    keeping->until = WRITTEN;
+    rig_on_loop(0, keep_pull, keeping);
+    rig_on_loop(0, keep_end, keeping);
+    ok(keeping->ended && keeping->right == WRITTEN, "%s: all of it goes on to the origin", how_stored);
+    is_int(metric_cell_value(keeping->counted) - keeping->before, 1, "%s: and is %s", how_stored, result);
+    ok(room_is_back(), "%s: all room is back", how_stored);
+    mem_free(keeping->bytes);
 }
 
 /* What is written goes on whether there is room to keep it or not; of what there was no room for nothing is kept. */
 static void test_keep(uint64_t whole_at, const char *result)
 {
-    struct metric_cell *counted = metric_cell(METRIC_WRITES_KEPT, result);
-    const int64_t before = metric_cell_value(counted), until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
-    uint8_t *bytes = mem_alloc(WRITTEN);
-    struct keeping keeping = {.bytes = bytes, .whole_at = whole_at};
+    struct keeping keeping = {.whole_at = whole_at, .until = WRITTEN};
+    keep_begin(&keeping, result);
+    keep_finish(&keeping, result);
+}
 
-    for (uint64_t i = 0; i < WRITTEN; i++)
-        bytes[i] = (uint8_t) (i * 7 + i / 251);
-    rig_on_loop(0, keep_body, &keeping);
-    ok(keeping.ended && keeping.right == WRITTEN, "%s: all of it goes on to the origin", how_stored);
-    is_int(metric_cell_value(counted) - before, 1, "%s: and is %s", how_stored, result);
-    while (atomic_load(&rig_cache()->blocks->taken) > 0 && clock_mono_ms() < until)
-        rig_still();
-    is_int(atomic_load(&rig_cache()->blocks->taken), 0, "%s: all room is back", how_stored);
-    mem_free(bytes);
+/* A client that stops in the middle of a block keeps neither that nor the place while room is wanted. */
+static void test_keep_slow(void)
+{
+    const struct share *places = &rig_cache()->places.room.room;
+    struct keeping keeping = {.whole_at = UINT64_MAX, .until = MIB + MIB / 2};
+
+    keep_begin(&keeping, "dropped");
+    is_int(places->taken[false], 2 * MIB, "%s: it has a place", how_stored);
+    atomic_store(&rig_cache()->blocks->refused_ms, clock_mono_ms() + 1000 * RIG_DEADLINE_S);
+    ok(room_is_back(), "%s: which is given up with its block when room is wanted", how_stored);
+    is_int(places->taken[false], 0, "%s: both are", how_stored);
+    atomic_store(&rig_cache()->blocks->refused_ms, 0);
+    keep_finish(&keeping, "dropped");
 }
 
 static void run_all(unsigned disks)
@@ -232,6 +284,7 @@ static void run_all(unsigned disks)
     test_keep(0, "dropped");
     test_keep(MIB + MIB / 2, "dropped");
     test_keep(UINT64_MAX, "kept");
+    test_keep_slow();
     rig_stop();
 }
 
