@@ -160,7 +160,7 @@ void fill_end(struct fill *fill, enum status status)
     buf_room_forget(fill->cache->blocks, &fill->wanted_ms);
     timer_clear(&fill->retry);
     fill_set_pause(fill, FILL_GOES_ON);
-    place_leave(fill);
+    admission_leave(&fill->place);
     if (status != STATUS_OK)
         flight_remove(fill);
     atomic_store(&fill->ended, (int) status);
@@ -315,7 +315,7 @@ static bool fill_stands(struct fill *fill)
                         : fastest / fill->cache->block_size != fill->watch.position / fill->cache->block_size)
         room_watch_begin(&fill->watch, fastest, now_ms);
     return room_watch_look(&fill->watch, fastest, now_ms) &&
-           (room_wanted(fill->cache) || places_contended(fill->cache, fill->asker->request.account_hash.lo));
+           (room_wanted(fill->cache) || line_contended(&fill->cache->places.room, fill->hold.account));
 }
 
 /* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */

@@ -3,7 +3,6 @@
 #include "cache/joins.h"
 
 #include "base/mem.h"
-#include "cache/place.h"
 
 /* Between two times that a reader has more pieces fetched at once: what these bring is to come first. */
 #define RAISE_MS 25
@@ -203,7 +202,7 @@ static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
     const struct ahead_of of = {joins->generation->group, joins->request->account_hash.lo};
-    if (mem_pressure() >= MEM_NO_READAHEAD || places_contended(cache, joins->request->account_hash.lo) ||
+    if (mem_pressure() >= MEM_NO_READAHEAD || line_contended(&cache->places.room, joins->request->account_hash.lo) ||
         room_is_short(cache) || origin_budget_contended(joins->request->budget))
         return false;
     return joins->unstored || joins->count < 2 || ahead_may(&cache->ahead, cache->config.store, &of, piece(joins));

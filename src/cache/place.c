@@ -35,16 +35,6 @@ void places_init(struct cache *cache)
     admission_class_init(&cache->places, &terms);
 }
 
-bool places_full(const struct cache *cache)
-{
-    return line_full(&cache->places.room);
-}
-
-bool places_contended(const struct cache *cache, uint64_t account)
-{
-    return line_contended(&cache->places.room, account);
-}
-
 static void place_come(void *arg, enum status why)
 {
     struct fill *fill = arg;
@@ -90,9 +80,4 @@ bool place_try(struct cache_loop *home, const struct cache_request *request, str
                                    .client = request->client,
                                    .bytes = (size_t) PLACE_BLOCKS * home->cache->block_size};
     return line_try(&home->places.line, ticket);
-}
-
-void place_leave(struct fill *fill)
-{
-    admission_leave(&fill->place);
 }

@@ -15,7 +15,6 @@
 #define HEADPOND_CACHE_PLACE_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct admission;
 struct budget_ticket;
@@ -28,7 +27,8 @@ struct line_ticket;
 /* Before the loops start. */
 void places_init(struct cache *cache);
 
-/* Starts the fill's request, now or when there is a place. `asked`: had the right to make it; or NULL. */
+/* Starts the fill's request, now or when there is a place; admission_leave gives up that, or its turn. `asked`: had the
+ * right to make it; or NULL. */
 void place_ask(struct fill *fill, struct budget_ticket *asked);
 /* A fill's place for the request that `asked` had the right to make, only if there is one now. The loop's own. */
 bool place_now(struct cache_loop *home, const struct cache_request *request, struct budget_ticket *asked,
@@ -36,12 +36,5 @@ bool place_now(struct cache_loop *home, const struct cache_request *request, str
 /* A place for something that can be done without: what a fill holds but its connection. line_leave gives it up. The
  * loop's own. */
 bool place_try(struct cache_loop *home, const struct cache_request *request, struct line_ticket *ticket);
-/* The fill has ended: its place, or its turn, is another's. */
-void place_leave(struct fill *fill);
-
-/* Somebody waits because none is free. Any thread, as the next one. */
-bool places_full(const struct cache *cache);
-/* That, or somebody waits of this account (its hash). */
-bool places_contended(const struct cache *cache, uint64_t account);
 
 #endif

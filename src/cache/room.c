@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/mem_parts.h"
 #include "cache/context.h"
-#include "cache/place.h"
 
 /* Blocks that can always be had: so many a loop, so that each can go on, and one more. Half of the former is for those
  * who have a place (place.c); on one loop that may be one of each kind, which would leave no block to anybody else. */
@@ -27,7 +26,7 @@ bool room_is_short(const struct cache *cache)
 
 bool room_wanted(const struct cache *cache)
 {
-    return places_full(cache) || mem_pressure() >= MEM_NO_SPLIT || room_is_short(cache);
+    return line_full(&cache->places.room) || mem_pressure() >= MEM_NO_SPLIT || room_is_short(cache);
 }
 
 bool room_is_there_ahead(const struct cache *cache)
@@ -60,7 +59,7 @@ static void look(struct timer *timer)
     {
         struct room_hold *hold = LIST_ENTRY(node, struct room_hold, node);
         if (room_watch_look(&hold->watch, *hold->position, now_ms) &&
-            (wanted || (hold->account == 0 ? wanted_ahead : places_contended(cache, hold->account))))
+            (wanted || (hold->account == 0 ? wanted_ahead : line_contended(&cache->places.room, hold->account))))
             hold->give_up(hold);
     }
     if (!list_empty(&home->holds))
