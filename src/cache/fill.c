@@ -34,12 +34,18 @@ uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_
     return block | (pace_blocks(&home->paces, account, size, most) - 1);
 }
 
+/* Within the extent. */
+static unsigned fill_block_at(const struct fill *fill, uint64_t position)
+{
+    return store_block_within(position / fill->cache->block_size);
+}
+
+/* `kept`: as for fill_ahead_is_kept. */
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
-                             unsigned last)
+                             unsigned last, int64_t kept)
 {
     struct fill *fill = mem_calloc(1, sizeof *fill);
     struct epoch_key key = asker_epoch_key(&asker->request);
-    uint64_t block = extent * STORE_EXTENT_BLOCKS;
 
     atomic_init(&fill->refs, 2); /* the owner's table, and the caller */
     fill->cache = home->cache;
@@ -49,10 +55,9 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->last = last;
     fill->asker = asker_ref(asker);
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
-    fill->holds =
-        !fill_ahead_is_kept(fill->cache, store_put_ahead(fill->cache->config.store, asker->request.container));
-    fill->position = (block + first) * fill->cache->block_size;
-    fill->end = (block + last + 1) * fill->cache->block_size;
+    fill->holds = !fill_ahead_is_kept(fill->cache, kept);
+    fill->position = store_block_number(extent, first) * fill->cache->block_size;
+    fill->end = (store_block_number(extent, last) + 1) * fill->cache->block_size;
     fill->poke.deliver = fill_deliver_poke;
     fill->adopt.deliver = fill_deliver_adopt;
     atomic_init(&fill->ended, STATUS_AGAIN);
@@ -79,7 +84,7 @@ static void fill_set_generation(struct fill *fill, struct store_generation *gene
     fill->generation = store_generation_ref(generation);
     if (fill->end > generation->length) {
         fill->end = generation->length;
-        fill->last = (unsigned) ((fill->end - 1) / fill->cache->block_size - fill->extent * STORE_EXTENT_BLOCKS);
+        fill->last = fill_block_at(fill, fill->end - 1);
     }
     flight_add(fill);
 }
@@ -87,7 +92,8 @@ static void fill_set_generation(struct fill *fill, struct store_generation *gene
 struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct store_generation *generation,
                         uint64_t extent, unsigned first, unsigned last)
 {
-    struct fill *fill = fill_new(home, asker, extent, first, last);
+    int64_t kept = store_put_ahead(home->cache->config.store, asker->request.container);
+    struct fill *fill = fill_new(home, asker, extent, first, last, kept);
     fill_set_generation(fill, generation);
     place_ask(fill, NULL);
     return fill;
@@ -106,7 +112,7 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
         loop_post(opening->home, &opening->letter);
         return;
     }
-    struct fill *fill = fill_new(home, asker, extent, first, last);
+    struct fill *fill = fill_new(home, asker, extent, first, last, kept);
     opening->fill = fill;
     fill->opening = opening;
     flight_add(fill);
@@ -218,11 +224,6 @@ static void fill_learn(struct fill *fill)
     if (fill->head_us != 0)
         pace_learn(&cache_loop_of(fill->loop)->paces, fill->asker->request.account_hash.lo,
                    fill->head_us - fill->sent_us, fill->position - fill->began, clock_mono_us() - fill->head_us);
-}
-
-static unsigned fill_block_at(const struct fill *fill, uint64_t position)
-{
-    return (unsigned) (position / fill->cache->block_size - fill->extent * STORE_EXTENT_BLOCKS);
 }
 
 /* One step; true: go on at once. */

@@ -64,11 +64,10 @@ bool fill_covers(struct fill *fill, unsigned block)
 
 void fill_give_up_blocks(struct fill *fill, uint64_t passed)
 {
-    uint64_t base = fill->extent * STORE_EXTENT_BLOCKS;
     bool over = !fill_runs(fill); /* what is not whole by now will not be */
     for (unsigned block = fill->first; block <= fill->last; block++)
         if ((fill->states[block] == FILL_BLOCK_WHOLE || (over && fill->states[block] == FILL_BLOCK_FILLING)) &&
-            (base + block + 1) * fill->cache->block_size <= passed)
+            (store_block_number(fill->extent, block) + 1) * fill->cache->block_size <= passed)
             fill_set_block(fill, block, FILL_BLOCK_GONE, NULL);
 }
 
@@ -86,7 +85,7 @@ static bool fill_may_begin(struct fill *fill, unsigned block)
 {
     bool tight = mem_pressure() != MEM_EASY || room_is_short(fill->cache);
     uint64_t window = tight ? 1 : FILL_WINDOW;
-    uint64_t start = (fill->extent * STORE_EXTENT_BLOCKS + block) * fill->cache->block_size;
+    uint64_t start = store_block_number(fill->extent, block) * fill->cache->block_size;
 
     if (list_empty(&fill->joins))
         return block == fill->first && !fill->joined; /* the readers of an opening are still on their way */
@@ -134,7 +133,7 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
             return NULL;
         }
     }
-    uint64_t number = fill->extent * STORE_EXTENT_BLOCKS + block;
+    uint64_t number = store_block_number(fill->extent, block);
     size_t size = store_block_length(fill->generation->length, fill->cache->block_size, number);
     struct buf *buf = buf_new_in(fill->cache->blocks, size, &fill->wanted_ms);
     if (buf == NULL) {
@@ -152,7 +151,7 @@ static void fill_put_done(struct letter *letter)
 {
     struct fill_put *put = CONTAINER_OF(letter, struct fill_put, letter);
     struct fill *fill = put->fill;
-    uint64_t block = fill->extent * STORE_EXTENT_BLOCKS + put->block;
+    uint64_t block = store_block_number(fill->extent, put->block);
 
     if (!fill->holds && store_has_block(fill->cache->config.store, fill->generation->id, block))
         fill_set_block(fill, put->block, FILL_BLOCK_GONE, NULL);
@@ -179,8 +178,8 @@ void fill_block_whole(struct fill *fill, unsigned block)
         put->block = block;
         fill->putting++;
         fill_set_block(fill, block, FILL_BLOCK_PUTTING, buf);
-        if (store_put_block(fill->cache->config.store, fill->generation, fill->extent * STORE_EXTENT_BLOCKS + block,
-                            buf, (uint32_t) buf->size, fill->loop, &put->letter) == STATUS_OK)
+        if (store_put_block(fill->cache->config.store, fill->generation, store_block_number(fill->extent, block), buf,
+                            (uint32_t) buf->size, fill->loop, &put->letter) == STATUS_OK)
             return;
         fill->putting--;
         fill_unref(&put->fill);

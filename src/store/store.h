@@ -34,6 +34,17 @@ struct store_object;
 #define STORE_EXTENT_BLOCKS 16
 #define STORE_RECORD_MAX 65536
 
+/* Blocks are numbered throughout their blob, and within their extent. */
+static inline uint64_t store_block_number(uint64_t extent, unsigned within)
+{
+    return extent * STORE_EXTENT_BLOCKS + within;
+}
+
+static inline unsigned store_block_within(uint64_t block)
+{
+    return (unsigned) (block % STORE_EXTENT_BLOCKS);
+}
+
 /* Bytes that block has of a blob of `total`: block_size, or what is left for the last one; 0 past the end. */
 static inline uint32_t store_block_length(uint64_t total, uint32_t block_size, uint64_t block)
 {
