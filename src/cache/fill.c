@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fill.c: a fill's life and its progress. fill_blocks.c has its buffers, fill_fetch.c its requests. Everything runs on
- * the owner's loop but fill_take, fill_poke, fill_adopt and the counting of references.
+ * fill.c: a fill's life and its progress. fill_blocks.c has its buffers, fill_fetch.c its requests, fill_yield.c when it
+ * makes room for others. Everything runs on the owner's loop but fill_take, fill_poke, fill_adopt and the counting of
+ * references.
  */
 #include "cache/fill.h"
 
@@ -14,7 +15,6 @@
 static void fill_deliver_poke(struct letter *letter);
 static void fill_deliver_adopt(struct letter *letter);
 static void fill_retry(struct timer *timer);
-static void fill_linger_over(struct timer *timer);
 
 /* ---- Life. ---- */
 
@@ -32,12 +32,6 @@ uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_
     while (most > 1 && (int64_t) most * size * FILL_PIECES > kept)
         most /= 2;
     return block | (pace_blocks(&home->paces, account, size, most) - 1);
-}
-
-/* Within the extent. */
-static unsigned fill_block_at(const struct fill *fill, uint64_t position)
-{
-    return store_block_within(position / fill->cache->block_size);
 }
 
 /* `kept`: as for fill_ahead_is_kept. */
@@ -295,82 +289,6 @@ void fill_readers_changed(struct fill *fill)
         timer_set(&fill->linger, FILL_LINGER_MS);
     fill_pump(fill);
     fill_settle(fill);
-}
-
-/* ---- Standing still. ---- */
-
-void fill_watch_blocks(struct fill *fill)
-{
-    if (fill_runs(fill) || list_empty(&fill->joins) || fill_buffers_held(fill) == 0)
-        return;
-    room_watch_begin(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
-    timer_set(&fill->linger, ROOM_LOOK_MS);
-}
-
-static bool fill_stands(struct fill *fill)
-{
-    uint64_t fastest = flight_fastest(fill);
-    int64_t now_ms = loop_now_ms(fill->loop);
-    /* Its readers wait for our own disk; or they have come to another of its blocks. */
-    if (fill_runs(fill) ? fill->putting > 0 && fill->position <= fastest
-                        : fastest / fill->cache->block_size != fill->watch.position / fill->cache->block_size)
-        room_watch_begin(&fill->watch, fastest, now_ms);
-    return room_watch_look(&fill->watch, fastest, now_ms) &&
-           (room_wanted(fill->cache) || line_contended(&fill->cache->places.room, fill->hold.account));
-}
-
-/* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */
-static void fill_yield(struct fill *given_up)
-{
-    struct fill *fill = fill_ref(given_up);
-    fill_end(fill, STATUS_OK);
-    fill_give_up_blocks(fill, UINT64_MAX);
-    fill_unref(&fill);
-}
-
-/* Another one, from the block under way on, that its readers find when they ask anew; it waits for its turn. */
-static void fill_begin_anew(struct fill *stalled)
-{
-    struct fill *fill = fill_ref(stalled);
-    struct asker *asker = asker_ref(flight_live_asker(fill));
-    fill_yield(fill);
-    struct fill *anew = fill_start(cache_loop_of(fill->loop), asker, fill->generation, fill->extent,
-                                   fill_block_at(fill, fill->position), fill->last);
-    anew->patience_ms = 2 * fill->patience_ms;
-    timer_set(&anew->linger, FILL_LINGER_MS); /* do they? */
-    fill_unref(&anew);
-    asker_unref(&asker);
-    fill_unref(&fill);
-}
-
-void fill_hold_give_up(struct room_hold *hold)
-{
-    struct fill *fill = CONTAINER_OF(hold, struct fill, hold);
-    uint32_t size = fill->cache->block_size;
-    int64_t now_ms = loop_now_ms(fill->loop);
-    uint64_t fastest = flight_fastest(fill);
-    bool behind = fastest / size < fill->position / size;
-
-    fill_give_up_blocks(fill, fastest);
-    if (list_empty(&fill->joins) || (behind && now_ms - hold->watch.since_ms >= ROOM_SLOW_MS))
-        fill_yield(fill); /* nobody waits for it */
-    else if (now_ms - hold->watch.moved_ms >= fill->patience_ms && fill->patience_ms < FILL_PATIENCE_MS)
-        fill_begin_anew(fill);
-}
-
-static void fill_linger_over(struct timer *timer)
-{
-    struct fill *fill = CONTAINER_OF(timer, struct fill, linger);
-    bool for_room = atomic_load(&fill->pause) == FILL_PAUSED_FOR_ROOM;
-    /* The readers of an opening may still be on their way. */
-    bool early = for_room && clock_mono_ms() - fill->wanted_ms < ROOM_IDLE_MS;
-
-    if (list_empty(&fill->joins) ? !early : !for_room && fill_stands(fill)) {
-        fill_yield(fill);
-    } else if (fill_runs(fill) || fill_buffers_held(fill) > 0) {
-        timer_set(&fill->linger, for_room ? ROOM_RETRY_MS : ROOM_LOOK_MS);
-        fill_pump(fill); /* what had no room may have some */
-    }
 }
 
 static void fill_retry(struct timer *timer)

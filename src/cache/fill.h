@@ -160,7 +160,13 @@ void fill_readers_changed(struct fill *fill);
 /* As patient as that it is not begun anew for want of room: that was four times. */
 #define FILL_PATIENCE_MS (16 * ROOM_SLOW_MS)
 
-/* ---- Between fill.c, fill_blocks.c and fill_fetch.c; owner's loop. ---- */
+/* ---- Between fill.c, fill_blocks.c, fill_fetch.c and fill_yield.c; owner's loop. ---- */
+
+/* Within the extent. */
+static inline unsigned fill_block_at(const struct fill *fill, uint64_t position)
+{
+    return store_block_within(position / fill->cache->block_size);
+}
 
 /* Leaves the tables once nobody can need it there. */
 void fill_settle(struct fill *fill);
@@ -177,6 +183,8 @@ void fill_give_up_blocks(struct fill *fill, uint64_t passed);
 unsigned fill_buffers_held(const struct fill *fill);
 /* The block under way does not get on while room is wanted. */
 void fill_hold_give_up(struct room_hold *hold);
+/* It still stands between two blocks, or has ended and has some. */
+void fill_linger_over(struct timer *timer);
 /* It has ended, and has blocks for its readers that are to go when room is wanted and they do not come. */
 void fill_watch_blocks(struct fill *fill);
 void fill_fetch_start(struct fill *fill);

@@ -7,7 +7,7 @@ libheadpond_a_SOURCES += \
 	src/cache/context.h \
 	src/cache/epoch.c src/cache/epoch.h \
 	src/cache/fence.c \
-	src/cache/fill.c src/cache/fill.h src/cache/fill_blocks.c src/cache/fill_fetch.c \
+	src/cache/fill.c src/cache/fill.h src/cache/fill_blocks.c src/cache/fill_fetch.c src/cache/fill_yield.c \
 	src/cache/flight.c src/cache/flight.h \
 	src/cache/freshness.c src/cache/freshness.h \
 	src/cache/grant.c src/cache/grant.h \

@@ -9,7 +9,7 @@
  * may not have been let in does not wait for an opening (probe.h).
  *
  * While somebody waits because none is free, or somebody of the same account waits, its readers read nothing ahead, and
- * a fill whose readers do not move gives its place up (fill.c). Owner's loop unless said.
+ * a fill whose readers do not move gives its place up (fill_yield.c). Owner's loop unless said.
  */
 #ifndef HEADPOND_CACHE_PLACE_H
 #define HEADPOND_CACHE_PLACE_H

@@ -7,7 +7,7 @@
  * taken by blocks that nobody is going to want for a while. Therefore, while a fill or a load finds no room, whoever
  * sits on blocks gives them up, and gets them anew when their time has come: readers that do not get on with the block
  * in hand, fills and kept writes that do not with the block under way (all looked at here), and fills that stand still
- * for their readers or have ended (fill.c).
+ * for their readers or have ended (fill_yield.c).
  */
 #ifndef HEADPOND_CACHE_ROOM_H
 #define HEADPOND_CACHE_ROOM_H
