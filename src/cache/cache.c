@@ -54,6 +54,7 @@ void cache_loop_init(struct cache *cache, struct loop *loop)
     inquiries_loop_init(home);
     room_loop_init(home);
     joins_loop_init(home);
+    loads_loop_init(home);
     loop_set(loop, LOOP_SLOT_CACHE, home);
 }
 
@@ -76,6 +77,7 @@ void cache_loop_fini(struct cache *cache, struct loop *loop)
     inquiries_loop_fini(home);
     room_loop_fini(home);
     joins_loop_fini(home);
+    loads_loop_fini(home);
     loop_set(loop, LOOP_SLOT_CACHE, NULL);
     mem_free(home);
 }

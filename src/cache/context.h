@@ -11,6 +11,7 @@
 #include "cache/cache.h"
 #include "cache/epoch.h"
 #include "cache/grant.h"
+#include "cache/loads.h"
 #include "cache/pace.h"
 #include "cache/room.h"
 #include "net/loop.h"
@@ -44,6 +45,7 @@ struct cache_loop {
     struct timer holds_timer;
     struct list counted; /* joins.c: readers some of whose joins are counted in `ahead` */
     struct timer counted_timer;
+    struct loads loads;
     struct paces paces;
 };
 

@@ -13,6 +13,7 @@ libheadpond_a_SOURCES += \
 	src/cache/grant.c src/cache/grant.h \
 	src/cache/inquiry.c src/cache/inquiry.h \
 	src/cache/joins.c src/cache/joins.h \
+	src/cache/loads.c src/cache/loads.h \
 	src/cache/keep.c src/cache/keep.h \
 	src/cache/object.c src/cache/object.h \
 	src/cache/own_request.c src/cache/own_request.h \

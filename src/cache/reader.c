@@ -11,17 +11,10 @@
 
 #include "base/mem.h"
 #include "cache/joins.h"
+#include "cache/loads.h"
 
 /* Looks for one block without a byte of progress before the reader gives up. */
 #define READER_LOOKS 32
-
-struct reader;
-
-/* A load's letter may come after its reader has gone. */
-struct reader_load {
-    struct store_load load;
-    struct reader *reader; /* NULL once it has gone */
-};
 
 struct reader {
     struct source source;
@@ -42,9 +35,7 @@ struct reader {
 
     struct joins joins;
 
-    struct reader_load *load;
-    int64_t wanted_ms; /* since when it has wanted room for a load (buf_new_in) */
-    struct timer busy; /* made when first needed: no hit needs it */
+    struct load_wish load;
     unsigned looks;
 };
 
@@ -168,7 +159,7 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
     case STATUS_NOT_FOUND:
         /* Mostly it has gone into the store. The join stays: it tells the fill how far its reader is. */
         if (store_has_block(reader->cache->config.store, reader->generation->id, block))
-            return reader->load != NULL ? LOOK_WAIT : LOOK_SHOW_STORE;
+            return loads_wanted(&reader->load) ? LOOK_WAIT : LOOK_SHOW_STORE;
         joins_drop_first(&reader->joins);
         return LOOK_AGAIN;
     case STATUS_SHUTDOWN:
@@ -185,44 +176,9 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
     }
 }
 
-static void reader_busy_over(struct timer *timer)
-{
-    reader_news(CONTAINER_OF(timer, struct reader, busy));
-}
-
-static void reader_retry_load(struct reader *reader)
-{
-    if (reader->busy.event == NULL)
-        timer_init(&reader->busy, reader->loop, reader_busy_over);
-    timer_set(&reader->busy, ROOM_RETRY_MS);
-}
-
-static void reader_loaded(struct letter *letter);
-
-static void reader_start_load(struct reader *reader, uint64_t block)
-{
-    /* Asked here, so that no I/O thread is kept busy with what waits. */
-    if (!buf_room_has(reader->cache->blocks, reader_block_length(reader, block), &reader->wanted_ms)) {
-        reader_retry_load(reader);
-        return;
-    }
-    struct reader_load *load = mem_calloc(1, sizeof *load);
-    load->reader = reader;
-    load->load.done.deliver = reader_loaded;
-    load->load.loop = reader->loop;
-    load->load.object = reader->generation->object;
-    load->load.generation = reader->generation->id;
-    load->load.block = block;
-    load->load.length = reader_block_length(reader, block);
-    load->load.since_ms = reader->wanted_ms;
-    reader->load = load;
-    reader->looks++;
-    store_load_block(reader->cache->config.store, &load->load);
-}
-
 static enum reader_look look_anywhere(struct reader *reader, uint64_t block)
 {
-    if (reader->load != NULL)
+    if (loads_wanted(&reader->load))
         return LOOK_WAIT;
     if (store_has_block(reader->cache->config.store, reader->generation->id, block)) {
         joins_look_beyond(&reader->joins, block);
@@ -250,25 +206,12 @@ static enum reader_look reader_look(struct reader *reader)
     return look_anywhere(reader, block);
 }
 
-static void reader_loaded(struct letter *letter)
+static void reader_loaded(struct load_wish *wish, struct buf *buf)
 {
-    struct reader_load *load = CONTAINER_OF(letter, struct reader_load, load.done);
-    struct reader *reader = load->reader;
-
-    if (reader == NULL) {
-        buf_unref(&load->load.buf);
-    } else {
-        reader->load = NULL;
-        if (load->load.status == STATUS_OK)
-            reader_set_held(reader, load->load.buf, load->load.block, NULL);
-        if (load->load.status == STATUS_BUSY) {
-            reader->looks--; /* the disk is slow, or there is no room: nothing is wrong */
-            reader_retry_load(reader);
-        } else {
-            reader_news(reader);
-        }
-    }
-    mem_free(load);
+    struct reader *reader = CONTAINER_OF(wish, struct reader, load);
+    if (buf != NULL)
+        reader_set_held(reader, buf, wish->block, NULL);
+    reader_news(reader);
 }
 
 /* ---- The source's face. ---- */
@@ -309,7 +252,6 @@ static void show_piece(struct reader *reader, struct source_view *view, void *da
     view->count = 1;
     view->bytes = length;
     reader->looks = 0;
-    buf_room_forget(reader->cache->blocks, &reader->wanted_ms);
     reader->shown = where_from(reader);
 }
 
@@ -345,7 +287,8 @@ static enum source_state reader_peek(struct source *source, struct source_view *
             return SOURCE_DATA;
         }
         if (status == STATUS_AGAIN) {
-            reader_start_load(reader, block);
+            reader->looks++;
+            loads_want(&reader->load, block);
             return reader_wait(reader);
         }
         if (++reader->looks >= READER_LOOKS)
@@ -377,11 +320,8 @@ static void reader_close(struct source *source)
     struct reader *reader = (struct reader *) source;
 
     reader_release_held(reader);
-    buf_room_forget(reader->cache->blocks, &reader->wanted_ms);
     joins_fini(&reader->joins);
-    if (reader->load != NULL)
-        reader->load->reader = NULL;
-    timer_fini(&reader->busy);
+    loads_forget(&reader->load);
     store_generation_unref(&reader->generation);
     mem_free(reader);
 }
@@ -402,6 +342,11 @@ struct source *cache_read(struct cache *cache, struct loop *loop, const struct c
     reader->plain = plain;
     reader->hold.position = &reader->position;
     reader->hold.give_up = reader_hold_give_up;
+    reader->load = (struct load_wish){.home = cache_loop_of(loop),
+                                      .client = request->client,
+                                      .generation = reader->generation,
+                                      .come = reader_loaded};
+    loads_wish_init(&reader->load);
     reader->joins = (struct joins){.cache = cache,
                                    .loop = loop,
                                    .request = request,

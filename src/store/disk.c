@@ -84,6 +84,7 @@ void disk_load(struct disk *disk, struct store_load *load)
             disk->load_last->next = job;
         disk->load_last = job;
         disk->load_count++;
+        atomic_fetch_add_explicit(&disk->load_bytes, load->length, memory_order_relaxed);
         pthread_cond_signal(&disk->work);
     }
     pthread_mutex_unlock(&disk->mutex);
@@ -103,6 +104,7 @@ static struct load_job *load_take(struct disk *disk)
     if (disk->load_first == NULL)
         disk->load_last = NULL;
     disk->load_count--;
+    atomic_fetch_sub_explicit(&disk->load_bytes, job->what.length, memory_order_relaxed);
     return job;
 }
 

@@ -86,9 +86,10 @@ struct disk {
     struct put_job *put_first, *put_last;
     unsigned putting; /* threads that write */
     unsigned load_count;
-    atomic_size_t put_bytes; /* changed under the mutex */
-    size_t put_most;         /* bytes of them */
-    unsigned outstanding[2]; /* puts queued or running, by the epoch they came in */
+    atomic_size_t load_bytes; /* of them; changed under the mutex */
+    atomic_size_t put_bytes;  /* changed under the mutex */
+    size_t put_most;          /* bytes of them */
+    unsigned outstanding[2];  /* puts queued or running, by the epoch they came in */
     unsigned epoch;
     bool reclaiming;
     bool look_at_space; /* a thread is to look whether slots are to be freed */

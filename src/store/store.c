@@ -316,6 +316,14 @@ bool store_would_keep(struct store *store, const struct store_generation *genera
     return last - first < most && would_keep(store, generation, first) && would_keep(store, generation, last);
 }
 
+size_t store_load_queued(const struct store *store)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < store->disk_count; i++)
+        bytes += atomic_load_explicit(&store->disks[i]->load_bytes, memory_order_relaxed);
+    return bytes;
+}
+
 enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,
                             struct buf *buf, uint32_t length, struct loop *loop, struct letter *done)
 {

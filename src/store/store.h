@@ -209,6 +209,8 @@ struct store_load {
     struct buf *buf;
 };
 void store_load_block(struct store *store, struct store_load *load);
+/* Bytes of the buffers that loads are going to want which no I/O thread has come to yet. Any thread. */
+size_t store_load_queued(const struct store *store);
 
 /* Queues a block to be written: takes a reference of its own to `buf`, whose first `length` bytes are whole. BUSY when
  * the disk queue is full or admission says no: the caller serves on from memory and forgets it. Otherwise it becomes

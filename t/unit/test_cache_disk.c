@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/buf.h"
+#include "base/clock.h"
 #include "cache/context.h"
 #include "store/io.h"
 #include "tap.h"
@@ -107,6 +109,74 @@ static void test_slow(void)
     ok(rig_quiet() && atomic_load(&room->taken) == 0, "then nothing is in flight, and all room is back");
 }
 
+/* ---- Who waits for room on one loop. ---- */
+
+#define CROWD 40
+#define GONE 10 /* of the crowd, before its turn */
+
+static struct load_wish wishes[CROWD + 1]; /* the last is another client's */
+static struct store_generation *wanted;
+static unsigned came, came_last, came_good;
+
+static void come(struct load_wish *wish, struct buf *buf)
+{
+    came++;
+    if (wish == &wishes[CROWD])
+        came_last = came;
+    came_good += buf != NULL && buf_filled(buf) == MIB && !loads_wanted(wish);
+    buf_unref(&buf);
+}
+
+static void want(void *arg)
+{
+    struct store_view view;
+    struct cache_request request;
+    char target[RIG_TEXT];
+    (void) arg;
+    rig_request(&request, "slow0", "alice", target);
+    if (!store_object_find(rig_cache()->config.store, request.object, &view))
+        rig_die("a blob is not known");
+    wanted = view.generation;
+    for (unsigned i = 0; i <= CROWD; i++) {
+        wishes[i] = (struct load_wish){
+            .home = cache_loop_of(rig_loop(0)), .client = i == CROWD ? 2 : 1, .generation = wanted, .come = come};
+        loads_wish_init(&wishes[i]);
+        loads_want(&wishes[i], i % 4);
+    }
+    for (unsigned i = CROWD - GONE; i < CROWD; i++)
+        loads_forget(&wishes[i]);
+}
+
+static void look(void *arg)
+{
+    *(unsigned *) arg = came;
+}
+
+static void want_no_more(void *arg)
+{
+    (void) arg;
+    store_generation_unref(&wanted);
+}
+
+/* Room for one: a client that has sent a crowd before does not have all of it pass first. */
+static void test_turns(void)
+{
+    struct buf_room *room = rig_cache()->blocks;
+    const size_t most = room->most;
+    const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+    unsigned seen = 0;
+    room->most = MIB;
+    rig_on_loop(0, want, NULL);
+    while (seen < CROWD + 1 - GONE && clock_mono_ms() < until)
+        rig_on_loop(0, look, &seen);
+    is_int(came_good, CROWD + 1 - GONE, "one after the other gets its block, but for those who have gone");
+    ok(came_last > 0 && came_last <= 5, "another client has its turn after few of a crowd (number %u)", came_last);
+    rig_on_loop(0, want_no_more, NULL);
+    room->most = most;
+    ok(rig_quiet() && atomic_load(&room->taken) == 0, "then all room is back");
+    is_int(came, CROWD + 1 - GONE, "and nobody is told twice");
+}
+
 /* What hangs when the store is closed may come back when the cache has gone. */
 static void test_hung_at_end(void)
 {
@@ -135,6 +205,7 @@ int main(void)
     rig_start(1, (uint32_t) MIB);
     rig_grant("alice");
     test_slow();
+    test_turns();
     test_hung_at_end();
     rig_origin_stop();
     int result = done_testing();
