@@ -133,6 +133,23 @@ static void test_all_revoked(void)
     ok(rig_quiet(), "then nothing is in flight");
 }
 
+/* Who learns first what the blob is waits for the bytes that another has asked for. */
+static void test_opening(void)
+{
+    struct task tasks[2];
+    rig_blob("opening", 7, 3 << 20, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        rig_grant(names[i]);
+        tasks[i] = asks(i, "opening", names[i]);
+        tasks[i].only_resolve = false;
+    }
+    start_slow(tasks, 1);
+    tasks_run(tasks + 1, 1);
+    tasks_wait(tasks, 1);
+    is_int(tasks_good(tasks, 2), 2, "two get a blob that nobody knew");
+    ok(rig_quiet() && rig_stat("body_bytes") <= rig_stat("distinct_bytes") + 1, "and its bytes came once");
+}
+
 int main(void)
 {
     rig_origin_start();
@@ -147,6 +164,7 @@ int main(void)
     test_made_up();
     test_revoked();
     test_all_revoked();
+    test_opening();
     rig_stop();
     rig_origin_stop();
     return done_testing();
