@@ -140,12 +140,12 @@ subtest 'names made up' => sub {
     $pond->stop;
 };
 
-# More than there are places for fills, and fewer than there is room for questions: who asks for a name that nobody has read
-# is told no as soon as who asks for one that is in cache.
+# More than there are places for fills, and fewer than there is room for one client's questions: who asks for a name that
+# nobody has read is told no as soon as who asks for one that is in cache.
 subtest 'how long a stranger waits does not tell what is in cache' => sub {
     $origin->reset_stats;
     my $pond = start(first_byte_timeout => '60s');
-    my $count = 24;
+    my $count = 18;
     my @crowd = map { $pond->begin("/acct/data/junk$_") } 1 .. $count;
     ok(Headpond::Process::wait_until(sub { @{ $origin->log } >= 3 + 8 }, 20), 'a crowd asks for names');
     for my $path (qw(/acct/data/hit /acct/data/cold)) {

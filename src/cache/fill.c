@@ -60,7 +60,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->watch.position = UINT64_MAX;
     list_init(&fill->hold.node);
     fill->hold.position = &fill->position;
-    fill->hold.account = asker->request.account_hash.lo;
+    fill->hold.place = &fill->place.room;
     fill->hold.give_up = fill_hold_give_up;
     fill->patience_ms = ROOM_SLOW_MS;
     list_init(&fill->joins);

@@ -24,7 +24,8 @@ static bool fill_stands(struct fill *fill)
                         : fastest / fill->cache->block_size != fill->watch.position / fill->cache->block_size)
         room_watch_begin(&fill->watch, fastest, now_ms);
     return room_watch_look(&fill->watch, fastest, now_ms) &&
-           (room_wanted(fill->cache) || line_contended(&fill->cache->places.room, fill->hold.account));
+           (room_wanted(fill->cache) ||
+            line_contended(&fill->cache->places.room, fill->hold.place->account, fill->hold.place->client));
 }
 
 /* Its readers have what is in the store, and come back, pinned, for the rest when they are there. */

@@ -175,7 +175,8 @@ static void look_at_unwanted(struct timer *timer)
     {
         struct probe *probe = LIST_ENTRY(node, struct probe, unwanted);
         struct inquiry *inquiry = probe->inquiry;
-        if (!line_contended(&home->cache->probes.room, probe->asker->request.account_hash.lo))
+        const struct cache_request *request = &probe->asker->request;
+        if (!line_contended(&home->cache->probes.room, request->account_hash.lo, request->client))
             continue;
         list_remove(&probe->node);
         probe_free(probe);

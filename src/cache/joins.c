@@ -202,8 +202,8 @@ static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
     const struct ahead_of of = {joins->generation->group, joins->request->account_hash.lo};
-    if (mem_pressure() >= MEM_NO_READAHEAD || line_contended(&cache->places.room, joins->request->account_hash.lo) ||
-        room_is_short(cache) || origin_budget_contended(joins->request->budget))
+    if (mem_pressure() >= MEM_NO_READAHEAD || room_is_short(cache) || origin_budget_contended(joins->request->budget) ||
+        line_contended(&cache->places.room, of.account, joins->request->client))
         return false;
     return joins->unstored || joins->count < 2 || ahead_may(&cache->ahead, cache->config.store, &of, piece(joins));
 }

@@ -151,7 +151,7 @@ struct cache_keep *cache_keep_start(struct cache *cache, struct loop *loop, cons
     keep->generation =
         store_generation_new(cache->config.store, request->object, request->container, 0, length, STR_NULL, NULL);
     keep->hold.position = &keep->taken;
-    keep->hold.account = keep->place.account;
+    keep->hold.place = &keep->place;
     keep->hold.give_up = hold_give_up;
     room_hold(cache_loop_of(loop), &keep->hold);
     keep->body = *body;

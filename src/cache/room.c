@@ -49,17 +49,23 @@ bool room_watch_look(struct room_watch *watch, uint64_t position, int64_t now_ms
 
 /* ---- Who has a block in hand, or under way. ---- */
 
+static bool wanted_of(const struct cache *cache, const struct line_ticket *place)
+{
+    if (place == NULL)
+        return !room_is_there_ahead(cache);
+    return line_contended(&cache->places.room, place->account, place->client);
+}
+
 static void look(struct timer *timer)
 {
     struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, holds_timer);
     struct cache *cache = home->cache;
-    bool wanted = room_wanted(cache), wanted_ahead = !room_is_there_ahead(cache);
+    bool wanted = room_wanted(cache);
     int64_t now_ms = loop_now_ms(home->loop);
     LIST_FOR_EACH_SAFE(node, &home->holds)
     {
         struct room_hold *hold = LIST_ENTRY(node, struct room_hold, node);
-        if (room_watch_look(&hold->watch, *hold->position, now_ms) &&
-            (wanted || (hold->account == 0 ? wanted_ahead : line_contended(&cache->places.room, hold->account))))
+        if (room_watch_look(&hold->watch, *hold->position, now_ms) && (wanted || wanted_of(cache, hold->place)))
             hold->give_up(hold);
     }
     if (!list_empty(&home->holds))

@@ -19,6 +19,7 @@
 
 struct cache;
 struct cache_loop;
+struct line_ticket;
 
 /* Who has not moved for so long does not get on, */
 #define ROOM_IDLE_MS 200
@@ -41,9 +42,9 @@ struct room_hold {
     struct list node;
     struct room_watch watch;
     const uint64_t *position; /* how far its holder is */
-    /* Whose place it has, too, and for whom it gives that up (a hash). 0: none; it gets the block anew without asking an
-     * origin, and gives it up for what others read ahead, too. */
-    uint64_t account;
+    /* The place that it has, too, and gives up for who waits for the same. NULL: none; it gets the block anew without
+     * asking an origin, and gives it up for what others read ahead, too. */
+    const struct line_ticket *place;
     /* It does not get on, and room is wanted: calls room_release, or is called again at the next look. */
     void (*give_up)(struct room_hold *hold);
 };

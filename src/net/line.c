@@ -43,10 +43,11 @@ static bool any(const atomic_uint *count)
     return atomic_load_explicit(count, memory_order_relaxed) > 0;
 }
 
-/* Somebody of that kind waits for what this account is given. */
-static bool kind_contended(const struct line_share *share, bool kind, uint64_t account)
+/* Somebody of that kind waits for what this client is given, or its account. */
+static bool kind_contended(const struct line_share *share, bool kind, uint64_t account, uint64_t client)
 {
-    return any(&share->full[kind]) || any(&share->for_account[kind][share_slot(account)]);
+    return any(&share->full[kind]) || any(&share->for_account[kind][share_slot(account)]) ||
+           any(&share->for_client[kind][share_client_slot(account, client)]);
 }
 
 bool line_full(const struct line_share *share)
@@ -54,16 +55,16 @@ bool line_full(const struct line_share *share)
     return any(&share->full[false]) || any(&share->full[true]);
 }
 
-bool line_contended(const struct line_share *share, uint64_t account)
+bool line_contended(const struct line_share *share, uint64_t account, uint64_t client)
 {
-    return kind_contended(share, false, account) || kind_contended(share, true, account);
+    return kind_contended(share, false, account, client) || kind_contended(share, true, account, client);
 }
 
-/* Nobody of that kind waits for what this one asks for. */
-static bool is_first(const struct line_share *share, bool kind, const struct line_ticket *ticket)
+/* Nobody waits who goes before this one. */
+static bool is_first(const struct line_share *share, const struct line_ticket *ticket)
 {
-    return !kind_contended(share, kind, ticket->account) &&
-           !any(&share->for_client[kind][share_client_slot(ticket->account, ticket->client)]);
+    return !kind_contended(share, true, ticket->account, ticket->client) &&
+           (ticket->favoured || !kind_contended(share, false, ticket->account, ticket->client));
 }
 
 static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
@@ -279,8 +280,7 @@ static void hold(struct line *line, struct line_ticket *ticket)
 bool line_try(struct line *line, struct line_ticket *ticket)
 {
     struct line_share *share = line->share;
-    if (!is_first(share, true, ticket) || (!ticket->favoured && !is_first(share, false, ticket)) ||
-        take(share, ticket) != SHARE_TAKEN)
+    if (!is_first(share, ticket) || take(share, ticket) != SHARE_TAKEN)
         return false;
     hold(line, ticket);
     return true;

@@ -84,8 +84,9 @@ void line_share_init(struct line_share *share, const struct share_terms *terms, 
 void line_share_fini(struct line_share *share);
 /* Somebody waits because there is no room. Any thread, as the next one. */
 bool line_full(const struct line_share *share);
-/* That, or somebody waits for what this account is given: whoever does without, and is of it, gives up what it can. */
-bool line_contended(const struct line_share *share, uint64_t account);
+/* That, or somebody waits for what this account is given, or this client of it: whoever does without, and is of it, gives
+ * up what it can. */
+bool line_contended(const struct line_share *share, uint64_t account, uint64_t client);
 
 void line_init(struct line *line, struct line_share *share, struct loop *loop);
 /* Nobody waits any more. At the loop's end: a letter may be under way, which is lost with the loop's mailbox. */

@@ -186,7 +186,7 @@ static void close_lines(void)
     is_int((long long) (share.room.taken[0] + share.room.taken[1]), 0, "nothing is left behind");
     unsigned waiting = line_full(&share);
     for (unsigned account = 0; account < 100 * SHARE_SLOTS; account++)
-        waiting += line_contended(&share, account);
+        waiting += line_contended(&share, account, account);
     is_int(waiting, 0, "and nobody");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "nor in the gauge");
     line_share_fini(&share);
@@ -202,7 +202,7 @@ static void fill_others(unsigned loop)
     ok(ask(loop, 7, true, UNIT) && ask(loop, 8, true, UNIT), "but for the favoured");
     ok(!ask(loop, 9, true, UNIT) && !ask(loop, 10, false, UNIT) && !ask(loop, 11, true, UNIT), "until all is taken");
     ok(!ask(loop, 12, false, 1), "who wants little stands in line, too");
-    ok(line_full(&share) && line_contended(&share, accounts[20]), "all see that");
+    ok(line_full(&share) && line_contended(&share, accounts[20], 0), "all see that");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 5, "five wait");
 }
 
@@ -341,7 +341,8 @@ static void one_account(unsigned loop)
         ok(ask_of(loop, n, true, 1, UNIT), "an account has its part");
     for (unsigned n = 7; n < 9; n++)
         ok(!ask_of(loop, n, true, 1, UNIT), "and waits for more");
-    ok(line_contended(&share, accounts[1]) && !line_contended(&share, accounts[2]) && !line_full(&share),
+    ok(line_contended(&share, accounts[1], client_apart(accounts[1])) &&
+           !line_contended(&share, accounts[2], client_apart(accounts[2])) && !line_full(&share),
        "which is its own affair");
     struct line_ticket other = {
         .favoured = true, .account = accounts[2], .client = client_apart(accounts[2]), .bytes = UNIT};
@@ -392,7 +393,8 @@ static void one_client(unsigned loop)
         ok(ask_by(loop, n, true, 1, client, UNIT), "a client has its part");
     for (unsigned n = 6; n < 9; n++)
         ok(!ask_by(loop, n, true, 1, client, UNIT), "and waits for more");
-    ok(!line_contended(&share, accounts[1]), "which is not its account's affair");
+    ok(line_contended(&share, accounts[1], client) && !line_contended(&share, accounts[1], client_apart(accounts[1])),
+       "which is its own affair");
     ok(ask_of(loop, 9, true, 1, UNIT), "another of its account passes");
     ok(!ask_of(loop, 10, true, 1, UNIT), "up to what the account may have");
     ok(ask_of(loop, 11, true, 2, UNIT), "another account has the rest");
@@ -410,10 +412,11 @@ static void test_clients(void)
     memset(guests, 0, sizeof guests);
     open_lines();
     on_loop(0, one_client);
+    uint64_t stranger = client_apart(accounts[1]);
     for (int64_t until = clock_mono_ms() + DEADLINE_MS;
-         !line_contended(&share, accounts[1]) && clock_mono_ms() < until;)
+         !line_contended(&share, accounts[1], stranger) && clock_mono_ms() < until;)
         usleep(1000);
-    ok(line_contended(&share, accounts[1]), "which is its affair");
+    ok(line_contended(&share, accounts[1], stranger), "which is its affair");
     on_loop(0, other_client_goes);
     ok(wait_told(1) && guests[10].told, "and in the queue, too, another client is the next");
     usleep(100000);
