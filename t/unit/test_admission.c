@@ -57,12 +57,17 @@ static void deliver(struct letter *letter)
     call->done = true;
 }
 
-static void on_loop(void (*run)(void))
+static void on(struct loop *which, void (*run)(void))
 {
     struct call call = {.letter.deliver = deliver, .run = run};
-    loop_post(loop, &call.letter);
+    loop_post(which, &call.letter);
     while (!call.done)
         usleep(200);
+}
+
+static void on_loop(void (*run)(void))
+{
+    on(loop, run);
 }
 
 static void loop_ends(struct loop *ending, void *arg)
@@ -305,6 +310,107 @@ static void test_try(void)
     end();
 }
 
+/* ---- (d) two loops: one takes up the right to ask of those who wait on the other, while some of them leave ---- */
+
+#define RACERS 6
+#define RACER_TURNS 60
+
+struct racer {
+    struct admission admission;
+    struct timer timer;
+    struct admission_queue *queue;
+    unsigned number;
+    unsigned turns;
+};
+
+static struct loop *other_loop;
+static struct admission_queue other_queue;
+static struct racer racers[2][RACERS];
+static atomic_uint racers_done;
+static atomic_uint admitted;
+static atomic_uint without; /* the right to ask */
+
+static void racer_admitted(void *arg, enum status why)
+{
+    struct racer *racer = arg;
+    admitted += why == STATUS_OK;
+    without += !racer->admission.budget.asking || racer->admission.budget.deferred;
+    timer_set(&racer->timer, 0);
+}
+
+static void racer_asks(struct racer *racer)
+{
+    const struct admission_wish wish = {.budget = accounts[0],
+                                        .account = hashes[0],
+                                        .client = clients[0][racer->number],
+                                        .favoured = racer->turns % 2,
+                                        .bytes = ROOM / 4,
+                                        .held = 1,
+                                        .come = racer_admitted,
+                                        .arg = racer};
+    if (admission_ask(&racer->admission, racer->queue, &wish))
+        racer_admitted(racer, STATUS_OK);
+    else if (racer->turns % 3 == 0)
+        timer_set(&racer->timer, 1);
+}
+
+static void racer_leaves(struct timer *timer)
+{
+    struct racer *racer = CONTAINER_OF(timer, struct racer, timer);
+    admission_leave(&racer->admission);
+    if (++racer->turns < RACER_TURNS) {
+        racer_asks(racer);
+        return;
+    }
+    timer_fini(timer);
+    racers_done++;
+}
+
+static void race(unsigned which, struct admission_queue *where)
+{
+    for (unsigned n = 0; n < RACERS; n++) {
+        struct racer *racer = &racers[which][n];
+        *racer = (struct racer){.queue = where, .number = which * RACERS + n};
+        timer_init(&racer->timer, where->loop, racer_leaves);
+        racer_asks(racer);
+    }
+}
+
+static void race_here(void)
+{
+    race(0, &queue);
+}
+
+static void race_there(void)
+{
+    admission_queue_init(&other_queue, &class, other_loop);
+    race(1, &other_queue);
+}
+
+static void race_ends(void)
+{
+    admission_queue_fini(&other_queue);
+}
+
+static void test_loops(void)
+{
+    begin(60000, 2);
+    other_loop = loop_new(1);
+    loop_start(other_loop, NULL, loop_ends, NULL);
+    on_loop(race_here);
+    on(other_loop, race_there);
+    for (int64_t until = clock_mono_ms() + DEADLINE_MS; racers_done < 2 * RACERS && clock_mono_ms() < until;)
+        usleep(1000);
+    is_int(racers_done, 2 * RACERS, "all have had their turns, on either loop");
+    ok(admitted >= 2 * RACERS * RACER_TURNS / 2, "most of them (%u)", admitted);
+    is_int(without, 0, "with the right to ask");
+    on(other_loop, race_ends);
+    loop_stop(other_loop);
+    loop_join(other_loop);
+    end();
+    loop_free(other_loop);
+}
+
 int main(void)
 {
     mem_set_limit(LIMIT);
@@ -319,6 +425,7 @@ int main(void)
     test_client();
     test_client_room();
     test_try();
+    test_loops();
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);
