@@ -58,7 +58,7 @@ static void inquiry_release(struct inquiry *inquiry)
 static void resolve_answer(struct cache_resolve *resolve)
 {
     list_remove(&resolve->node);
-    admission_leave(&resolve->room);
+    admission_leave(&resolve->admission);
     resolve->answered = true;
     loop_post(resolve->loop, &resolve->letter);
 }
@@ -121,7 +121,7 @@ static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struc
 
 static void probe_join(struct probe *probe, struct cache_resolve *resolve)
 {
-    admission_leave(&resolve->room);
+    admission_leave(&resolve->admission);
     list_remove(&resolve->node);
     list_remove(&probe->unwanted);
     resolve->probe = probe;
@@ -131,7 +131,7 @@ static void probe_join(struct probe *probe, struct cache_resolve *resolve)
 static void inquiry_send(struct cache_loop *home, struct cache_resolve *resolve, enum probe_kind kind)
 {
     struct inquiry *inquiry = resolve->inquiry;
-    struct probe *probe = probe_start(home, resolve->asker, kind, &resolve->room, &resolve->query, inquiry_probed);
+    struct probe *probe = probe_start(home, resolve->asker, kind, &resolve->admission, &resolve->query, inquiry_probed);
     unsigned looks = 0;
 
     probe->inquiry = inquiry;
@@ -164,7 +164,7 @@ static void question_come(void *arg, enum status why)
 
 static bool question_has_room(struct cache_loop *home, struct cache_resolve *resolve)
 {
-    return probe_admit(home, &resolve->room, resolve->asker, resolve->granted, question_come, resolve);
+    return probe_admit(home, &resolve->admission, resolve->asker, resolve->granted, question_come, resolve);
 }
 
 /* What nobody waits for goes on, for its answer is good for the next, until somebody on any loop wants its room. */
@@ -224,7 +224,7 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
     }
     enum probe_kind kind = probe_kind_for(inquiry, resolve);
     if (kind == PROBE_OPEN && resolve->granted) {
-        admission_leave_room(&resolve->room); /* it takes a fill's place instead */
+        admission_leave_room(&resolve->admission); /* it takes a fill's place instead */
     } else if (!question_has_room(home, resolve)) {
         if (resolve->granted)
             list_add_head(&inquiry->waiting, &resolve->node);

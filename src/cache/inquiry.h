@@ -38,8 +38,8 @@ struct cache_resolve {
     /* the owner's */
     struct list node;
     struct inquiry *inquiry;
-    struct probe *probe;   /* that it waits for, */
-    struct admission room; /* or for room to send one */
+    struct probe *probe;        /* that it waits for, */
+    struct admission admission; /* or for room to send one */
     bool answered;
     bool granted;      /* it has a grant of its own and needs the record only */
     unsigned refusals; /* of others' probes that it waited for */

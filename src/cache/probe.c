@@ -33,7 +33,7 @@ void probes_init(struct cache *cache)
     admission_class_init(&cache->probes, &terms);
 }
 
-bool probe_admit(struct cache_loop *home, struct admission *room, const struct asker *asker, bool granted,
+bool probe_admit(struct cache_loop *home, struct admission *admission, const struct asker *asker, bool granted,
                  void (*come)(void *arg, enum status why), void *arg)
 {
     const struct admission_wish wish = {
@@ -46,7 +46,7 @@ bool probe_admit(struct cache_loop *home, struct admission *room, const struct a
         .come = come,
         .arg = arg,
     };
-    return admission_has(room) || admission_ask(room, &home->probes, &wish);
+    return admission_has(admission) || admission_ask(admission, &home->probes, &wish);
 }
 
 /* ---- The outcome. ---- */
@@ -54,7 +54,7 @@ bool probe_admit(struct cache_loop *home, struct admission *room, const struct a
 static void probe_end(struct probe *probe, enum probe_outcome outcome, struct answer *answer, enum status status)
 {
     origin_fetch_close(&probe->fetch);
-    admission_leave(&probe->room);
+    admission_leave(&probe->admission);
     probe->outcome = outcome;
     probe->answer = answer;
     probe->status = status;
@@ -74,7 +74,7 @@ static void probe_come(void *arg, enum status why)
 static void probe_send_again(struct probe *probe)
 {
     bool granted = grants_allow(probe->cache->grants, &probe->asker->request, CACHE_WANT_GET);
-    if (probe_admit(probe->home, &probe->room, probe->asker, granted, probe_come, probe))
+    if (probe_admit(probe->home, &probe->admission, probe->asker, granted, probe_come, probe))
         probe_send(probe);
 }
 
@@ -161,7 +161,7 @@ static void probe_opened(struct letter *letter)
 
 static void probe_send(struct probe *probe)
 {
-    struct own_request request = {.modest = true, .budget = &probe->room.budget};
+    struct own_request request = {.modest = true, .budget = &probe->admission.budget};
     const struct origin_events events = {probe_head, probe};
 
     switch (probe->kind) {
@@ -169,8 +169,8 @@ static void probe_send(struct probe *probe)
         probe->open.deliver = probe_open;
         probe->opening.letter.deliver = probe_opened;
         probe->opening.home = probe->home->loop;
-        probe->opening.patient = !admission_has(&probe->room);
-        probe->opening.asked = &probe->room.budget;
+        probe->opening.patient = !admission_has(&probe->admission);
+        probe->opening.asked = &probe->admission.budget;
         loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
         return;
     case PROBE_RANGE:
@@ -185,8 +185,9 @@ static void probe_send(struct probe *probe)
     probe->fetch = own_request_start(probe->cache, probe->home->loop, &probe->asker->request, &request, &events);
 }
 
-struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct admission *room,
-                          const struct cache_query *query, void (*done)(struct probe *probe))
+struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
+                          struct admission *admission, const struct cache_query *query,
+                          void (*done)(struct probe *probe))
 {
     struct probe *probe = mem_calloc(1, sizeof *probe);
     struct epoch_key key = asker_epoch_key(&asker->request);
@@ -196,7 +197,7 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     list_init(&probe->node);
     list_init(&probe->unwanted);
     list_init(&probe->waiters);
-    admission_move(&probe->room, room);
+    admission_move(&probe->admission, admission);
     probe->cache = home->cache;
     probe->home = home;
     probe->asker = asker_ref(asker);
@@ -221,7 +222,7 @@ void probe_free(struct probe *probe)
     list_remove(&probe->unwanted);
     answer_collector_cancel(&probe->collector);
     origin_fetch_close(&probe->fetch);
-    admission_leave(&probe->room);
+    admission_leave(&probe->admission);
     answer_unref(&probe->answer);
     if (probe->fill != NULL)
         fill_adopt(&probe->fill, NULL);

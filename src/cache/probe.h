@@ -47,7 +47,7 @@ struct probe {
     int64_t sent_s;  /* wall clock */
     int64_t sent_ms; /* monotonic */
 
-    struct admission room;
+    struct admission admission;
     struct origin_fetch *fetch;
     struct answer_collector *collector;
     struct letter open; /* to the extent's owner */
@@ -67,13 +67,14 @@ struct probe {
 /* Before the loops start. */
 void probes_init(struct cache *cache);
 /* True: a question has room, or had it. False: `come` will say. */
-bool probe_admit(struct cache_loop *home, struct admission *room, const struct asker *asker, bool granted,
+bool probe_admit(struct cache_loop *home, struct admission *admission, const struct asker *asker, bool granted,
                  void (*come)(void *arg, enum status why), void *arg);
 
-/* Sends it; takes the room. A PROBE_OPEN that has none is patient; the query's range says which blocks. `done` comes
- * later, never from inside this call. */
-struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind, struct admission *room,
-                          const struct cache_query *query, void (*done)(struct probe *probe));
+/* Sends it; takes the admission. A PROBE_OPEN that has none is patient; the query's range says which blocks. `done`
+ * comes later, never from inside this call. */
+struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
+                          struct admission *admission, const struct cache_query *query,
+                          void (*done)(struct probe *probe));
 /* Whether its yes also covers GET. */
 static inline bool probe_covers_get(const struct probe *probe)
 {

@@ -278,10 +278,10 @@ static enum source_state reader_peek(struct source *source, struct source_view *
         }
         uint64_t block = reader_block(reader);
         struct iovec piece;
-        uint32_t room = reader_block_length(reader, block) - reader_offset(reader);
+        uint32_t rest = reader_block_length(reader, block) - reader_offset(reader);
         enum status status =
             store_peek_block(reader->cache->config.store, reader->generation->id, block, reader_offset(reader),
-                             max < room ? (uint32_t) max : room, reader->plain, &piece);
+                             max < rest ? (uint32_t) max : rest, reader->plain, &piece);
         if (status == STATUS_OK) {
             show_piece(reader, view, piece.iov_base, piece.iov_len);
             return SOURCE_DATA;
