@@ -60,6 +60,8 @@ static void look(struct timer *timer)
 {
     struct cache_loop *home = CONTAINER_OF(timer, struct cache_loop, holds_timer);
     struct cache *cache = home->cache;
+    if (list_empty(&home->holds))
+        return;
     bool wanted = room_wanted(cache);
     int64_t now_ms = loop_now_ms(home->loop);
     LIST_FOR_EACH_SAFE(node, &home->holds)
@@ -68,8 +70,7 @@ static void look(struct timer *timer)
         if (room_watch_look(&hold->watch, *hold->position, now_ms) && (wanted || wanted_of(cache, hold->place)))
             hold->give_up(hold);
     }
-    if (!list_empty(&home->holds))
-        timer_set(&home->holds_timer, ROOM_LOOK_MS);
+    timer_set(&home->holds_timer, ROOM_LOOK_MS);
 }
 
 void room_loop_init(struct cache_loop *home)

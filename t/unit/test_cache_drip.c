@@ -120,7 +120,8 @@ static void test_stalled(void)
     want_room(true);
     tasks_run(tasks, READERS);
     is_int(tasks_good(tasks, READERS), READERS, "%d readers of a block whose origin stops twice: all right", READERS);
-    is_int(rig_stat("requests"), 3, "it is asked three times");
+    if (!is_int(rig_stat("requests"), 3, "it is asked three times"))
+        rig_say_requests("stall");
     is_int(rig_stat("body_bytes"), BLOCK + 2 * MIB, "for what it had sent of the block, and the rest");
     ok(rig_quiet(), "then nothing is in flight");
     want_room(false);

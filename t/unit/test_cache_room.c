@@ -110,6 +110,12 @@ static void test_back(void)
     atomic_store(&room->refused_ms, 0);
 }
 
+static void set_most(void *arg)
+{
+    const size_t *most = arg;
+    rig_cache()->blocks->most = *most;
+}
+
 /* Readers that stand still do not keep half of the room, though nobody is refused: that half is for reading ahead. */
 static void test_ahead(void)
 {
@@ -117,15 +123,15 @@ static void test_ahead(void)
     static char names[HOLDERS][16];
     struct task *tasks = tasks_new(HOLDERS);
     struct buf_room *room = rig_cache()->blocks;
-    const size_t most = room->most;
+    size_t most = room->most, little = (2 * HOLDERS - 1) * MIB;
     const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
 
     rig_begin();
     for (unsigned i = 0; i < HOLDERS; i++) {
         snprintf(names[i], sizeof(names[i]), "half%u", i);
         rig_blob(names[i], 160 + i, MIB, NULL);
-        tasks[i] = (struct task){
-            .loop = i, .blob = names[i], .seed = 160 + i, .last = UINT64_MAX, .step = 50000, .hold_after = MIB / 2};
+        tasks[i] =
+            (struct task){.blob = names[i], .seed = 160 + i, .last = UINT64_MAX, .step = 50000, .hold_after = MIB / 2};
     }
     /* So that they meet the fill, and not what it has stored. */
     rig_control("PUT fault?path=/acct/c/half*&rate=%d&times=-1", (int) (2 * MIB));
@@ -136,7 +142,7 @@ static void test_ahead(void)
         task_wait_held(&tasks[i]);
     rig_still();
     is_int(atomic_load(&room->taken), HOLDERS * MIB, "%d readers have a block in hand", HOLDERS);
-    room->most = (2 * HOLDERS - 1) * MIB;
+    rig_on_loop(0, set_most, &little);
     while (!room_is_there_ahead(rig_cache()) && clock_mono_ms() < until)
         rig_still();
     ok(room_is_there_ahead(rig_cache()), "until it is more than half of the room");
@@ -146,7 +152,7 @@ static void test_ahead(void)
     tasks_wait(tasks, HOLDERS);
     is_int(tasks_good(tasks, HOLDERS), HOLDERS, "they go on, let go");
     is_int(rig_stat("body_bytes"), HOLDERS * MIB, "and nothing is fetched for them again");
-    room->most = most;
+    rig_on_loop(0, set_most, &most);
     mem_free(tasks);
 }
 
@@ -255,17 +261,25 @@ static void test_keep(uint64_t whole_at, const char *result)
     keep_finish(&keeping, result);
 }
 
+static size_t places_taken(void)
+{
+    struct share *places = &rig_cache()->places.room.room;
+    pthread_mutex_lock(&places->lock);
+    size_t taken = places->taken[false];
+    pthread_mutex_unlock(&places->lock);
+    return taken;
+}
+
 /* A client that stops in the middle of a block keeps neither that nor the place while room is wanted. */
 static void test_keep_slow(void)
 {
-    const struct share *places = &rig_cache()->places.room.room;
     struct keeping keeping = {.whole_at = UINT64_MAX, .until = MIB + MIB / 2};
 
     keep_begin(&keeping, "dropped");
-    is_int(places->taken[false], 2 * MIB, "%s: it has a place", how_stored);
+    is_int(places_taken(), 2 * MIB, "%s: it has a place", how_stored);
     atomic_store(&rig_cache()->blocks->refused_ms, clock_mono_ms() + 1000 * RIG_DEADLINE_S);
     ok(room_is_back(), "%s: which is given up with its block when room is wanted", how_stored);
-    is_int(places->taken[false], 0, "%s: both are", how_stored);
+    is_int(places_taken(), 0, "%s: both are", how_stored);
     atomic_store(&rig_cache()->blocks->refused_ms, 0);
     keep_finish(&keeping, "dropped");
 }
