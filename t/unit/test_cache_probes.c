@@ -89,7 +89,7 @@ static void test_grant_first(void)
 {
     struct task again = {.blob = "other", .credential = "alice", .seed = 7, .last = UINT64_MAX, .validate = true};
     ok(learn("slow") && learn("other"), "two blobs are known");
-    rig_control("PUT fault?path=/acct/c/slow&times=-1&first_byte_ms=1500");
+    rig_control("PUT fault?path=/acct/c/slow&times=-1&first_byte_ms=1000");
     make_crowd("slow");
     shorten_memory();
     tasks_start(crowd, CROWD);
@@ -110,7 +110,7 @@ static void test_past_the_end(void)
     for (unsigned i = 0; i < CROWD; i++) {
         rig_blob(blobs[i], 7, SIZE, NULL);
         rig_control("PUT fault?path=/acct/c/%s&times=1&first_byte_ms=0", blobs[i]);
-        rig_control("PUT fault?path=/acct/c/%s&times=-1&first_byte_ms=1500", blobs[i]);
+        rig_control("PUT fault?path=/acct/c/%s&times=-1&first_byte_ms=1000", blobs[i]);
         crowd[i].first = 10 * MIB;
     }
     shorten_memory();
