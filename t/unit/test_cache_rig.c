@@ -228,7 +228,10 @@ void rig_start(unsigned disks, uint32_t block_size)
         .store = store,
         .loops = loops,
         .loop_count = RIG_LOOPS,
-        .limits = {.connect_timeout = 5000, .first_byte_timeout = 5000, .stall_timeout = rig_stall_ms, .retries = 2},
+        .limits = {.connect_timeout = 5000,
+                   .first_byte_timeout = 5000 * RIG_SLOW,
+                   .stall_timeout = rig_stall_ms,
+                   .retries = 2},
     };
     cache = cache_new(&config);
     for (unsigned i = 0; i < RIG_LOOPS; i++)
