@@ -2,8 +2,11 @@
 /*
  * loads.h: blocks that readers want from the disks, by the store's I/O threads. Each takes room in memory (room.h); who
  * finds none waits on its loop, where clients have their turns (base/fair.h): a crowd that one of them sends does not
- * make the others wait for all of it. The loop's waiting readers ask for room as one, by the turn; an I/O thread is not
- * kept busy with what waits. Reader's loop only.
+ * make the others wait for all of it. The loop's waiting readers ask for room as one, by the turn.
+ *
+ * A disk is given no more loads than there is room for, so that no I/O thread is kept busy with what waits. Those beyond
+ * wait for the disk and ask for no room: for a disk that hangs nobody waits but who wants its blocks. So each disk has
+ * its own turns. Reader's loop only.
  */
 #ifndef HEADPOND_CACHE_LOADS_H
 #define HEADPOND_CACHE_LOADS_H
@@ -21,10 +24,14 @@ struct load_job;
 
 /* Each loop's own part. */
 struct loads {
-    struct fair waiting;
-    struct list ready; /* had their turn, and need none: are told in this event */
+    struct fair *waiting; /* by disk */
+    unsigned disks;       /* how many these are, */
+    unsigned first;       /* and whose turn it is to be the first that asks for room */
+    unsigned count;       /* who waits, for all */
+    struct list ready;    /* had their turn, and need none: are told in this event */
     struct timer timer;
-    int64_t since_ms; /* since when the next one has waited for room (buf_new_in) */
+    bool refused;     /* the next one found no room */
+    int64_t since_ms; /* since when it has waited for that (buf_new_in) */
 };
 
 /* A block that a reader wants, embedded in the reader. */
@@ -37,7 +44,7 @@ struct load_wish {
     /* loads.c's */
     uint64_t block;
     struct fair_node turn;
-    bool waits;           /* its turn is in loads.waiting, else in .ready or nowhere */
+    struct fair *waits;   /* where its turn is; NULL: in loads.ready, or nowhere */
     struct load_job *job; /* under way */
 };
 

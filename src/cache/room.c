@@ -19,6 +19,14 @@ void room_init(struct cache *cache)
         blocks->most = blocks->least;
 }
 
+size_t room_left(const struct cache *cache)
+{
+    const struct buf_room *blocks = cache->blocks;
+    size_t most = mem_pressure() < MEM_QUEUE_FILLS ? blocks->most : blocks->least;
+    size_t taken = atomic_load_explicit(&blocks->taken, memory_order_relaxed);
+    return taken < most ? most - taken : 0;
+}
+
 bool room_is_short(const struct cache *cache)
 {
     return buf_room_short(cache->blocks, ROOM_IDLE_MS);

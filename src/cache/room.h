@@ -13,6 +13,7 @@
 #define HEADPOND_CACHE_ROOM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/list.h"
@@ -54,7 +55,9 @@ void room_init(struct cache *cache);
 void room_loop_init(struct cache_loop *home);
 void room_loop_fini(struct cache_loop *home);
 
-/* Somebody has just found no room for a block. Any thread, as the next two. */
+/* What is left for blocks now, in bytes, whoever may wait for it. Any thread, as what follows. */
+size_t room_left(const struct cache *cache);
+/* Somebody has just found no room for a block. */
 bool room_is_short(const struct cache *cache);
 /* That, or somebody finds no place for a fill, or memory is short: who sits on blocks is to give them up. */
 bool room_wanted(const struct cache *cache);

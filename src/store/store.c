@@ -316,12 +316,20 @@ bool store_would_keep(struct store *store, const struct store_generation *genera
     return last - first < most && would_keep(store, generation, first) && would_keep(store, generation, last);
 }
 
-size_t store_load_queued(const struct store *store)
+unsigned store_disks(const struct store *store)
 {
-    size_t bytes = 0;
-    for (unsigned i = 0; i < store->disk_count; i++)
-        bytes += atomic_load_explicit(&store->disks[i]->load_bytes, memory_order_relaxed);
-    return bytes;
+    return store->disk_count;
+}
+
+unsigned store_load_disk(struct store *store, uint64_t generation, uint64_t block)
+{
+    uint64_t location = block_at_hand(store, generation, block);
+    return location == 0 ? 0 : location_disk(location);
+}
+
+size_t store_load_queued(const struct store *store, unsigned disk)
+{
+    return disk < store->disk_count ? atomic_load_explicit(&store->disks[disk]->load_bytes, memory_order_relaxed) : 0;
 }
 
 enum status store_put_block(struct store *store, const struct store_generation *generation, uint64_t block,

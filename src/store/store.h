@@ -209,8 +209,12 @@ struct store_load {
     struct buf *buf;
 };
 void store_load_block(struct store *store, struct store_load *load);
-/* Bytes of the buffers that loads are going to want which no I/O thread has come to yet. Any thread. */
-size_t store_load_queued(const struct store *store);
+/* How many disks there are, and on which of them, counted from 0, a load of this block would wait. What is not stored
+ * waits on none, and counts for the first. Any thread and any loop. */
+unsigned store_disks(const struct store *store);
+unsigned store_load_disk(struct store *store, uint64_t generation, uint64_t block);
+/* Bytes of the buffers that loads from that disk are going to want which no I/O thread has come to yet. Any thread. */
+size_t store_load_queued(const struct store *store, unsigned disk);
 
 /* Queues a block to be written: takes a reference of its own to `buf`, whose first `length` bytes are whole. BUSY when
  * the disk queue is full or admission says no: the caller serves on from memory and forgets it. Otherwise it becomes

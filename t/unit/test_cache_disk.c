@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cache/context.h"
+#include "store/health.h"
 #include "store/io.h"
 #include "tap.h"
 #include "test_cache_rig.h"
@@ -21,9 +23,20 @@
 
 static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t opened = PTHREAD_COND_INITIALIZER;
-static bool shut; /* under the gate, as `hung` */
+static bool shut;           /* under the gate, as the next two */
+static const char *of_disk; /* how its directory ends that hangs; NULL: all do */
 static unsigned hung;
 static atomic_int takes_ms; /* a read */
+
+/* Under the gate. */
+static bool hangs(int fd)
+{
+    char link[64], path[256] = "";
+    if (!shut || of_disk == NULL)
+        return shut;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    return readlink(link, path, sizeof(path) - 1) > 0 && strstr(path, of_disk) != NULL;
+}
 
 static ssize_t disk_readv(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
@@ -33,7 +46,7 @@ static ssize_t disk_readv(int fd, const struct iovec *iov, int count, off_t offs
     }
     pthread_mutex_lock(&gate);
     hung++;
-    while (shut)
+    while (hangs(fd))
         pthread_cond_wait(&opened, &gate);
     hung--;
     pthread_mutex_unlock(&gate);
@@ -177,6 +190,128 @@ static void test_turns(void)
     is_int(came, CROWD + 1 - GONE, "and nobody is told twice");
 }
 
+/* ---- One disk of two hangs, and a crowd wants its blocks. ---- */
+
+#define WANT_A 24
+#define WANT_B 8
+#define BLOBS 16
+#define ROOM                                                                                                           \
+    14 /* blocks: for a read by each thread of the one, with a buffer, and for all that are wanted of the other */
+
+static struct beside {
+    struct store_generation *generations[BLOBS];
+    struct load_wish a[WANT_A], b[WANT_B];
+    unsigned a_came, b_came, b_good;
+} beside;
+
+static void come_a(struct load_wish *wish, struct buf *buf)
+{
+    (void) wish;
+    beside.a_came++;
+    buf_unref(&buf);
+}
+
+static void come_b(struct load_wish *wish, struct buf *buf)
+{
+    (void) wish;
+    beside.b_came++;
+    beside.b_good += buf != NULL;
+    buf_unref(&buf);
+}
+
+/* Blocks that lie on that disk, some of them again and again. */
+static unsigned want_of(unsigned disk, struct load_wish *into, unsigned count,
+                        void (*told)(struct load_wish *wish, struct buf *buf))
+{
+    struct store *store = rig_cache()->config.store;
+    unsigned wanted_now = 0;
+    for (unsigned i = 0; i < BLOBS * 4 * count && wanted_now < count; i++) {
+        const struct store_generation *generation = beside.generations[i / 4 % BLOBS];
+        if (!store_has_block(store, generation->id, i % 4) || store_load_disk(store, generation->id, i % 4) != disk)
+            continue;
+        into[wanted_now] =
+            (struct load_wish){.home = cache_loop_of(rig_loop(0)), .client = i, .generation = generation, .come = told};
+        loads_wish_init(&into[wanted_now]);
+        loads_want(&into[wanted_now], i % 4);
+        wanted_now++;
+    }
+    return wanted_now;
+}
+
+static void find_blobs(void *arg)
+{
+    (void) arg;
+    for (unsigned i = 0; i < BLOBS; i++) {
+        struct store_view view;
+        struct cache_request request;
+        char target[RIG_TEXT], name[16];
+        snprintf(name, sizeof(name), "slow%u", i);
+        rig_request(&request, name, "alice", target);
+        if (!store_object_find(rig_cache()->config.store, request.object, &view))
+            rig_die("a blob is not known");
+        beside.generations[i] = view.generation;
+    }
+}
+
+static void want_a(void *arg)
+{
+    *(unsigned *) arg = want_of(0, beside.a, WANT_A, come_a);
+}
+
+static void want_b(void *arg)
+{
+    *(unsigned *) arg = want_of(1, beside.b, WANT_B, come_b);
+}
+
+static void look_beside(void *arg)
+{
+    memcpy(arg, (unsigned[]){beside.a_came, beside.b_came, beside.b_good}, 3 * sizeof(unsigned));
+}
+
+static void forget_blobs(void *arg)
+{
+    (void) arg;
+    for (unsigned i = 0; i < BLOBS; i++)
+        store_generation_unref(&beside.generations[i]);
+}
+
+static void test_beside(void)
+{
+    struct buf_room *room = rig_cache()->blocks;
+    const size_t most = room->most;
+    unsigned a, b, seen[3] = {0};
+    struct task *tasks = readers();
+    for (unsigned i = 0; i < READERS; i++)
+        rig_blob(tasks[i].blob, tasks[i].seed, 4 * MIB, NULL);
+    tasks_run(tasks, READERS);
+    ok(rig_quiet(), "blobs are read, and kept on two disks");
+    rig_on_loop(0, find_blobs, NULL);
+    const int64_t until = clock_mono_ms() + HEALTH_LOAD_MS * 3 / 4;
+    room->most = ROOM * MIB;
+    atomic_store(&room->refused_ms, 0);
+    of_disk = "/0/";
+    set_shut(true);
+    rig_on_loop(0, want_a, &a);
+    is_int(a, WANT_A, "a crowd wants blocks of one, which hangs");
+    rig_on_loop(0, want_b, &b);
+    is_int(b, WANT_B, "and some want blocks of the other");
+    while (seen[1] < WANT_B && clock_mono_ms() < until)
+        rig_on_loop(0, look_beside, seen);
+    is_int(seen[2], WANT_B, "who get them while the one hangs");
+    is_int(seen[0], 0, "which has brought nothing by then");
+    ok(!room_is_short(rig_cache()), "and nobody was refused any room");
+    while (seen[0] < WANT_A && clock_mono_ms() < until + 1000 * RIG_DEADLINE_S)
+        rig_on_loop(0, look_beside, seen);
+    is_int(seen[0], WANT_A, "the crowd is told in the end");
+    set_shut(false);
+    of_disk = NULL;
+    rig_on_loop(0, forget_blobs, NULL);
+    room->most = most;
+    while (atomic_load(&room->taken) > 0 && clock_mono_ms() < until + 1000 * RIG_DEADLINE_S)
+        rig_still();
+    is_int((long long) atomic_load(&room->taken), 0, "then all room is back");
+}
+
 /* What hangs when the store is closed may come back when the cache has gone. */
 static void test_hung_at_end(void)
 {
@@ -207,6 +342,9 @@ int main(void)
     test_slow();
     test_turns();
     test_hung_at_end();
+    rig_start(2, (uint32_t) MIB);
+    test_beside();
+    rig_stop();
     rig_origin_stop();
     int result = done_testing();
     fflush(stdout);

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -179,7 +180,9 @@ static struct loop *loops[RIG_LOOPS];
 static struct cache *cache;
 static struct store *store;
 int64_t rig_stall_ms = 400;
-static char disk_path[64];
+static char store_path[64];
+static char disk_paths[RIG_DISKS][72];
+static unsigned disk_count;
 
 static void *decode(struct str record, uint64_t length)
 {
@@ -209,14 +212,21 @@ void rig_start(unsigned disks, uint32_t block_size)
     static const struct store_record_codec codec = {.decode = decode, .free = decoded_free};
     struct strbuf error = {0};
 
-    snprintf(disk_path, sizeof(disk_path), "%s/test-cache-XXXXXX",
+    struct store_disk rows[RIG_DISKS];
+    snprintf(store_path, sizeof(store_path), "%s/test-cache-XXXXXX",
              getenv("TMPDIR") == NULL ? "/tmp" : getenv("TMPDIR"));
-    if (disks > 0 && mkdtemp(disk_path) == NULL)
+    if (disks > 0 && mkdtemp(store_path) == NULL)
         rig_die("no directory for the store");
-    const struct store_disk disk = {.path = disk_path, .size = INT64_C(2) << 30};
+    disk_count = disks;
+    for (unsigned i = 0; i < disks; i++) {
+        snprintf(disk_paths[i], sizeof(disk_paths[i]), "%s/%u", store_path, i);
+        if (mkdir(disk_paths[i], 0700) != 0)
+            rig_die("no directory for a disk");
+        rows[i] = (struct store_disk){.path = disk_paths[i], .size = INT64_C(2) << 30};
+    }
     rcu_register_thread();
     if (store_open(
-            &(struct store_options){.disks = &disk, .disk_count = disks, .block_size = block_size, .codec = &codec},
+            &(struct store_options){.disks = rows, .disk_count = disks, .block_size = block_size, .codec = &codec},
             &store, &error) != STATUS_OK) {
         printf("# %.*s\n", STR_ARG(strbuf_str(&error)));
         rig_die("the store does not open");
@@ -252,18 +262,21 @@ void rig_stop(void)
     rcu_unregister_thread();
     for (unsigned i = 0; i < RIG_LOOPS; i++)
         loop_free(loops[i]);
-    if (strchr(disk_path, 'X') == NULL || access(disk_path, F_OK) == 0) {
+    if (disk_count > 0) {
         char command[128];
-        snprintf(command, sizeof(command), "rm -rf '%s'", disk_path);
+        snprintf(command, sizeof(command), "rm -rf '%s'", store_path);
         if (system(command) != 0)
-            printf("# %s is left behind\n", disk_path);
+            printf("# %s is left behind\n", store_path);
     }
 }
 
 int64_t rig_disk_troubles(void)
 {
-    return metric_cell_value(metric_cell(METRIC_STORE_ERRORS, disk_path)) +
-           metric_cell_value(metric_cell(METRIC_STORE_STALLED, disk_path));
+    int64_t troubles = 0;
+    for (unsigned i = 0; i < disk_count; i++)
+        troubles += metric_cell_value(metric_cell(METRIC_STORE_ERRORS, disk_paths[i])) +
+                    metric_cell_value(metric_cell(METRIC_STORE_STALLED, disk_paths[i]));
+    return troubles;
 }
 
 struct cache *rig_cache(void)

@@ -48,9 +48,11 @@ void rig_revoke(const char *credential);
 
 /* An origin that sends nothing for so long has failed; 400 unless a test says otherwise before rig_start. */
 extern int64_t rig_stall_ms;
+/* Up to RIG_DISKS disks; the directories of the store's end in /0, /1. */
+#define RIG_DISKS 2
 void rig_start(unsigned disks, uint32_t block_size);
 void rig_stop(void);
-/* How often the store's disk failed or did not answer in time, so far. */
+/* How often the store's disks failed or did not answer in time, so far. */
 int64_t rig_disk_troubles(void);
 struct cache *rig_cache(void);
 struct loop *rig_loop(unsigned loop);
