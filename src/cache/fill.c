@@ -303,5 +303,8 @@ static void fill_retry(struct timer *timer)
         asker_unref(&fill->asker);
         fill->asker = asker_ref(live);
     }
-    fill_fetch_start(fill);
+    if (admission_has(&fill->place))
+        fill_fetch_start(fill);
+    else
+        place_ask(fill, NULL);
 }

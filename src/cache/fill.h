@@ -15,10 +15,11 @@
  * The fill keeps pace with its fastest reader: at most FILL_WINDOW blocks ahead of it. When the last reader has left,
  * the block under way is finished, unless room is wanted, and the rest is not fetched.
  *
- * While room is wanted a fill is begun anew whose readers wait and whose origin sends nothing: what has come of the
- * block is lost, but the place and the block are others' until it is its turn again. Each time it waits for twice as
+ * While room is wanted a fill begins its block anew whose readers wait and whose origin sends nothing: what has come of
+ * that is lost, but the place and the block are others' until it is its turn again. Each time it waits for twice as
  * long, and in the end for as long as the origin is given: an origin that sends, however slowly or in whatever fits,
- * gets its block through.
+ * gets its block through. Its readers are in the middle of a reply, so it does not take a refusal: it asks again until
+ * its wait has been as long as that for a silent origin and then for a place may be.
  */
 #ifndef HEADPOND_CACHE_FILL_H
 #define HEADPOND_CACHE_FILL_H
@@ -107,6 +108,7 @@ struct fill {
     int64_t wanted_ms;       /* since when it has wanted its next block (buf_new_in) */
     struct room_hold hold;   /* while a block is FILLING */
     int64_t patience_ms;     /* it waits for the next byte of one while room is wanted */
+    int64_t anew_ms;         /* loop_now_ms when it last began one anew; 0: it has not */
     unsigned attempts;       /* since the last byte of progress */
     int64_t sent_us;         /* the request under way */
     int64_t head_us;         /* its reply's head came; 0: not yet, or readers have held it up since */
@@ -181,10 +183,14 @@ void fill_block_whole(struct fill *fill, unsigned block);
 void fill_give_up_blocks(struct fill *fill, uint64_t passed);
 /* How many blocks it has in memory. */
 unsigned fill_buffers_held(const struct fill *fill);
+/* What has come of the block under way is given up, and is to come again. */
+void fill_block_anew(struct fill *fill);
 /* The block under way does not get on while room is wanted. */
 void fill_hold_give_up(struct room_hold *hold);
 /* It still stands between two blocks, or has ended and has some. */
 void fill_linger_over(struct timer *timer);
+/* It was refused a place. */
+void fill_no_place(struct fill *fill, enum status why);
 /* It has ended, and has blocks for its readers that are to go when room is wanted and they do not come. */
 void fill_watch_blocks(struct fill *fill);
 void fill_fetch_start(struct fill *fill);

@@ -147,6 +147,14 @@ struct buf *fill_buffer(struct fill *fill, unsigned block)
     return buf;
 }
 
+void fill_block_anew(struct fill *fill)
+{
+    unsigned block = fill_block_at(fill, fill->position);
+    room_release(&fill->hold);
+    fill_set_block(fill, block, FILL_BLOCK_COMING, NULL);
+    fill->position = store_block_number(fill->extent, block) * fill->cache->block_size;
+}
+
 static void fill_put_done(struct letter *letter)
 {
     struct fill_put *put = CONTAINER_OF(letter, struct fill_put, letter);

@@ -6,6 +6,10 @@
 #include "base/clock.h"
 #include "cache/fill.h"
 #include "cache/flight.h"
+#include "cache/place.h"
+
+/* Who has given its place up, and is refused another, asks again. */
+#define ASK_AGAIN_MS 1000
 
 void fill_watch_blocks(struct fill *fill)
 {
@@ -37,19 +41,31 @@ static void fill_yield(struct fill *given_up)
     fill_unref(&fill);
 }
 
-/* Another one, from the block under way on, that its readers find when they ask anew; it waits for its turn. */
-static void fill_begin_anew(struct fill *stalled)
+/* From the block under way on, when it is its turn again. Its readers stay, and those that have a part of that block in
+ * hand find it gone from here (flight_wait). */
+static void fill_begin_anew(struct fill *fill)
 {
-    struct fill *fill = fill_ref(stalled);
     struct asker *asker = asker_ref(flight_live_asker(fill));
-    fill_yield(fill);
-    struct fill *anew = fill_start(cache_loop_of(fill->loop), asker, fill->generation, fill->extent,
-                                   fill_block_at(fill, fill->position), fill->last);
-    anew->patience_ms = 2 * fill->patience_ms;
-    timer_set(&anew->linger, FILL_LINGER_MS); /* do they? */
-    fill_unref(&anew);
-    asker_unref(&asker);
-    fill_unref(&fill);
+    fill_fetch_stop(fill, STATUS_OK);
+    timer_clear(&fill->retry);
+    admission_leave(&fill->place);
+    fill_block_anew(fill);
+    asker_unref(&fill->asker);
+    fill->asker = asker;
+    fill->patience_ms *= 2;
+    fill->anew_ms = loop_now_ms(fill->loop);
+    place_ask(fill, NULL);
+    flight_wake_all(fill);
+}
+
+void fill_no_place(struct fill *fill, enum status why)
+{
+    const struct origin_limits *limits = &fill->cache->config.limits;
+    if (fill->anew_ms == 0 ||
+        loop_now_ms(fill->loop) - fill->anew_ms >= limits->stall_timeout + limits->first_byte_timeout)
+        fill_end(fill, why);
+    else
+        timer_set(&fill->retry, ASK_AGAIN_MS);
 }
 
 void fill_hold_give_up(struct room_hold *hold)
@@ -59,12 +75,14 @@ void fill_hold_give_up(struct room_hold *hold)
     int64_t now_ms = loop_now_ms(fill->loop);
     uint64_t fastest = flight_fastest(fill);
     bool behind = fastest / size < fill->position / size;
+    bool stalled = now_ms - hold->watch.moved_ms >= fill->patience_ms;
 
     fill_give_up_blocks(fill, fastest);
-    if (list_empty(&fill->joins) || (behind && now_ms - hold->watch.since_ms >= ROOM_SLOW_MS))
+    if (list_empty(&fill->joins) || (behind && now_ms - hold->watch.since_ms >= ROOM_SLOW_MS) ||
+        (stalled && fastest < fill->position))
         fill_yield(fill); /* nobody waits for it */
-    else if (now_ms - hold->watch.moved_ms >= fill->patience_ms && fill->patience_ms < FILL_PATIENCE_MS)
-        fill_begin_anew(fill);
+    else if (stalled && fill->patience_ms < FILL_PATIENCE_MS && room_wanted(fill->cache))
+        fill_begin_anew(fill); /* and not for others of its account alone: their origin may do the same to them */
 }
 
 void fill_linger_over(struct timer *timer)

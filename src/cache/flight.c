@@ -214,7 +214,15 @@ struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *a
     return join;
 }
 
-bool flight_wait(struct join *join, unsigned block, size_t have)
+/* More of the block has come; or what the reader has of it, if anything, is not the fill's any more. */
+static bool is_news(enum status status, const struct buf *now, const struct buf *held, size_t have)
+{
+    if (status == STATUS_AGAIN)
+        return held != NULL;
+    return status != STATUS_OK || buf_filled(now) > have || (held != NULL && held != now);
+}
+
+bool flight_wait(struct join *join, unsigned block, const struct buf *held, size_t have)
 {
     struct buf *buf = NULL;
 
@@ -223,7 +231,7 @@ bool flight_wait(struct join *join, unsigned block, size_t have)
     atomic_store(&join->waiting, true);
     /* Say so first, then look again: either this look sees the news or the owner sees `waiting`. */
     enum status status = fill_take(join->fill, block, &buf);
-    bool news = status == STATUS_OK ? buf_filled(buf) > have : status != STATUS_AGAIN;
+    bool news = is_news(status, buf, held, have);
     if (!news && status == STATUS_OK && !fill_runs(join->fill) && buf_filled(buf) < buf->size)
         news = true; /* it ended in the middle of the block */
     buf_unref(&buf);

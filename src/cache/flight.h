@@ -58,8 +58,9 @@ struct join {
 struct join *flight_join(struct cache *cache, struct loop *loop, struct asker *asker,
                          struct store_generation *generation, uint64_t extent, unsigned first, unsigned last,
                          void (*news)(void *arg), void *arg);
-/* Says that the reader will wait for more than `have` bytes of `block`. False: there already is news, look again. */
-bool flight_wait(struct join *join, unsigned block, size_t have);
+/* Says that the reader will wait for more than `have` bytes of `block`, whose buffer is `held`, or it has none yet.
+ * False: there already is news, look again; it may be that the fill has begun the block anew, in another buffer. */
+bool flight_wait(struct join *join, unsigned block, const struct buf *held, size_t have);
 /* Publishes the reader's position and lets a paused fill go on. */
 void flight_advance(struct join *join, uint64_t position);
 /* Empties the pointer. */

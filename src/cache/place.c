@@ -41,7 +41,7 @@ static void place_come(void *arg, enum status why)
     if (why == STATUS_OK)
         fill_fetch_start(fill);
     else
-        fill_end(fill, why);
+        fill_no_place(fill, why);
 }
 
 static struct admission_wish place_wish(const struct cache *cache, const struct cache_request *request)

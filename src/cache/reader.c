@@ -111,31 +111,6 @@ enum reader_look {
     LOOK_FAIL,       /* source.error says why */
 };
 
-static enum reader_look look_at_held(struct reader *reader)
-{
-    if (buf_filled(reader->held) > reader_offset(reader))
-        return LOOK_SHOW_HELD;
-    struct join *join = reader->held_join;
-    assert(join != NULL); /* a loaded block is whole */
-    if (flight_wait(join, (unsigned) (reader->held_block % STORE_EXTENT_BLOCKS), reader_offset(reader))) {
-        if (reader_offset(reader) > 0) /* at the first of a block all readers wait, fast or slow */
-            joins_want_more(&reader->joins, reader->held_block);
-        return LOOK_WAIT;
-    }
-    if (buf_filled(reader->held) > reader_offset(reader))
-        return LOOK_SHOW_HELD;
-    enum status ended = (enum status) atomic_load(&join->fill->ended);
-    if (ended == STATUS_AGAIN)
-        return LOOK_AGAIN;
-    if (ended == STATUS_OK || ended == STATUS_SHUTDOWN || join->early) {
-        reader_release_held(reader);
-        joins_drop_first(&reader->joins); /* ended without this block's rest: ask anew */
-        return LOOK_AGAIN;
-    }
-    reader->source.error = ended;
-    return LOOK_FAIL;
-}
-
 static enum reader_look look_at_join(struct reader *reader, struct join *join, uint64_t block)
 {
     unsigned number = (unsigned) (block % STORE_EXTENT_BLOCKS);
@@ -155,7 +130,7 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
     case STATUS_AGAIN:
         /* It may have come this far by another join or the store: a fill that is paused must know before we wait. */
         flight_advance(join, reader->position);
-        return flight_wait(join, number, 0) ? LOOK_WAIT : LOOK_AGAIN;
+        return flight_wait(join, number, NULL, 0) ? LOOK_WAIT : LOOK_AGAIN;
     case STATUS_NOT_FOUND:
         /* Mostly it has gone into the store. The join stays: it tells the fill how far its reader is. */
         if (store_has_block(reader->cache->config.store, reader->generation->id, block))
@@ -174,6 +149,33 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
         reader->source.error = status;
         return LOOK_FAIL;
     }
+}
+
+static enum reader_look look_at_held(struct reader *reader)
+{
+    if (buf_filled(reader->held) > reader_offset(reader))
+        return LOOK_SHOW_HELD;
+    struct join *join = reader->held_join;
+    assert(join != NULL); /* a loaded block is whole */
+    if (flight_wait(join, (unsigned) (reader->held_block % STORE_EXTENT_BLOCKS), reader->held, reader_offset(reader))) {
+        if (reader_offset(reader) > 0) /* at the first of a block all readers wait, fast or slow */
+            joins_want_more(&reader->joins, reader->held_block);
+        return LOOK_WAIT;
+    }
+    if (buf_filled(reader->held) > reader_offset(reader))
+        return LOOK_SHOW_HELD;
+    enum status ended = (enum status) atomic_load(&join->fill->ended);
+    if (ended == STATUS_AGAIN) { /* the fill has begun it anew */
+        reader_release_held(reader);
+        return look_at_join(reader, join, reader->held_block);
+    }
+    if (ended == STATUS_OK || ended == STATUS_SHUTDOWN || join->early) {
+        reader_release_held(reader);
+        joins_drop_first(&reader->joins); /* ended without this block's rest: ask anew */
+        return LOOK_AGAIN;
+    }
+    reader->source.error = ended;
+    return LOOK_FAIL;
 }
 
 static enum reader_look look_anywhere(struct reader *reader, uint64_t block)

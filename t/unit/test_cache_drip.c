@@ -172,6 +172,113 @@ static void test_behind(void)
     ok(rig_quiet(), "then nothing is in flight");
 }
 
+static bool no_requests(void)
+{
+    return gauge(METRIC_ORIGIN_INFLIGHT) == 0;
+}
+
+/* A reader that has part of a block, and a client that takes no more of it, does not need the rest fetched anew. */
+static void test_slow_client(void)
+{
+    struct task task = {.blob = "late", .seed = 53, .last = UINT64_MAX, .step = 50000, .hold_after = MIB / 2};
+
+    rig_begin();
+    rig_blob("late", 53, BLOCK, NULL);
+    rig_control("PUT fault?path=/acct/c/late&stall_after=%d&times=1", (int) MIB);
+    tasks_start(&task, 1);
+    ok(task_wait_held(&task), "a reader stands still before what an origin has sent last");
+    want_room(true);
+    ok(wait_for(no_blocks), "the block is given up");
+    ok(wait_for(no_requests), "and so is the request");
+    rig_still();
+    want_room(false);
+    is_int(rig_stat("requests"), 1, "which is not asked for again");
+    task_release(&task);
+    ok(tasks_wait(&task, 1) && task_good(&task), "until the reader goes on, and gets all");
+    is_int(rig_stat("requests"), 2, "by one request more");
+    ok(rig_quiet(), "then nothing is in flight");
+}
+
+/* ---- Whoever begins anew is refused. ---- */
+
+#define EVERYTHING (SIZE_MAX / 2)
+
+/* Others take all places there are, and all that those who wait may hold: the first of a kind may. */
+static void take_places(bool taken_now)
+{
+    struct admission_class *places = &rig_cache()->places;
+    if (taken_now) {
+        (void) share_take(&places->room.room, true, 1, 1, EVERYTHING);
+        (void) share_take(&places->waiting, true, 1, 1, EVERYTHING);
+    } else {
+        share_give(&places->room.room, true, 1, 1, EVERYTHING);
+        share_give(&places->waiting, true, 1, 1, EVERYTHING);
+    }
+}
+
+static bool place_given_up(void)
+{
+    struct share *places = &rig_cache()->places.room.room;
+    pthread_mutex_lock(&places->lock);
+    bool none = places->taken[false] == 0;
+    pthread_mutex_unlock(&places->lock);
+    return none;
+}
+
+static void test_refused(void)
+{
+    struct task task = {.blob = "refused", .seed = 54, .last = UINT64_MAX};
+
+    rig_begin();
+    rig_blob("refused", 54, BLOCK, NULL);
+    rig_control("PUT fault?path=/acct/c/refused&stall_after=%d&times=1", (int) MIB);
+    tasks_start(&task, 1);
+    ok(rig_stat_reaches("body_bytes", (int) MIB), "a reader is in the middle of a block whose origin stops");
+    take_places(true);
+    want_room(true);
+    ok(wait_for(place_given_up), "its fill gives its place up to others, who take all");
+    rig_still();
+    ok(!task_over(&task), "it is refused another, which its reader does not see");
+    take_places(false);
+    ok(tasks_wait(&task, 1) && task_good(&task), "and gets all when there is one");
+    is_int(rig_stat("requests"), 2, "by a second request");
+    ok(rig_quiet(), "then nothing is in flight");
+    want_room(false);
+}
+
+static int64_t patience_until;
+
+static bool patience_over(void)
+{
+    return clock_mono_ms() >= patience_until;
+}
+
+/* Who waits for its own account's part, or its own client's, has the same origin: nothing is begun anew for that. */
+static void test_own_account(void)
+{
+    struct task task = {.blob = "own", .seed = 55, .last = UINT64_MAX};
+    struct cache_request request;
+    char target[RIG_TEXT];
+    rig_request(&request, "own", "alice", target);
+    atomic_uint *waiting = &rig_cache()->places.room.for_account[true][share_slot(request.account_hash.lo)];
+
+    rig_begin();
+    rig_blob("own", 55, BLOCK, NULL);
+    rig_control("PUT fault?path=/acct/c/own&stall_after=%d&times=1", (int) MIB);
+    tasks_start(&task, 1);
+    ok(rig_stat_reaches("body_bytes", (int) MIB), "an origin stops, and others of its account wait for a place");
+    atomic_fetch_add(waiting, 1);
+    patience_until = clock_mono_ms() + ROOM_SLOW_MS + 10 * ROOM_LOOK_MS;
+    ok(wait_for(patience_over), "for longer than its fill is patient");
+    is_int(rig_stat("requests"), 1, "it goes on waiting");
+    want_room(true);
+    ok(tasks_wait(&task, 1) && task_good(&task), "until others want room");
+    is_int(rig_stat("requests"), 2, "then it is asked again");
+    atomic_fetch_sub(waiting, 1);
+    ok(rig_quiet(), "and nothing is in flight");
+    want_room(false);
+}
+
 int main(void)
 {
     rig_origin_start();
@@ -183,6 +290,9 @@ int main(void)
     test_stalled();
     test_steady();
     test_behind();
+    test_slow_client();
+    test_refused();
+    test_own_account();
     rig_stop();
     rig_origin_stop();
     return done_testing();
