@@ -69,7 +69,7 @@ static void loaded(struct letter *letter)
     } else {
         buf_room_forget(job->home->cache->blocks, &job->load.since_ms);
         if (wish != NULL)
-            wish->come(wish, job->load.buf);
+            wish->come(wish, job->load.buf, true);
         else
             buf_unref(&job->load.buf);
     }
@@ -109,11 +109,12 @@ static void start(struct load_wish *wish)
     store_load_block(store_of(wish), &job->load);
 }
 
-/* Whether it can be had without room by now: another's load has brought it, or it has gone. */
+/* Whether it can be had without room by now: another's load has brought what its reader wants next, or it has gone. */
 static bool needs_none(const struct load_wish *wish)
 {
     struct iovec piece;
-    return store_peek_block(store_of(wish), wish->generation->id, wish->block, 0, 1, false, &piece) != STATUS_AGAIN;
+    return store_peek_block(store_of(wish), wish->generation->id, wish->block, wish->offset, 1, false, &piece) !=
+           STATUS_AGAIN;
 }
 
 /* Of one disk. Once there is no room for one, nobody of the loop has any; once the disk has enough to bring, none of
@@ -152,7 +153,7 @@ static void take_turns(struct timer *timer)
     while (!list_empty(&loads->ready)) { /* whoever is told may take others out */
         struct load_wish *wish = LIST_ENTRY(loads->ready.next, struct load_wish, turn.link);
         list_remove(&wish->turn.link);
-        wish->come(wish, NULL);
+        wish->come(wish, NULL, false);
     }
     if (loads->count > 0)
         timer_hasten(timer, ROOM_RETRY_MS);
@@ -185,10 +186,11 @@ void loads_wish_init(struct load_wish *wish)
     list_init(&wish->turn.link);
 }
 
-void loads_want(struct load_wish *wish, uint64_t block)
+void loads_want(struct load_wish *wish, uint64_t block, uint32_t offset)
 {
     struct loads *loads = &wish->home->loads;
     wish->block = block;
+    wish->offset = offset;
     /* Nobody goes first: who waits for the same disk, or for room. */
     if (loads->waiting[disk_of(wish)].waiting == 0 && (loads->count == 0 || !loads->refused) && disk_has_room(wish) &&
         has_room(wish))

@@ -39,10 +39,12 @@ struct load_wish {
     struct cache_loop *home;
     uint64_t client; /* a hash of whom it is for */
     const struct store_generation *generation;
-    /* From the loop, never from inside these calls: the buffer is the callee's; NULL: it is to be looked for again. */
-    void (*come)(struct load_wish *wish, struct buf *buf);
+    /* From the loop, never from inside these calls: the buffer is the callee's; NULL: it is to be looked for again.
+     * `loaded`: a disk was asked for it. */
+    void (*come)(struct load_wish *wish, struct buf *buf, bool loaded);
     /* loads.c's */
     uint64_t block;
+    uint32_t offset; /* within it, where the reader is */
     struct fair_node turn;
     struct fair *waits;   /* where its turn is; NULL: in loads.ready, or nowhere */
     struct load_job *job; /* under way */
@@ -54,7 +56,8 @@ void loads_loop_fini(struct cache_loop *home);
 
 /* The first fields have been set. */
 void loads_wish_init(struct load_wish *wish);
-void loads_want(struct load_wish *wish, uint64_t block);
+/* The reader is at `offset` of the block. */
+void loads_want(struct load_wish *wish, uint64_t block, uint32_t offset);
 /* It has been asked for, and has not come. */
 bool loads_wanted(const struct load_wish *wish);
 /* The reader goes; also when nothing is wanted. */

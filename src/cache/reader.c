@@ -208,9 +208,10 @@ static enum reader_look reader_look(struct reader *reader)
     return look_anywhere(reader, block);
 }
 
-static void reader_loaded(struct load_wish *wish, struct buf *buf)
+static void reader_loaded(struct load_wish *wish, struct buf *buf, bool loaded)
 {
     struct reader *reader = CONTAINER_OF(wish, struct reader, load);
+    reader->looks += loaded && buf == NULL; /* else it waited for its turn, and another brought the block meanwhile */
     if (buf != NULL)
         reader_set_held(reader, buf, wish->block, NULL);
     reader_news(reader);
@@ -289,8 +290,7 @@ static enum source_state reader_peek(struct source *source, struct source_view *
             return SOURCE_DATA;
         }
         if (status == STATUS_AGAIN) {
-            reader->looks++;
-            loads_want(&reader->load, block);
+            loads_want(&reader->load, block, reader_offset(reader));
             return reader_wait(reader);
         }
         if (++reader->looks >= READER_LOOKS)

@@ -27,6 +27,8 @@ static bool shut;           /* under the gate, as the next two */
 static const char *of_disk; /* how its directory ends that hangs; NULL: all do */
 static unsigned hung;
 static atomic_int takes_ms; /* a read */
+/* Where a peek read last, and where one finds its page all the same; -1: nowhere. */
+static atomic_int_fast64_t peeked = -1, page = -1;
 
 /* Under the gate. */
 static bool hangs(int fd)
@@ -41,6 +43,9 @@ static bool hangs(int fd)
 static ssize_t disk_readv(int fd, const struct iovec *iov, int count, off_t offset, int flags)
 {
     if (flags & RWF_NOWAIT) {
+        atomic_store(&peeked, offset);
+        if (offset == atomic_load(&page))
+            return io_system()->readv(fd, iov, count, offset, flags);
         errno = EAGAIN;
         return -1;
     }
@@ -131,8 +136,9 @@ static struct load_wish wishes[CROWD + 1]; /* the last is another client's */
 static struct store_generation *wanted;
 static unsigned came, came_last, came_good;
 
-static void come(struct load_wish *wish, struct buf *buf)
+static void come(struct load_wish *wish, struct buf *buf, bool loaded)
 {
+    (void) loaded;
     came++;
     if (wish == &wishes[CROWD])
         came_last = came;
@@ -154,7 +160,7 @@ static void want(void *arg)
         wishes[i] = (struct load_wish){
             .home = cache_loop_of(rig_loop(0)), .client = i == CROWD ? 2 : 1, .generation = wanted, .come = come};
         loads_wish_init(&wishes[i]);
-        loads_want(&wishes[i], i % 4);
+        loads_want(&wishes[i], i % 4, 0);
     }
     for (unsigned i = CROWD - GONE; i < CROWD; i++)
         loads_forget(&wishes[i]);
@@ -184,7 +190,6 @@ static void test_turns(void)
         rig_on_loop(0, look, &seen);
     is_int(came_good, CROWD + 1 - GONE, "one after the other gets its block, but for those who have gone");
     ok(came_last > 0 && came_last <= 5, "another client has its turn after few of a crowd (number %u)", came_last);
-    rig_on_loop(0, want_no_more, NULL);
     room->most = most;
     ok(rig_quiet() && atomic_load(&room->taken) == 0, "then all room is back");
     is_int(came, CROWD + 1 - GONE, "and nobody is told twice");
@@ -204,16 +209,18 @@ static struct beside {
     unsigned a_came, b_came, b_good;
 } beside;
 
-static void come_a(struct load_wish *wish, struct buf *buf)
+static void come_a(struct load_wish *wish, struct buf *buf, bool loaded)
 {
     (void) wish;
+    (void) loaded;
     beside.a_came++;
     buf_unref(&buf);
 }
 
-static void come_b(struct load_wish *wish, struct buf *buf)
+static void come_b(struct load_wish *wish, struct buf *buf, bool loaded)
 {
     (void) wish;
+    (void) loaded;
     beside.b_came++;
     beside.b_good += buf != NULL;
     buf_unref(&buf);
@@ -221,7 +228,7 @@ static void come_b(struct load_wish *wish, struct buf *buf)
 
 /* Blocks that lie on that disk, some of them again and again. */
 static unsigned want_of(unsigned disk, struct load_wish *into, unsigned count,
-                        void (*told)(struct load_wish *wish, struct buf *buf))
+                        void (*told)(struct load_wish *wish, struct buf *buf, bool loaded))
 {
     struct store *store = rig_cache()->config.store;
     unsigned wanted_now = 0;
@@ -232,7 +239,7 @@ static unsigned want_of(unsigned disk, struct load_wish *into, unsigned count,
         into[wanted_now] =
             (struct load_wish){.home = cache_loop_of(rig_loop(0)), .client = i, .generation = generation, .come = told};
         loads_wish_init(&into[wanted_now]);
-        loads_want(&into[wanted_now], i % 4);
+        loads_want(&into[wanted_now], i % 4, 0);
         wanted_now++;
     }
     return wanted_now;
@@ -312,6 +319,81 @@ static void test_beside(void)
     is_int((long long) atomic_load(&room->taken), 0, "then all room is back");
 }
 
+/* ---- A page of a block is in memory, and another is not. ---- */
+
+static struct load_wish half;
+static unsigned half_came, half_loaded;
+
+static void come_half(struct load_wish *wish, struct buf *buf, bool loaded)
+{
+    (void) wish;
+    half_came++;
+    half_loaded += loaded && buf != NULL;
+    buf_unref(&buf);
+}
+
+static void want_half(void *arg)
+{
+    (void) arg;
+    half = (struct load_wish){.home = cache_loop_of(rig_loop(0)), .client = 1, .generation = wanted, .come = come_half};
+    loads_wish_init(&half);
+    loads_want(&half, 0, MIB / 2);
+}
+
+static void peek_first(void *arg)
+{
+    struct iovec piece;
+    enum status *status = arg;
+    *status = store_peek_block(rig_cache()->config.store, wanted->id, 0, 0, 1, false, &piece);
+}
+
+static void look_half(void *arg)
+{
+    memcpy(arg, (unsigned[]){half_came, half_loaded}, 2 * sizeof(unsigned));
+}
+
+static bool half_comes(unsigned times)
+{
+    unsigned seen[2] = {0};
+    const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+    while (seen[0] < times && clock_mono_ms() < until)
+        rig_on_loop(0, look_half, seen);
+    return seen[0] == times && seen[1] == times;
+}
+
+static void set_most(void *arg)
+{
+    const size_t *most = arg;
+    rig_cache()->blocks->most = *most;
+}
+
+/* Who waits for room does not take its turn for the page that its reader does not want. */
+static void test_half(void)
+{
+    struct buf_room *room = rig_cache()->blocks;
+    size_t most = room->most, none = 0;
+    enum status status;
+    rig_on_loop(0, want_half, NULL);
+    ok(half_comes(1), "a block is read");
+    rig_on_loop(0, peek_first, &status);
+    ok(status == STATUS_AGAIN && atomic_load(&peeked) >= 0, "its first page has left the memory");
+    rig_on_loop(0, want_half, NULL);
+    ok(half_comes(2), "the block is read again");
+    atomic_store(&page, atomic_load(&peeked));
+    rig_on_loop(0, peek_first, &status);
+    is_int(status, STATUS_OK, "and the first page is there now");
+    rig_on_loop(0, set_most, &none);
+    atomic_store(&peeked, -1);
+    rig_on_loop(0, want_half, NULL);
+    const int64_t until = clock_mono_ms() + 1000 * RIG_DEADLINE_S;
+    while (atomic_load(&peeked) < 0 && clock_mono_ms() < until)
+        rig_on_loop(0, look_half, (unsigned[2]){0});
+    rig_on_loop(0, set_most, &most);
+    ok(half_comes(3), "who wants another one waits until there is room to read it");
+    atomic_store(&page, -1);
+    rig_on_loop(0, want_no_more, NULL);
+}
+
 /* What hangs when the store is closed may come back when the cache has gone. */
 static void test_hung_at_end(void)
 {
@@ -341,6 +423,7 @@ int main(void)
     rig_grant("alice");
     test_slow();
     test_turns();
+    test_half();
     test_hung_at_end();
     rig_start(2, (uint32_t) MIB);
     test_beside();
