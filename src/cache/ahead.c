@@ -2,8 +2,19 @@
 /* ahead.c: see ahead.h. Two that ask at the same time may get a piece more than there is: nothing depends on it. */
 #include "cache/ahead.h"
 
-/* One account leaves an eighth to others. */
+/* One account leaves an eighth to others, and one client a quarter. */
 #define ACCOUNT_ALPHA 7
+#define CLIENT_ALPHA 3
+
+static atomic_uint_fast64_t *account_of(struct ahead *ahead, const struct ahead_of *of)
+{
+    return &ahead->of_account[share_slot(of->account)];
+}
+
+static atomic_uint_fast64_t *client_of(struct ahead *ahead, const struct ahead_of *of)
+{
+    return &ahead->of_client[share_client_slot(of->account, of->client)];
+}
 
 bool ahead_may(struct ahead *ahead, const struct store *store, const struct ahead_of *of, unsigned blocks)
 {
@@ -12,16 +23,21 @@ bool ahead_may(struct ahead *ahead, const struct store *store, const struct ahea
     uint64_t taken = atomic_load_explicit(&ahead->under[limit], memory_order_relaxed) + blocks;
     if (taken > all)
         return false;
-    atomic_uint_fast64_t *account = &ahead->of_account[share_slot(of->account)];
-    return limit != 0 || atomic_load_explicit(account, memory_order_relaxed) + blocks <= ACCOUNT_ALPHA * (all - taken);
+    if (limit != 0)
+        return true;
+    uint64_t account = atomic_load_explicit(account_of(ahead, of), memory_order_relaxed) + blocks;
+    uint64_t client = atomic_load_explicit(client_of(ahead, of), memory_order_relaxed) + blocks;
+    return account <= ACCOUNT_ALPHA * (all - taken) && client <= CLIENT_ALPHA * (all - taken);
 }
 
 static void count(struct ahead *ahead, const struct store *store, const struct ahead_of *of, int64_t blocks)
 {
     unsigned limit = store_limit_over(store, of->group);
     atomic_fetch_add_explicit(&ahead->under[limit], (uint64_t) blocks, memory_order_relaxed);
-    if (limit == 0)
-        atomic_fetch_add_explicit(&ahead->of_account[share_slot(of->account)], (uint64_t) blocks, memory_order_relaxed);
+    if (limit != 0)
+        return;
+    atomic_fetch_add_explicit(account_of(ahead, of), (uint64_t) blocks, memory_order_relaxed);
+    atomic_fetch_add_explicit(client_of(ahead, of), (uint64_t) blocks, memory_order_relaxed);
 }
 
 void ahead_take(struct ahead *ahead, const struct store *store, const struct ahead_of *of, unsigned blocks)

@@ -4,8 +4,8 @@
  * keeps that nobody has read (store_put_ahead): what had to go before its reader came would be fetched twice.
  *
  * That is counted where the store bounds it: for the groups under one limit together, and for all that have none. Of
- * the latter one account may have up to seven times what is free (dynamic thresholds, base/share.h), so that its
- * readers, slow as they may be, do not keep those of other accounts from reading ahead. Any thread.
+ * the latter one account may have up to seven times what is free (dynamic thresholds, base/share.h), and one client of
+ * it three times, so that its readers, slow as they may be, do not keep those of others from reading ahead. Any thread.
  */
 #ifndef HEADPOND_CACHE_AHEAD_H
 #define HEADPOND_CACHE_AHEAD_H
@@ -19,13 +19,15 @@
 
 struct ahead {
     atomic_uint_fast64_t under[STORE_QUOTAS_MAX + 1]; /* blocks, by limit; 0: of groups without one, */
-    atomic_uint_fast64_t of_account[SHARE_SLOTS];     /* and these by account */
+    atomic_uint_fast64_t of_account[SHARE_SLOTS];     /* these by account, */
+    atomic_uint_fast64_t of_client[SHARE_SLOTS];      /* and by client of it */
 };
 
-/* Whose blocks they are; `account` is a hash. */
+/* Whose blocks they are; `account` and `client` are hashes. */
 struct ahead_of {
     struct hash128 group;
     uint64_t account;
+    uint64_t client;
 };
 
 /* Whether so many blocks more may be asked for. */

@@ -29,7 +29,8 @@ static bool stored(const struct joins *joins, uint64_t block)
 
 static struct ahead_of whose(const struct join *join)
 {
-    return (struct ahead_of){join->generation->group, join->asker->request.account_hash.lo};
+    const struct cache_request *request = &join->asker->request;
+    return (struct ahead_of){join->generation->group, request->account_hash.lo, request->client};
 }
 
 static void count(struct joins *joins, struct join *join)
@@ -201,9 +202,9 @@ static bool asked_for(const struct joins *joins, uint64_t block)
 static bool may_ask_ahead(const struct joins *joins)
 {
     struct cache *cache = joins->cache;
-    const struct ahead_of of = {joins->generation->group, joins->request->account_hash.lo};
+    const struct ahead_of of = {joins->generation->group, joins->request->account_hash.lo, joins->request->client};
     if (mem_pressure() >= MEM_NO_READAHEAD || room_is_short(cache) || origin_budget_contended(joins->request->budget) ||
-        line_contended(&cache->places.room, of.account, joins->request->client))
+        line_contended(&cache->places.room, of.account, of.client))
         return false;
     return joins->unstored || joins->count < 2 || ahead_may(&cache->ahead, cache->config.store, &of, piece(joins));
 }
