@@ -46,8 +46,18 @@ static bool beyond(size_t own, size_t bytes, size_t free, unsigned alpha)
     return own > 0 && (own + bytes) / alpha > free - bytes;
 }
 
+/* Where somebody is counted. */
+struct slots {
+    unsigned account, client, whole;
+};
+
+static struct slots slots_of(uint64_t account, uint64_t client)
+{
+    return (struct slots){share_slot(account), share_client_slot(account, client), share_slot(client)};
+}
+
 /* Under the lock. */
-static enum share_answer look(const struct share *share, bool kind, unsigned account, unsigned client, size_t bytes)
+static enum share_answer look(const struct share *share, bool kind, struct slots slots, size_t bytes)
 {
     if (share->taken[kind] == 0)
         return SHARE_TAKEN;
@@ -60,22 +70,26 @@ static enum share_answer look(const struct share *share, bool kind, unsigned acc
         free = of_kind;
     if (bytes > free)
         return SHARE_FULL;
-    if (beyond(share->of_account[kind][account], bytes, free, share->terms.alpha))
+    const struct share_terms *terms = &share->terms;
+    if (beyond(share->of_account[kind][slots.account], bytes, free, terms->alpha))
         return SHARE_NOT_YOURS;
-    if (beyond(share->of_client[kind][client], bytes, free, share->terms.client_alpha))
+    if (beyond(share->of_client[kind][slots.client], bytes, free, terms->client_alpha))
+        return SHARE_NOT_CLIENTS;
+    if (terms->whole_alpha > 0 && beyond(share->of_whole[kind][slots.whole], bytes, free, terms->whole_alpha))
         return SHARE_NOT_CLIENTS;
     return SHARE_TAKEN;
 }
 
 enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
 {
-    unsigned of_account = share_slot(account), of_client = share_client_slot(account, client);
+    struct slots slots = slots_of(account, client);
     pthread_mutex_lock(&share->lock);
-    enum share_answer answer = look(share, favoured, of_account, of_client, bytes);
+    enum share_answer answer = look(share, favoured, slots, bytes);
     if (answer == SHARE_TAKEN) {
         share->taken[favoured] += bytes;
-        share->of_account[favoured][of_account] += bytes;
-        share->of_client[favoured][of_client] += bytes;
+        share->of_account[favoured][slots.account] += bytes;
+        share->of_client[favoured][slots.client] += bytes;
+        share->of_whole[favoured][slots.whole] += bytes;
     }
     pthread_mutex_unlock(&share->lock);
     return answer;
@@ -83,10 +97,11 @@ enum share_answer share_take(struct share *share, bool favoured, uint64_t accoun
 
 void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
 {
-    unsigned of_account = share_slot(account), of_client = share_client_slot(account, client);
+    struct slots slots = slots_of(account, client);
     pthread_mutex_lock(&share->lock);
     share->taken[favoured] -= bytes;
-    share->of_account[favoured][of_account] -= bytes;
-    share->of_client[favoured][of_client] -= bytes;
+    share->of_account[favoured][slots.account] -= bytes;
+    share->of_client[favoured][slots.client] -= bytes;
+    share->of_whole[favoured][slots.whole] -= bytes;
     pthread_mutex_unlock(&share->lock);
 }

@@ -5,7 +5,8 @@
  * thresholds, Choudhury and Hahne 1998): with 7 it has seven eighths alone, two that want all have seven fifteenths
  * each, and who comes next has seven eighths of what is left, however slowly the others give theirs back. So it is with
  * one client of an account and `client_alpha`: with less for one client than for one account, its account has some for
- * another. What it has of other accounts does not count: a single client's slow account keeps none of its others waiting.
+ * another. What it has of other accounts does not count there: a single client's slow account keeps none of its others
+ * waiting. What it has of all accounts together may have a bound of its own: names of accounts cost nothing.
  * Both are counted by hashes that nobody outside can foresee; two that meet in one count are bounded together.
  *
  * Any thread; the lock is held for a few instructions.
@@ -24,16 +25,18 @@ struct share_terms {
     unsigned part;         /* of MEM_WHOLE (base/mem_parts.h), */
     size_t least;          /* but not less than this, in bytes; without a bound of `memory` there is none here */
     unsigned alpha;        /* of one account to what is free, */
-    unsigned client_alpha; /* and of one client of it */
+    unsigned client_alpha; /* and of one client of it, */
+    unsigned whole_alpha;  /* and of one client with all its accounts; 0: any number */
     unsigned most[2];      /* what the others [0] and the favoured [1] may take of it, in eighths */
 };
 
 struct share {
     struct share_terms terms;
-    pthread_mutex_t lock; /* over the next three */
+    pthread_mutex_t lock; /* over the next four */
     size_t taken[2];
     size_t of_account[2][SHARE_SLOTS];
     size_t of_client[2][SHARE_SLOTS];
+    size_t of_whole[2][SHARE_SLOTS];
 };
 
 enum share_answer {

@@ -11,6 +11,9 @@
 /* One account leaves an eighth to others, and one client a quarter, so that its account has some for another client. */
 #define ACCOUNT_ALPHA 7
 #define CLIENT_ALPHA 3
+/* Of those who wait one client leaves an eighth, however many names of accounts it uses: that takes no credential. Of
+ * what is under way it need not: it may be all there is, and one of its accounts be slow. */
+#define WHOLE_ALPHA 7
 /* Refused in one event, before others have their turn. */
 #define REFUSE_MOST 256
 
@@ -201,6 +204,7 @@ void admission_class_init(struct admission_class *class, const struct admission_
     line_share_init(&class->room, &room, terms->waiting);
     room.part = terms->waiting_part;
     room.least = 0;
+    room.whole_alpha = WHOLE_ALPHA;
     share_init(&class->waiting, &room);
 }
 

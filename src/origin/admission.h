@@ -6,7 +6,8 @@
  *
  * Who waits holds something, too, if only its request, so that there is a share of `memory` for it, as there is for what
  * is under way (base/share.h): who would make those that wait hold too much is told to come again, and so is who has
- * waited for too long. Of either share neither one account nor one client may have all.
+ * waited for too long. Of either share neither one account nor one client of it may have all; nor may one client wait
+ * with all there is by asking for many accounts.
  *
  * A class is all loops', a queue one loop's; each kind of work has one class and, on each loop, one queue.
  */

@@ -91,20 +91,25 @@ static bool is_told(unsigned n)
     return guests[n].told;
 }
 
-static bool ask_by(unsigned n, unsigned client, unsigned account, size_t bytes, size_t held)
+static bool ask_as(unsigned n, uint64_t client, unsigned account, size_t bytes, size_t held)
 {
     struct guest *guest = &guests[n];
     guest->told = false;
     guest->at_once = admission_ask(&guest->admission, &queue,
                                    &(struct admission_wish){.budget = accounts[account],
                                                             .account = hashes[account],
-                                                            .client = clients[account][client],
+                                                            .client = client,
                                                             .favoured = true,
                                                             .bytes = bytes,
                                                             .held = held,
                                                             .come = come,
                                                             .arg = guest});
     return guest->at_once;
+}
+
+static bool ask_by(unsigned n, unsigned client, unsigned account, size_t bytes, size_t held)
+{
+    return ask_as(n, clients[account][client], account, bytes, held);
 }
 
 /* Each by a client of its own. */
@@ -247,6 +252,29 @@ static void test_client(void)
     ok(is_told(7) && guests[7].how == STATUS_OVER_BUDGET, "a client has no more than its part of those who wait");
     usleep(50000);
     ok(!guests[6].told && !guests[8].told, "which leaves some for another");
+    end();
+}
+
+/* With both accounts. */
+static void one_client_asks(void)
+{
+    uint64_t client = clients[0][1];
+    ok(ask(0, 0, UNIT, 1), "one asks");
+    for (unsigned n = 1; n < 7; n++)
+        ask_as(n, client, 0, UNIT, WAITING / 8);
+    ok(ask(9, 1, 7 * UNIT, 1), "another account's has all room");
+    ask_as(10, client, 1, UNIT, WAITING / 8);
+    ask_as(11, client, 1, UNIT, WAITING / 16);
+    ok(!ask(12, 1, UNIT, WAITING / 32), "another client comes");
+}
+
+static void test_client_whole(void)
+{
+    begin(60000, 1);
+    on_loop(one_client_asks);
+    ok(is_told(11) && guests[11].how == STATUS_NO_MEMORY, "nor with two accounts, by a little more");
+    usleep(50000);
+    ok(!guests[6].told && !guests[10].told && !guests[12].told, "which leaves some for another");
     end();
 }
 
@@ -415,14 +443,21 @@ int main(void)
 {
     mem_set_limit(LIMIT);
     accounts_apart(hashes, sizeof hashes / sizeof hashes[0]);
-    for (unsigned n = 0; n < 2 * GUESTS; n++)
-        clients[n % 2][n / 2] = client_apart(hashes[n % 2]);
+    bool used[SHARE_SLOTS] = {false}; /* apart in what one has with all accounts, too */
+    for (unsigned n = 0; n < 2 * GUESTS; n++) {
+        uint64_t *client = &clients[n % 2][n / 2];
+        do {
+            *client = client_apart(hashes[n % 2]);
+        } while (used[share_slot(*client)]);
+        used[share_slot(*client)] = true;
+    }
     loop = loop_new(0);
     loop_start(loop, NULL, loop_ends, NULL);
     test_both();
     test_patience();
     test_full();
     test_client();
+    test_client_whole();
     test_client_room();
     test_try();
     test_loops();

@@ -99,6 +99,27 @@ static void test_client_accounts(void)
     share_fini(&share);
 }
 
+static void test_client_whole(void)
+{
+    const struct share_terms less = {
+        .part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .whole_alpha = 7, .most = {6, 8}};
+    uint64_t client = 0, other;
+    share_init(&share, &less);
+    unsigned had = 0;
+    for (unsigned account = 1; account < 100; account++)
+        had += take_all_of(true, account, client);
+    is_int(had, 56, "with many accounts a client has seven eighths");
+    is_int(share_take(&share, true, accounts[150], client, UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
+    for (other = 1; share.of_whole[true][share_slot(other)] > 0 ||
+                    share.of_client[true][share_client_slot(accounts[150], other)] > 0;)
+        other++;
+    is_int(take_all_of(true, 150, other), 6, "but another's");
+    for (unsigned i = 0; i < 6; i++)
+        share_give(&share, true, accounts[150], other, UNIT);
+    is_int(share_take(&share, true, accounts[150], other, UNIT), SHARE_TAKEN, "who gives it back");
+    share_fini(&share);
+}
+
 static void test_kinds(void)
 {
     share_init(&share, &terms);
@@ -152,6 +173,7 @@ int main(void)
     test_two();
     test_clients();
     test_client_accounts();
+    test_client_whole();
     test_kinds();
     test_bounds();
     return done_testing();
