@@ -8,28 +8,32 @@
 
 #include <assert.h>
 
-#include "base/mem.h"
-
 #define LOOK_MS 20
-/* Offers made under the lock at once. */
+/* Offers made under the lock at once, of either kind: once in LOOK_MS so many, by one loop, */
 #define OFFERS_MOST 1024
-
-/* Who waits, of one kind and account. It is there as long as somebody does. */
-struct line_lane {
-    struct list node;
-    uint64_t account;
-    struct fair clients;
-};
+/* and when room was given back, or somebody has come. Whoever is offered some in vain comes last then, so that the next
+ * offers go on where these ended. */
+#define OFFERS_FEW 32
 
 /* ---- The share. ---- */
+
+static void queue_init(struct line_queue *queue)
+{
+    list_init(&queue->turns);
+    for (unsigned i = 0; i < SHARE_SLOTS; i++) {
+        list_init(&queue->lanes[i].turn);
+        list_init(&queue->lanes[i].clients);
+        list_init(&queue->clients[i]);
+    }
+}
 
 void line_share_init(struct line_share *share, const struct share_terms *terms, enum metric waiting)
 {
     *share = (struct line_share){.waiting = waiting};
     share_init(&share->room, terms);
     pthread_mutex_init(&share->lock, NULL);
-    list_init(&share->queues[false].lanes);
-    list_init(&share->queues[true].lanes);
+    queue_init(&share->queues[false]);
+    queue_init(&share->queues[true]);
 }
 
 void line_share_fini(struct line_share *share)
@@ -111,45 +115,72 @@ static void count_waiting(struct line_ticket *ticket, int change)
     metric_add(share->waiting, change);
 }
 
-static struct line_lane *lane_of(struct line_queue *queue, uint64_t account)
+static void to_tail(struct list *turns, struct list *turn)
 {
-    LIST_FOR_EACH(node, &queue->lanes)
+    list_remove(turn);
+    list_add_tail(turns, turn);
+}
+
+static struct list *found_at(struct line_queue *queue, const struct line_lane *lane, uint64_t client)
+{
+    return &queue->clients[share_client_slot((uint64_t) (lane - queue->lanes), client)];
+}
+
+static struct line_ticket *first_of(struct line_queue *queue, const struct line_lane *lane, uint64_t client)
+{
+    LIST_FOR_EACH(node, found_at(queue, lane, client))
     {
-        struct line_lane *lane = LIST_ENTRY(node, struct line_lane, node);
-        if (lane->account == account)
-            return lane;
+        struct line_ticket *first = LIST_ENTRY(node, struct line_ticket, found);
+        if (first->lane == lane && first->client == client)
+            return first;
     }
-    struct line_lane *lane = mem_alloc(sizeof *lane);
-    lane->account = account;
-    fair_init(&lane->clients);
-    list_add_tail(&queue->lanes, &lane->node);
-    queue->accounts++;
-    return lane;
+    return NULL;
 }
 
 static void lane_enter(struct line_queue *queue, struct line_ticket *ticket)
 {
-    ticket->lane = lane_of(queue, ticket->account);
+    struct line_lane *lane = &queue->lanes[share_slot(ticket->account)];
+    struct line_ticket *first = first_of(queue, lane, ticket->client);
+    ticket->lane = lane;
+    ticket->first = first == NULL;
     ticket->why = SHARE_NOT_CLIENTS; /* until it is offered some: what its account waits for, its first one says */
-    fair_add(&ticket->lane->clients, &ticket->node, ticket->client);
+    if (first != NULL) {
+        list_add_tail(&first->link, &ticket->link);
+    } else {
+        list_add_tail(found_at(queue, lane, ticket->client), &ticket->found);
+        list_add_tail(&lane->clients, &ticket->turn);
+        if (lane->count++ == 0) {
+            list_add_tail(&queue->turns, &lane->turn);
+            queue->count++;
+        }
+    }
     count_waiting(ticket, 1);
 }
 
-/* `served`: it has had its turn; it waits no more in any case. */
-static void lane_leave(struct line_queue *queue, struct line_ticket *ticket, bool served)
+/* The first of a client leaves: the next one, if there is any, has its turn. */
+static void pass_on(struct line_queue *queue, struct line_ticket *first)
 {
-    struct line_lane *lane = ticket->lane;
+    struct line_lane *lane = first->lane;
+    if (!list_empty(&first->link)) {
+        struct line_ticket *next = LIST_ENTRY(first->link.next, struct line_ticket, link);
+        next->first = true;
+        list_add_head(&first->turn, &next->turn);
+        list_add_head(&first->found, &next->found);
+    } else if (--lane->count == 0) {
+        list_remove(&lane->turn);
+        queue->count--;
+    }
+    list_remove(&first->turn);
+    list_remove(&first->found);
+}
+
+static void lane_leave(struct line_queue *queue, struct line_ticket *ticket)
+{
+    if (ticket->first)
+        pass_on(queue, ticket);
+    list_remove(&ticket->link);
     ticket->lane = NULL;
-    if (served)
-        fair_serve(&lane->clients, &ticket->node);
-    else
-        fair_remove(&lane->clients, &ticket->node);
     count_waiting(ticket, -1);
-    if (lane->clients.waiting > 0)
-        return;
-    list_remove(&lane->node);
-    queue->accounts--;
-    mem_free(lane);
 }
 
 /* ---- Serving; under the lock. ---- */
@@ -167,16 +198,17 @@ static enum share_answer offer(struct line_share *share, struct line_ticket *tic
     return answer;
 }
 
-/* To the first of the account's clients that may have more. */
-static enum share_answer offer_lane(struct line_share *share, struct line_lane *lane, struct line_ticket **first,
-                                    unsigned *offers)
+/* To the first of the lane's clients that may have more; those that may not come last. */
+static enum share_answer offer_lane(struct line_share *share, struct line_lane *lane, unsigned *offers,
+                                    struct line_ticket **ticket)
 {
     enum share_answer answer = SHARE_NOT_CLIENTS;
-    struct fair_node *node = fair_first(&lane->clients);
-    for (; node != NULL && answer == SHARE_NOT_CLIENTS; node = fair_next(&lane->clients, node)) {
-        *first = CONTAINER_OF(node, struct line_ticket, node);
-        answer = offer(share, *first);
-        ++*offers;
+    for (unsigned left = lane->count; left > 0 && *offers > 0 && answer == SHARE_NOT_CLIENTS; left--) {
+        *ticket = LIST_ENTRY(lane->clients.next, struct line_ticket, turn);
+        answer = offer(share, *ticket);
+        --*offers;
+        if (answer == SHARE_TAKEN || answer == SHARE_NOT_CLIENTS)
+            to_tail(&lane->clients, &(*ticket)->turn);
     }
     return answer;
 }
@@ -185,7 +217,7 @@ static enum share_answer offer_lane(struct line_share *share, struct line_lane *
 static void grant(struct line_ticket *ticket, const struct line *at_it)
 {
     struct line *line = ticket->line;
-    list_add_tail(&line->come, &ticket->node.link);
+    list_add_tail(&line->come, &ticket->link);
     if (line == at_it || line->under_way)
         return;
     line->under_way = true;
@@ -194,25 +226,33 @@ static void grant(struct line_ticket *ticket, const struct line *at_it)
 
 /* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; an account that may have
  * no more, or whose next one is not ready, lets the next account go first, as does one whose clients may not. */
-static void serve(struct line_share *share, bool kind, const struct line *at_it)
+static void serve(struct line_share *share, bool kind, const struct line *at_it, unsigned offers)
 {
     struct line_queue *queue = &share->queues[kind];
-    unsigned passed = 0, offers = 0;
-    while (passed < queue->accounts && offers < OFFERS_MOST) {
-        struct line_lane *lane = LIST_ENTRY(queue->lanes.next, struct line_lane, node);
+    unsigned passed = 0;
+    while (passed < queue->count && offers > 0) {
+        struct line_lane *lane = LIST_ENTRY(queue->turns.next, struct line_lane, turn);
         struct line_ticket *ticket;
-        enum share_answer answer = offer_lane(share, lane, &ticket, &offers);
+        enum share_answer answer = offer_lane(share, lane, &offers, &ticket);
         if (answer == SHARE_FULL)
             break;
-        list_remove(&lane->node);
-        list_add_tail(&queue->lanes, &lane->node);
+        to_tail(&queue->turns, &lane->turn);
         passed++;
         if (answer != SHARE_TAKEN)
             continue;
-        lane_leave(queue, ticket, true);
+        lane_leave(queue, ticket);
         grant(ticket, at_it);
         passed = 0;
     }
+}
+
+/* One loop is enough to find what got ready, or became free, without anybody's leaving. */
+static unsigned offers_now(struct line_share *share, int64_t now_ms)
+{
+    if (now_ms - share->looked_ms < LOOK_MS)
+        return OFFERS_FEW;
+    share->looked_ms = now_ms;
+    return OFFERS_MOST;
 }
 
 /* ---- A loop's end. ---- */
@@ -228,8 +268,8 @@ static void call(struct line *line, bool by_letter)
     list_move_all(&now, &line->come);
     pthread_mutex_unlock(&line->share->lock);
     while (!list_empty(&now)) {
-        struct line_ticket *ticket = LIST_ENTRY(now.next, struct line_ticket, node.link);
-        list_remove(&ticket->node.link);
+        struct line_ticket *ticket = LIST_ENTRY(now.next, struct line_ticket, link);
+        list_remove(&ticket->link);
         ticket->waits = false;
         ticket->come(ticket);
     }
@@ -245,8 +285,9 @@ static void look(struct timer *timer)
     struct line *line = CONTAINER_OF(timer, struct line, timer);
     struct line_share *share = line->share;
     pthread_mutex_lock(&share->lock);
-    serve(share, true, line);
-    serve(share, false, line);
+    unsigned offers = offers_now(share, loop_now_ms(line->loop));
+    serve(share, true, line, offers);
+    serve(share, false, line, offers);
     bool again = line->waiting > 0;
     pthread_mutex_unlock(&share->lock);
     if (again)
@@ -269,12 +310,19 @@ void line_fini(struct line *line)
 
 /* ---- Tickets. ---- */
 
+static void unlink_all(struct line_ticket *ticket)
+{
+    list_init(&ticket->link);
+    list_init(&ticket->turn);
+    list_init(&ticket->found);
+}
+
 static void hold(struct line *line, struct line_ticket *ticket)
 {
     ticket->line = line;
     ticket->waits = false;
     ticket->lane = NULL;
-    list_init(&ticket->node.link);
+    unlink_all(ticket);
 }
 
 bool line_try(struct line *line, struct line_ticket *ticket)
@@ -296,7 +344,7 @@ void line_wait(struct line *line, struct line_ticket *ticket)
     lane_enter(queue, ticket);
     bool alone = queue->waiting == 1;
     if (alone) /* the next to come shall know what it waits for */
-        serve(share, ticket->favoured, NULL);
+        serve(share, ticket->favoured, NULL, OFFERS_FEW);
     pthread_mutex_unlock(&share->lock);
     /* Those who were there may all wait for what this one does not need. */
     timer_hasten(&line->timer, alone ? LOOK_MS : 0);
@@ -308,9 +356,9 @@ static bool leave_wait(struct line_share *share, struct line_ticket *ticket)
     pthread_mutex_lock(&share->lock);
     bool waiting = ticket->lane != NULL;
     if (waiting)
-        lane_leave(&share->queues[ticket->favoured], ticket, false);
+        lane_leave(&share->queues[ticket->favoured], ticket);
     else
-        list_remove(&ticket->node.link);
+        list_remove(&ticket->link);
     pthread_mutex_unlock(&share->lock);
     return waiting;
 }
@@ -333,6 +381,6 @@ void line_leave(struct line_ticket *ticket)
 void line_move(struct line_ticket *to, struct line_ticket *from)
 {
     *to = *from;
-    list_init(&to->node.link);
+    unlink_all(to);
     from->line = NULL;
 }

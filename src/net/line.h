@@ -6,7 +6,9 @@
  * (origin/admission.h).
  *
  * There are two queues, the favoured and the others. The favoured go first. In each, accounts take turns, and in each
- * account its clients (base/fair.h): who may have no more, an account or a client, lets the next one go first.
+ * account its clients: who may have no more, an account or a client, lets the next one go first. Accounts have their
+ * turns in SHARE_SLOTS lanes, by the slot in which the share counts them (stochastic fair queueing, McKenney 1990), so
+ * that names, which cost nothing, buy no turns: a client has one in each lane at most, whatever it asks for.
  *
  * The queues are all loops', as is what they wait for: were there one on each loop, the loop on which room is given
  * back would have it first, again and again. Their lock is for those who wait and those who end a wait; who finds room
@@ -22,18 +24,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/fair.h"
+#include "base/list.h"
 #include "base/metric.h"
 #include "base/share.h"
 #include "net/loop.h"
 
-struct line_lane;
+/* Those who wait for accounts of one slot. */
+struct line_lane {
+    struct list turn;
+    struct list clients; /* the first ticket of each, the next one first */
+    unsigned count;      /* how many these are */
+};
 
-/* Who waits, of one kind. Under the lock. */
+/* Who waits, of one kind. Under the lock. Nothing is allocated: a client's first ticket stands for the client. */
 struct line_queue {
-    struct list lanes; /* of the accounts that somebody waits for, the next one first */
-    unsigned accounts; /* how many these are */
+    struct list turns; /* the lanes in which somebody waits, the next one first */
+    unsigned count;    /* how many these are */
     unsigned waiting;
+    struct line_lane lanes[SHARE_SLOTS];
+    struct list clients[SHARE_SLOTS]; /* by a hash of lane and client: these tickets, to be found */
 };
 
 /* All loops'. */
@@ -45,7 +54,8 @@ struct line_share {
     atomic_uint full[2];                     /* so much is not free */
     atomic_uint for_account[2][SHARE_SLOTS]; /* the account has its part, or is not ready */
     atomic_uint for_client[2][SHARE_SLOTS];  /* the client has, or it was not offered any yet */
-    pthread_mutex_t lock;                    /* over the queues, and what lines and tickets say is under it */
+    pthread_mutex_t lock;                    /* over the next two, and what lines and tickets say is under it */
+    int64_t looked_ms;                       /* when a loop last made all offers that it may (loop_now_ms) */
     struct line_queue queues[2];
 };
 
@@ -64,9 +74,12 @@ struct line {
 struct line_ticket {
     struct line *line;      /* NULL: neither */
     bool waits;             /* has not been told yet */
-    struct line_lane *lane; /* where it waits, or NULL; this and the next two under the lock */
-    struct fair_node node;
-    enum share_answer why; /* it waits */
+    struct line_lane *lane; /* where it waits, or NULL; this and the next five under the lock */
+    bool first;             /* of its client there */
+    struct list link;       /* those of one client, in the order of coming: a ring without a head */
+    struct list turn;       /* the first one's, in the lane, */
+    struct list found;      /* and where it is found */
+    enum share_answer why;  /* it waits */
 
     bool favoured;
     uint64_t account; /* a hash, as is the client */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_line.c: a share of memory, and who waits for it in which order. Whose part it is, is test_share.c's. */
+/* test_line.c: a share of memory, and who waits for it in which order. Crowds are test_line_crowd.c's. */
 #include <limits.h>
 #include <pthread.h>
 #include <unistd.h>

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * test_line_crowd.c: what a crowd costs the others that wait for a share of memory, and in which order accounts and kinds
+ * have their turns. The waiting itself is test_line.c's.
+ */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/mem_parts.h"
+#include "net/line.h"
+#include "accounts_apart.h"
+#include "tap.h"
+
+#define LIMIT (64 << 20)
+#define SHARE (LIMIT / 4)
+#define UNIT (SHARE / 8)
+#define DEADLINE_MS 20000
+#define GUESTS 3000
+/* So many accounts that are counted apart, the last of which is for one who passes. */
+#define APART 200
+
+static const struct share_terms terms = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .most = {6, 8}};
+
+static struct loop *loop;
+static struct line_share share;
+static struct line line;
+static uint64_t accounts[APART];
+
+/* ---- On the loop ---- */
+
+struct call {
+    struct letter letter;
+    void (*run)(void);
+    atomic_bool done;
+};
+
+static void deliver(struct letter *letter)
+{
+    struct call *call = CONTAINER_OF(letter, struct call, letter);
+    call->run();
+    call->done = true;
+}
+
+static void on_loop(void (*run)(void))
+{
+    struct call call = {.letter.deliver = deliver, .run = run};
+    loop_post(loop, &call.letter);
+    while (!call.done)
+        usleep(100);
+}
+
+/* ---- Guests ---- */
+
+struct guest {
+    struct line_ticket ticket;
+    bool stays; /* when it has come */
+    atomic_uint order;
+};
+
+static struct guest guests[GUESTS];
+static atomic_uint told;
+static atomic_uint offered;
+
+static void come(struct line_ticket *ticket)
+{
+    struct guest *guest = CONTAINER_OF(ticket, struct guest, ticket);
+    guest->order = ++told;
+    if (!guest->stays)
+        line_leave(ticket);
+}
+
+static bool is_never_ready(struct line_ticket *ticket)
+{
+    (void) ticket;
+    offered++;
+    return false;
+}
+
+static bool ask(unsigned n, bool favoured, uint64_t account, uint64_t client, size_t bytes)
+{
+    guests[n] = (struct guest){
+        .stays = true,
+        .ticket = {.favoured = favoured, .account = account, .client = client, .bytes = bytes, .come = come}};
+    if (line_try(&line, &guests[n].ticket))
+        return true;
+    line_wait(&line, &guests[n].ticket);
+    return false;
+}
+
+static bool is_told(unsigned n)
+{
+    for (int64_t end = clock_mono_ms() + DEADLINE_MS; guests[n].order == 0 && clock_mono_ms() < end;)
+        usleep(1000);
+    return guests[n].order > 0;
+}
+
+static void open_line(void)
+{
+    line_init(&line, &share, loop);
+}
+
+static void leave_all(void)
+{
+    for (unsigned n = 0; n < GUESTS; n++)
+        line_leave(&guests[n].ticket);
+}
+
+static void close_line(void)
+{
+    line_fini(&line);
+}
+
+static void begin(void)
+{
+    memset(guests, 0, sizeof guests);
+    memset(client_slots, 0, sizeof client_slots);
+    told = offered = 0;
+    line_share_init(&share, &terms, METRIC_FORWARDS_WAITING);
+    on_loop(open_line);
+}
+
+static void end(void)
+{
+    on_loop(leave_all);
+    on_loop(close_line);
+    is_int((long long) (share.room.taken[0] + share.room.taken[1]), 0, "nothing is left behind");
+    is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "and nobody");
+    line_share_fini(&share);
+}
+
+static void first_leaves(void)
+{
+    line_leave(&guests[0].ticket);
+}
+
+/* ---- (a) names of accounts, which cost nothing ---- */
+
+static void names_wait(void)
+{
+    uint64_t client = client_apart(accounts[1]);
+    ok(ask(0, true, accounts[0], client, SHARE), "all is taken");
+    size_t used = mem_used();
+    for (unsigned n = 2; n < GUESTS; n++) {
+        ask(n, true, 1000000 + n, client, SHARE);
+        guests[n].stays = false;
+    }
+    ask(1, true, accounts[1], client_apart(accounts[1]), SHARE);
+    ok(mem_used() < used + 64 * 1024, "those who wait hold nothing but their tickets"); /* it is a little behind */
+}
+
+static void test_names(void)
+{
+    begin();
+    on_loop(names_wait);
+    on_loop(first_leaves);
+    ok(is_told(1), "one who comes after thousands of accounts has its turn");
+    ok(guests[1].order <= 2 * SHARE_SLOTS, "when each slot of accounts has had two at most (%u)", guests[1].order);
+    end();
+}
+
+/* ---- (b) offers in vain ---- */
+
+#define LEAVES 50
+
+static uint64_t passer; /* a client of the last account */
+
+static bool comes_and_leaves(void)
+{
+    struct line_ticket ticket = {.favoured = true, .account = accounts[APART - 1], .client = passer, .bytes = UNIT};
+    bool had = line_try(&line, &ticket);
+    line_leave(&ticket);
+    return had;
+}
+
+static void unready_wait(void)
+{
+    for (unsigned n = 0; n < APART - 1; n++) {
+        struct line_ticket *ticket = &guests[n].ticket;
+        *ticket = (struct line_ticket){.favoured = true, .account = accounts[n], .bytes = 1, .ready = is_never_ready};
+        client_slots[share_client_slot(accounts[n], 0)] = true;
+        line_wait(&line, ticket);
+    }
+    passer = client_apart(accounts[APART - 1]);
+    ok(comes_and_leaves(), "another account's has room meanwhile");
+    offered = 0;
+}
+
+/* Each in a round of its own. */
+static void again(void)
+{
+    comes_and_leaves();
+}
+
+static void test_offers(void)
+{
+    begin();
+    on_loop(unready_wait);
+    int64_t began = clock_mono_ms();
+    for (unsigned n = 0; n < LEAVES; n++)
+        on_loop(again);
+    usleep(30000);
+    unsigned looks = (unsigned) (clock_mono_ms() - began) / 20 + 2;
+    ok(offered <= (LEAVES + looks) * 32 + looks * APART, "few offers are made for a leave (%u)", offered);
+    ok(offered >= APART - 1, "but all are offered some in time");
+    end();
+}
+
+int main(void)
+{
+    mem_set_limit(LIMIT);
+    accounts_apart(accounts, APART);
+    loop = loop_new(0);
+    loop_start(loop, NULL, NULL, NULL);
+    test_names();
+    test_offers();
+    loop_stop(loop);
+    loop_join(loop);
+    loop_free(loop);
+    return done_testing();
+}
