@@ -42,33 +42,49 @@ void line_share_fini(struct line_share *share)
     share_fini(&share->room);
 }
 
-static bool any(const atomic_uint *count)
+static unsigned slot_of(enum line_why why, uint64_t account, uint64_t client)
 {
-    return atomic_load_explicit(count, memory_order_relaxed) > 0;
+    switch (why) {
+    case LINE_ACCOUNT:
+    case LINE_READY:
+        return share_slot(account);
+    case LINE_CLIENT:
+    case LINE_TURN:
+        return share_client_slot(account, client);
+    default:
+        return 0;
+    }
 }
 
-/* Somebody of that kind waits for what this client is given, or its account. */
-static bool kind_contended(const struct line_share *share, bool kind, uint64_t account, uint64_t client)
+/* Somebody of that kind waits for any of these things, which this client is given, or its account. */
+static bool any_waits(const struct line_share *share, bool kind, const enum line_why *whys, unsigned count,
+                      uint64_t account, uint64_t client)
 {
-    return any(&share->full[kind]) || any(&share->for_account[kind][share_slot(account)]) ||
-           any(&share->for_client[kind][share_client_slot(account, client)]);
+    unsigned waits = 0;
+    for (unsigned i = 0; i < count; i++)
+        waits |= atomic_load_explicit(&share->waits_for[kind][whys[i]][slot_of(whys[i], account, client)],
+                                      memory_order_relaxed);
+    return waits > 0;
 }
 
 bool line_full(const struct line_share *share)
 {
-    return any(&share->full[false]) || any(&share->full[true]);
+    static const enum line_why full[] = {LINE_ROOM};
+    return any_waits(share, false, full, 1, 0, 0) || any_waits(share, true, full, 1, 0, 0);
 }
 
 bool line_contended(const struct line_share *share, uint64_t account, uint64_t client)
 {
-    return kind_contended(share, false, account, client) || kind_contended(share, true, account, client);
+    static const enum line_why given[] = {LINE_ROOM, LINE_ACCOUNT, LINE_CLIENT};
+    return any_waits(share, false, given, 3, account, client) || any_waits(share, true, given, 3, account, client);
 }
 
 /* Nobody waits who goes before this one. */
 static bool is_first(const struct line_share *share, const struct line_ticket *ticket)
 {
-    return !kind_contended(share, true, ticket->account, ticket->client) &&
-           (ticket->favoured || !kind_contended(share, false, ticket->account, ticket->client));
+    static const enum line_why first[] = {LINE_ROOM, LINE_ACCOUNT, LINE_CLIENT, LINE_READY, LINE_TURN};
+    return !any_waits(share, true, first, 5, ticket->account, ticket->client) &&
+           (ticket->favoured || !any_waits(share, false, first, 5, ticket->account, ticket->client));
 }
 
 static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
@@ -85,18 +101,11 @@ static void give(struct line_share *share, const struct line_ticket *ticket)
 
 static atomic_uint *count_of(const struct line_ticket *ticket)
 {
-    struct line_share *share = ticket->line->share;
-    switch (ticket->why) {
-    case SHARE_FULL:
-        return &share->full[ticket->favoured];
-    case SHARE_NOT_YOURS:
-        return &share->for_account[ticket->favoured][share_slot(ticket->account)];
-    default:
-        return &share->for_client[ticket->favoured][share_client_slot(ticket->account, ticket->client)];
-    }
+    unsigned slot = slot_of(ticket->why, ticket->account, ticket->client);
+    return &ticket->line->share->waits_for[ticket->favoured][ticket->why][slot];
 }
 
-static void note_why(struct line_ticket *ticket, enum share_answer why)
+static void note_why(struct line_ticket *ticket, enum line_why why)
 {
     if (ticket->why == why)
         return;
@@ -143,7 +152,7 @@ static void lane_enter(struct line_queue *queue, struct line_ticket *ticket)
     struct line_ticket *first = first_of(queue, lane, ticket->client);
     ticket->lane = lane;
     ticket->first = first == NULL;
-    ticket->why = SHARE_NOT_CLIENTS; /* until it is offered some: what its account waits for, its first one says */
+    ticket->why = LINE_TURN;
     if (first != NULL) {
         list_add_tail(&first->link, &ticket->link);
     } else {
@@ -186,31 +195,38 @@ static void lane_leave(struct line_queue *queue, struct line_ticket *ticket)
 /* ---- Serving; under the lock. ---- */
 
 /* Room, and whatever else it needs. */
-static enum share_answer offer(struct line_share *share, struct line_ticket *ticket)
+static enum line_why offer(struct line_share *share, struct line_ticket *ticket)
 {
-    enum share_answer answer = take(share, ticket);
-    if (answer == SHARE_TAKEN && ticket->ready != NULL && !ticket->ready(ticket)) {
+    static const enum line_why whys[] = {
+        [SHARE_TAKEN] = LINE_NOTHING,
+        [SHARE_FULL] = LINE_ROOM,
+        [SHARE_NOT_YOURS] = LINE_ACCOUNT,
+        [SHARE_NOT_CLIENTS] = LINE_CLIENT,
+    };
+    enum line_why why = whys[take(share, ticket)];
+    if (why == LINE_NOTHING && ticket->ready != NULL && !ticket->ready(ticket)) {
         give(share, ticket);
-        answer = SHARE_NOT_YOURS;
+        why = LINE_READY;
     }
-    if (answer != SHARE_TAKEN)
-        note_why(ticket, answer);
-    return answer;
+    if (why != LINE_NOTHING)
+        note_why(ticket, why);
+    return why;
 }
 
-/* To the first of the lane's clients that may have more; those that may not come last. */
-static enum share_answer offer_lane(struct line_share *share, struct line_lane *lane, unsigned *offers,
-                                    struct line_ticket **ticket)
+/* To the first of the lane's clients that may have more; those that may not come last. So does one that is not ready:
+ * its account is not, but that may not be the lane's only one. */
+static enum line_why offer_lane(struct line_share *share, struct line_lane *lane, unsigned *offers,
+                                struct line_ticket **ticket)
 {
-    enum share_answer answer = SHARE_NOT_CLIENTS;
-    for (unsigned left = lane->count; left > 0 && *offers > 0 && answer == SHARE_NOT_CLIENTS; left--) {
+    enum line_why why = LINE_CLIENT;
+    for (unsigned left = lane->count; left > 0 && *offers > 0 && why == LINE_CLIENT; left--) {
         *ticket = LIST_ENTRY(lane->clients.next, struct line_ticket, turn);
-        answer = offer(share, *ticket);
+        why = offer(share, *ticket);
         --*offers;
-        if (answer == SHARE_TAKEN || answer == SHARE_NOT_CLIENTS)
+        if (why == LINE_NOTHING || why == LINE_CLIENT || why == LINE_READY)
             to_tail(&lane->clients, &(*ticket)->turn);
     }
-    return answer;
+    return why;
 }
 
 /* It has room, which its loop is to tell it: by a letter, unless that loop is at it. */
@@ -233,12 +249,12 @@ static void serve(struct line_share *share, bool kind, const struct line *at_it,
     while (passed < queue->count && offers > 0) {
         struct line_lane *lane = LIST_ENTRY(queue->turns.next, struct line_lane, turn);
         struct line_ticket *ticket;
-        enum share_answer answer = offer_lane(share, lane, &offers, &ticket);
-        if (answer == SHARE_FULL)
+        enum line_why why = offer_lane(share, lane, &offers, &ticket);
+        if (why == LINE_ROOM)
             break;
         to_tail(&queue->turns, &lane->turn);
         passed++;
-        if (answer != SHARE_TAKEN)
+        if (why != LINE_NOTHING)
             continue;
         lane_leave(queue, ticket);
         grant(ticket, at_it);

@@ -8,7 +8,8 @@
  * There are two queues, the favoured and the others. The favoured go first. In each, accounts take turns, and in each
  * account its clients: who may have no more, an account or a client, lets the next one go first. Accounts have their
  * turns in SHARE_SLOTS lanes, by the slot in which the share counts them (stochastic fair queueing, McKenney 1990), so
- * that names, which cost nothing, buy no turns: a client has one in each lane at most, whatever it asks for.
+ * that names, which cost nothing, buy no turns: a client has one in each lane at most, whatever it asks for. Two accounts
+ * that meet in a lane are bounded together by the share, too.
  *
  * The queues are all loops', as is what they wait for: were there one on each loop, the loop on which room is given
  * back would have it first, again and again. Their lock is for those who wait and those who end a wait; who finds room
@@ -45,17 +46,27 @@ struct line_queue {
     struct list clients[SHARE_SLOTS]; /* by a hash of lane and client: these tickets, to be found */
 };
 
+/* What somebody waits for. */
+enum line_why {
+    LINE_NOTHING, /* it has room */
+    LINE_ROOM,    /* so much is not free */
+    LINE_ACCOUNT, /* the account has its part */
+    LINE_CLIENT,  /* the client has */
+    LINE_READY,   /* there is room, but it is not ready: nobody who gave up some would help it */
+    LINE_TURN,    /* it has not been offered any yet; what it waits for, its client's first one says */
+    LINE_WHYS,
+};
+
 /* All loops'. */
 struct line_share {
     struct share room;
     enum metric waiting; /* a gauge: who waits */
     atomic_uint crowd;   /* the same */
-    /* Why: by kind, and then by account and by client. */
-    atomic_uint full[2];                     /* so much is not free */
-    atomic_uint for_account[2][SHARE_SLOTS]; /* the account has its part, or is not ready */
-    atomic_uint for_client[2][SHARE_SLOTS];  /* the client has, or it was not offered any yet */
-    pthread_mutex_t lock;                    /* over the next two, and what lines and tickets say is under it */
-    int64_t looked_ms;                       /* when a loop last made all offers that it may (loop_now_ms) */
+    /* For what, by kind and by the slot of what it is about: the account (also where it is not ready), the client, or
+     * the first one. */
+    atomic_uint waits_for[2][LINE_WHYS][SHARE_SLOTS];
+    pthread_mutex_t lock; /* over the next two, and what lines and tickets say is under it */
+    int64_t looked_ms;    /* when a loop last made all offers that it may (loop_now_ms) */
     struct line_queue queues[2];
 };
 
@@ -79,7 +90,7 @@ struct line_ticket {
     struct list link;       /* those of one client, in the order of coming: a ring without a head */
     struct list turn;       /* the first one's, in the lane, */
     struct list found;      /* and where it is found */
-    enum share_answer why;  /* it waits */
+    enum line_why why;      /* it waits */
 
     bool favoured;
     uint64_t account; /* a hash, as is the client */

@@ -206,6 +206,43 @@ static void test_offers(void)
     end();
 }
 
+/* ---- (c) what would help nobody ---- */
+
+static void unready_waits(void)
+{
+    struct line_ticket later = {.favoured = true, .account = accounts[1], .client = client_apart(accounts[1])};
+    uint64_t client = client_apart(accounts[1]);
+    for (unsigned n = 0; n < 3; n++) {
+        guests[n].ticket = (struct line_ticket){.favoured = true,
+                                                .account = accounts[1],
+                                                .client = n == 2 ? client_apart(accounts[1]) : client,
+                                                .bytes = UNIT,
+                                                .ready = is_never_ready};
+        line_wait(&line, &guests[n].ticket);
+    }
+    ok(!line_try(&line, &later), "who comes later does not pass those who are not ready");
+}
+
+static void nobody_gives(void)
+{
+    ok(!line_full(&share) && !line_contended(&share, accounts[1], guests[0].ticket.client) &&
+           !line_contended(&share, accounts[1], guests[2].ticket.client) &&
+           !line_contended(&share, accounts[1], passer),
+       "but nobody is to give up what these would not have");
+}
+
+static void test_not_ready(void)
+{
+    begin();
+    passer = 0;
+    on_loop(unready_waits);
+    on_loop(nobody_gives);
+    usleep(50000);
+    on_loop(nobody_gives);
+    ok(offered > 1, "although they are offered some");
+    end();
+}
+
 int main(void)
 {
     mem_set_limit(LIMIT);
@@ -214,6 +251,7 @@ int main(void)
     loop_start(loop, NULL, NULL, NULL);
     test_names();
     test_offers();
+    test_not_ready();
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);
