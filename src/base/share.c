@@ -65,11 +65,13 @@ static enum share_answer look(const struct share *share, bool kind, struct slots
         return SHARE_FULL;
     size_t all = all_of(&share->terms);
     size_t free = left_of(all, share->taken[0] + share->taken[1]);
-    size_t of_kind = left_of(all / EIGHTHS * share->terms.most[kind], share->taken[kind]);
-    if (of_kind < free)
-        free = of_kind;
     if (bytes > free)
         return SHARE_FULL;
+    size_t of_kind = left_of(all / EIGHTHS * share->terms.most[kind], share->taken[kind]);
+    if (bytes > of_kind)
+        return SHARE_KIND_FULL;
+    if (of_kind < free)
+        free = of_kind;
     const struct share_terms *terms = &share->terms;
     if (beyond(share->of_account[kind][slots.account], bytes, free, terms->alpha))
         return SHARE_NOT_YOURS;
@@ -104,4 +106,22 @@ void share_give(struct share *share, bool favoured, uint64_t account, uint64_t c
     share->of_client[favoured][slots.client] -= bytes;
     share->of_whole[favoured][slots.whole] -= bytes;
     pthread_mutex_unlock(&share->lock);
+}
+
+static size_t taken_of(struct share *share, bool kind)
+{
+    pthread_mutex_lock(&share->lock);
+    size_t taken = share->taken[kind];
+    pthread_mutex_unlock(&share->lock);
+    return taken;
+}
+
+bool share_is_idle(struct share *share, bool favoured)
+{
+    return taken_of(share, favoured) == 0;
+}
+
+bool share_is_low(struct share *share, bool favoured)
+{
+    return taken_of(share, favoured) < all_of(&share->terms) / EIGHTHS;
 }

@@ -42,6 +42,7 @@ struct share {
 enum share_answer {
     SHARE_TAKEN,
     SHARE_FULL,        /* so much is not free */
+    SHARE_KIND_FULL,   /* it is, but not for this kind */
     SHARE_NOT_YOURS,   /* it is, but the account has its part */
     SHARE_NOT_CLIENTS, /* the client has: another of the account may have it */
 };
@@ -56,5 +57,9 @@ void share_fini(struct share *share);
 /* The first of a kind finds room in any case, whatever it takes. `account` and `client`: hashes. */
 enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);
 void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);
+/* The kind has nothing of it. */
+bool share_is_idle(struct share *share, bool favoured);
+/* It has less than an eighth. */
+bool share_is_low(struct share *share, bool favoured);
 
 #endif

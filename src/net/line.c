@@ -69,22 +69,27 @@ static bool any_waits(const struct line_share *share, bool kind, const enum line
 
 bool line_full(const struct line_share *share)
 {
-    static const enum line_why full[] = {LINE_ROOM};
-    return any_waits(share, false, full, 1, 0, 0) || any_waits(share, true, full, 1, 0, 0);
+    static const enum line_why full[] = {LINE_ROOM, LINE_KIND};
+    return any_waits(share, false, full, 2, 0, 0) || any_waits(share, true, full, 2, 0, 0);
 }
 
 bool line_contended(const struct line_share *share, uint64_t account, uint64_t client)
 {
-    static const enum line_why given[] = {LINE_ROOM, LINE_ACCOUNT, LINE_CLIENT};
-    return any_waits(share, false, given, 3, account, client) || any_waits(share, true, given, 3, account, client);
+    static const enum line_why given[] = {LINE_ROOM, LINE_KIND, LINE_ACCOUNT, LINE_CLIENT};
+    return any_waits(share, false, given, 4, account, client) || any_waits(share, true, given, 4, account, client);
 }
 
 /* Nobody waits who goes before this one. */
-static bool is_first(const struct line_share *share, const struct line_ticket *ticket)
+static bool is_first(struct line_share *share, const struct line_ticket *ticket)
 {
-    static const enum line_why first[] = {LINE_ROOM, LINE_ACCOUNT, LINE_CLIENT, LINE_READY, LINE_TURN};
-    return !any_waits(share, true, first, 5, ticket->account, ticket->client) &&
-           (ticket->favoured || !any_waits(share, false, first, 5, ticket->account, ticket->client));
+    /* The last one keeps its own kind waiting only. */
+    static const enum line_why first[] = {LINE_ROOM, LINE_ACCOUNT, LINE_CLIENT, LINE_READY, LINE_TURN, LINE_KIND};
+    uint64_t account = ticket->account, client = ticket->client;
+    if (any_waits(share, true, first, ticket->favoured ? 6 : 5, account, client))
+        return false;
+    if (!ticket->favoured)
+        return !any_waits(share, false, first, 6, account, client);
+    return !any_waits(share, false, first, 1, account, client) || !share_is_low(&share->room, false);
 }
 
 static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
@@ -198,10 +203,8 @@ static void lane_leave(struct line_queue *queue, struct line_ticket *ticket)
 static enum line_why offer(struct line_share *share, struct line_ticket *ticket)
 {
     static const enum line_why whys[] = {
-        [SHARE_TAKEN] = LINE_NOTHING,
-        [SHARE_FULL] = LINE_ROOM,
-        [SHARE_NOT_YOURS] = LINE_ACCOUNT,
-        [SHARE_NOT_CLIENTS] = LINE_CLIENT,
+        [SHARE_TAKEN] = LINE_NOTHING,     [SHARE_FULL] = LINE_ROOM,          [SHARE_KIND_FULL] = LINE_KIND,
+        [SHARE_NOT_YOURS] = LINE_ACCOUNT, [SHARE_NOT_CLIENTS] = LINE_CLIENT,
     };
     enum line_why why = whys[take(share, ticket)];
     if (why == LINE_NOTHING && ticket->ready != NULL && !ticket->ready(ticket)) {
@@ -241,17 +244,18 @@ static void grant(struct line_ticket *ticket, const struct line *at_it)
 }
 
 /* Whoever waits for more room than there is keeps those behind it from taking that bit by bit; an account that may have
- * no more, or whose next one is not ready, lets the next account go first, as does one whose clients may not. */
-static void serve(struct line_share *share, bool kind, const struct line *at_it, unsigned offers)
+ * no more, or whose next one is not ready, lets the next account go first, as does one whose clients may not. `low`:
+ * only until the kind has its eighth. True: somebody waits for what nobody has free. */
+static bool serve(struct line_share *share, bool kind, bool low, const struct line *at_it, unsigned offers)
 {
     struct line_queue *queue = &share->queues[kind];
     unsigned passed = 0;
-    while (passed < queue->count && offers > 0) {
+    while (passed < queue->count && offers > 0 && !(low && !share_is_low(&share->room, kind))) {
         struct line_lane *lane = LIST_ENTRY(queue->turns.next, struct line_lane, turn);
         struct line_ticket *ticket;
         enum line_why why = offer_lane(share, lane, &offers, &ticket);
-        if (why == LINE_ROOM)
-            break;
+        if (why == LINE_ROOM || why == LINE_KIND)
+            return why == LINE_ROOM;
         to_tail(&queue->turns, &lane->turn);
         passed++;
         if (why != LINE_NOTHING)
@@ -260,6 +264,18 @@ static void serve(struct line_share *share, bool kind, const struct line *at_it,
         grant(ticket, at_it);
         passed = 0;
     }
+    return false;
+}
+
+/* What one kind waits for, the other does not have. But the first of a kind finds room in any case. */
+static void serve_all(struct line_share *share, const struct line *at_it, unsigned offers)
+{
+    bool full = serve(share, false, true, at_it, offers);
+    if (full && !share_is_idle(&share->room, true))
+        return;
+    full |= serve(share, true, false, at_it, full ? 1 : offers);
+    if (!full)
+        serve(share, false, false, at_it, offers);
 }
 
 /* One loop is enough to find what got ready, or became free, without anybody's leaving. */
@@ -301,9 +317,7 @@ static void look(struct timer *timer)
     struct line *line = CONTAINER_OF(timer, struct line, timer);
     struct line_share *share = line->share;
     pthread_mutex_lock(&share->lock);
-    unsigned offers = offers_now(share, loop_now_ms(line->loop));
-    serve(share, true, line, offers);
-    serve(share, false, line, offers);
+    serve_all(share, line, offers_now(share, loop_now_ms(line->loop)));
     bool again = line->waiting > 0;
     pthread_mutex_unlock(&share->lock);
     if (again)
@@ -360,7 +374,7 @@ void line_wait(struct line *line, struct line_ticket *ticket)
     lane_enter(queue, ticket);
     bool alone = queue->waiting == 1;
     if (alone) /* the next to come shall know what it waits for */
-        serve(share, ticket->favoured, NULL, OFFERS_FEW);
+        serve_all(share, NULL, OFFERS_FEW);
     pthread_mutex_unlock(&share->lock);
     /* Those who were there may all wait for what this one does not need. */
     timer_hasten(&line->timer, alone ? LOOK_MS : 0);

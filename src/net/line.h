@@ -5,7 +5,9 @@
  * they hold anything but what they came with. How many may wait, and for how long, is up to whoever asks
  * (origin/admission.h).
  *
- * There are two queues, the favoured and the others. The favoured go first. In each, accounts take turns, and in each
+ * There are two queues, the favoured and the others. The favoured go first: while they wait for what nobody has
+ * free, the others have nothing of it, and wait. Nobody starves: a kind that has all it may have of the share stops only
+ * its own, and the others go first as long as they have less than an eighth. In each queue accounts take turns, and in each
  * account its clients: who may have no more, an account or a client, lets the next one go first. Accounts have their
  * turns in SHARE_SLOTS lanes, by the slot in which the share counts them (stochastic fair queueing, McKenney 1990), so
  * that names, which cost nothing, buy no turns: a client has one in each lane at most, whatever it asks for. Two accounts
@@ -50,6 +52,7 @@ struct line_queue {
 enum line_why {
     LINE_NOTHING, /* it has room */
     LINE_ROOM,    /* so much is not free */
+    LINE_KIND,    /* it is, but not for its kind */
     LINE_ACCOUNT, /* the account has its part */
     LINE_CLIENT,  /* the client has */
     LINE_READY,   /* there is room, but it is not ready: nobody who gave up some would help it */

@@ -243,6 +243,97 @@ static void test_not_ready(void)
     end();
 }
 
+/* ---- (d) kinds ---- */
+
+/* Each of an account and by a client of its own. */
+static bool ask_one(unsigned n, bool favoured, size_t bytes)
+{
+    return ask(n, favoured, accounts[n], client_apart(accounts[n]), bytes);
+}
+
+static void both_have(void)
+{
+    for (unsigned n = 0; n < 8; n++)
+        ok(ask_one(n, n < 4, UNIT), "either kind has half");
+    ok(!ask_one(10, true, 2 * UNIT), "one of the favoured wants more");
+    ok(!ask_one(11, false, UNIT) && !ask_one(12, false, UNIT), "and two of the others");
+}
+
+static void second_leaves(void)
+{
+    line_leave(&guests[1].ticket);
+}
+
+static void another_comes(void)
+{
+    ok(!ask_one(13, false, UNIT), "nor is it of one who comes");
+}
+
+static void one_ends(void)
+{
+    line_leave(&guests[4].ticket);
+}
+
+static void test_favoured(void)
+{
+    begin();
+    on_loop(both_have);
+    on_loop(first_leaves);
+    usleep(60000);
+    is_int(told, 0, "what is too little for the favoured is not the others'");
+    on_loop(another_comes);
+    usleep(60000);
+    is_int(told, 0, "whether they look or come");
+    on_loop(second_leaves);
+    ok(is_told(10) && guests[10].order == 1, "until there is enough");
+    on_loop(one_ends);
+    ok(is_told(11), "then the others have what is free");
+    end();
+}
+
+static void favoured_have(void)
+{
+    for (unsigned n = 0; n < 8; n++)
+        ok(ask_one(n, true, n == 7 ? UNIT - 1 : UNIT), "the favoured have all");
+    ok(ask_one(8, false, 1), "but for the first of the others");
+    for (unsigned n = 10; n < 13; n++)
+        ok(!ask_one(n, true, UNIT), "more come");
+    ok(!ask_one(13, false, UNIT) && !ask_one(14, false, UNIT), "of either kind");
+}
+
+static void rest_leave(void)
+{
+    for (unsigned n = 10; n < 13; n++)
+        line_leave(&guests[n].ticket);
+    line_leave(&guests[13].ticket);
+    line_leave(&guests[14].ticket);
+    ok(!ask_one(15, false, 2 * UNIT), "one of the others wants more than is free");
+    line_leave(&guests[2].ticket);
+    ok(!ask_one(16, true, UNIT), "and has it before the favoured who come");
+}
+
+static void third_leaves(void)
+{
+    line_leave(&guests[3].ticket);
+}
+
+static void test_others(void)
+{
+    begin();
+    on_loop(favoured_have);
+    on_loop(first_leaves);
+    ok(is_told(13) && told == 1, "the others go first where they have less than an eighth");
+    on_loop(second_leaves);
+    ok(is_told(10) && told == 2 && guests[14].order == 0, "but no further");
+    end();
+    begin();
+    on_loop(favoured_have);
+    on_loop(rest_leave);
+    on_loop(third_leaves);
+    ok(is_told(15) && guests[15].order == 1, "however little each gives back");
+    end();
+}
+
 int main(void)
 {
     mem_set_limit(LIMIT);
@@ -252,6 +343,8 @@ int main(void)
     test_names();
     test_offers();
     test_not_ready();
+    test_favoured();
+    test_others();
     loop_stop(loop);
     loop_join(loop);
     loop_free(loop);

@@ -136,6 +136,21 @@ static void test_kinds(void)
     share_fini(&share);
 }
 
+static void test_full(void)
+{
+    share_init(&share, &terms);
+    ok(share_is_idle(&share, false) && share_is_low(&share, false), "a kind has nothing");
+    take(false, 1, 7 * UNIT);
+    ok(!share_is_idle(&share, false) && share_is_low(&share, false), "or little");
+    take(false, 2, UNIT);
+    ok(!share_is_low(&share, false) && share_is_low(&share, true), "which is less than an eighth");
+    for (unsigned account = 1; account < 100; account++)
+        take_all(false, account);
+    is_int(take(false, 150, UNIT), SHARE_KIND_FULL, "what is free is not for every kind");
+    is_int(take(false, 150, 17 * UNIT), SHARE_FULL, "nor is what is not");
+    share_fini(&share);
+}
+
 static void test_bounds(void)
 {
     const struct share_terms more = {
@@ -175,6 +190,7 @@ int main(void)
     test_client_accounts();
     test_client_whole();
     test_kinds();
+    test_full();
     test_bounds();
     return done_testing();
 }
