@@ -35,8 +35,9 @@ void log_set_fd(int fd);
 void log_write(enum log_event event, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #define log_event(id, ...) log_write(LOG_EVENT_##id, __VA_ARGS__)
 
-/* What comes in crowds shall not be a crowd of lines: a line a second says how many there were. Zeroed at first; one
- * thread's at a time. */
+/* What comes in crowds shall not be a crowd of lines: a line a second says how many there were since the last one. Of a
+ * crowd that ends within that second the rest is told with the next one to come, whenever that is, or never: counts to
+ * rely on are metrics. Zeroed at first; one thread's at a time. */
 struct log_crowd {
     unsigned untold;
     int64_t told_ms;

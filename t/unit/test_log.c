@@ -108,6 +108,8 @@ static void crowds(void)
     ok(log_crowd(&crowd, 5001) == 0 && log_crowd(&crowd, 5999) == 0, "those within a second have none");
     is_int(log_crowd(&crowd, 6000), 3, "but in the next one");
     is_int(log_crowd(&crowd, 7000), 1, "which tells of each once");
+    is_int(log_crowd(&crowd, 7001), 0, "of the last of a crowd there is none");
+    is_int(log_crowd(&crowd, 3600000), 2, "until another comes, which tells of it");
 }
 
 int main(void)
