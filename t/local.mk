@@ -33,6 +33,7 @@ t_files = \
 	t/62-bypass-crowd.t \
 	t/63-probe-crowd.t \
 	t/64-budget.t \
+	t/70-ring.t \
 	t/80-config.t \
 	t/81-admin.t \
 	t/82-certificates.t \

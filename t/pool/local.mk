@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: Apache-2.0
+# ring_tell: where a ring places what it is asked about; t/70-ring.t compares it with t/pool/ring.py.
+check_PROGRAMS += t/pool/ring_tell
+t_pool_ring_tell_SOURCES = t/pool/ring_tell.c
+t_pool_ring_tell_LDADD = $(UNIT_LDADD)
+EXTRA_DIST += t/pool/ring.py
