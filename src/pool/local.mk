@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
+	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h
 
 check_PROGRAMS += t/unit/test_ring
 t_unit_test_ring_SOURCES = t/unit/test_ring.c t/unit/tap.h
 t_unit_test_ring_LDADD = $(UNIT_LDADD) -lm
+
+check_PROGRAMS += t/unit/test_reach
+t_unit_test_reach_SOURCES = t/unit/test_reach.c t/unit/tap.h
+t_unit_test_reach_LDADD = $(UNIT_LDADD)
