@@ -76,6 +76,10 @@ struct conf_region {
     struct conf_strings members;
 };
 
+/* Names of pools, regions and nodes: 1 to so many of a-z, 0-9, -, . and _. */
+#define CONF_LABEL_MAX 63
+bool conf_is_label(struct str text);
+
 enum conf_role { CONF_ROLE_MEMBER, CONF_ROLE_CLIENT };
 
 struct conf_pool {

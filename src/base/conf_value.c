@@ -134,6 +134,11 @@ static bool valid_url(struct str text, const char **problem)
     return good;
 }
 
+bool conf_is_label(struct str text)
+{
+    return text.len >= 1 && text.len <= CONF_LABEL_MAX && all_in(text, "-._");
+}
+
 /* *problem is left as it is where there is no better word. */
 static bool valid_text(enum conf_type type, struct str text, const char **problem)
 {
@@ -149,7 +154,7 @@ static bool valid_text(enum conf_type type, struct str text, const char **proble
     case CONF_CONTAINER:
         return text.len >= 1 && text.len <= 63 && all_in(text, "-$");
     case CONF_LABEL:
-        return text.len >= 1 && text.len <= 63 && all_in(text, "-._");
+        return conf_is_label(text);
     case CONF_IDENTITY:
         return str_eq(text, STR("none")) || str_eq(text, STR("managed")) || str_eq(text, STR("workload")) ||
                str_eq(text, STR("key")) || (str_starts(text, STR("sas:")) && text.len > 4);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
+	src/pool/identity.c src/pool/identity.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h
 
@@ -10,3 +11,7 @@ t_unit_test_ring_LDADD = $(UNIT_LDADD) -lm
 check_PROGRAMS += t/unit/test_reach
 t_unit_test_reach_SOURCES = t/unit/test_reach.c t/unit/tap.h
 t_unit_test_reach_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_identity
+t_unit_test_identity_SOURCES = t/unit/test_identity.c t/unit/tap.h
+t_unit_test_identity_LDADD = $(UNIT_LDADD)
