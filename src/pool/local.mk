@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
 	src/pool/identity.c src/pool/identity.h \
+	src/pool/members.c src/pool/members.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h
 
@@ -15,3 +16,7 @@ t_unit_test_reach_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_identity
 t_unit_test_identity_SOURCES = t/unit/test_identity.c t/unit/tap.h
 t_unit_test_identity_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_members
+t_unit_test_members_SOURCES = t/unit/test_members.c t/unit/tap.h
+t_unit_test_members_LDADD = $(UNIT_LDADD)

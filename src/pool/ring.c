@@ -53,12 +53,6 @@ static uint64_t distance_of(struct candidate *candidate)
     return candidate->distance;
 }
 
-static bool names_in_order(struct str a, struct str b)
-{
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    return order < 0 || (order == 0 && a.len < b.len);
-}
-
 static bool comes_before(struct candidate *a, struct candidate *b)
 {
     if (a->node->weight != b->node->weight) {
@@ -71,7 +65,7 @@ static bool comes_before(struct candidate *a, struct candidate *b)
     }
     if (a->u != b->u)
         return a->u > b->u;
-    return names_in_order(a->node->name, b->node->name);
+    return str_cmp(a->node->name, b->node->name) < 0;
 }
 
 /* ---- Making a ring. ---- */
@@ -79,11 +73,10 @@ static bool comes_before(struct candidate *a, struct candidate *b)
 static int rows_compare(const void *left, const void *right)
 {
     const struct ring_row *a = *(const struct ring_row *const *) left, *b = *(const struct ring_row *const *) right;
-    if (!str_eq(a->region, b->region))
-        return names_in_order(a->region, b->region) ? -1 : 1;
-    if (!str_eq(a->name, b->name))
-        return names_in_order(a->name, b->name) ? -1 : 1;
-    return a < b ? -1 : a > b; /* as they were given */
+    int order = str_cmp(a->region, b->region);
+    if (order == 0)
+        order = str_cmp(a->name, b->name);
+    return order != 0 ? order : (a > b) - (a < b); /* as they were given */
 }
 
 static uint64_t name_hash(struct str name)
@@ -109,7 +102,7 @@ static void region_begin(struct ring *ring, struct str name, struct ring_node *n
 }
 
 /* What the rows say, in order; how many of them. */
-static unsigned fill(struct ring *ring, const struct ring_row **rows, unsigned count)
+static unsigned fill(struct ring *ring, const struct ring_row *told, const struct ring_row **rows, unsigned count)
 {
     char *text = ring->text;
     unsigned used = 0;
@@ -131,6 +124,7 @@ static unsigned fill(struct ring *ring, const struct ring_row **rows, unsigned c
             .name = keep_text(&text, rows[i]->name),
             .hash = name_hash(rows[i]->name),
             .weight = weight < RING_WEIGHT_MAX ? weight : RING_WEIGHT_MAX,
+            .row = (uint32_t) (rows[i] - told),
         };
         used++;
     }
@@ -163,7 +157,7 @@ struct ring *ring_new(const struct ring_row *rows, unsigned count, unsigned *lef
     ring->regions = mem_calloc(RING_REGIONS_MAX, sizeof *ring->regions);
     ring->nodes = mem_calloc(count + 1, sizeof *ring->nodes);
     ring->text = mem_alloc(text);
-    unsigned used = fill(ring, sorted, count);
+    unsigned used = fill(ring, rows, sorted, count);
     ring->digest = digest(ring);
     mem_free(sorted);
     if (left_out != NULL)

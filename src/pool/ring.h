@@ -47,6 +47,7 @@ struct ring_node {
     struct str name; /* the ring's own copy, ended by a zero byte */
     uint64_t hash;   /* of the name */
     uint32_t weight;
+    uint32_t row; /* of those that ring_new was told */
 };
 
 struct ring_region {
