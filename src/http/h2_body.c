@@ -6,24 +6,12 @@
 #include "http/h2.h"
 
 #include "base/mem.h"
-
-/* Small DATA frames share a chunk: a frame of one byte must not cost an allocation. */
-#define CHUNK_MIN 4096
-
-struct chunk {
-    struct chunk *next;
-    uint32_t start;
-    uint32_t end;
-    uint32_t size;
-    uint8_t data[];
-};
+#include "http/chunks.h"
 
 struct h2_body {
     struct source source;
     struct h2_stream *stream; /* NULL: detached */
-    struct chunk *first;
-    struct chunk *last;
-    size_t bytes;
+    struct chunks chunks;
     bool ended;
     bool failed;
     bool flowing;          /* the window was opened */
@@ -39,27 +27,7 @@ bool h2_body_add(struct h2_body *body, const uint8_t *data, size_t size)
 {
     if (body == NULL || body->failed)
         return false;
-    body->bytes += size;
-    struct chunk *last = body->last;
-    if (last != NULL) {
-        size_t room = last->size - last->end;
-        size_t n = size < room ? size : room;
-        memcpy(last->data + last->end, data, n);
-        last->end += (uint32_t) n;
-        data += n;
-        size -= n;
-    }
-    if (size > 0) {
-        uint32_t room = size < CHUNK_MIN ? CHUNK_MIN : (uint32_t) size;
-        struct chunk *chunk = mem_alloc(sizeof *chunk + room);
-        *chunk = (struct chunk){.end = (uint32_t) size, .size = room};
-        memcpy(chunk->data, data, size);
-        if (last == NULL)
-            body->first = chunk;
-        else
-            last->next = chunk;
-        body->last = chunk;
-    }
+    chunks_add(&body->chunks, data, size);
     return true;
 }
 
@@ -95,8 +63,8 @@ void h2_body_detach(struct h2_body *body, enum status why)
 {
     if (body == NULL)
         return;
-    if (body->bytes > 0 && !body->stream->h2->dead)
-        nghttp2_session_consume(body->stream->h2->ng, body->stream->id, body->bytes);
+    if (body->chunks.bytes > 0 && !body->stream->h2->dead)
+        nghttp2_session_consume(body->stream->h2->ng, body->stream->id, body->chunks.bytes);
     body->stream->body = NULL;
     body->stream = NULL;
     if (!body->ended)
@@ -125,43 +93,16 @@ static enum source_state body_peek(struct source *source, struct source_view *vi
     struct h2_body *body = (struct h2_body *) source;
     if (body->failed)
         return SOURCE_FAILED;
-    if (body->bytes == 0 && body->ended)
+    if (body->chunks.bytes == 0 && body->ended)
         return SOURCE_END;
     if (body->stream != NULL && body->stream->continue_owed)
         send_continue(body->stream);
-    if (body->bytes == 0) {
+    if (body->chunks.bytes == 0) {
         body->waiting_since = loop_now_ms(body->stream->h2->session.server->loop);
         return SOURCE_WAIT;
     }
-    for (struct chunk *chunk = body->first; chunk != NULL && view->count < SOURCE_MAX_PIECES && view->bytes < max;
-         chunk = chunk->next) {
-        size_t n = chunk->end - chunk->start;
-        if (n > max - view->bytes)
-            n = max - view->bytes;
-        if (n == 0)
-            continue;
-        view->pieces[view->count++] = (struct iovec){chunk->data + chunk->start, n};
-        view->bytes += n;
-    }
+    chunks_view(&body->chunks, view, max);
     return SOURCE_DATA;
-}
-
-static void drop(struct h2_body *body, size_t bytes)
-{
-    body->bytes -= bytes;
-    while (bytes > 0) {
-        struct chunk *first = body->first;
-        size_t n = first->end - first->start;
-        if (bytes < n) {
-            first->start += (uint32_t) bytes;
-            return;
-        }
-        bytes -= n;
-        body->first = first->next;
-        if (body->first == NULL)
-            body->last = NULL;
-        mem_free(first);
-    }
 }
 
 static void body_consume(struct source *source, size_t bytes)
@@ -170,7 +111,7 @@ static void body_consume(struct source *source, size_t bytes)
     struct h2_stream *stream = body->stream;
     if (bytes == 0)
         return;
-    drop(body, bytes);
+    chunks_drop(&body->chunks, bytes);
     if (stream == NULL || stream->h2->dead)
         return;
     stream->x.received += bytes;
@@ -186,17 +127,13 @@ static void body_close(struct source *source)
 {
     struct h2_body *body = (struct h2_body *) source;
     if (body->stream != NULL) {
-        if (body->bytes > 0 && !body->stream->h2->dead) {
-            nghttp2_session_consume(body->stream->h2->ng, body->stream->id, body->bytes);
+        if (body->chunks.bytes > 0 && !body->stream->h2->dead) {
+            nghttp2_session_consume(body->stream->h2->ng, body->stream->id, body->chunks.bytes);
             h2_kick(body->stream->h2);
         }
         body->stream->body = NULL;
     }
-    while (body->first != NULL) {
-        struct chunk *first = body->first;
-        body->first = first->next;
-        mem_free(first);
-    }
+    chunks_free(&body->chunks);
     mem_free(body);
 }
 
