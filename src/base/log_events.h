@@ -29,6 +29,9 @@
     X(INTERNAL_ERROR, LOG_WARN, "internal-error")                                                                      \
     X(BYPASS, LOG_INFO, "bypass")                                                                                      \
     X(GENERATION_CHANGED, LOG_INFO, "generation-changed")                                                              \
+    X(PEER_DOWN, LOG_WARN, "peer-down")                                                                                \
+    X(PEER_UP, LOG_INFO, "peer-up")                                                                                    \
+    X(PEER_REFUSED, LOG_ERROR, "peer-refused")                                                                         \
     X(STORE_OPEN, LOG_INFO, "store-open")                                                                              \
     X(STORE_REFUSED, LOG_ERROR, "store-refused")                                                                       \
     X(STORE_RESET, LOG_WARN, "store-reset")                                                                            \

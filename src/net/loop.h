@@ -39,7 +39,15 @@ void loop_post(struct loop *loop, struct letter *letter);
 int64_t loop_now_ms(const struct loop *loop);
 
 /* A per-loop place for what a higher floor keeps once a loop (its curl multi, its buffers). Own thread. */
-enum loop_slot { LOOP_SLOT_NET, LOOP_SLOT_BUDGET, LOOP_SLOT_ORIGIN, LOOP_SLOT_CACHE, LOOP_SLOT_PROXY, LOOP_SLOT_COUNT };
+enum loop_slot {
+    LOOP_SLOT_NET,
+    LOOP_SLOT_BUDGET,
+    LOOP_SLOT_ORIGIN,
+    LOOP_SLOT_POOL,
+    LOOP_SLOT_CACHE,
+    LOOP_SLOT_PROXY,
+    LOOP_SLOT_COUNT
+};
 void *loop_get(const struct loop *loop, enum loop_slot slot);
 void loop_set(struct loop *loop, enum loop_slot slot, void *value);
 

@@ -2,6 +2,7 @@
 libheadpond_a_SOURCES += \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/members.c src/pool/members.h \
+	src/pool/peers.c src/pool/peers.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h
 
@@ -20,3 +21,7 @@ t_unit_test_identity_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_members
 t_unit_test_members_SOURCES = t/unit/test_members.c t/unit/tap.h
 t_unit_test_members_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_peers
+t_unit_test_peers_SOURCES = t/unit/test_peers.c t/unit/pool_certificates.h t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_peers_LDADD = $(UNIT_LDADD)

@@ -40,6 +40,7 @@ struct member {
     char name[CONF_LABEL_MAX + 1];
     bool own; /* this node itself */
     struct reach reach;
+    atomic_uint turn; /* which of its addresses is next: whoever could not connect goes on to the next one */
 
     /* members.c's */
     atomic_uint refs;

@@ -403,9 +403,9 @@ void rig_start(struct rig *rig, const struct rig_options *options)
     snprintf(rig->key, sizeof rig->key, "%s/key.pem", rig->directory);
     rig_make_certificate(rig->certificate, rig->key);
     struct strbuf error = {0};
-    const struct tls_options tls = {.server = true, .certificate = rig->certificate, .key = rig->key};
+    const struct tls_options made = {.server = true, .certificate = rig->certificate, .key = rig->key};
     int clear[MAX_LOOPS], secure[MAX_LOOPS];
-    if (tls_new(&tls, &rig_state.tls, &error) != STATUS_OK ||
+    if (tls_new(options->tls != NULL ? options->tls : &made, &rig_state.tls, &error) != STATUS_OK ||
         listener_bind("127.0.0.1:0", options->loops, clear, &rig->clear_port, &error) != STATUS_OK ||
         listener_bind("127.0.0.1:0", options->loops, secure, &rig->tls_port, &error) != STATUS_OK) {
         printf("Bail out! %s\n", error.ptr);

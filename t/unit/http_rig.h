@@ -21,10 +21,12 @@
 #include <stdint.h>
 
 #include "http/server.h"
+#include "net/tls.h"
 
 struct rig_options {
     struct http_limits limits;
     unsigned loops;
+    const struct tls_options *tls; /* of the TLS port; NULL: the certificate that the rig makes */
 };
 
 struct rig {

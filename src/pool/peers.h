@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peers.h: requests to other members, and the connections they go over: HTTP/2 with mutual TLS, a loop's own. A member is
+ * spoken to only if its certificate says that it is that one (identity.h); what it answers, or does not, is what
+ * reach.h is told.
+ *
+ * To one member a loop has a connection, and more when that has many calls. One that has had none for a while ends; and
+ * beyond `most` to all members, the idle one that was used longest ago. Owning loop unless said.
+ */
+#ifndef HEADPOND_POOL_PEERS_H
+#define HEADPOND_POOL_PEERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/h2_client.h"
+#include "pool/identity.h"
+#include "pool/members.h"
+
+struct peers_terms {
+    struct identity own;
+    struct tls *tls; /* a client's, of its own certificate and the pool's CA; only h2 */
+    struct members *members;
+    int64_t connect_timeout; /* ms, as the others */
+    int64_t silence;         /* of a connection that owes something */
+    int64_t idle;            /* it ends then */
+    unsigned most;           /* connections of a loop */
+};
+
+/* Calls on one connection before another is made to that member, and how many of these there may be. */
+#define PEERS_CALLS 32
+#define PEERS_CONNECTIONS 4
+
+/* A loop's part: before anything is asked on it, and when no call is left. The terms outlive it. */
+void peers_loop_init(const struct peers_terms *terms, struct loop *loop);
+void peers_loop_fini(struct loop *loop);
+
+struct peer_call;
+
+/* As h2_call_start. NULL: nobody knows where it is. */
+struct peer_call *peer_call_start(struct loop *loop, struct member *member, const struct http_request *request,
+                                  const struct h2_call_events *events);
+struct source *peer_call_body(struct peer_call *call);
+void peer_call_close(struct peer_call **call);
+
+#endif
