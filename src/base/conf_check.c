@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/conf_members.h"
 #include "base/conf_schema.h"
 #include "base/file.h"
 #include "base/hostport.h"
@@ -289,6 +290,48 @@ static enum status check_quotas(struct conf_reader *reader)
     return status;
 }
 
+static enum status check_members(struct conf_reader *reader, const struct conf_strings *members, const void *row)
+{
+    const char *problem;
+    if (members->count == 0)
+        return fail(reader, members, row, "members", "is missing; allowed: text or a list of texts");
+    int bad = conf_members_check(members, &problem);
+    return bad < 0 ? STATUS_OK
+                   : fail(reader, members, row, "members",
+                          "'%s' %s; allowed: NAME=HOST:PORT of several, or one dns:NAME:PORT or "
+                          "kubernetes:NAMESPACE/SERVICE",
+                          members->items[bad], problem);
+}
+
+/* Whether it is there, as far as the configuration tells. */
+static bool lists(const struct conf_strings *members, const char *node)
+{
+    struct conf_members_text parsed;
+    const char *problem;
+    for (unsigned i = 0; i < members->count; i++)
+        if (!conf_members_parse(str_from(members->items[i]), &parsed, &problem) || parsed.kind != CONF_MEMBERS_LIST ||
+            str_eq(parsed.name, str_from(node)))
+            return true;
+    return false;
+}
+
+static enum status check_regions(struct conf_reader *reader, const struct conf_pool *pool)
+{
+    for (unsigned i = 0; i < pool->region_count; i++) {
+        struct conf_region *row = &pool->regions[i];
+        bool twice = same(row->name, pool->region);
+        for (unsigned before = 0; before < i; before++)
+            twice = twice || same(row->name, pool->regions[before].name);
+        if (twice)
+            return fail(reader, &row->name, row, "name",
+                        "%s is this node's region, or stands here twice; allowed: another", row->name);
+        enum status status = check_members(reader, &row->members, row);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
 static enum status check_pool(struct conf_reader *reader)
 {
     struct conf_pool *pool = reader->conf->pool;
@@ -301,9 +344,11 @@ static enum status check_pool(struct conf_reader *reader)
         const char *key = pool->certificate == NULL ? "certificate" : pool->key == NULL ? "key" : "ca";
         return fail(reader, NULL, pool, key, "is missing; allowed: a PEM file");
     }
-    if (pool->members.count == 0)
-        return fail(reader, &pool->members, pool, "members", "is missing; allowed: text or a list of texts");
-    return STATUS_OK;
+    enum status status = check_members(reader, &pool->members, pool);
+    if (status == STATUS_OK && pool->role == CONF_ROLE_MEMBER && !lists(&pool->members, pool->node))
+        return fail(reader, &pool->members, pool, "members",
+                    "is a list without %s; allowed: one that has this node, too", pool->node);
+    return status == STATUS_OK ? check_regions(reader, pool) : status;
 }
 
 enum status conf_check(struct conf_reader *reader)

@@ -9,6 +9,7 @@ libheadpond_a_SOURCES += \
 	src/base/clock.c src/base/clock.h \
 	src/base/container.h \
 	src/base/conf.c src/base/conf.h src/base/conf_check.c src/base/conf_dump.c src/base/conf_parse.c \
+	src/base/conf_members.c src/base/conf_members.h \
 	src/base/conf_schema.c src/base/conf_schema.h src/base/conf_table.h src/base/conf_value.c \
 	src/base/cores.c src/base/cores.h \
 	src/base/crc64.c src/base/crc64.h \

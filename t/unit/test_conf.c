@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 #include "base/conf.h"
+#include "base/conf_members.h"
 #include "base/conf_schema.h"
 #include "base/log.h"
 #include "base/mem.h"
+
+/* A sidecar's, but for its members. */
+#define POOL "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c, members: "
 
 static char path[] = "/tmp/headpond-test-conf-XXXXXX";
 
@@ -163,6 +167,22 @@ static const struct {
     {"pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c }\n", 1, "pool.members",
      "is missing"},
     {"pool: { name: x, node: n, region: r, members: [[a]] }\n", 1, "pool.members", "single value"},
+    {POOL "a}\n", 1, "pool.members", "has no name"},
+    {POOL "\"A=h:1\"}\n", 1, "pool.members", "has a name that is not"},
+    {POOL "\"a=h\"}\n", 1, "pool.members", "port is missing"},
+    {POOL "\"a=h:0\"}\n", 1, "pool.members", "1 to 65535"},
+    {POOL "\"a=h:1:0\"}\n", 1, "pool.members", "weight must be"},
+    {POOL "\"a=h:1:70000\"}\n", 1, "pool.members", "weight must be"},
+    {POOL "\"dns:h\"}\n", 1, "pool.members", "port is missing"},
+    {POOL "\"kubernetes:ns\"}\n", 1, "pool.members", "no namespace and service"},
+    {POOL "\"kubernetes:ns/s:P\"}\n", 1, "pool.members", "no namespace and service"},
+    {POOL "[\"a=h:1\", \"a=h:2\"]}\n", 1, "pool.members", "name of another"},
+    {POOL "[\"a=h:1\", \"dns:h:2\"]}\n", 1, "pool.members", "cannot stand beside"},
+    {"pool: { name: x, node: n, region: r, address: \"h:1\", certificate: a, key: b, ca: c, members: \"a=h:1\" }\n", 1,
+     "pool.members", "without n"},
+    {POOL "\"dns:h:1\", regions: [{ name: r, members: \"dns:g:1\" }] }\n", 1, "pool.regions[0].name",
+     "this node's region"},
+    {POOL "\"dns:h:1\", regions: [{ name: s }] }\n", 1, "pool.regions[0].members", "is missing"},
     {"", 1, "configuration", "is empty"},
     {"# only a comment\n", 1, "configuration", "{} for the built-in defaults"},
     {"memory: {a: 1\n\n", 3, "syntax", NULL},
@@ -335,6 +355,20 @@ static void pool(void)
     is_int(conf->pool->role, CONF_ROLE_CLIENT, "role");
     is_int(conf->pool->members.count, 1, "one text is a list of one");
     is_str(conf->pool->regions[0].members.items[1], "b=1.2.3.4:2", "a list");
+    struct conf_members_text parsed;
+    const char *problem;
+    ok(conf_members_parse(STR("pond-1=[fd00::7]:8444:20"), &parsed, &problem) && parsed.kind == CONF_MEMBERS_LIST &&
+           parsed.port == 8444 && parsed.weight == 20,
+       "a member of a list");
+    is_text(parsed.host, "fd00::7", "its host");
+    ok(conf_members_parse(STR("a=10.0.0.1:80"), &parsed, &problem) && parsed.weight == 1, "a weight need not be given");
+    ok(conf_members_parse(STR("kubernetes:ns/headpond:peer"), &parsed, &problem) &&
+           parsed.kind == CONF_MEMBERS_KUBERNETES && str_eq(parsed.name, STR("ns")) &&
+           str_eq(parsed.service, STR("headpond")) && str_eq(parsed.port_name, STR("peer")),
+       "a service");
+    ok(conf_members_parse(STR("dns:pool.example:8444"), &parsed, &problem) && parsed.kind == CONF_MEMBERS_DNS &&
+           str_eq(parsed.name, STR("pool.example")) && parsed.port == 8444,
+       "a name in DNS");
     round_trip(conf, "pool");
     conf_free(conf);
 }
@@ -393,7 +427,7 @@ static void pending(void)
 {
     struct conf *conf = must_load("control: /run/c\nworkers: 1\n" ACCOUNT "max_requests: 2000\n    cache_writes: off\n"
                                   "pool: { name: x, node: n, region: r, role: client, certificate: a, key: b, ca: c,"
-                                  " members: d }\n");
+                                  " members: \"dns:d:1\" }\n");
     static const struct {
         unsigned line;
         const char *key;
