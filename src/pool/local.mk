@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
+	src/pool/dns.c src/pool/dns.h \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/members.c src/pool/members.h \
 	src/pool/peers.c src/pool/peers.h \
@@ -25,3 +26,7 @@ t_unit_test_members_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_peers
 t_unit_test_peers_SOURCES = t/unit/test_peers.c t/unit/pool_certificates.h t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
 t_unit_test_peers_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_dns
+t_unit_test_dns_SOURCES = t/unit/test_dns.c t/unit/tap.h
+t_unit_test_dns_LDADD = $(UNIT_LDADD)
