@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 libheadpond_a_SOURCES += \
+	src/pool/discover.c src/pool/discover.h \
 	src/pool/dns.c src/pool/dns.h \
+	src/pool/greet.c src/pool/greet.h \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/members.c src/pool/members.h \
 	src/pool/peers.c src/pool/peers.h \
@@ -28,5 +30,10 @@ t_unit_test_peers_SOURCES = t/unit/test_peers.c t/unit/pool_certificates.h t/uni
 t_unit_test_peers_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_dns
-t_unit_test_dns_SOURCES = t/unit/test_dns.c t/unit/tap.h
+t_unit_test_dns_SOURCES = t/unit/test_dns.c t/unit/dns_rig.h t/unit/tap.h
 t_unit_test_dns_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_discover
+t_unit_test_discover_SOURCES = t/unit/test_discover.c t/unit/dns_rig.h t/unit/pool_certificates.h t/unit/http_rig.c \
+	t/unit/http_rig.h t/unit/tap.h
+t_unit_test_discover_LDADD = $(UNIT_LDADD)

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* discover.c: a thread, and for each region what is known of where its members are. */
+#include "pool/discover.h"
+
+#include <netdb.h>
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/conf_members.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rcu.h"
+#include "base/thread.h"
+#include "pool/dns.h"
+#include "pool/greet.h"
+
+/* A list's names are looked up so often; and what DNS has, no more and no less often. */
+#define LIST_MS 30000
+#define DNS_LEAST_MS 5000
+#define DNS_MOST_MS 300000
+/* After a failure, doubled each time. */
+#define FAILED_MS 5000
+#define FAILED_MOST_MS 60000
+#define GREET_MS 1000
+
+/* Who was found at an address. */
+struct greeted {
+    struct member_address address;
+    char name[CONF_LABEL_MAX + 1]; /* "": nobody of ours */
+    bool seen;                     /* in the last answer */
+};
+
+struct region {
+    const char *name;
+    const struct conf_strings *texts;
+    int64_t due_ms;
+    unsigned failures;
+    struct member_told *told; /* of a list, one a text; of DNS, of its last answer */
+    unsigned told_count;
+    struct greeted *greeted;
+    unsigned greeted_count;
+};
+
+struct discover {
+    struct discover_terms terms;
+    struct region *regions;
+    unsigned count;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stopping; /* under the lock */
+};
+
+/* A tenth more at most, by chance: nodes that were started together shall not ask together. */
+static int64_t jittered(const struct region *region, int64_t ms)
+{
+    return ms + (int64_t) (hash_mix((uint64_t) clock_mono_us(), (uintptr_t) region) % (uint64_t) (ms / 10 + 1));
+}
+
+static void tell(struct discover *discover, struct region *region)
+{
+    rcu_thread_online();
+    members_tell(discover->terms.members, str_from(region->name), region->told, region->told_count, clock_mono_ms());
+    rcu_thread_offline();
+}
+
+static void failed(struct region *region, const char *what, enum status why)
+{
+    int64_t ms = (int64_t) FAILED_MS << (region->failures < 8 ? region->failures : 8);
+    ms = ms < FAILED_MOST_MS ? ms : FAILED_MOST_MS;
+    region->failures++;
+    region->due_ms = clock_mono_ms() + jittered(region, ms);
+    log_event(PEERS_UNKNOWN,
+              "region=%s reason=%s attempt=%u next_ms=%lld: %s cannot be looked up; who was known stays so",
+              region->name, status_name(why), region->failures, (long long) ms, what);
+}
+
+/* ---- Lists. ---- */
+
+/* Its addresses, or those it had. False: its name cannot be looked up. */
+static bool find_host(const struct conf_members_text *text, struct member_told *told, bool *literal)
+{
+    char host[DNS_NAME_MAX + 2], port[8];
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found;
+    if (text->host.len >= sizeof host)
+        return false;
+    *str_put(host, text->host) = '\0';
+    snprintf(port, sizeof port, "%u", (unsigned) text->port);
+    *literal = getaddrinfo(host, port, &hints, &found) == 0;
+    hints.ai_flags = AI_NUMERICSERV;
+    if (!*literal && getaddrinfo(host, port, &hints, &found) != 0)
+        return false;
+    told->address_count = 0;
+    for (struct addrinfo *at = found; at != NULL && told->address_count < MEMBER_ADDRESSES; at = at->ai_next) {
+        struct member_address *address = &told->addresses[told->address_count++];
+        memcpy(&address->address, at->ai_addr, at->ai_addrlen);
+        address->length = at->ai_addrlen;
+    }
+    freeaddrinfo(found);
+    return true;
+}
+
+static void look_at_list(struct discover *discover, struct region *region)
+{
+    bool names = false;
+    const char *unknown = NULL;
+    if (region->told == NULL) {
+        region->told = mem_calloc(region->texts->count, sizeof region->told[0]);
+        region->told_count = region->texts->count;
+    }
+    for (unsigned i = 0; i < region->told_count; i++) {
+        struct conf_members_text text;
+        const char *problem;
+        bool literal = false;
+        if (!conf_members_parse(str_from(region->texts->items[i]), &text, &problem))
+            continue; /* it was checked */
+        region->told[i].name = text.name;
+        region->told[i].weight = (uint32_t) text.weight;
+        if (!find_host(&text, &region->told[i], &literal))
+            unknown = region->texts->items[i];
+        names = names || !literal;
+    }
+    tell(discover, region);
+    region->due_ms = names ? clock_mono_ms() + jittered(region, LIST_MS) : INT64_MAX;
+    if (unknown != NULL)
+        failed(region, unknown, STATUS_RESOLVE);
+    else
+        region->failures = 0;
+}
+
+/* ---- DNS. ---- */
+
+static bool same_address(const struct member_address *a, const struct member_address *b)
+{
+    return a->length == b->length && memcmp(&a->address, &b->address, a->length) == 0;
+}
+
+static struct greeted *greeted_at(struct region *region, const struct member_address *address)
+{
+    for (unsigned i = 0; i < region->greeted_count; i++)
+        if (same_address(&region->greeted[i].address, address))
+            return &region->greeted[i];
+    return NULL;
+}
+
+static bool is_ours(const struct discover *discover, const struct region *region, const struct identity *who)
+{
+    return strcmp(who->pool, discover->terms.pool->name) == 0 && strcmp(who->region, region->name) == 0 &&
+           who->role == CONF_ROLE_MEMBER;
+}
+
+/* Who has not been there is asked again in the next round. */
+static struct greeted *greet_new(struct discover *discover, struct region *region, const struct member_address *address)
+{
+    struct identity who;
+    enum status status =
+        greet(discover->terms.tls, (const struct sockaddr *) &address->address, address->length, GREET_MS, &who);
+    if (status == STATUS_CONNECT || status == STATUS_TLS)
+        return NULL;
+    region->greeted = mem_realloc(region->greeted, (region->greeted_count + 1) * sizeof region->greeted[0]);
+    struct greeted *greeted = &region->greeted[region->greeted_count++];
+    *greeted = (struct greeted){.address = *address};
+    if (status == STATUS_OK && is_ours(discover, region, &who))
+        memcpy(greeted->name, who.node, sizeof who.node);
+    return greeted;
+}
+
+/* Whoever has gone from the answer is greeted when its address is there again: it may be another's then. */
+static void forget_unseen(struct region *region)
+{
+    unsigned kept = 0;
+    for (unsigned i = 0; i < region->greeted_count; i++) {
+        if (region->greeted[i].seen)
+            region->greeted[kept++] = region->greeted[i];
+    }
+    region->greeted_count = kept;
+    for (unsigned i = 0; i < kept; i++)
+        region->greeted[i].seen = false;
+}
+
+/* The name of a service's host is the first label of it, as a StatefulSet's pods have it. */
+static struct str name_of(struct discover *discover, struct region *region, const struct dns_host *host)
+{
+    struct str rest;
+    if (host->name[0] != '\0')
+        return str_split(str_from(host->name), '.', &rest);
+    struct greeted *greeted = greeted_at(region, &host->addresses[0]);
+    if (greeted == NULL)
+        greeted = greet_new(discover, region, &host->addresses[0]);
+    if (greeted == NULL)
+        return STR("");
+    greeted->seen = true;
+    return str_from(greeted->name);
+}
+
+static bool stopping(struct discover *discover)
+{
+    pthread_mutex_lock(&discover->lock);
+    bool stop = discover->stopping;
+    pthread_mutex_unlock(&discover->lock);
+    return stop;
+}
+
+static void take_hosts(struct discover *discover, struct region *region, const struct dns_hosts *hosts)
+{
+    char(*names)[CONF_LABEL_MAX + 1] = mem_calloc(hosts->count, sizeof *names);
+    mem_free(region->told);
+    region->told = mem_calloc(hosts->count, sizeof region->told[0]);
+    region->told_count = 0;
+    for (unsigned i = 0; i < hosts->count && !stopping(discover); i++) {
+        const struct dns_host *host = &hosts->items[i];
+        struct str name = name_of(discover, region, host);
+        char *kept = names[region->told_count];
+        if (name.len > CONF_LABEL_MAX)
+            continue;
+        *str_put_lower(kept, name) = '\0'; /* DNS folds case */
+        if (!conf_is_label(str_from(kept)))
+            continue;
+        struct member_told *told = &region->told[region->told_count++];
+        told->name = str_from(kept);
+        told->weight = host->weight;
+        told->address_count = host->address_count;
+        memcpy(told->addresses, host->addresses, sizeof host->addresses);
+    }
+    forget_unseen(region);
+    if (!stopping(discover))
+        tell(discover, region);
+    region->told_count = 0; /* their names go */
+    mem_free(names);
+}
+
+static void look_at_dns(struct discover *discover, struct region *region)
+{
+    struct conf_members_text text;
+    struct dns_hosts hosts;
+    char name[DNS_NAME_MAX + 2];
+    const char *problem;
+    if (!conf_members_parse(str_from(region->texts->items[0]), &text, &problem) || text.name.len > DNS_NAME_MAX) {
+        failed(region, region->texts->items[0], STATUS_INVALID);
+        return;
+    }
+    *str_put(name, text.name) = '\0';
+    enum status status = dns_look_up(discover->terms.dns_server, name, (uint16_t) text.port, &hosts);
+    if (status == STATUS_OK) {
+        int64_t ms = (int64_t) hosts.ttl_s * 1000;
+        take_hosts(discover, region, &hosts);
+        ms = ms < DNS_LEAST_MS ? DNS_LEAST_MS : ms > DNS_MOST_MS ? DNS_MOST_MS : ms;
+        region->failures = 0;
+        region->due_ms = clock_mono_ms() + jittered(region, ms);
+    } else {
+        failed(region, region->texts->items[0], status);
+    }
+    dns_hosts_free(&hosts);
+}
+
+/* ---- The thread. ---- */
+
+static void look_at(struct discover *discover, struct region *region)
+{
+    struct conf_members_text text;
+    const char *problem;
+    if (conf_members_parse(str_from(region->texts->items[0]), &text, &problem) && text.kind == CONF_MEMBERS_LIST)
+        look_at_list(discover, region);
+    else
+        look_at_dns(discover, region);
+}
+
+/* Until then, or until it is to stop. */
+static bool wait_until(struct discover *discover, int64_t due_ms)
+{
+    int64_t left = due_ms - clock_mono_ms();
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    left = left < 0 ? 0 : left < LIST_MS ? left : LIST_MS;
+    until.tv_sec += left / 1000;
+    until.tv_nsec += left % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&discover->lock);
+    if (!discover->stopping)
+        pthread_cond_timedwait(&discover->wake, &discover->lock, &until);
+    bool stop = discover->stopping;
+    pthread_mutex_unlock(&discover->lock);
+    return !stop;
+}
+
+static void *run(void *arg)
+{
+    struct discover *discover = arg;
+    int64_t due_ms;
+    rcu_register_thread();
+    rcu_thread_offline();
+    do {
+        due_ms = INT64_MAX;
+        for (unsigned i = 0; i < discover->count && !stopping(discover); i++) {
+            struct region *region = &discover->regions[i];
+            if (region->due_ms <= clock_mono_ms())
+                look_at(discover, region);
+            due_ms = region->due_ms < due_ms ? region->due_ms : due_ms;
+        }
+        rcu_thread_online();
+        members_tick(discover->terms.members, clock_mono_ms());
+        rcu_thread_offline();
+    } while (wait_until(discover, due_ms));
+    rcu_thread_online();
+    rcu_unregister_thread();
+    return NULL;
+}
+
+struct discover *discover_start(const struct discover_terms *terms)
+{
+    struct discover *discover = mem_calloc(1, sizeof *discover);
+    const struct conf_pool *pool = terms->pool;
+    discover->terms = *terms;
+    discover->count = pool->region_count + 1;
+    discover->regions = mem_calloc(discover->count, sizeof discover->regions[0]);
+    discover->regions[0] = (struct region){.name = pool->region, .texts = &pool->members};
+    for (unsigned i = 0; i < pool->region_count; i++)
+        discover->regions[i + 1] = (struct region){.name = pool->regions[i].name, .texts = &pool->regions[i].members};
+    pthread_mutex_init(&discover->lock, NULL);
+    pthread_cond_init(&discover->wake, NULL);
+    if (thread_start(&discover->thread, "pool", run, discover) != 0)
+        mem_die("no thread for the pool");
+    return discover;
+}
+
+void discover_stop(struct discover **stopped)
+{
+    struct discover *discover = *stopped;
+    *stopped = NULL;
+    if (discover == NULL)
+        return;
+    pthread_mutex_lock(&discover->lock);
+    discover->stopping = true;
+    pthread_cond_signal(&discover->wake);
+    pthread_mutex_unlock(&discover->lock);
+    pthread_join(discover->thread, NULL);
+    for (unsigned i = 0; i < discover->count; i++) {
+        mem_free(discover->regions[i].told);
+        mem_free(discover->regions[i].greeted);
+    }
+    mem_free(discover->regions);
+    pthread_mutex_destroy(&discover->lock);
+    pthread_cond_destroy(&discover->wake);
+    mem_free(discover);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * discover.h: finds the members of all regions where the configuration says they are (base/conf_members.h), and tells
+ * members.h. A list is looked at as it is, its hosts' names again and again; a name in DNS again when its time is over.
+ * While nobody answers, who was known stays known. Where DNS has addresses alone, each is greeted once (greet.h): its
+ * certificate says who it is, and who is of another pool or region, or no member, is passed over.
+ *
+ * One thread, which waits for whoever it asks.
+ */
+#ifndef HEADPOND_POOL_DISCOVER_H
+#define HEADPOND_POOL_DISCOVER_H
+
+#include <netinet/in.h>
+
+#include "base/conf.h"
+#include "net/tls.h"
+#include "pool/members.h"
+
+struct discover;
+
+struct discover_terms {
+    const struct conf_pool *pool; /* checked; as all of these it outlives the thread */
+    struct members *members;
+    const struct tls *tls;                /* as for peers.h */
+    const struct sockaddr_in *dns_server; /* or NULL: the system's */
+};
+
+/* Starts the thread. */
+struct discover *discover_start(const struct discover_terms *terms);
+/* Ends it: as soon as whoever it waits for has answered, or has not in time. Empties the pointer, which may be NULL. */
+void discover_stop(struct discover **discover);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* test_discover.c: members from lists and from DNS, named by it or by their certificates; and when nobody answers. */
+#include "pool/discover.h"
+
+#include "dns_rig.h"
+#include "http_rig.h"
+#include "on_loop.h"
+#include "pool_certificates.h"
+#include "tap.h"
+
+static struct rig rig;
+static struct pool_ca ca;
+static struct tls *tls;
+static struct members *members;
+static struct discover *discover;
+static atomic_bool sick;   /* the DNS server fails */
+static atomic_uint asked;  /* for services */
+static atomic_bool shrunk; /* a member has gone from the answer */
+
+static int answer(struct message *message, const char *name, unsigned type)
+{
+    unsigned count = 0;
+    if (atomic_load(&sick))
+        return ns_r_servfail;
+    if (strcmp(name, "pool.test") == 0 && type == ns_t_srv) {
+        atomic_fetch_add(&asked, 1);
+        put_service(message, "Pond-0.pool.test", 8444, 7, 1);
+        count = 1;
+        if (!atomic_load(&shrunk))
+            put_service(message, "pond-1.pool.test", 8444, 1, 1), count++;
+        set_count(message, 1, count);
+        put_address(message, "pond-0.pool.test", "10.1.0.1", 1);
+        put_address(message, "pond-1.pool.test", "10.1.0.2", 1);
+        set_count(message, 3, 2);
+        return ns_r_noerror;
+    }
+    if (strcmp(name, "plain.test") == 0 && type == ns_t_a) {
+        put_address(message, name, "127.0.0.1", 1);
+        put_address(message, name, "127.0.0.2", 1); /* nobody is there */
+        set_count(message, 1, 2);
+    }
+    return ns_r_noerror;
+}
+
+/* What the ring holds of the region: names, separated by spaces. */
+static struct str shown(const char *region)
+{
+    static char text[512];
+    const struct ring_region *found = ring_region(members_view(members)->ring, str_from(region));
+    size_t used = 0;
+    text[0] = '\0';
+    for (unsigned i = 0; found != NULL && i < found->count; i++)
+        used += (size_t) snprintf(text + used, sizeof text - used, "%s%s", i > 0 ? " " : "", found->nodes[i].name.ptr);
+    return str_from(text);
+}
+
+static bool comes(const char *region, const char *names)
+{
+    for (int64_t until = nap_deadline(); !str_eq(shown(region), str_from(names));) {
+        rcu_quiescent_state();
+        if (!nap_until(until))
+            return false;
+    }
+    return true;
+}
+
+static void begin(struct conf_pool *pool, char **texts, unsigned count)
+{
+    static const struct identity own = {.pool = "main", .region = "here", .node = "pond-9", .role = CONF_ROLE_CLIENT};
+    pool->name = (char *) (uintptr_t) "main";
+    pool->region = (char *) (uintptr_t) "here";
+    pool->members = (struct conf_strings){texts, count};
+    const struct discover_terms terms = {
+        .pool = pool, .members = members = members_new(&own, 1), .tls = tls, .dns_server = &server};
+    discover = discover_start(&terms);
+}
+
+static void end(void)
+{
+    discover_stop(&discover);
+    members_free(&members);
+}
+
+static void lists(void)
+{
+    char *texts[] = {(char[]){"pond-0=127.0.0.1:1"}, (char[]){"pond-1=[::1]:2:20"}, (char[]){"pond-2=localhost:3"}};
+    char *others[] = {(char[]){"far=10.9.0.1:1"}};
+    struct conf_region far = {.name = (char[]){"there"}, .members = {others, 1}};
+    struct conf_pool pool = {.regions = &far, .region_count = 1};
+    struct member_address addresses[MEMBER_ADDRESSES];
+    begin(&pool, texts, 3);
+    ok(comes("here", "pond-0 pond-1 pond-2"), "a list");
+    ok(comes("there", "far"), "another region's");
+    const struct ring_region *here = ring_region(members_view(members)->ring, STR("here"));
+    is_int(here->nodes[1].weight, 20, "with weights");
+    ok(member_addresses(members_at(members_view(members), &here->nodes[2]), addresses) > 0,
+       "and names that are looked up");
+    end();
+}
+
+static void services(void)
+{
+    char *texts[] = {(char[]){"dns:pool.test:8444"}};
+    struct conf_pool pool = {.region_count = 0};
+    begin(&pool, texts, 1);
+    ok(comes("here", "pond-0 pond-1"), "a service's hosts, by their first label");
+    atomic_store(&shrunk, true);
+    unsigned before = atomic_load(&asked);
+    for (int64_t until = nap_deadline(); atomic_load(&asked) < before + 1 && nap_until(until);)
+        rcu_quiescent_state();
+    ok(atomic_load(&asked) > before, "it is asked again");
+    rcu_quiescent_state();
+    is_text(shown("here"), "pond-0 pond-1", "who has gone from the answer keeps its place for now");
+    end();
+}
+
+static void names(void)
+{
+    char *texts[] = {(char[64]){""}};
+    struct conf_pool pool = {.region_count = 0};
+    snprintf(texts[0], 64, "dns:plain.test:%u", rig.tls_port);
+    begin(&pool, texts, 1);
+    ok(comes("here", "pond-5"), "whose name DNS does not know is asked for its certificate");
+    end();
+    pool.region = NULL;
+    begin(&pool, texts, 1);
+    discover_stop(&discover);
+    ok(true, "it ends while it asks");
+    members_free(&members);
+}
+
+static void nobody(void)
+{
+    char *texts[] = {(char[]){"dns:pool.test:8444"}};
+    struct conf_pool pool = {.region_count = 0};
+    atomic_store(&sick, true);
+    begin(&pool, texts, 1);
+    nap();
+    is_text(shown("here"), "", "DNS fails: nobody is known");
+    atomic_store(&sick, false);
+    ok(comes("here", "pond-0"), "and it is asked again");
+    end();
+}
+
+int main(void)
+{
+    struct pool_pair pair, own;
+    struct strbuf error = {0};
+    pool_ca_make(&ca);
+    pool_pair_make(&ca, "URI:headpond://main/here/member/pond-5", &pair);
+    pool_pair_make(&ca, "URI:headpond://main/here/client/pond-9", &own);
+    const struct tls_options serves = {
+        .server = true, .certificate = pair.certificate, .key = pair.key, .ca = ca.file, .only_h2 = true};
+    const struct tls_options asks = {.certificate = own.certificate, .key = own.key, .ca = ca.file, .only_h2 = true};
+    const struct rig_options options = {.limits = http_limits_default, .loops = 1, .tls = &serves};
+    rig_start(&rig, &options);
+    if (tls_new(&asks, &tls, &error) != STATUS_OK)
+        printf("Bail out! %s\n", error.ptr);
+    dns_rig_start();
+    rcu_register_thread();
+    lists();
+    services();
+    names();
+    nobody();
+    rcu_barrier();
+    rcu_unregister_thread();
+    dns_rig_stop();
+    tls_free(tls);
+    rig_stop(&rig);
+    pool_ca_remove(&ca);
+    return done_testing();
+}
