@@ -6,6 +6,7 @@ libheadpond_a_SOURCES += \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/members.c src/pool/members.h \
 	src/pool/peers.c src/pool/peers.h \
+	src/pool/pool.c src/pool/pool.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h
 
@@ -37,3 +38,7 @@ check_PROGRAMS += t/unit/test_discover
 t_unit_test_discover_SOURCES = t/unit/test_discover.c t/unit/dns_rig.h t/unit/pool_certificates.h t/unit/http_rig.c \
 	t/unit/http_rig.h t/unit/tap.h
 t_unit_test_discover_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_pool
+t_unit_test_pool_SOURCES = t/unit/test_pool.c t/unit/pool_certificates.h t/unit/on_loop.h t/unit/tap.h
+t_unit_test_pool_LDADD = $(UNIT_LDADD)

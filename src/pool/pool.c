@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* pool.c: see pool.h. */
+#include "pool/pool.h"
+
+#include <openssl/pem.h>
+
+#include "base/mem.h"
+#include "base/rcu.h"
+#include "net/tls.h"
+#include "pool/discover.h"
+#include "pool/peers.h"
+
+/* Of the order, how many are looked at for one that is up. */
+#define ORDER_LOOKS 8
+/* A connection to a member that owes something, and one that is idle; ms. */
+#define SILENCE_MS 10000
+#define IDLE_MS 60000
+/* Connections of a loop: a sidecar has few, so that a hundred thousand of them are not too many for the members. */
+#define CONNECTIONS_CLIENT 32
+#define CONNECTIONS_MEMBER 4096
+
+struct pool {
+    const struct conf_pool *conf;
+    struct identity own;
+    struct tls *server;
+    struct tls *client;
+    struct members *members;
+    struct discover *discover;
+    struct peers_terms terms;
+};
+
+/* ---- Up and down. ---- */
+
+static enum status read_identity(const char *path, struct identity *identity)
+{
+    FILE *file = fopen(path, "re");
+    X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
+    enum status status = certificate == NULL ? STATUS_INVALID : identity_of(certificate, identity);
+    X509_free(certificate);
+    if (file != NULL)
+        fclose(file);
+    return status;
+}
+
+/* A certificate that says something else would be refused by all others, one by one. */
+static enum status check_identity(const struct pool *pool, struct strbuf *error)
+{
+    struct identity found;
+    char wanted[IDENTITY_TEXT], is[IDENTITY_TEXT] = "no URI, or several, of headpond://";
+    enum status status = read_identity(pool->conf->certificate, &found);
+    identity_format(&pool->own, wanted, sizeof wanted);
+    if (status == STATUS_OK)
+        identity_format(&found, is, sizeof is);
+    if (strcmp(wanted, is) == 0)
+        return STATUS_OK;
+    strbuf_addf(error,
+                "pool.certificate %s says %s; its subject alternative names must have URI:%s, as pool.name, "
+                "region, role and node have it",
+                pool->conf->certificate, is, wanted);
+    return STATUS_INVALID;
+}
+
+static enum status load_tls(struct pool *pool, struct strbuf *error)
+{
+    const struct conf_pool *conf = pool->conf;
+    struct tls_options options = {
+        .certificate = conf->certificate, .key = conf->key, .ca = conf->ca, .only_h2 = true, .server = true};
+    enum status status = tls_new(&options, &pool->server, error);
+    options.server = false;
+    return status == STATUS_OK ? tls_new(&options, &pool->client, error) : status;
+}
+
+enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf *error)
+{
+    struct pool *pool = mem_calloc(1, sizeof *pool);
+    const struct conf_pool *row = conf->pool;
+    *made = pool;
+    pool->conf = row;
+    pool->own.role = row->role;
+    *str_put(pool->own.pool, str_from(row->name)) = '\0';
+    *str_put(pool->own.region, str_from(row->region)) = '\0';
+    *str_put(pool->own.node, str_from(row->node)) = '\0';
+    enum status status = load_tls(pool, error);
+    if (status == STATUS_OK)
+        status = check_identity(pool, error);
+    if (status != STATUS_OK) {
+        pool_free(made);
+        return STATUS_INVALID;
+    }
+    pool->members = members_new(&pool->own, 1);
+    pool->terms = (struct peers_terms){
+        .own = pool->own,
+        .tls = pool->client,
+        .members = pool->members,
+        .connect_timeout = conf->connect_timeout,
+        .silence = SILENCE_MS,
+        .idle = IDLE_MS,
+        .most = row->role == CONF_ROLE_CLIENT ? CONNECTIONS_CLIENT : CONNECTIONS_MEMBER,
+    };
+    return STATUS_OK;
+}
+
+void pool_free(struct pool **freed)
+{
+    struct pool *pool = *freed;
+    *freed = NULL;
+    if (pool == NULL)
+        return;
+    members_free(&pool->members);
+    tls_free(pool->server);
+    tls_free(pool->client);
+    mem_free(pool);
+}
+
+void pool_start(struct pool *pool)
+{
+    const struct discover_terms terms = {.pool = pool->conf, .members = pool->members, .tls = pool->client};
+    pool->discover = discover_start(&terms);
+}
+
+void pool_stop(struct pool *pool)
+{
+    discover_stop(&pool->discover);
+}
+
+void pool_loop_init(struct pool *pool, struct loop *loop)
+{
+    peers_loop_init(&pool->terms, loop);
+}
+
+void pool_loop_fini(struct pool *pool, struct loop *loop)
+{
+    (void) pool;
+    peers_loop_fini(loop);
+}
+
+/* ---- What it knows. ---- */
+
+const struct identity *pool_own(const struct pool *pool)
+{
+    return &pool->own;
+}
+
+struct tls *pool_server_tls(struct pool *pool)
+{
+    return pool->server;
+}
+
+const struct members_view *pool_view(const struct pool *pool)
+{
+    return members_view(pool->members);
+}
+
+struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent)
+{
+    const struct members_view *view = pool_view(pool);
+    const struct ring_region *region = ring_region(view->ring, str_from(pool->own.region));
+    unsigned nodes[ORDER_LOOKS];
+    if (region == NULL)
+        return NULL;
+    unsigned count = ring_order(region, ring_key(object, extent), nodes, ORDER_LOOKS);
+    for (unsigned i = 0; i < count; i++) {
+        struct member *member = members_at(view, &region->nodes[nodes[i]]);
+        if (member->own)
+            return NULL;
+        if (reach_up(&member->reach))
+            return member;
+    }
+    return NULL;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * pool.h: this node's part in a pool, as the configuration has it: its identity, whom it knows, how it asks them, and
+ * where things are at home. Whoever is not in a pool has none of this, and is at home everywhere.
+ */
+#ifndef HEADPOND_POOL_POOL_H
+#define HEADPOND_POOL_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/conf.h"
+#include "base/hash.h"
+#include "pool/identity.h"
+#include "pool/members.h"
+
+struct loop;
+struct pool;
+struct tls;
+
+/* Loads the certificate, which must say what the configuration says of this node; the configuration outlives it. Before
+ * the loops start. On failure INVALID and a line in *error that says what to do. */
+enum status pool_new(const struct conf *conf, struct pool **pool, struct strbuf *error) STATUS_CHECKED;
+/* When the loops have been joined. Empties the pointer, which may be NULL. */
+void pool_free(struct pool **pool);
+
+/* Looks for members, from now on; and no more. Main's thread. */
+void pool_start(struct pool *pool);
+void pool_stop(struct pool *pool);
+/* A loop's part: before anything is asked on it, and when no call is left. */
+void pool_loop_init(struct pool *pool, struct loop *loop);
+void pool_loop_fini(struct pool *pool, struct loop *loop);
+
+const struct identity *pool_own(const struct pool *pool);
+/* What the addresses that peers connect to show, and what it checks them by. */
+struct tls *pool_server_tls(struct pool *pool);
+/* Who is known now; as members_view. */
+const struct members_view *pool_view(const struct pool *pool);
+
+/* The first in this region's order that is up: whom to ask for that extent. NULL: this node itself, or nobody, so that
+ * it has to see to it. Registered threads; the member is good as long as the view, unless it is referenced. */
+struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent);
+
+#endif
