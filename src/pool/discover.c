@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* discover.c: a thread, and for each region what is known of where its members are. */
+/* discover.c: for each region a thread, and what is known of where its members are. */
 #include "pool/discover.h"
 
 #include <netdb.h>
@@ -33,6 +33,8 @@ struct greeted {
 };
 
 struct region {
+    struct discover *discover;
+    pthread_t thread;
     const char *name;
     const struct conf_strings *texts;
     int64_t due_ms;
@@ -47,7 +49,6 @@ struct discover {
     struct discover_terms terms;
     struct region *regions;
     unsigned count;
-    pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping; /* under the lock */
@@ -59,10 +60,11 @@ static int64_t jittered(const struct region *region, int64_t ms)
     return ms + (int64_t) (hash_mix((uint64_t) clock_mono_us(), (uintptr_t) region) % (uint64_t) (ms / 10 + 1));
 }
 
-static void tell(struct discover *discover, struct region *region)
+static void tell(struct region *region)
 {
     rcu_thread_online();
-    members_tell(discover->terms.members, str_from(region->name), region->told, region->told_count, clock_mono_ms());
+    members_tell(region->discover->terms.members, str_from(region->name), region->told, region->told_count,
+                 clock_mono_ms());
     rcu_thread_offline();
 }
 
@@ -102,7 +104,7 @@ static bool find_host(const struct conf_members_text *text, struct member_told *
     return true;
 }
 
-static void look_at_list(struct discover *discover, struct region *region)
+static void look_at_list(struct region *region)
 {
     bool names = false;
     const char *unknown = NULL;
@@ -122,7 +124,7 @@ static void look_at_list(struct discover *discover, struct region *region)
             unknown = region->texts->items[i];
         names = names || !literal;
     }
-    tell(discover, region);
+    tell(region);
     region->due_ms = names ? clock_mono_ms() + jittered(region, LIST_MS) : INT64_MAX;
     if (unknown != NULL)
         failed(region, unknown, STATUS_RESOLVE);
@@ -145,24 +147,24 @@ static struct greeted *greeted_at(struct region *region, const struct member_add
     return NULL;
 }
 
-static bool is_ours(const struct discover *discover, const struct region *region, const struct identity *who)
+static bool is_ours(const struct region *region, const struct identity *who)
 {
-    return strcmp(who->pool, discover->terms.pool->name) == 0 && strcmp(who->region, region->name) == 0 &&
+    return strcmp(who->pool, region->discover->terms.pool->name) == 0 && strcmp(who->region, region->name) == 0 &&
            who->role == CONF_ROLE_MEMBER;
 }
 
 /* Who has not been there is asked again in the next round. */
-static struct greeted *greet_new(struct discover *discover, struct region *region, const struct member_address *address)
+static struct greeted *greet_new(struct region *region, const struct member_address *address)
 {
     struct identity who;
-    enum status status =
-        greet(discover->terms.tls, (const struct sockaddr *) &address->address, address->length, GREET_MS, &who);
+    enum status status = greet(region->discover->terms.tls, (const struct sockaddr *) &address->address,
+                               address->length, GREET_MS, &who);
     if (status == STATUS_CONNECT || status == STATUS_TLS)
         return NULL;
     region->greeted = mem_realloc(region->greeted, (region->greeted_count + 1) * sizeof region->greeted[0]);
     struct greeted *greeted = &region->greeted[region->greeted_count++];
     *greeted = (struct greeted){.address = *address};
-    if (status == STATUS_OK && is_ours(discover, region, &who))
+    if (status == STATUS_OK && is_ours(region, &who))
         memcpy(greeted->name, who.node, sizeof who.node);
     return greeted;
 }
@@ -181,14 +183,14 @@ static void forget_unseen(struct region *region)
 }
 
 /* The name of a service's host is the first label of it, as a StatefulSet's pods have it. */
-static struct str name_of(struct discover *discover, struct region *region, const struct dns_host *host)
+static struct str name_of(struct region *region, const struct dns_host *host)
 {
     struct str rest;
     if (host->name[0] != '\0')
         return str_split(str_from(host->name), '.', &rest);
     struct greeted *greeted = greeted_at(region, &host->addresses[0]);
     if (greeted == NULL)
-        greeted = greet_new(discover, region, &host->addresses[0]);
+        greeted = greet_new(region, &host->addresses[0]);
     if (greeted == NULL)
         return STR("");
     greeted->seen = true;
@@ -203,15 +205,15 @@ static bool stopping(struct discover *discover)
     return stop;
 }
 
-static void take_hosts(struct discover *discover, struct region *region, const struct dns_hosts *hosts)
+static void take_hosts(struct region *region, const struct dns_hosts *hosts)
 {
     char(*names)[CONF_LABEL_MAX + 1] = mem_calloc(hosts->count, sizeof *names);
     mem_free(region->told);
     region->told = mem_calloc(hosts->count, sizeof region->told[0]);
     region->told_count = 0;
-    for (unsigned i = 0; i < hosts->count && !stopping(discover); i++) {
+    for (unsigned i = 0; i < hosts->count && !stopping(region->discover); i++) {
         const struct dns_host *host = &hosts->items[i];
-        struct str name = name_of(discover, region, host);
+        struct str name = name_of(region, host);
         char *kept = names[region->told_count];
         if (name.len > CONF_LABEL_MAX)
             continue;
@@ -225,13 +227,13 @@ static void take_hosts(struct discover *discover, struct region *region, const s
         memcpy(told->addresses, host->addresses, sizeof host->addresses);
     }
     forget_unseen(region);
-    if (!stopping(discover))
-        tell(discover, region);
+    if (!stopping(region->discover))
+        tell(region);
     region->told_count = 0; /* their names go */
     mem_free(names);
 }
 
-static void look_at_dns(struct discover *discover, struct region *region)
+static void look_at_dns(struct region *region)
 {
     struct conf_members_text text;
     struct dns_hosts hosts;
@@ -242,10 +244,10 @@ static void look_at_dns(struct discover *discover, struct region *region)
         return;
     }
     *str_put(name, text.name) = '\0';
-    enum status status = dns_look_up(discover->terms.dns_server, name, (uint16_t) text.port, &hosts);
+    enum status status = dns_look_up(region->discover->terms.dns_server, name, (uint16_t) text.port, &hosts);
     if (status == STATUS_OK) {
         int64_t ms = (int64_t) hosts.ttl_s * 1000;
-        take_hosts(discover, region, &hosts);
+        take_hosts(region, &hosts);
         ms = ms < DNS_LEAST_MS ? DNS_LEAST_MS : ms > DNS_MOST_MS ? DNS_MOST_MS : ms;
         region->failures = 0;
         region->due_ms = clock_mono_ms() + jittered(region, ms);
@@ -255,16 +257,16 @@ static void look_at_dns(struct discover *discover, struct region *region)
     dns_hosts_free(&hosts);
 }
 
-/* ---- The thread. ---- */
+/* ---- The threads. ---- */
 
-static void look_at(struct discover *discover, struct region *region)
+static void look_at(struct region *region)
 {
     struct conf_members_text text;
     const char *problem;
     if (conf_members_parse(str_from(region->texts->items[0]), &text, &problem) && text.kind == CONF_MEMBERS_LIST)
-        look_at_list(discover, region);
+        look_at_list(region);
     else
-        look_at_dns(discover, region);
+        look_at_dns(region);
 }
 
 /* Until then, or until it is to stop. */
@@ -290,22 +292,17 @@ static bool wait_until(struct discover *discover, int64_t due_ms)
 
 static void *run(void *arg)
 {
-    struct discover *discover = arg;
-    int64_t due_ms;
+    struct region *region = arg;
+    struct discover *discover = region->discover;
     rcu_register_thread();
     rcu_thread_offline();
     do {
-        due_ms = INT64_MAX;
-        for (unsigned i = 0; i < discover->count && !stopping(discover); i++) {
-            struct region *region = &discover->regions[i];
-            if (region->due_ms <= clock_mono_ms())
-                look_at(discover, region);
-            due_ms = region->due_ms < due_ms ? region->due_ms : due_ms;
-        }
+        if (region->due_ms <= clock_mono_ms())
+            look_at(region);
         rcu_thread_online();
         members_tick(discover->terms.members, clock_mono_ms());
         rcu_thread_offline();
-    } while (wait_until(discover, due_ms));
+    } while (wait_until(discover, region->due_ms));
     rcu_thread_online();
     rcu_unregister_thread();
     return NULL;
@@ -323,8 +320,11 @@ struct discover *discover_start(const struct discover_terms *terms)
         discover->regions[i + 1] = (struct region){.name = pool->regions[i].name, .texts = &pool->regions[i].members};
     pthread_mutex_init(&discover->lock, NULL);
     pthread_cond_init(&discover->wake, NULL);
-    if (thread_start(&discover->thread, "pool", run, discover) != 0)
-        mem_die("no thread for the pool");
+    for (unsigned i = 0; i < discover->count; i++) {
+        discover->regions[i].discover = discover;
+        if (thread_start(&discover->regions[i].thread, "pool", run, &discover->regions[i]) != 0)
+            mem_die("no thread for the pool");
+    }
     return discover;
 }
 
@@ -336,10 +336,10 @@ void discover_stop(struct discover **stopped)
         return;
     pthread_mutex_lock(&discover->lock);
     discover->stopping = true;
-    pthread_cond_signal(&discover->wake);
+    pthread_cond_broadcast(&discover->wake);
     pthread_mutex_unlock(&discover->lock);
-    pthread_join(discover->thread, NULL);
     for (unsigned i = 0; i < discover->count; i++) {
+        pthread_join(discover->regions[i].thread, NULL);
         mem_free(discover->regions[i].told);
         mem_free(discover->regions[i].greeted);
     }

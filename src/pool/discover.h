@@ -5,7 +5,7 @@
  * While nobody answers, who was known stays known. Where DNS has addresses alone, each is greeted once (greet.h): its
  * certificate says who it is, and who is of another pool or region, or no member, is passed over.
  *
- * One thread, which waits for whoever it asks.
+ * A thread for each region, which waits for whoever it asks: one that does not answer holds up no other.
  */
 #ifndef HEADPOND_POOL_DISCOVER_H
 #define HEADPOND_POOL_DISCOVER_H
@@ -19,15 +19,15 @@
 struct discover;
 
 struct discover_terms {
-    const struct conf_pool *pool; /* checked; as all of these it outlives the thread */
+    const struct conf_pool *pool; /* checked; as all of these it outlives the threads */
     struct members *members;
     const struct tls *tls;                /* as for peers.h */
     const struct sockaddr_in *dns_server; /* or NULL: the system's */
 };
 
-/* Starts the thread. */
+/* Starts the threads. */
 struct discover *discover_start(const struct discover_terms *terms);
-/* Ends it: as soon as whoever it waits for has answered, or has not in time. Empties the pointer, which may be NULL. */
+/* Ends them: as soon as whoever it waits for has answered, or has not in time. Empties the pointer, which may be NULL. */
 void discover_stop(struct discover **discover);
 
 #endif
