@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -78,7 +79,7 @@ static inline void set_count(struct message *message, unsigned section, unsigned
 /* Where it is. */
 static struct sockaddr_in server;
 static int udp = -1, tcp = -1;
-static unsigned over_tcp __attribute__((unused));
+static atomic_uint over_tcp __attribute__((unused));
 
 /* Adds records to what answers a question for that name and type; the answer's code. */
 static int answer(struct message *message, const char *name, unsigned type);

@@ -162,7 +162,6 @@ int main(void)
     services();
     names();
     nobody();
-    rcu_barrier();
     rcu_unregister_thread();
     dns_rig_stop();
     tls_free(tls);

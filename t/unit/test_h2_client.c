@@ -310,7 +310,8 @@ static void strangers(void)
     unsigned before = count_now(&ended), were = count_now(&over);
     close(listen_on(&nobody.port));
     on_loop(own, open_client, &nobody);
-    ok(count_wait(&over, were + 1) && fetch.why == STATUS_CONNECT, "nobody there (%s)", status_name(fetch.why));
+    bool came = count_wait(&over, were + 1);
+    ok(came && fetch.why == STATUS_CONNECT, "nobody there (%s)", status_name(fetch.why));
     ok(count_wait(&ended, before + 1), "the connection is over");
     is_int(peer_says(NULL, 0, false), STATUS_STALLED, "a peer that is silent");
     is_int(peer_says(NULL, 0, true), STATUS_RESET, "one that goes");

@@ -163,7 +163,6 @@ int main(void)
     leaving();
     details();
     many();
-    rcu_barrier();
     rcu_unregister_thread();
     return done_testing();
 }

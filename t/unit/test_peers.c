@@ -253,7 +253,6 @@ int main(void)
     loop_join(own);
     loop_free(own);
     members_free(&terms.members);
-    rcu_barrier();
     rcu_unregister_thread();
     tls_free(terms.tls);
     rig_stop(&rig);

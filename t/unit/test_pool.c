@@ -126,7 +126,6 @@ int main(void)
     refused("URI:headpond://main/west/client/n0", "says headpond://main/west/client/n0");
     refused("DNS:n0", "says no URI");
     homes();
-    rcu_barrier();
     rcu_unregister_thread();
     pool_ca_remove(&ca);
     return done_testing();
