@@ -260,7 +260,7 @@ static void test_own_account(void)
     struct cache_request request;
     char target[RIG_TEXT];
     rig_request(&request, "own", "alice", target);
-    atomic_uint *waiting = &rig_cache()->places.room.for_account[true][share_slot(request.account_hash.lo)];
+    atomic_uint *waiting = &rig_cache()->places.room.waits_for[true][LINE_ACCOUNT][share_slot(request.account_hash.lo)];
 
     rig_begin();
     rig_blob("own", 55, BLOCK, NULL);
