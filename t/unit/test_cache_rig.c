@@ -181,7 +181,7 @@ static struct cache *cache;
 static struct store *store;
 int64_t rig_stall_ms = 400;
 static char store_path[64];
-static char disk_paths[RIG_DISKS][72];
+static char disk_paths[RIG_DISKS][80];
 static unsigned disk_count;
 
 static void *decode(struct str record, uint64_t length)
