@@ -183,8 +183,8 @@ void slot_files_trim(struct slots *slots);
 void slot_files_close(struct slots *slots);
 /* A descriptor of the file that reads past the page cache, the caller's; −1: there is none. May wait. */
 int slot_files_direct(const struct slots *slots, uint32_t file);
-/* How many slots more the file system has room for, within the share. Asks it: may wait. */
-uint32_t slot_files_fit(const struct slots *slots);
+/* How many slots more the file system has room for, within the share. Asks it: may wait. Without the lock. */
+uint32_t slot_files_fit(struct slots *slots);
 /* Whether more slots may be made now. With the lock held. */
 bool slots_may_grow(const struct slots *slots);
 /* Makes the files longer: by how many slots, from `high` on. When there is no room, 0, and not again for a while. One

@@ -171,9 +171,11 @@ enum status slots_sync(struct slots *slots)
 
 /* ---- Growing. ---- */
 
-uint32_t slot_files_fit(const struct slots *slots)
+uint32_t slot_files_fit(struct slots *slots)
 {
+    pthread_mutex_lock(&slots->lock);
     uint32_t rest = slots->capacity - slots->high;
+    pthread_mutex_unlock(&slots->lock);
     struct statvfs system;
     struct stat index;
     if (fstatvfs(slots->dir, &system) != 0)
