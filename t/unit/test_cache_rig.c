@@ -232,6 +232,9 @@ void rig_start(unsigned disks, uint32_t block_size)
         rig_die("the store does not open");
     }
     rcu_unregister_thread();
+    /* On a busy machine that takes longer than store_open waits, and until then nothing is kept. */
+    for (int64_t until = nap_deadline(); !store_loaded(store) && nap_until(until);)
+        ;
     for (unsigned i = 0; i < RIG_LOOPS; i++)
         loops[i] = loop_new(i);
     const struct cache_config config = {
