@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "http_rig.h"
+#include "net/conn.h"
 #include "net/tls.h"
 #include "on_loop.h"
 #include "tap.h"
@@ -321,12 +322,18 @@ static void strangers(void)
     is_int(peer_says(goaway, sizeof goaway - 1, false), STATUS_BUSY, "one that says GOAWAY has done nothing");
 }
 
+static void loop_ends(struct loop *loop, void *arg)
+{
+    (void) arg;
+    conn_loop_fini(loop);
+}
+
 int main(void)
 {
     const struct rig_options options = {.limits = http_limits_default, .loops = 2};
     rig_start(&rig, &options);
     own = loop_new(9);
-    loop_start(own, NULL, NULL, NULL);
+    loop_start(own, NULL, loop_ends, NULL);
     replies("clear text", NULL);
     slow_reader();
     refused();

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 
 #include "http_rig.h"
+#include "net/conn.h"
 #include "on_loop.h"
 #include "pool_certificates.h"
 #include "tap.h"
@@ -222,6 +223,12 @@ static void with(const char *names, enum status expected, const char *what)
     on_loop(own, init, NULL);
 }
 
+static void loop_ends(struct loop *loop, void *arg)
+{
+    (void) arg;
+    conn_loop_fini(loop);
+}
+
 int main(void)
 {
     struct pool_pair pair;
@@ -239,7 +246,7 @@ int main(void)
     terms.own.role = CONF_ROLE_CLIENT;
     terms.tls = tls_of("URI:headpond://main/west/client/pond-9");
     own = loop_new(9);
-    loop_start(own, NULL, NULL, NULL);
+    loop_start(own, NULL, loop_ends, NULL);
     rcu_register_thread();
     terms.members = members_new(&terms.own, 1);
     on_loop(own, tell_members, NULL);
