@@ -46,24 +46,11 @@ static uint16_t number16(const uint8_t *at)
 /* Of an A or AAAA record; the port is the host's. */
 static void add_address(struct dns_host *host, const ns_rr *record)
 {
-    if (host->address_count == MEMBER_ADDRESSES)
-        return;
-    struct member_address *address = &host->addresses[host->address_count];
-    *address = (struct member_address){.length = 0};
-    if (ns_rr_type(*record) == ns_t_a && ns_rr_rdlen(*record) == 4) {
-        struct sockaddr_in *in = (struct sockaddr_in *) &address->address;
-        in->sin_family = AF_INET;
-        in->sin_port = htons(host->port);
-        memcpy(&in->sin_addr, ns_rr_rdata(*record), 4);
-        address->length = sizeof *in;
-    } else if (ns_rr_type(*record) == ns_t_aaaa && ns_rr_rdlen(*record) == 16) {
-        struct sockaddr_in6 *in = (struct sockaddr_in6 *) &address->address;
-        in->sin6_family = AF_INET6;
-        in->sin6_port = htons(host->port);
-        memcpy(&in->sin6_addr, ns_rr_rdata(*record), 16);
-        address->length = sizeof *in;
-    }
-    host->address_count += address->length > 0;
+    bool four = ns_rr_type(*record) == ns_t_a && ns_rr_rdlen(*record) == 4;
+    bool six = ns_rr_type(*record) == ns_t_aaaa && ns_rr_rdlen(*record) == 16;
+    if (host->address_count < MEMBER_ADDRESSES && (four || six))
+        host->addresses[host->address_count++] =
+            member_address_of(four ? AF_INET : AF_INET6, ns_rr_rdata(*record), host->port);
 }
 
 /* Priority, weight, port, target (RFC 2782). */

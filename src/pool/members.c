@@ -2,6 +2,7 @@
 /* members.c: the table behind the views; it is written under a lock, seldom. */
 #include "pool/members.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <string.h>
 
@@ -58,6 +59,25 @@ unsigned member_addresses(struct member *member, struct member_address addresses
     return count;
 }
 
+struct member_address member_address_of(int family, const void *bytes, uint16_t port)
+{
+    struct member_address made = {.length = 0};
+    struct sockaddr_in *four = (struct sockaddr_in *) &made.address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *) &made.address;
+    if (family == AF_INET) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons(port);
+        memcpy(&four->sin_addr, bytes, sizeof four->sin_addr);
+        made.length = sizeof *four;
+    } else if (family == AF_INET6) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(port);
+        memcpy(&six->sin6_addr, bytes, sizeof six->sin6_addr);
+        made.length = sizeof *six;
+    }
+    return made;
+}
+
 static void set_addresses(struct member *member, const struct member_told *told)
 {
     unsigned count = told->address_count < MEMBER_ADDRESSES ? told->address_count : MEMBER_ADDRESSES;
@@ -79,7 +99,7 @@ static void view_free(struct members_view *view)
     for (unsigned i = 0; i < view->count; i++)
         member_unref(&view->members[i]);
     mem_free(view->members);
-    ring_unref(&view->ring);
+    ring_free(&view->ring);
     mem_free(view);
 }
 

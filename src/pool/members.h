@@ -53,6 +53,9 @@ struct member {
     int64_t away_ms; /* since when it is not told */
 };
 
+/* Of those bytes, 4 of AF_INET or 16 of AF_INET6, in the network's order; any other family's is of length 0. */
+struct member_address member_address_of(int family, const void *bytes, uint16_t port);
+
 /* One that a source tells of. */
 struct member_told {
     struct str name;

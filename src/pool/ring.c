@@ -3,14 +3,12 @@
 #include "pool/ring.h"
 
 #include <assert.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 
 struct ring {
-    atomic_uint refs;
     uint64_t digest;
     struct ring_region *regions;
     unsigned count;
@@ -153,7 +151,6 @@ struct ring *ring_new(const struct ring_row *rows, unsigned count, unsigned *lef
         text += rows[i].region.len + rows[i].name.len + 2;
     }
     qsort(sorted, count, sizeof *sorted, rows_compare);
-    atomic_init(&ring->refs, 1);
     ring->regions = mem_calloc(RING_REGIONS_MAX, sizeof *ring->regions);
     ring->nodes = mem_calloc(count + 1, sizeof *ring->nodes);
     ring->text = mem_alloc(text);
@@ -165,19 +162,11 @@ struct ring *ring_new(const struct ring_row *rows, unsigned count, unsigned *lef
     return ring;
 }
 
-struct ring *ring_ref(struct ring *ring)
-{
-    unsigned before = atomic_fetch_add_explicit(&ring->refs, 1, memory_order_relaxed);
-    assert(before > 0);
-    (void) before;
-    return ring;
-}
-
-void ring_unref(struct ring **pointer)
+void ring_free(struct ring **pointer)
 {
     struct ring *ring = *pointer;
     *pointer = NULL;
-    if (ring == NULL || atomic_fetch_sub_explicit(&ring->refs, 1, memory_order_acq_rel) > 1)
+    if (ring == NULL)
         return;
     mem_free(ring->regions);
     mem_free(ring->nodes);

@@ -27,7 +27,7 @@
  *
  * Regions are placed by the same rule with their names, all of weight 1: the first is the one that asks the origin.
  *
- * A ring is made once and never changes; any thread may read it while it holds a reference.
+ * A ring is made once and never changes; any thread may read it until its owner frees it.
  */
 #ifndef HEADPOND_POOL_RING_H
 #define HEADPOND_POOL_RING_H
@@ -67,11 +67,10 @@ struct ring_row {
 };
 
 /* Copies what it needs. A name that stands twice in a region counts once, the first time; what is beyond the limits above
- * is left out, and *left_out, if not NULL, says how many rows were. One reference, the caller's. */
+ * is left out, and *left_out, if not NULL, says how many rows were. The caller's. */
 struct ring *ring_new(const struct ring_row *rows, unsigned count, unsigned *left_out);
-struct ring *ring_ref(struct ring *ring);
 /* Empties the pointer; *ring may be NULL. */
-void ring_unref(struct ring **ring);
+void ring_free(struct ring **ring);
 
 /* By name. */
 unsigned ring_regions(const struct ring *ring, const struct ring_region **regions);

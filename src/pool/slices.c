@@ -98,18 +98,11 @@ static uint16_t port_of(const struct slices *slices, const json_t *object)
 
 static bool set_address(const char *text, uint16_t port, struct member_address *address)
 {
-    struct sockaddr_in *four = (struct sockaddr_in *) &address->address;
-    struct sockaddr_in6 *six = (struct sockaddr_in6 *) &address->address;
-    *address = (struct member_address){.length = 0};
-    if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
-        four->sin_family = AF_INET;
-        four->sin_port = htons(port);
-        address->length = sizeof *four;
-    } else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
-        six->sin6_family = AF_INET6;
-        six->sin6_port = htons(port);
-        address->length = sizeof *six;
-    }
+    uint8_t bytes[16];
+    int family = inet_pton(AF_INET, text, bytes) == 1    ? AF_INET
+                 : inet_pton(AF_INET6, text, bytes) == 1 ? AF_INET6
+                                                         : AF_UNSPEC;
+    *address = member_address_of(family, bytes, port);
     return address->length > 0;
 }
 

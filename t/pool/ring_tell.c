@@ -54,7 +54,7 @@ int main(void)
             return 2;
         }
     }
-    ring_unref(&ring);
+    ring_free(&ring);
     for (unsigned i = 0; i < count; i++) {
         mem_free((char *) (uintptr_t) rows[i].region.ptr);
         mem_free((char *) (uintptr_t) rows[i].name.ptr);

@@ -67,7 +67,7 @@ static void values(void)
     for (unsigned weights = 0; weights < 2; weights++) {
         struct ring *ring = ring_of(5);
         if (weights) {
-            ring_unref(&ring);
+            ring_free(&ring);
             rows[2].weight = 4;
             rows[4].weight = 2;
             ring = ring_new(rows, 5, NULL);
@@ -79,7 +79,7 @@ static void values(void)
             ok(memcmp(order, expected, sizeof order) == 0, "and which they are, of extent %u%s", extent,
                weights ? " with weights" : "");
         }
-        ring_unref(&ring);
+        ring_free(&ring);
     }
 }
 
@@ -95,18 +95,18 @@ static void regions(void)
                 "the region that asks the origin for extent %u", extent);
     ok(ring_region(ring, STR("northeurope")) == NULL, "a region that is not there");
     is_int(ring_region(ring, STR("westeurope"))->nodes[0].weight, 1, "weight 0 counts as 1");
-    ring_unref(&ring);
+    ring_free(&ring);
 
     struct ring *none = ring_new(NULL, 0, NULL);
     ok(ring_origin_region(none, 1) == NULL, "a ring of nobody has no region");
-    ring_unref(&none);
+    ring_free(&none);
 }
 
 static void same_and_other(void)
 {
     struct ring *ring = ring_of(5);
     uint64_t digest = ring_digest(ring);
-    ring_unref(&ring);
+    ring_free(&ring);
     struct ring_row turned[6];
     for (unsigned i = 0; i < 5; i++)
         turned[i] = rows[4 - i];
@@ -115,11 +115,11 @@ static void same_and_other(void)
     ring = ring_new(turned, 6, &left_out);
     is_int(left_out, 1, "a name that stands twice counts once");
     ok(ring_digest(ring) == digest, "in whatever order they are told, the ring is the same");
-    ring_unref(&ring);
+    ring_free(&ring);
     turned[0].weight = 2;
     ring = ring_new(turned, 5, NULL);
     ok(ring_digest(ring) != digest, "another weight is another ring");
-    ring_unref(&ring);
+    ring_free(&ring);
 
     struct ring_row *many = mem_calloc(RING_NODES_MAX + 2, sizeof *many);
     char(*texts)[8] = mem_calloc(RING_NODES_MAX + 2, sizeof *texts);
@@ -131,7 +131,7 @@ static void same_and_other(void)
     is_int(left_out, 2, "there is a most of nodes");
     is_int(ring_region(ring, STR("one"))->count, RING_NODES_MAX, "which may be there");
     is_int(ring_region(ring, STR("one"))->nodes[0].weight, RING_WEIGHT_MAX, "and of weights");
-    ring_unref(&ring);
+    ring_free(&ring);
     mem_free(many);
     mem_free(texts);
 }
@@ -170,8 +170,8 @@ static void join_moves(unsigned count)
     double share = (double) moved / keys * (count + 1);
     is_int(elsewhere, 0, "a node that joins %u takes, and moves nothing else", count);
     ok(share > 0.8 && share < 1.2, "it takes its part (%.3f of 1/N)", share);
-    ring_unref(&small);
-    ring_unref(&large);
+    ring_free(&small);
+    ring_free(&large);
 }
 
 /* The node with most extents beside the mean, with 200 extents a node. */
@@ -186,13 +186,13 @@ static void evenness(unsigned count)
     }
     ok(most < 200 * 1.3, "of %u nodes the one with most has %.3f of the mean", count, most / 200.0);
     mem_free(extents);
-    ring_unref(&ring);
+    ring_free(&ring);
 }
 
 static void weights(void)
 {
     struct ring *ring = ring_of(4);
-    ring_unref(&ring);
+    ring_free(&ring);
     for (unsigned i = 0; i < 4; i++)
         rows[i].weight = 100 * (i + 1);
     ring = ring_new(rows, 4, NULL);
@@ -202,14 +202,14 @@ static void weights(void)
     for (unsigned i = 0; i < 4; i++)
         ok(abs((int) extents[i] - 10000 * (int) (i + 1)) < 600, "a node of weight %u has its part (%u of 100000)",
            100 * (i + 1), extents[i]);
-    ring_unref(&ring);
+    ring_free(&ring);
 }
 
 /* Pruning must not change an order: the first few are those of the whole. */
 static void prefixes(void)
 {
     struct ring *ring = ring_of(24);
-    ring_unref(&ring);
+    ring_free(&ring);
     for (unsigned i = 0; i < 24; i++)
         rows[i].weight = 1 + i % 5 * 50;
     ring = ring_new(rows, 24, NULL);
@@ -221,7 +221,7 @@ static void prefixes(void)
         same = same && memcmp(all, few, sizeof few) == 0;
     }
     ok(same, "the first three are the first three of all");
-    ring_unref(&ring);
+    ring_free(&ring);
 }
 
 int main(void)
