@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/mem_parts.h"
 #include "origin/budget_inside.h"
+#include "on_loop.h"
 #include "tap.h"
 
 #define LIMIT (64 << 20)
@@ -43,32 +44,6 @@ struct guest {
 static struct guest guests[GUESTS];
 
 /* ---- On the loop ---- */
-
-struct call {
-    struct letter letter;
-    void (*run)(void);
-    atomic_bool done;
-};
-
-static void deliver(struct letter *letter)
-{
-    struct call *call = CONTAINER_OF(letter, struct call, letter);
-    call->run();
-    call->done = true;
-}
-
-static void on(struct loop *which, void (*run)(void))
-{
-    struct call call = {.letter.deliver = deliver, .run = run};
-    loop_post(which, &call.letter);
-    while (!call.done)
-        usleep(200);
-}
-
-static void on_loop(void (*run)(void))
-{
-    on(loop, run);
-}
 
 static void loop_ends(struct loop *ending, void *arg)
 {
@@ -118,13 +93,15 @@ static bool ask(unsigned n, unsigned account, size_t bytes, size_t held)
     return ask_by(n, n, account, bytes, held);
 }
 
-static void open_queue(void)
+static void open_queue(void *arg)
 {
+    (void) arg;
     admission_queue_init(&queue, &class, loop);
 }
 
-static void close_queue(void)
+static void close_queue(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < GUESTS; n++)
         admission_leave(&guests[n].admission);
     admission_queue_fini(&queue);
@@ -145,12 +122,12 @@ static void begin(int64_t patience_ms, int64_t at_once)
     budget_count(accounts[0], REQUESTS - at_once, 0);
     elsewhere = REQUESTS - at_once;
     admission_class_init(&class, &terms);
-    on_loop(open_queue);
+    on_loop(loop, open_queue, NULL);
 }
 
 static void end(void)
 {
-    on_loop(close_queue);
+    on_loop(loop, close_queue, NULL);
     is_int(accounts[0]->asking - elsewhere + accounts[0]->deferred + accounts[1]->asking + accounts[1]->deferred, 0,
            "no right to ask is left behind");
     is_int((long long) (class.room.room.taken[1] + class.waiting.taken[1]), 0, "and nothing of either share");
@@ -161,8 +138,9 @@ static void end(void)
 
 /* ---- (a) one after the other ---- */
 
-static void crowd_asks(void)
+static void crowd_asks(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < 7; n++)
         ok(ask(n, 0, UNIT, 1), "there is a right to ask, and room, %u", n);
     for (unsigned n = 0; n < 7; n++)
@@ -171,8 +149,9 @@ static void crowd_asks(void)
         ok(!ask(n, 0, UNIT, 1), "then there is no room, %u", n);
 }
 
-static void validation_asks(void)
+static void validation_asks(void *arg)
 {
+    (void) arg;
     struct budget_ticket ticket;
     budget_ticket_init(&ticket, loop, accounts[0], 99, NULL);
     ok(budget_try(&ticket), "those who wait for it keep nobody from asking");
@@ -180,8 +159,9 @@ static void validation_asks(void)
     ok(ask(14, 1, UNIT / 2, 1) || admission_has(&guests[14].admission), "another account asks");
 }
 
-static void two_end(void)
+static void two_end(void *arg)
 {
+    (void) arg;
     admission_leave(&guests[0].admission);
     admission_leave(&guests[1].admission);
     admission_leave(&guests[14].admission);
@@ -190,10 +170,10 @@ static void two_end(void)
 static void test_both(void)
 {
     begin(60000, 8);
-    on_loop(crowd_asks);
-    on_loop(validation_asks);
+    on_loop(loop, crowd_asks, NULL);
+    on_loop(loop, validation_asks, NULL);
     ok(guests[14].at_once || is_told(14), "and has its room");
-    on_loop(two_end);
+    on_loop(loop, two_end, NULL);
     ok(is_told(7) && guests[7].how == STATUS_OK, "room that is given back is the next one's");
     ok(guests[7].admission.budget.asking, "with the right to ask");
     end();
@@ -201,8 +181,9 @@ static void test_both(void)
 
 /* ---- (b) who is sent away ---- */
 
-static void none_may_ask(void)
+static void none_may_ask(void *arg)
 {
+    (void) arg;
     ok(ask(0, 0, UNIT, 1), "one may ask at once");
     ok(!ask(1, 0, UNIT, 1), "another waits for that");
     ok(ask(2, 1, 7 * UNIT, 1), "another account has all room");
@@ -213,7 +194,7 @@ static void test_patience(void)
 {
     begin(PATIENCE_MS, 1);
     int64_t began = clock_mono_ms();
-    on_loop(none_may_ask);
+    on_loop(loop, none_may_ask, NULL);
     ok(is_told(1) && guests[1].how == STATUS_OVER_BUDGET, "who is not let ask is told so");
     ok(is_told(3) && guests[3].how == STATUS_NO_MEMORY, "as is who finds no room");
     ok(guests[1].at_ms - began >= PATIENCE_MS && guests[3].at_ms - began >= PATIENCE_MS, "after a while");
@@ -221,8 +202,9 @@ static void test_patience(void)
     end();
 }
 
-static void many_wait(void)
+static void many_wait(void *arg)
 {
+    (void) arg;
     ok(ask(0, 0, UNIT, 1), "one asks");
     for (unsigned n = 1; n < 9; n++)
         ask(n, 0, UNIT, WAITING / 8);
@@ -231,14 +213,16 @@ static void many_wait(void)
     ok(!ask(10, 1, UNIT, WAITING / 16), "and one waits for some");
 }
 
-static void one_goes(void)
+static void one_goes(void *arg)
 {
+    (void) arg;
     admission_leave(&guests[9].admission);
     budget_answered(&guests[0].admission.budget);
 }
 
-static void one_client_waits(void)
+static void one_client_waits(void *arg)
 {
+    (void) arg;
     ok(ask(0, 0, UNIT, 1), "one asks");
     for (unsigned n = 1; n < 8; n++)
         ask_by(n, 1, 0, UNIT, WAITING / 8);
@@ -248,7 +232,7 @@ static void one_client_waits(void)
 static void test_client(void)
 {
     begin(60000, 1);
-    on_loop(one_client_waits);
+    on_loop(loop, one_client_waits, NULL);
     ok(is_told(7) && guests[7].how == STATUS_OVER_BUDGET, "a client has no more than its part of those who wait");
     usleep(50000);
     ok(!guests[6].told && !guests[8].told, "which leaves some for another");
@@ -256,8 +240,9 @@ static void test_client(void)
 }
 
 /* With both accounts. */
-static void one_client_asks(void)
+static void one_client_asks(void *arg)
 {
+    (void) arg;
     uint64_t client = clients[0][1];
     ok(ask(0, 0, UNIT, 1), "one asks");
     for (unsigned n = 1; n < 7; n++)
@@ -271,15 +256,16 @@ static void one_client_asks(void)
 static void test_client_whole(void)
 {
     begin(60000, 1);
-    on_loop(one_client_asks);
+    on_loop(loop, one_client_asks, NULL);
     ok(is_told(11) && guests[11].how == STATUS_NO_MEMORY, "nor with two accounts, by a little more");
     usleep(50000);
     ok(!guests[6].told && !guests[10].told && !guests[12].told, "which leaves some for another");
     end();
 }
 
-static void one_client_has(void)
+static void one_client_has(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < 6; n++)
         ok(ask_by(n, 1, 0, UNIT, 1), "a client has its part of the room, %u", n);
     ok(!ask_by(6, 1, 0, UNIT, 1), "and waits for more");
@@ -289,26 +275,27 @@ static void one_client_has(void)
 static void test_client_room(void)
 {
     begin(60000, 100);
-    on_loop(one_client_has);
+    on_loop(loop, one_client_has, NULL);
     end();
 }
 
 static void test_full(void)
 {
     begin(60000, 1);
-    on_loop(many_wait);
+    on_loop(loop, many_wait, NULL);
     ok(is_told(8) && guests[8].how == STATUS_OVER_BUDGET, "who would make those that wait hold too much is sent away");
     usleep(50000);
     ok(!guests[7].told && !guests[10].told, "the others stay, another account's, too");
-    on_loop(one_goes);
+    on_loop(loop, one_goes, NULL);
     ok(is_told(10) && guests[10].how == STATUS_OK, "and get what they wait for");
     end();
 }
 
 /* ---- (c) at once or not at all ---- */
 
-static void try_some(void)
+static void try_some(void *arg)
 {
+    (void) arg;
     const struct admission_wish wish = {.budget = accounts[0], .account = hashes[0], .favoured = true, .bytes = UNIT};
     struct admission_wish large = wish, handed = wish;
     struct admission one, moved, other = {0};
@@ -334,7 +321,7 @@ static void try_some(void)
 static void test_try(void)
 {
     begin(60000, 1);
-    on_loop(try_some);
+    on_loop(loop, try_some, NULL);
     end();
 }
 
@@ -404,19 +391,22 @@ static void race(unsigned which, struct admission_queue *where)
     }
 }
 
-static void race_here(void)
+static void race_here(void *arg)
 {
+    (void) arg;
     race(0, &queue);
 }
 
-static void race_there(void)
+static void race_there(void *arg)
 {
+    (void) arg;
     admission_queue_init(&other_queue, &class, other_loop);
     race(1, &other_queue);
 }
 
-static void race_ends(void)
+static void race_ends(void *arg)
 {
+    (void) arg;
     admission_queue_fini(&other_queue);
 }
 
@@ -425,14 +415,14 @@ static void test_loops(void)
     begin(60000, 2);
     other_loop = loop_new(1);
     loop_start(other_loop, NULL, loop_ends, NULL);
-    on_loop(race_here);
-    on(other_loop, race_there);
+    on_loop(loop, race_here, NULL);
+    on_loop(other_loop, race_there, NULL);
     for (int64_t until = clock_mono_ms() + DEADLINE_MS; racers_done < 2 * RACERS && clock_mono_ms() < until;)
         usleep(1000);
     is_int(racers_done, 2 * RACERS, "all have had their turns, on either loop");
     ok(admitted >= 2 * RACERS * RACER_TURNS / 2, "most of them (%u)", admitted);
     is_int(without, 0, "with the right to ask");
-    on(other_loop, race_ends);
+    on_loop(other_loop, race_ends, NULL);
     loop_stop(other_loop);
     loop_join(other_loop);
     end();

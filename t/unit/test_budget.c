@@ -11,6 +11,7 @@
 #include "accounts_apart.h"
 #include "base/clock.h"
 #include "net/loop.h"
+#include "on_loop.h"
 #include "tap.h"
 
 #define LOOPS 2
@@ -24,30 +25,6 @@ struct waiter {
 };
 
 static struct loop *loops[LOOPS];
-
-/* ---- On a loop ---- */
-
-struct call {
-    struct letter letter;
-    void (*run)(void *arg);
-    void *arg;
-    atomic_bool done;
-};
-
-static void deliver(struct letter *letter)
-{
-    struct call *call = CONTAINER_OF(letter, struct call, letter);
-    call->run(call->arg);
-    call->done = true;
-}
-
-static void on_loop(unsigned loop, void (*run)(void *arg), void *arg)
-{
-    struct call call = {.letter.deliver = deliver, .run = run, .arg = arg};
-    loop_post(loops[loop], &call.letter);
-    while (!call.done)
-        usleep(200);
-}
 
 static void loop_ends(struct loop *loop, void *arg)
 {
@@ -127,28 +104,28 @@ static void test_at_once(void)
     struct waiter first[MOST], next, again;
     for (unsigned i = 0; i < MOST; i++) {
         prepare(&first[i], 0, budget, i);
-        on_loop(0, ask, &first[i]);
+        on_loop(loops[0], ask, &first[i]);
     }
     unsigned good = 0;
     for (unsigned i = 0; i < MOST; i++)
         good += is_told(&first[i]);
     is_int(good, MOST, "so many ask");
     prepare(&next, 0, budget, 7);
-    on_loop(0, ask, &next);
+    on_loop(loops[0], ask, &next);
     prepare(&again, 0, budget, 7);
-    on_loop(0, ask_again, &again);
+    on_loop(loops[0], ask_again, &again);
     ok(is_told(&again), "another attempt is made");
     usleep(200000);
     is_int(next.told, 0, "another request is not, for as many ask at once as may");
     is_int(asking(budget), MOST + 1, "both are counted");
     ok(origin_budget_contended(budget), "somebody waits");
-    on_loop(0, answered, &again);
-    on_loop(0, answered, &first[0]);
+    on_loop(loops[0], answered, &again);
+    on_loop(loops[0], answered, &first[0]);
     ok(is_told(&next), "when one is answered it is");
     ok(!origin_budget_contended(budget), "nobody waits");
     for (unsigned i = 0; i < MOST; i++)
-        on_loop(0, leave, &first[i]);
-    on_loop(0, leave, &next);
+        on_loop(loops[0], leave, &first[i]);
+    on_loop(loops[0], leave, &next);
     is_int(asking(budget), 0, "all is given back");
     origin_budget_free(&budget);
 }
@@ -196,15 +173,15 @@ static void test_leaving(void)
     prepare(&one, 0, budget, 7);
     prepare(&other, 0, budget, 8);
     one.leaves = &other;
-    on_loop(0, ask, &one);
-    on_loop(0, ask, &other);
+    on_loop(loops[0], ask, &one);
+    on_loop(loops[0], ask, &other);
     int64_t began = clock_mono_ms();
     hold_for(budget, 100);
     ok(is_told(&one) && one.at_ms - began >= 95, "who waits is told, when the account may be asked again");
-    on_loop(0, answered, &other); /* the event is over */
+    on_loop(loops[0], answered, &other); /* the event is over */
     is_int(other.told, 0, "who has left is not");
     is_int(asking(budget), 1, "nor counted");
-    on_loop(0, leave, &one);
+    on_loop(loops[0], leave, &one);
     is_int(asking(budget), 0, "all is given back");
     origin_budget_free(&budget);
 }
@@ -228,14 +205,14 @@ static void test_deferred(void)
     struct waiter first[MOST], newcomers[MOST];
     for (unsigned i = 0; i < MOST; i++) {
         prepare(&first[i], 0, budget, i);
-        on_loop(0, ask, &first[i]);
+        on_loop(loops[0], ask, &first[i]);
         ok(is_told(&first[i]), "%u asks", i);
-        on_loop(0, defer, &first[i]);
+        on_loop(loops[0], defer, &first[i]);
     }
     is_int(asking(budget), 0, "all wait for something else");
     for (unsigned i = 0; i < MOST; i++) {
         prepare(&newcomers[i], 0, budget, 1);
-        on_loop(0, ask, &newcomers[i]);
+        on_loop(loops[0], ask, &newcomers[i]);
     }
     unsigned good = 0;
     for (unsigned i = 0; i < 6; i++)
@@ -244,20 +221,20 @@ static void test_deferred(void)
     usleep(200000);
     ok(!newcomers[6].told && !newcomers[7].told, "but leave some");
     for (unsigned i = 0; i < 3; i++)
-        on_loop(0, resume, &first[i]);
+        on_loop(loops[0], resume, &first[i]);
     ok(first[0].told == 2 && first[1].told == 2 && first[2].told == 3, "to those who come back, while there are any");
     is_int(asking(budget), MOST, "as many ask as may");
-    on_loop(0, answered, &newcomers[0]);
-    on_loop(0, resume, &first[2]);
+    on_loop(loops[0], answered, &newcomers[0]);
+    on_loop(loops[0], resume, &first[2]);
     is_int(first[2].told, 2, "and one more when one is answered");
     hold_for(budget, 1000);
-    on_loop(0, answered, &newcomers[1]);
-    on_loop(0, resume, &first[3]);
+    on_loop(loops[0], answered, &newcomers[1]);
+    on_loop(loops[0], resume, &first[3]);
     is_int(first[3].told, 3, "but not while the account wants a rest");
     hold_for(budget, 0);
     for (unsigned i = 0; i < MOST; i++) {
-        on_loop(0, leave, &first[i]);
-        on_loop(0, leave, &newcomers[i]);
+        on_loop(loops[0], leave, &first[i]);
+        on_loop(loops[0], leave, &newcomers[i]);
     }
     is_int(asking(budget) + budget->deferred, 0, "all is given back");
     origin_budget_free(&budget);
@@ -276,10 +253,10 @@ static void test_others(void)
         for (unsigned i = 0; i < CROWD; i++) {
             prepare(&favoured[b][i], 0, budgets[b], 1);
             favoured[b][i].ticket.favoured = true;
-            on_loop(0, ask, &favoured[b][i]);
+            on_loop(loops[0], ask, &favoured[b][i]);
         }
         prepare(&others[b], 0, budgets[b], 1);
-        on_loop(0, ask, &others[b]);
+        on_loop(loops[0], ask, &others[b]);
     }
     for (unsigned b = 0; b < BUDGETS; b++)
         hold_for(budgets[b], 0);
@@ -287,8 +264,8 @@ static void test_others(void)
         ok(is_told(&favoured[b][CROWD - 1]) && is_told(&others[b]) && others[b].at_ms < favoured[b][CROWD - 1].at_ms,
            "account %u: who is not favoured has a turn among those who are", b);
         for (unsigned i = 0; i < CROWD; i++)
-            on_loop(0, leave, &favoured[b][i]);
-        on_loop(0, leave, &others[b]);
+            on_loop(loops[0], leave, &favoured[b][i]);
+        on_loop(loops[0], leave, &others[b]);
         is_int(asking(budgets[b]), 0, "all is given back");
         origin_budget_free(&budgets[b]);
     }
@@ -305,7 +282,7 @@ static void test_loops(void)
     for (unsigned n = 0; n < EACH; n++)
         for (unsigned client = 0; client < CLIENTS; client++) {
             prepare(&waiters[client][n], client > 0, budget, clients[client]);
-            on_loop(client > 0, ask, &waiters[client][n]);
+            on_loop(loops[client > 0], ask, &waiters[client][n]);
         }
     usleep(700000);
     unsigned alone = 0, all = 0;
@@ -318,7 +295,7 @@ static void test_loops(void)
        alone, all);
     for (unsigned client = 0; client < CLIENTS; client++)
         for (unsigned n = 0; n < EACH; n++)
-            on_loop(client > 0, leave, &waiters[client][n]);
+            on_loop(loops[client > 0], leave, &waiters[client][n]);
     is_int(asking(budget), 0, "all is given back");
     origin_budget_free(&budget);
 }

@@ -10,6 +10,7 @@
 #include "base/mem_parts.h"
 #include "net/line.h"
 #include "accounts_apart.h"
+#include "on_loop.h"
 #include "tap.h"
 
 #define LIMIT (64 << 20)
@@ -26,29 +27,6 @@ static struct loop *loop;
 static struct line_share share;
 static struct line line;
 static uint64_t accounts[APART];
-
-/* ---- On the loop ---- */
-
-struct call {
-    struct letter letter;
-    void (*run)(void);
-    atomic_bool done;
-};
-
-static void deliver(struct letter *letter)
-{
-    struct call *call = CONTAINER_OF(letter, struct call, letter);
-    call->run();
-    call->done = true;
-}
-
-static void on_loop(void (*run)(void))
-{
-    struct call call = {.letter.deliver = deliver, .run = run};
-    loop_post(loop, &call.letter);
-    while (!call.done)
-        usleep(100);
-}
 
 /* ---- Guests ---- */
 
@@ -95,19 +73,22 @@ static bool is_told(unsigned n)
     return guests[n].order > 0;
 }
 
-static void open_line(void)
+static void open_line(void *arg)
 {
+    (void) arg;
     line_init(&line, &share, loop);
 }
 
-static void leave_all(void)
+static void leave_all(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < GUESTS; n++)
         line_leave(&guests[n].ticket);
 }
 
-static void close_line(void)
+static void close_line(void *arg)
 {
+    (void) arg;
     line_fini(&line);
 }
 
@@ -117,27 +98,29 @@ static void begin(void)
     memset(client_slots, 0, sizeof client_slots);
     told = offered = 0;
     line_share_init(&share, &terms, METRIC_FORWARDS_WAITING);
-    on_loop(open_line);
+    on_loop(loop, open_line, NULL);
 }
 
 static void end(void)
 {
-    on_loop(leave_all);
-    on_loop(close_line);
+    on_loop(loop, leave_all, NULL);
+    on_loop(loop, close_line, NULL);
     is_int((long long) (share.room.taken[0] + share.room.taken[1]), 0, "nothing is left behind");
     is_int(metric_cell_value(metric_cell(METRIC_FORWARDS_WAITING, "")), 0, "and nobody");
     line_share_fini(&share);
 }
 
-static void first_leaves(void)
+static void first_leaves(void *arg)
 {
+    (void) arg;
     line_leave(&guests[0].ticket);
 }
 
 /* ---- (a) names of accounts, which cost nothing ---- */
 
-static void names_wait(void)
+static void names_wait(void *arg)
 {
+    (void) arg;
     uint64_t client = client_apart(accounts[1]);
     ok(ask(0, true, accounts[0], client, SHARE), "all is taken");
     size_t used = mem_used();
@@ -152,8 +135,8 @@ static void names_wait(void)
 static void test_names(void)
 {
     begin();
-    on_loop(names_wait);
-    on_loop(first_leaves);
+    on_loop(loop, names_wait, NULL);
+    on_loop(loop, first_leaves, NULL);
     ok(is_told(1), "one who comes after thousands of accounts has its turn");
     ok(guests[1].order <= 2 * SHARE_SLOTS, "when each slot of accounts has had two at most (%u)", guests[1].order);
     end();
@@ -173,8 +156,9 @@ static bool comes_and_leaves(void)
     return had;
 }
 
-static void unready_wait(void)
+static void unready_wait(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < APART - 1; n++) {
         struct line_ticket *ticket = &guests[n].ticket;
         *ticket = (struct line_ticket){.favoured = true, .account = accounts[n], .bytes = 1, .ready = is_never_ready};
@@ -187,18 +171,19 @@ static void unready_wait(void)
 }
 
 /* Each in a round of its own. */
-static void again(void)
+static void again(void *arg)
 {
+    (void) arg;
     comes_and_leaves();
 }
 
 static void test_offers(void)
 {
     begin();
-    on_loop(unready_wait);
+    on_loop(loop, unready_wait, NULL);
     int64_t began = clock_mono_ms();
     for (unsigned n = 0; n < LEAVES; n++)
-        on_loop(again);
+        on_loop(loop, again, NULL);
     usleep(30000);
     unsigned looks = (unsigned) (clock_mono_ms() - began) / 20 + 2;
     ok(offered <= (LEAVES + looks) * 32 + looks * APART, "few offers are made for a leave (%u)", offered);
@@ -208,8 +193,9 @@ static void test_offers(void)
 
 /* ---- (c) what would help nobody ---- */
 
-static void unready_waits(void)
+static void unready_waits(void *arg)
 {
+    (void) arg;
     struct line_ticket later = {.favoured = true, .account = accounts[1], .client = client_apart(accounts[1])};
     uint64_t client = client_apart(accounts[1]);
     for (unsigned n = 0; n < 3; n++) {
@@ -223,8 +209,9 @@ static void unready_waits(void)
     ok(!line_try(&line, &later), "who comes later does not pass those who are not ready");
 }
 
-static void nobody_gives(void)
+static void nobody_gives(void *arg)
 {
+    (void) arg;
     ok(!line_full(&share) && !line_contended(&share, accounts[1], guests[0].ticket.client) &&
            !line_contended(&share, accounts[1], guests[2].ticket.client) &&
            !line_contended(&share, accounts[1], passer),
@@ -235,10 +222,10 @@ static void test_not_ready(void)
 {
     begin();
     passer = 0;
-    on_loop(unready_waits);
-    on_loop(nobody_gives);
+    on_loop(loop, unready_waits, NULL);
+    on_loop(loop, nobody_gives, NULL);
     usleep(50000);
-    on_loop(nobody_gives);
+    on_loop(loop, nobody_gives, NULL);
     ok(offered > 1, "although they are offered some");
     end();
 }
@@ -251,48 +238,53 @@ static bool ask_one(unsigned n, bool favoured, size_t bytes)
     return ask(n, favoured, accounts[n], client_apart(accounts[n]), bytes);
 }
 
-static void both_have(void)
+static void both_have(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < 8; n++)
         ok(ask_one(n, n < 4, UNIT), "either kind has half");
     ok(!ask_one(10, true, 2 * UNIT), "one of the favoured wants more");
     ok(!ask_one(11, false, UNIT) && !ask_one(12, false, UNIT), "and two of the others");
 }
 
-static void second_leaves(void)
+static void second_leaves(void *arg)
 {
+    (void) arg;
     line_leave(&guests[1].ticket);
 }
 
-static void another_comes(void)
+static void another_comes(void *arg)
 {
+    (void) arg;
     ok(!ask_one(13, false, UNIT), "nor is it of one who comes");
 }
 
-static void one_ends(void)
+static void one_ends(void *arg)
 {
+    (void) arg;
     line_leave(&guests[4].ticket);
 }
 
 static void test_favoured(void)
 {
     begin();
-    on_loop(both_have);
-    on_loop(first_leaves);
+    on_loop(loop, both_have, NULL);
+    on_loop(loop, first_leaves, NULL);
     usleep(60000);
     is_int(told, 0, "what is too little for the favoured is not the others'");
-    on_loop(another_comes);
+    on_loop(loop, another_comes, NULL);
     usleep(60000);
     is_int(told, 0, "whether they look or come");
-    on_loop(second_leaves);
+    on_loop(loop, second_leaves, NULL);
     ok(is_told(10) && guests[10].order == 1, "until there is enough");
-    on_loop(one_ends);
+    on_loop(loop, one_ends, NULL);
     ok(is_told(11), "then the others have what is free");
     end();
 }
 
-static void favoured_have(void)
+static void favoured_have(void *arg)
 {
+    (void) arg;
     for (unsigned n = 0; n < 8; n++)
         ok(ask_one(n, true, n == 7 ? UNIT - 1 : UNIT), "the favoured have all");
     ok(ask_one(8, false, 1), "but for the first of the others");
@@ -301,8 +293,9 @@ static void favoured_have(void)
     ok(!ask_one(13, false, UNIT) && !ask_one(14, false, UNIT), "of either kind");
 }
 
-static void rest_leave(void)
+static void rest_leave(void *arg)
 {
+    (void) arg;
     for (unsigned n = 10; n < 13; n++)
         line_leave(&guests[n].ticket);
     line_leave(&guests[13].ticket);
@@ -312,24 +305,25 @@ static void rest_leave(void)
     ok(!ask_one(16, true, UNIT), "and has it before the favoured who come");
 }
 
-static void third_leaves(void)
+static void third_leaves(void *arg)
 {
+    (void) arg;
     line_leave(&guests[3].ticket);
 }
 
 static void test_others(void)
 {
     begin();
-    on_loop(favoured_have);
-    on_loop(first_leaves);
+    on_loop(loop, favoured_have, NULL);
+    on_loop(loop, first_leaves, NULL);
     ok(is_told(13) && told == 1, "the others go first where they have less than an eighth");
-    on_loop(second_leaves);
+    on_loop(loop, second_leaves, NULL);
     ok(is_told(10) && told == 2 && guests[14].order == 0, "but no further");
     end();
     begin();
-    on_loop(favoured_have);
-    on_loop(rest_leave);
-    on_loop(third_leaves);
+    on_loop(loop, favoured_have, NULL);
+    on_loop(loop, rest_leave, NULL);
+    on_loop(loop, third_leaves, NULL);
     ok(is_told(15) && guests[15].order == 1, "however little each gives back");
     end();
 }
