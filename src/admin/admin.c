@@ -119,7 +119,8 @@ struct admin *admin_new(const struct admin_hooks *hooks)
 {
     struct admin *admin = mem_calloc(1, sizeof *admin);
     admin->hooks = *hooks;
-    admin->handler = (struct http_handler){on_request, on_refused, on_finished, admin};
+    admin->handler =
+        (struct http_handler){.request = on_request, .refused = on_refused, .finished = on_finished, .arg = admin};
     return admin;
 }
 

@@ -19,6 +19,7 @@
 #include "http/message.h"
 #include "http/source.h"
 
+struct conn;
 struct loop;
 struct http_exchange;
 
@@ -43,6 +44,7 @@ struct http_exchange {
     uint64_t received; /* body bytes taken from the client */
     int status;        /* of the reply; 0: none */
     void *user;        /* the handler's */
+    void *caller;      /* what its `admit` has made of the connection, or NULL */
 };
 
 struct http_handler {
@@ -51,6 +53,10 @@ struct http_handler {
     void (*refused)(void *arg, struct http_exchange *x, enum status why);
     void (*finished)(void *arg, struct http_exchange *x, enum status how);
     void *arg;
+    /* Both or neither. A connection is there, TLS done: who that is; NULL: nobody who may come in. */
+    void *(*admit)(void *arg, const struct conn *conn, const char *listener, const struct sockaddr *peer);
+    /* That connection has ended, and its exchanges have. */
+    void (*gone)(void *arg, void *caller);
 };
 
 /* Sends the head, then pulls the body until its end. Consumes *body (which may hold NULL: no body). The body is closed

@@ -160,6 +160,7 @@ static struct h1_exchange *new_exchange(struct h1 *h1)
     exchange->x.request.version = HTTP_1_1;
     exchange->x.request.method = HTTP_OTHER;
     exchange->x.listener = h1->session.listener;
+    exchange->x.caller = h1->session.caller;
     exchange->x.peer = &h1->session.peer.any;
     exchange->x.peer_length = h1->session.peer_length;
     exchange->x.began_us = clock_mono_us();

@@ -25,6 +25,7 @@ struct h2_stream *h2_stream_new(struct h2 *h2, int32_t id)
     stream->x.loop = server->loop;
     stream->x.arena = arena;
     stream->x.listener = h2->session.listener;
+    stream->x.caller = h2->session.caller;
     stream->x.peer = &h2->session.peer.any;
     stream->x.peer_length = h2->session.peer_length;
     stream->x.began_us = clock_mono_us();

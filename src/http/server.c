@@ -70,6 +70,7 @@ void session_take_over(struct session *session, const struct session_class *clas
     session->listener = from->listener;
     session->peer = from->peer;
     session->peer_length = from->peer_length;
+    session->caller = from->caller;
 }
 
 void session_fini(struct session *session, bool gone)
@@ -79,6 +80,8 @@ void session_fini(struct session *session, bool gone)
     list_remove(&session->link);
     if (!gone)
         return;
+    if (session->caller != NULL)
+        server->handler.gone(server->handler.arg, session->caller);
     if (!server->limits.uncounted)
         metric_add(METRIC_CLIENT_CONNECTIONS, -1);
     if (server->budget != NULL)
@@ -157,6 +160,14 @@ static const struct session_class greeting_class = {greeting_nothing, greeting_n
 static void on_opened(void *arg)
 {
     struct session *session = arg;
+    const struct http_handler *handler = &session->server->handler;
+    if (handler->admit != NULL) {
+        session->caller = handler->admit(handler->arg, session->conn, session->listener, &session->peer.any);
+        if (session->caller == NULL) {
+            greeting_kill(session);
+            return;
+        }
+    }
     if (str_eq(conn_alpn(session->conn), STR("h2")))
         h2_start(session, NULL, 0);
     else

@@ -58,6 +58,7 @@ struct session {
         struct sockaddr_in6 in6;
     } peer;
     socklen_t peer_length;
+    void *caller; /* handler.admit's */
 };
 
 /* Moves connection, listener and peer of `from` into a session of another class; `from` holds nothing afterwards and is

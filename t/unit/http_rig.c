@@ -344,7 +344,7 @@ static void on_accept_tls(void *arg, int fd, const struct sockaddr *peer, sockle
 static void side_init(struct loop *loop, void *arg)
 {
     struct side *side = arg;
-    const struct http_handler handler = {on_request, on_refused, on_finished, NULL};
+    const struct http_handler handler = {.request = on_request, .refused = on_refused, .finished = on_finished};
     side->server = http_server_new(loop, &rig_state.options.limits, &handler, &rig_state.budget);
     side->listeners[0] = listener_open(loop, side->fds[0], &rig_state.budget, on_accept, side);
     side->listeners[1] = listener_open(loop, side->fds[1], &rig_state.budget, on_accept_tls, side);
