@@ -9,7 +9,8 @@ libheadpond_a_SOURCES += \
 	src/pool/pool.c src/pool/pool.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h \
-	src/pool/slices.c src/pool/slices.h
+	src/pool/slices.c src/pool/slices.h \
+	src/pool/wire.c src/pool/wire.h
 
 check_PROGRAMS += t/unit/test_ring
 t_unit_test_ring_SOURCES = t/unit/test_ring.c t/unit/tap.h
@@ -43,6 +44,10 @@ t_unit_test_discover_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_pool
 t_unit_test_pool_SOURCES = t/unit/test_pool.c t/unit/pool_certificates.h t/unit/on_loop.h t/unit/tap.h
 t_unit_test_pool_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_wire
+t_unit_test_wire_SOURCES = t/unit/test_wire.c t/unit/tap.h
+t_unit_test_wire_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_slices
 t_unit_test_slices_SOURCES = t/unit/test_slices.c t/unit/tap.h

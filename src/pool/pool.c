@@ -12,8 +12,10 @@
 
 /* Of the order, how many are looked at for one that is up. */
 #define ORDER_LOOKS 8
-/* A connection to a member that owes something, and one that is idle; ms. */
-#define SILENCE_MS 10000
+/* A member that does not take a connection in this time, or on which one is silent that owes something, is passed over:
+ * whoever is read from can be reached in much less. And what is idle for so long ends; ms. */
+#define CONNECT_MS 1000
+#define SILENCE_MS 2000
 #define IDLE_MS 60000
 /* Connections of a loop: a sidecar has few, so that a hundred thousand of them are not too many for the members. */
 #define CONNECTIONS_CLIENT 32
@@ -92,12 +94,20 @@ enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf 
         .own = pool->own,
         .tls = pool->client,
         .members = pool->members,
-        .connect_timeout = conf->connect_timeout,
+        .connect_timeout = conf->connect_timeout < CONNECT_MS ? conf->connect_timeout : CONNECT_MS,
         .silence = SILENCE_MS,
         .idle = IDLE_MS,
         .most = row->role == CONF_ROLE_CLIENT ? CONNECTIONS_CLIENT : CONNECTIONS_MEMBER,
     };
     return STATUS_OK;
+}
+
+enum status pool_try(const struct conf *conf, struct strbuf *error)
+{
+    struct pool *pool = NULL;
+    enum status status = conf->pool == NULL ? STATUS_OK : pool_new(conf, &pool, error);
+    pool_free(&pool);
+    return status;
 }
 
 void pool_free(struct pool **freed)
@@ -141,9 +151,19 @@ const struct identity *pool_own(const struct pool *pool)
     return &pool->own;
 }
 
+bool pool_vouches(const struct pool *pool)
+{
+    return pool->own.role == CONF_ROLE_MEMBER;
+}
+
 struct tls *pool_server_tls(struct pool *pool)
 {
     return pool->server;
+}
+
+struct tls *pool_client_tls(struct pool *pool)
+{
+    return pool->client;
 }
 
 const struct members_view *pool_view(const struct pool *pool)

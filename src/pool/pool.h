@@ -21,6 +21,8 @@ struct tls;
 /* Loads the certificate, which must say what the configuration says of this node; the configuration outlives it. Before
  * the loops start. On failure INVALID and a line in *error that says what to do. */
 enum status pool_new(const struct conf *conf, struct pool **pool, struct strbuf *error) STATUS_CHECKED;
+/* Whether that would do; also where there is no pool. */
+enum status pool_try(const struct conf *conf, struct strbuf *error) STATUS_CHECKED;
 /* When the loops have been joined. Empties the pointer, which may be NULL. */
 void pool_free(struct pool **pool);
 
@@ -32,8 +34,12 @@ void pool_loop_init(struct pool *pool, struct loop *loop);
 void pool_loop_fini(struct pool *pool, struct loop *loop);
 
 const struct identity *pool_own(const struct pool *pool);
+/* Whether other members take its word for it that somebody may read a blob (decision 9). */
+bool pool_vouches(const struct pool *pool);
 /* What the addresses that peers connect to show, and what it checks them by. */
 struct tls *pool_server_tls(struct pool *pool);
+/* And what this node shows when it connects to them. */
+struct tls *pool_client_tls(struct pool *pool);
 /* Who is known now; as members_view. */
 const struct members_view *pool_view(const struct pool *pool);
 
