@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* answer.c: the counted answer, and the collector that pulls a fetch's body into it. */
+/* answer.c: the counted answer, and the collector that pulls a reply's body into it. */
 #include "cache/answer.h"
 
 #include "base/mem.h"
+#include "pool/wire.h"
 
 struct answer_collector {
     struct answer_collector **slot;
     struct answer *answer;
-    struct origin_fetch *fetch;
+    struct upstream *upstream;
     struct source *body;
     struct strbuf bytes;
     void (*done)(void *arg, struct answer *answer, enum status status);
@@ -21,6 +22,7 @@ struct answer *answer_new(const struct http_response *head)
     answer->arena = arena_new();
     answer->shown.head = *head;
     http_headers_copy(&answer->shown.head.headers, &head->headers, answer->arena);
+    http_headers_remove(&answer->shown.head.headers, STR(WIRE_FIELD)); /* is between nodes */
     return answer;
 }
 
@@ -42,7 +44,7 @@ void answer_unref(struct answer **answer)
 
 static void collector_free(struct answer_collector *collector)
 {
-    origin_fetch_close(&collector->fetch);
+    upstream_close(&collector->upstream);
     answer_unref(&collector->answer);
     strbuf_free(&collector->bytes);
     mem_free(collector);
@@ -89,19 +91,19 @@ static void collector_pull(void *arg)
     }
 }
 
-void answer_collect(struct answer_collector **slot, struct answer **answer, struct origin_fetch **fetch,
+void answer_collect(struct answer_collector **slot, struct answer **answer, struct upstream **upstream,
                     void (*done)(void *arg, struct answer *answer, enum status status), void *arg)
 {
     struct answer_collector *collector = mem_calloc(1, sizeof *collector);
     collector->slot = slot;
     collector->answer = *answer;
-    collector->fetch = *fetch;
+    collector->upstream = *upstream;
     collector->done = done;
     collector->arg = arg;
     *answer = NULL;
-    *fetch = NULL;
+    *upstream = NULL;
     *slot = collector;
-    collector->body = origin_fetch_body(collector->fetch);
+    collector->body = upstream_body(collector->upstream);
     source_listen(collector->body, collector_pull, collector);
     collector_pull(collector);
 }

@@ -103,6 +103,8 @@ static bool view_is_good(struct cache *cache, const struct cache_request *reques
     int64_t now_s = clock_steady_s();
     int64_t freshness = request->freshness;
 
+    if (query->pin_holds && etag_eq_strong(query->pinned, object->etag))
+        return true;
     if (query->validate || view->stamp != epochs_stamp(cache->epochs, &key) || epochs_fenced(cache->epochs, &key))
         return false;
     if (query->pinned.len > 0 && view->validated_s > 0 && etag_eq_strong(query->pinned, object->etag))
@@ -131,6 +133,11 @@ bool cache_resolve_now(struct cache *cache, const struct cache_request *request,
         .validated_s = view.validated_s,
     };
     return true;
+}
+
+int64_t cache_grant_age_ms(struct cache *cache, const struct cache_request *request, enum cache_want want)
+{
+    return grants_age_ms(cache->grants, request, want);
 }
 
 /* ---- By asking the owner. ---- */

@@ -25,12 +25,14 @@
 struct cache;
 struct credential;
 struct loop;
+struct pool;
 
 struct cache_config {
     struct store *store;
     struct loop **loops; /* all of them; the array outlives the cache */
     unsigned loop_count;
     struct origin_limits limits;
+    struct pool *pool; /* NULL: this node is in none */
 };
 
 /* Before the loops start. */
@@ -65,6 +67,8 @@ struct cache_request {
     struct hash128 scope;     /* what a yes covers: of the blob, directory, container or account */
     int64_t expires_s;        /* wall clock: the credential is not good after it; INT64_MAX: not known */
     bool vouched;             /* the proxy says yes itself: no grant is needed */
+    bool granted;             /* so does a member of the pool, whose request this is: neither */
+    bool here;                /* another node's request: no third one is asked */
     /* what of our own signs, and what it asks for: in place of the client's credential where we vouch, and for pinned
      * fills; or NULL, and a NULL str. Lives as long as the process */
     struct credential *signer;
@@ -89,6 +93,7 @@ struct cache_query {
     bool validate;     /* what is known does not suffice: ask the origin in any case */
     struct str pinned; /* an ETag: if that is the cached generation, its freshness does not matter (pinned_reads:
                           trust); else a NULL str */
+    bool pin_holds;    /* nor whether it is believed: whoever asks has seen to that */
 };
 
 enum cache_verdict {
@@ -123,6 +128,9 @@ void cache_result_fini(struct cache_result *result);
 /* Answers from what is known on this loop; true: *result is filled. Own loop, never waits. */
 bool cache_resolve_now(struct cache *cache, const struct cache_request *request, const struct cache_query *query,
                        struct cache_result *result);
+
+/* How long ago the origin let this credential in, in ms; 0 where nobody asked it, or it is not known. Own loop. */
+int64_t cache_grant_age_ms(struct cache *cache, const struct cache_request *request, enum cache_want want);
 
 struct cache_resolve;
 /* Asks the owner, and through it the origin. `done` is called once on this loop, never from inside this call; *result

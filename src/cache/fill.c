@@ -48,6 +48,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->first = first;
     fill->last = last;
     fill->asker = asker_ref(asker);
+    fill->direct = upstream_is_here(fill->cache, &asker->request, extent);
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
     fill->holds = !fill_ahead_is_kept(fill->cache, kept);
     fill->position = store_block_number(extent, first) * fill->cache->block_size;
@@ -215,7 +216,7 @@ static void fill_copy(struct fill *fill, struct buf *buf, const struct source_vi
 /* The last byte has come, and nobody but the origin has kept it waiting. */
 static void fill_learn(struct fill *fill)
 {
-    if (fill->head_us != 0)
+    if (fill->head_us != 0 && !fill->by_peer)
         pace_learn(&cache_loop_of(fill->loop)->paces, fill->asker->request.account_hash.lo,
                    fill->head_us - fill->sent_us, fill->position - fill->began, clock_mono_us() - fill->head_us);
 }
@@ -260,8 +261,11 @@ void fill_pump(void *arg)
 
     while (fill->body != NULL && fill->generation != NULL && fill_pump_step(fill))
         ;
-    if (fill->position != before)
+    if (fill->position != before) {
+        if (fill->by_peer)
+            metric_add(METRIC_PEER_BYTES, (int64_t) (fill->position - before));
         flight_wake_all(fill);
+    }
     fill_unref(&fill);
 }
 

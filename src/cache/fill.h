@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fill.h: one origin request for a run of blocks within one extent, and the buffers its bytes arrive in.
+ * fill.h: one request for a run of blocks within one extent, and the buffers its bytes arrive in. It goes to the origin,
+ * or to the node of the pool where the extent is at home (upstream.h).
  *
  * A fill is run by the extent's owner loop. Readers on any loop hold a reference, take the buffers of its blocks and
  * read them as they grow (buf.h); they learn of progress through their join (flight.h). A whole block is put into the
@@ -32,6 +33,7 @@
 #include "cache/answer.h"
 #include "cache/asker.h"
 #include "cache/context.h"
+#include "cache/upstream.h"
 
 #define FILL_WINDOW 8
 /* Blocks that may be put into the store ahead of their readers, or it is too small, or too busy, to count on. */
@@ -49,6 +51,8 @@ struct fill_opening {
     struct answer
         *answer;        /* the reply's head (the body, too, unless it is the blob's), or NULL when there was no reply */
     enum status status; /* why there was none */
+    int64_t age_s;      /* as upstream.h has them */
+    int64_t grant_age_ms;
 };
 
 /* Why a fill stands between two blocks. */
@@ -98,7 +102,9 @@ struct fill {
     uint64_t position;                   /* next byte of the blob to arrive */
     uint64_t end;                        /* exclusive */
     uint64_t stamp;                      /* epoch it was begun under: blocks are stored only while that stands */
-    struct origin_fetch *fetch;
+    bool direct;  /* nobody but the origin is asked: whoever must not be sent on to a third node may join */
+    bool by_peer; /* what comes, comes from another node */
+    struct upstream *upstream;
     struct source *body;
     struct answer_collector *collector;
     struct fill_opening *opening;

@@ -12,7 +12,6 @@
 #include "base/log.h"
 #include "cache/fill.h"
 #include "cache/flight.h"
-#include "cache/own_request.h"
 #include "http/precondition.h"
 #include "http/range.h"
 
@@ -81,6 +80,8 @@ static void opening_settle(struct fill *fill, struct answer *answer, enum status
     fill->opening = NULL;
     opening->answer = answer;
     opening->status = status;
+    opening->age_s = fill->upstream == NULL ? 0 : upstream_age_s(fill->upstream);
+    opening->grant_age_ms = fill->upstream == NULL ? 0 : upstream_grant_age_ms(fill->upstream);
     loop_post(opening->home, &opening->letter);
 }
 
@@ -106,14 +107,14 @@ static void opening_head(struct fill *fill, const struct http_response *head)
     uint64_t length;
 
     if (head->status != 200 && head->status != 206) {
-        answer_collect(&fill->collector, &answer, &fill->fetch, opening_refused, fill);
+        answer_collect(&fill->collector, &answer, &fill->upstream, opening_refused, fill);
         return;
     }
     if (!reply_begins_here(fill, head, &length)) {
         opening_failed(fill, answer, STATUS_OK); /* an empty blob, or nonsense: the owner sees which */
         return;
     }
-    fill->body = origin_fetch_body(fill->fetch);
+    fill->body = upstream_body(fill->upstream);
     source_listen(fill->body, fill_pump, fill);
     opening_settle(fill, answer, STATUS_OK);
 }
@@ -125,6 +126,7 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     struct fill *fill = fill_ref(arg);
 
     fill->head_us = clock_mono_us();
+    fill->by_peer = upstream_by_peer(fill->upstream);
     if (fill->generation == NULL) {
         if (head == NULL)
             opening_failed(fill, NULL, why);
@@ -133,7 +135,7 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     } else {
         enum status status = head == NULL ? why : check_pinned(fill, head);
         if (status == STATUS_OK) {
-            fill->body = origin_fetch_body(fill->fetch);
+            fill->body = upstream_body(fill->upstream);
             source_listen(fill->body, fill_pump, fill);
             fill_pump(fill);
         } else {
@@ -144,33 +146,36 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     fill_unref(&fill);
 }
 
-static struct own_request fill_request(struct fill *fill)
+static struct upstream_ask fill_ask(struct fill *fill)
 {
-    return (struct own_request){
+    return (struct upstream_ask){
         .ranged = true,
         .first = fill->position,
         .last = fill->end - 1,
         .if_match = fill->generation == NULL ? STR_NULL : fill_object(fill)->etag,
         .budget = &fill->place.budget,
         .own = fill->generation != NULL && !fill->disowned, /* an opening asks for the asker, too */
+        .extent = fill->extent,
+        .direct = fill->direct,
+        .granted = fill->generation != NULL,
     };
 }
 
 void fill_fetch_start(struct fill *fill)
 {
-    const struct own_request request = fill_request(fill);
-    const struct origin_events events = {fill_head, fill};
+    const struct upstream_ask ask = fill_ask(fill);
+    const struct upstream_events events = {fill_head, fill};
     fill->sent_us = clock_mono_us();
     fill->head_us = 0;
     fill->began = fill->position;
-    fill->fetch = own_request_start(fill->cache, fill->loop, &fill->asker->request, &request, &events);
+    fill->upstream = upstream_start(fill->cache, fill->loop, fill->asker, &ask, &events);
 }
 
 void fill_fetch_stop(struct fill *fill, enum status why)
 {
     fill->body = NULL;
     answer_collector_cancel(&fill->collector);
-    origin_fetch_close(&fill->fetch);
+    upstream_close(&fill->upstream);
     if (fill->opening != NULL) {
         fill_unref(&fill->opening->fill);
         opening_settle(fill, NULL, why == STATUS_OK ? STATUS_CANCELLED : why);
@@ -180,8 +185,8 @@ void fill_fetch_stop(struct fill *fill, enum status why)
 /* Goes on with the reader's credential where our own failed, else with another reader's. */
 static bool fill_change_credential(struct fill *fill)
 {
-    const struct own_request request = fill_request(fill);
-    if (own_request_signed(&fill->asker->request, &request)) {
+    const struct upstream_ask ask = fill_ask(fill);
+    if (upstream_signed(&fill->asker->request, &ask)) {
         fill->disowned = true;
         return !fill->asker->request.vouched;
     }
@@ -200,11 +205,25 @@ static bool fill_is_current(const struct fill *fill)
     return store_object_current(fill->cache->config.store, fill->generation->object) == fill->generation->id;
 }
 
+/* What another node has not brought whole, or oddly, the origin is asked for. */
+static bool fill_by_another(struct fill *fill, enum status why)
+{
+    if (!fill->by_peer || fill->generation == NULL || why == STATUS_DENIED || why == STATUS_GENERATION_CHANGED)
+        return false;
+    fill->by_peer = false;
+    fill->direct = true;
+    fill->attempts = 0;
+    fill_fetch_start(fill);
+    return true;
+}
+
 void fill_broken(struct fill *fill, enum status why)
 {
     struct epoch_key key = asker_epoch_key(&fill->asker->request);
 
     fill_fetch_stop(fill, why);
+    if (fill_by_another(fill, why))
+        return;
     switch (why) {
     case STATUS_DENIED:
     case STATUS_NO_CREDENTIAL:

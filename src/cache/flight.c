@@ -23,13 +23,21 @@ void flight_remove(struct fill *fill)
     list_remove(&fill->on_flight);
 }
 
-static struct fill *flight_find(struct cache_loop *home, uint64_t generation, uint64_t extent, unsigned block)
+/* Another node's request joins none that asks another node: where two do not agree on who is at home, each would wait
+ * for the other. */
+static bool may_join(const struct fill *fill, const struct join *join)
 {
-    LIST_FOR_EACH(node, flight_bucket(home, generation, extent))
+    return fill->direct || !join->asker->request.here;
+}
+
+static struct fill *flight_find(struct cache_loop *home, const struct join *join, unsigned block)
+{
+    uint64_t generation = join->generation->id;
+    LIST_FOR_EACH(node, flight_bucket(home, generation, join->extent))
     {
         struct fill *fill = LIST_ENTRY(node, struct fill, on_flight);
-        if (fill->generation != NULL && fill->generation->id == generation && fill->extent == extent &&
-            fill_covers(fill, block))
+        if (fill->generation != NULL && fill->generation->id == generation && fill->extent == join->extent &&
+            may_join(fill, join) && fill_covers(fill, block))
             return fill;
     }
     return NULL;
@@ -94,7 +102,7 @@ static unsigned flight_run_end(struct cache_loop *home, const struct join *join)
     uint64_t base = join->extent * STORE_EXTENT_BLOCKS;
     unsigned block = join->first;
     while (block < join->last && !store_has_block(join->cache->config.store, join->generation->id, base + block + 1) &&
-           flight_find(home, join->generation->id, join->extent, block + 1) == NULL)
+           flight_find(home, join, block + 1) == NULL)
         block++;
     return block;
 }
@@ -105,8 +113,8 @@ static struct fill *flight_opening(struct cache_loop *home, const struct join *j
     LIST_FOR_EACH(node, flight_bucket(home, join->generation->object.lo, join->extent))
     {
         struct fill *fill = LIST_ENTRY(node, struct fill, on_flight);
-        if (fill->generation == NULL && fill->extent == join->extent && fill_covers(fill, join->first) &&
-            hash128_eq(fill->asker->request.object, join->generation->object))
+        if (fill->generation == NULL && fill->extent == join->extent && may_join(fill, join) &&
+            fill_covers(fill, join->first) && hash128_eq(fill->asker->request.object, join->generation->object))
             return fill;
     }
     return NULL;
@@ -119,7 +127,7 @@ static void join_tie(struct join *join, bool may_park)
     uint64_t block = join->extent * STORE_EXTENT_BLOCKS + join->first;
 
     /* The table before the store: a block leaves the table only when the store has it. */
-    struct fill *fill = flight_find(home, join->generation->id, join->extent, join->first);
+    struct fill *fill = flight_find(home, join, join->first);
     if (fill != NULL) {
         join->fill = fill_ref(fill);
     } else if (!store_has_block(join->cache->config.store, join->generation->id, block)) {

@@ -19,7 +19,8 @@ struct grant {
     struct hash128 scope;
     enum cache_want operation;
     uint64_t stamp;
-    int64_t until_ms;  /* monotonic */
+    int64_t asked_ms; /* monotonic, as the next */
+    int64_t until_ms;
     int64_t expires_s; /* wall clock: the credential's own end */
 };
 
@@ -87,30 +88,41 @@ static bool grant_holds(struct grants *grants, const struct grant *grant, const 
            clock_wall_s() < grant->expires_s;
 }
 
-bool grants_allow(struct grants *grants, const struct cache_request *request, enum cache_want operation)
+/* Good until the thread's next quiescent state. */
+static const struct grant *find(struct grants *grants, const struct cache_request *request, enum cache_want operation)
 {
-    if (request->vouched)
-        return true;
     _Atomic(struct grant *) *set = set_of(grants, request);
     for (unsigned way = 0; way < GRANT_WAYS; way++) {
         const struct grant *grant = atomic_load_explicit(&set[way], memory_order_acquire);
         if (grant != NULL && (grant->operation == CACHE_WANT_GET || operation == CACHE_WANT_HEAD) &&
             grant_is_for(grant, request) && grant_holds(grants, grant, request))
-            return true;
+            return grant;
     }
-    return false;
+    return NULL;
+}
+
+bool grants_allow(struct grants *grants, const struct cache_request *request, enum cache_want operation)
+{
+    return request->vouched || request->granted || find(grants, request, operation) != NULL;
+}
+
+int64_t grants_age_ms(struct grants *grants, const struct cache_request *request, enum cache_want operation)
+{
+    const struct grant *grant = find(grants, request, operation);
+    return grant == NULL ? 0 : clock_mono_ms() - grant->asked_ms;
 }
 
 void grants_add(struct grants *grants, const struct cache_request *request, enum cache_want operation, uint64_t stamp,
                 int64_t asked_ms)
 {
-    if (request->vouched || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
+    if (request->vouched || request->granted || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;
     struct grant *grant = mem_calloc(1, sizeof *grant);
     grant->credential = request->credential;
     grant->scope = request->scope;
     grant->operation = operation;
     grant->stamp = stamp;
+    grant->asked_ms = asked_ms;
     grant->until_ms = request->authorize_ttl < INT64_MAX - asked_ms ? asked_ms + request->authorize_ttl : INT64_MAX;
     grant->expires_s = request->expires_s;
 

@@ -23,9 +23,12 @@ struct grants *grants_new(unsigned max);
 /* When no thread looks any more. */
 void grants_free(struct grants *grants);
 
-/* A yes to GET is a yes to HEAD; a yes to HEAD is only that. Also true for whom the proxy vouches for; of those nothing
- * is kept. */
+/* A yes to GET is a yes to HEAD; a yes to HEAD is only that. Also true for whom the proxy vouches for, or another node;
+ * of those nothing is kept. */
 bool grants_allow(struct grants *grants, const struct cache_request *request, enum cache_want operation);
+
+/* How long ago that yes was asked for, in ms; 0: there is none. */
+int64_t grants_age_ms(struct grants *grants, const struct cache_request *request, enum cache_want operation);
 
 /* Take this before a probe is sent, and hand it to grants_add: a revocation in between makes the yes void. */
 uint64_t grants_stamp(struct grants *grants, const struct cache_request *request);

@@ -97,7 +97,7 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
     struct epoch_key key = asker_epoch_key(request);
 
     if (resolve->query.validate || request->freshness == 0 ||
-        probe->stamp != epochs_stamp(resolve->cache->epochs, &key))
+        probe->stamp != epochs_stamp(resolve->cache->epochs, &key) || (request->here && !probe->direct))
         return false;
     /* One that was sent longer ago may answer for a blob that has passed since. */
     if (clock_mono_ms() - probe->sent_ms > request->freshness)
@@ -109,6 +109,15 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
     return resolve->granted && probe->granted && resolve->refusals < REFUSALS_MAX;
 }
 
+/* Whether the bytes that an opening begins with are at home where the record is. */
+static bool opens_at_home(const struct cache_resolve *resolve)
+{
+    const struct cache *cache = resolve->cache;
+    uint64_t extent = resolve->query.first / cache->block_size / STORE_EXTENT_BLOCKS;
+    return extent == 0 || (upstream_is_here(cache, &resolve->asker->request, 0) &&
+                           upstream_is_here(cache, &resolve->asker->request, extent));
+}
+
 static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struct cache_resolve *resolve)
 {
     if (resolve->query.want == CACHE_WANT_HEAD)
@@ -116,7 +125,7 @@ static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struc
     /* Only one opening at a time, or the same bytes would be fetched twice. */
     if (resolve->query.conditional || !list_empty(&inquiry->probes))
         return PROBE_RANGE;
-    return object_known(resolve) ? PROBE_RANGE : PROBE_OPEN;
+    return object_known(resolve) || !opens_at_home(resolve) ? PROBE_RANGE : PROBE_OPEN;
 }
 
 static void probe_join(struct probe *probe, struct cache_resolve *resolve)

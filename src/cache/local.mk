@@ -16,12 +16,12 @@ libheadpond_a_SOURCES += \
 	src/cache/loads.c src/cache/loads.h \
 	src/cache/keep.c src/cache/keep.h \
 	src/cache/object.c src/cache/object.h \
-	src/cache/own_request.c src/cache/own_request.h \
 	src/cache/pace.c src/cache/pace.h \
 	src/cache/place.c src/cache/place.h \
 	src/cache/probe.c src/cache/probe.h \
 	src/cache/reader.c \
-	src/cache/room.c src/cache/room.h
+	src/cache/room.c src/cache/room.h \
+	src/cache/upstream.c src/cache/upstream.h
 
 check_PROGRAMS += t/unit/test_object
 t_unit_test_object_SOURCES = t/unit/test_object.c t/unit/tap.h

@@ -58,6 +58,8 @@ void place_ask(struct fill *fill, struct budget_ticket *asked)
 {
     struct admission_wish wish = place_wish(fill->cache, &fill->asker->request);
     wish.asked = asked;
+    if (asked == NULL && !fill->direct)
+        wish.budget = NULL; /* another node is asked, and the account is not */
     wish.favoured = fill->generation != NULL;
     wish.held = sizeof *fill + 2 * fill->asker->size + PLACE_READER;
     wish.come = place_come;

@@ -5,7 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/mem_parts.h"
-#include "cache/own_request.h"
 #include "http/range.h"
 
 /* A handle with its connection and a TLS session (measured: 110 KiB, 11 without TLS), and its read buffer. Answers are
@@ -53,7 +52,7 @@ bool probe_admit(struct cache_loop *home, struct admission *admission, const str
 
 static void probe_end(struct probe *probe, enum probe_outcome outcome, struct answer *answer, enum status status)
 {
-    origin_fetch_close(&probe->fetch);
+    upstream_close(&probe->upstream);
     admission_leave(&probe->admission);
     probe->outcome = outcome;
     probe->answer = answer;
@@ -91,7 +90,7 @@ static bool probe_ask_otherwise(struct probe *probe, const struct http_response 
     if (!empty && probe->kind == PROBE_RANGE)
         return false;
     probe->kind = empty ? PROBE_WHOLE : PROBE_RANGE;
-    origin_fetch_close(&probe->fetch);
+    upstream_close(&probe->upstream);
     probe_send_again(probe);
     return true;
 }
@@ -102,6 +101,17 @@ static bool probe_says_yes(const struct http_response *head)
     return head->status == 200 || head->status == 206;
 }
 
+/* The answer has not come whole: if it was another node's, the origin is asked. */
+static void probe_break(struct probe *probe, enum status status)
+{
+    if (probe->direct) {
+        probe_end(probe, PROBE_FAILED, NULL, status);
+        return;
+    }
+    probe->direct = true;
+    probe_send(probe);
+}
+
 static void probe_collected(void *arg, struct answer *answer, enum status status)
 {
     struct probe *probe = arg;
@@ -110,8 +120,15 @@ static void probe_collected(void *arg, struct answer *answer, enum status status
         probe_end(probe, yes ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
     } else {
         answer_unref(&answer);
-        probe_end(probe, PROBE_FAILED, NULL, status);
+        probe_break(probe, status);
     }
+}
+
+/* What another node tells is as old as what it knows. */
+static void probe_inherit(struct probe *probe, int64_t age_s, int64_t grant_age_ms)
+{
+    probe->sent_s -= age_s;
+    probe->sent_ms -= grant_age_ms;
 }
 
 static void probe_head(void *arg, const struct http_response *head, enum status why)
@@ -124,13 +141,14 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
     }
     if (probe_ask_otherwise(probe, head))
         return;
+    probe_inherit(probe, upstream_age_s(probe->upstream), upstream_grant_age_ms(probe->upstream));
     struct answer *answer = answer_new(head);
     /* A range was asked for and everything comes: take the head, cut the rest. */
     if (head->status == 200 && (head->content_length < 0 || head->content_length > ANSWER_BODY_MAX) &&
         probe->kind != PROBE_HEAD)
         probe_end(probe, PROBE_YES, answer, STATUS_OK);
     else
-        answer_collect(&probe->collector, &answer, &probe->fetch, probe_collected, probe);
+        answer_collect(&probe->collector, &answer, &probe->upstream, probe_collected, probe);
 }
 
 /* ---- Openings: the fill runs at the extent's owner. ---- */
@@ -155,14 +173,21 @@ static void probe_opened(struct letter *letter)
     } else if (probe_ask_otherwise(probe, &answer->shown.head)) {
         answer_unref(&answer);
     } else {
+        probe_inherit(probe, probe->opening.age_s, probe->opening.grant_age_ms);
         probe_end(probe, probe_says_yes(&answer->shown.head) ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
     }
 }
 
 static void probe_send(struct probe *probe)
 {
-    struct own_request request = {.modest = true, .budget = &probe->admission.budget};
-    const struct origin_events events = {probe_head, probe};
+    struct upstream_ask ask = {
+        .modest = true,
+        .budget = &probe->admission.budget,
+        .direct = probe->direct,
+        .record = probe->kind != PROBE_HEAD,
+        .validate = probe->validate,
+    };
+    const struct upstream_events events = {probe_head, probe};
 
     switch (probe->kind) {
     case PROBE_OPEN:
@@ -174,15 +199,26 @@ static void probe_send(struct probe *probe)
         loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
         return;
     case PROBE_RANGE:
-        request.ranged = true;
+        ask.ranged = true;
         break;
     case PROBE_HEAD:
-        request.head = true;
+        ask.head = true;
         break;
     case PROBE_WHOLE:
         break;
     }
-    probe->fetch = own_request_start(probe->cache, probe->home->loop, &probe->asker->request, &request, &events);
+    probe->upstream = upstream_start(probe->cache, probe->home->loop, probe->asker, &ask, &events);
+}
+
+/* Something has happened to the blob since it was asked about. The node where its record is at home may not have heard
+ * of that. */
+static bool probe_knows_more(const struct probe *probe)
+{
+    struct store_view view;
+    if (probe->direct || !store_object_find(probe->cache->config.store, probe->asker->request.object, &view))
+        return false;
+    store_generation_unref(&view.generation);
+    return view.stamp != probe->stamp;
 }
 
 struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
@@ -205,6 +241,8 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     /* The stamp before the fence: a write that begins in between is seen by one of them. */
     probe->stamp = epochs_stamp(home->cache->epochs, &key);
     probe->fenced = epochs_fenced(home->cache->epochs, &key);
+    probe->direct = upstream_is_here(probe->cache, &asker->request, 0);
+    probe->validate = query->validate || probe->fenced || probe_knows_more(probe);
     probe->grant_stamp = grants_stamp(home->cache->grants, &asker->request);
     probe->sent_s = clock_steady_s();
     probe->sent_ms = clock_mono_ms();
@@ -221,7 +259,7 @@ void probe_free(struct probe *probe)
 {
     list_remove(&probe->unwanted);
     answer_collector_cancel(&probe->collector);
-    origin_fetch_close(&probe->fetch);
+    upstream_close(&probe->upstream);
     admission_leave(&probe->admission);
     answer_unref(&probe->answer);
     if (probe->fill != NULL)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe.h: one request to the origin that says whether a credential may read a blob and what the blob is now: both in
- * one trip (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed.
+ * probe.h: one request that says whether a credential may read a blob and what the blob is now: both in one trip
+ * (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed; to the origin,
+ * or to the node of the pool where the record is at home (upstream.h).
  *
  * Each holds a handle of libcurl's for as long as the origin likes, and credentials are cheap to make up: an eighth of
  * `memory` is theirs (net/line.h). An opening for who is known to be let in is a fill and has a fill's place instead.
@@ -17,7 +18,7 @@
 #include "cache/inquiry.h"
 
 enum probe_kind {
-    PROBE_RANGE, /* GET of bytes=0-0 */
+    PROBE_RANGE, /* GET of bytes=0-0; of another node, the record alone */
     PROBE_HEAD,  /* HEAD: also brings what HEAD alone shows */
     PROBE_WHOLE, /* GET without a range: what an empty blob takes */
     PROBE_OPEN,  /* the first fill of an unknown blob: its reply's head is the record */
@@ -48,7 +49,9 @@ struct probe {
     int64_t sent_ms; /* monotonic */
 
     struct admission admission;
-    struct origin_fetch *fetch;
+    bool direct;   /* nobody but the origin is asked, as fill.h has it */
+    bool validate; /* it may be that who is asked in its place does not know what is known here */
+    struct upstream *upstream;
     struct answer_collector *collector;
     struct letter open; /* to the extent's owner */
     struct fill_opening opening;

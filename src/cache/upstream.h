@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upstream.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one pinned
+ * x-ms-version, no response overrides (decision 6), the asker's credential or our own, nothing else of the asker's
+ * request. They go to the member of the pool where that is at home, and to the origin where that is this node, or
+ * nobody, or where the member does not answer: then in its stead, and whoever asked does not notice.
+ *
+ * What a member says of the blob is the origin's word, and how long ago the origin said it comes along. What it says of
+ * itself (Proxy-Status) is not: the origin is asked instead.
+ *
+ * On the loop that asks.
+ */
+#ifndef HEADPOND_CACHE_UPSTREAM_H
+#define HEADPOND_CACHE_UPSTREAM_H
+
+#include "cache/asker.h"
+
+struct upstream;
+
+struct upstream_ask {
+    bool head;
+    bool ranged;
+    uint64_t first; /* bytes, inclusive */
+    uint64_t last;
+    struct str if_match;          /* or a NULL str */
+    bool modest;                  /* little will come */
+    struct budget_ticket *budget; /* as in origin/client.h; it outlives the request */
+    bool own;                     /* signed by our own credential if there is one, though the client's is the asker's */
+
+    /* of whoever is asked in the origin's place */
+    uint64_t extent; /* that home's; 0 for the object's record */
+    bool direct;     /* nobody is */
+    bool record;     /* no bytes are wanted: it should not begin with them */
+    bool validate;   /* what it knows does not suffice */
+    bool granted;    /* the asker is let in, and a member believes us that */
+};
+
+struct upstream_events {
+    /* As in origin/client.h. */
+    void (*head)(void *arg, const struct http_response *head, enum status why);
+    void *arg;
+};
+
+/* Whether this node itself sees to that extent; or to the record, which is extent 0's. Any thread that reads members. */
+bool upstream_is_here(const struct cache *cache, const struct cache_request *request, uint64_t extent);
+
+/* Whether our own credential signs it. */
+static inline bool upstream_signed(const struct cache_request *asker, const struct upstream_ask *ask)
+{
+    return asker->signer != NULL && (asker->vouched || ask->own);
+}
+
+/* Copies what it needs. */
+struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct asker *asker,
+                                const struct upstream_ask *ask, const struct upstream_events *events);
+
+/* After a head: the body, which lives as long as the request. */
+struct source *upstream_body(struct upstream *upstream);
+/* After a head: whether it is a member's. Then how long ago, in seconds, the origin vouched for what it tells, and in ms
+ * for the credential; else both are 0. */
+bool upstream_by_peer(const struct upstream *upstream);
+int64_t upstream_age_s(const struct upstream *upstream);
+int64_t upstream_grant_age_ms(const struct upstream *upstream);
+
+/* No callback follows. Empties the pointer; *upstream may be NULL. Allowed inside `head`. */
+void upstream_close(struct upstream **upstream);
+
+#endif
