@@ -25,6 +25,7 @@
 #include "base/metric.h"
 #include "base/notify.h"
 #include "net/ktls.h"
+#include "pool/pool.h"
 #include "proxy/accounts.h"
 #include "proxy/certificate.h"
 #include "proxy/instance.h"
@@ -259,14 +260,16 @@ static void note_memory(const struct conf *conf)
 /* Everything that can be tried without starting anything: what the start would refuse, all at once. */
 static int check(const struct conf *conf)
 {
-    struct strbuf certificates = {0}, accounts = {0};
+    struct strbuf certificates = {0}, accounts = {0}, pool = {0};
     for (unsigned i = 0; i < conf->notes.count; i++)
         fprintf(stderr, "headpond: %s\n", conf->notes.items[i]);
     note_memory(conf);
     bool good = certificate_try_all(conf, &certificates) == STATUS_OK;
     good = accounts_try(conf, &accounts) == STATUS_OK && good;
+    good = pool_try(conf, &pool) == STATUS_OK && good;
     complain(&certificates);
     complain(&accounts);
+    complain(&pool);
     if (good)
         fprintf(stderr, "headpond: %s: the configuration is good\n", conf->file == NULL ? "built-in" : conf->file);
     return good ? 0 : 1;

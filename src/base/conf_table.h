@@ -37,7 +37,7 @@
     L(accounts, ACCOUNT, account_count, 10000, \
       "Storage accounts; * stands for any that has no row of its own; an empty list serves none.") \
     X(allow_any_account, BOOL, "false", 0, 0, NULL, "Permits * on a listener that is not on loopback.") \
-    M(pool, POOL, "Nodes that cache together.", PENDING) \
+    M(pool, POOL, "Nodes that cache together.") \
     X(access_log, PATH, "-", 0, 0, NULL, "A file, - for standard output, or off.") \
     X(log_level, WORD, "info", 0, 0, "error|warn|info|debug", "What the log on standard error tells of.") \
     X(max_connections, INT, "20000", 1, 10000000, NULL, "Client connections; the next ones wait to be accepted.") \

@@ -157,6 +157,14 @@ static void by_key(struct arena *arena, const struct authorize_facts *facts, str
         permission->own_signer = facts->account->keys;
 }
 
+/* It has come without what the client showed, which was good by the key that the member has, too. */
+static void by_member(const struct authorize_facts *facts, struct permission *permission)
+{
+    permission->vouched = credential_now(facts->account->keys, facts->now_s) != NULL;
+    if (permission->vouched)
+        permission->own_signer = facts->account->keys;
+}
+
 static void by_nobody(const struct authorize_facts *facts, struct permission *permission)
 {
     permission->vouched = http_method_reads(facts->request->method);
@@ -173,7 +181,10 @@ void authorize(struct arena *arena, const struct authorize_facts *facts, struct 
     case CONF_AUTHORIZE_ORIGIN:
         break;
     case CONF_AUTHORIZE_KEY:
-        by_key(arena, facts, permission);
+        if (facts->granted && facts->credential->kind == BLOB_CREDENTIAL_ANONYMOUS)
+            by_member(facts, permission);
+        else
+            by_key(arena, facts, permission);
         break;
     case CONF_AUTHORIZE_NONE:
         by_nobody(facts, permission);

@@ -17,6 +17,7 @@
 
 struct front_address {
     struct tls *tls; /* NULL: cleartext */
+    bool lent;       /* by whoever frees it */
     struct certificate certificate;
     const char *scheme;
     char text[ADDRESS_TEXT];
@@ -65,35 +66,47 @@ static void address_text(int fd, char text[ADDRESS_TEXT])
         address_format((const struct sockaddr *) &address, text, ADDRESS_TEXT);
 }
 
-enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
-                       const char *scheme, struct strbuf *error)
+enum status front_bind_tls(struct front *front, const char *address, struct tls *tls, const char *file,
+                           const char *scheme, struct strbuf *error)
 {
     if (front->count == ADDRESSES_MAX) {
         strbuf_addf(error, "listen: more than %d addresses", ADDRESSES_MAX);
         return STATUS_INVALID;
     }
     struct front_address *made = &front->addresses[front->count];
-    if (certificate != NULL) {
-        struct tls_options tls = {.server = true, .certificate = certificate, .key = key};
-        enum status status = tls_new(&tls, &made->tls, error);
-        if (status != STATUS_OK)
-            return status;
-    }
-    made->scheme = scheme != NULL ? scheme : certificate != NULL ? "https" : "http";
+    made->tls = tls;
+    made->lent = true;
+    made->scheme = scheme;
     made->fds = mem_calloc(front->options.loop_count, sizeof *made->fds);
     unsigned port;
     enum status status = listener_bind(address, front->options.loop_count, made->fds, &port, error);
     if (status != STATUS_OK) {
-        tls_free(made->tls);
         mem_free(made->fds);
         memset(made, 0, sizeof *made);
         return status;
     }
     address_text(made->fds[0], made->text);
-    if (made->tls != NULL)
-        certificate_init(&made->certificate, made->tls, made->text, certificate);
+    if (tls != NULL)
+        certificate_init(&made->certificate, tls, made->text, file);
     front->count++;
     return STATUS_OK;
+}
+
+enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
+                       const char *scheme, struct strbuf *error)
+{
+    struct tls *tls = NULL;
+    const struct tls_options options = {.server = true, .certificate = certificate, .key = key};
+    enum status status = certificate == NULL ? STATUS_OK : tls_new(&options, &tls, error);
+    if (scheme == NULL)
+        scheme = certificate != NULL ? "https" : "http";
+    if (status == STATUS_OK)
+        status = front_bind_tls(front, address, tls, certificate, scheme, error);
+    if (status == STATUS_OK)
+        front->addresses[front->count - 1].lent = false;
+    else
+        tls_free(tls);
+    return status;
 }
 
 void front_free(struct front **front)
@@ -109,7 +122,8 @@ void front_free(struct front **front)
                 close(address->fds[n]);
         }
         mem_free(address->fds);
-        tls_free(address->tls);
+        if (!address->lent)
+            tls_free(address->tls);
     }
     mem_free(gone->loops);
     mem_free(gone);
@@ -133,7 +147,7 @@ void front_loop_open(struct front *front, struct loop *loop)
 {
     unsigned id = loop_id(loop);
     struct front_loop *own = &front->loops[id];
-    own->server = http_server_new(loop, &front->options.limits, front->options.handler, &front->budget);
+    own->server = http_server_new(loop, &front->options.limits, &front->options.handler, &front->budget);
     for (unsigned i = 0; i < front->count; i++) {
         struct front_door *door = &own->doors[i];
         door->server = own->server;

@@ -15,9 +15,10 @@
 
 struct front;
 struct loop;
+struct tls;
 
 struct front_options {
-    const struct http_handler *handler; /* outlives the front */
+    struct http_handler handler;
     struct http_limits limits;
     int max_connections;
     unsigned loop_count; /* sockets an address: loops 0..loop_count-1 */
@@ -29,6 +30,9 @@ struct front *front_new(const struct front_options *options);
  * what to do. Before the loops start. */
 enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
                        const char *scheme, struct strbuf *error) STATUS_CHECKED;
+/* The same with what somebody else has loaded from `file` and others, and frees after the front. */
+enum status front_bind_tls(struct front *front, const char *address, struct tls *tls, const char *file,
+                           const char *scheme, struct strbuf *error) STATUS_CHECKED;
 /* After the loops have been joined. Empties the pointer. */
 void front_free(struct front **front);
 

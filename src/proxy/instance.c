@@ -16,10 +16,12 @@
 #include "net/conn.h"
 #include "net/loop.h"
 #include "origin/client.h"
+#include "pool/pool.h"
 #include "proxy/access_log.h"
 #include "proxy/accounts.h"
 #include "proxy/certificate.h"
 #include "proxy/front.h"
+#include "proxy/peer_serve.h"
 #include "proxy/proxy.h"
 #include "proxy/request.h"
 #include "store/store.h"
@@ -35,8 +37,11 @@ struct instance {
     struct store *store;
     struct cache *cache;
     struct proxy *proxy;
-    struct front *blobs;
+    struct pool *pool; /* or NULL, as the next three */
+    struct certificate pool_certificate;
+    struct front *peers;
     struct front *admin;
+    struct front *blobs;
     struct loop **loops;
     unsigned loop_count;
     bool running;
@@ -93,6 +98,8 @@ static void on_each_loop(struct instance *instance, void (*run)(struct instance 
 static void loop_begin(struct loop *loop, void *arg)
 {
     struct instance *instance = arg;
+    if (instance->pool != NULL)
+        pool_loop_init(instance->pool, loop);
     cache_loop_init(instance->cache, loop);
     proxy_loop_init(instance->proxy, loop);
 }
@@ -101,6 +108,8 @@ static void loop_end(struct loop *loop, void *arg)
 {
     struct instance *instance = arg;
     cache_loop_fini(instance->cache, loop);
+    if (instance->pool != NULL)
+        pool_loop_fini(instance->pool, loop);
     origin_loop_fini(loop);
     conn_loop_fini(loop);
 }
@@ -108,6 +117,8 @@ static void loop_end(struct loop *loop, void *arg)
 static void loop_accept(struct instance *instance, struct loop *loop)
 {
     front_loop_open(instance->blobs, loop);
+    if (instance->peers != NULL)
+        front_loop_open(instance->peers, loop);
     if (loop_id(loop) == 0 && instance->admin != NULL)
         front_loop_open(instance->admin, loop);
 }
@@ -115,11 +126,15 @@ static void loop_accept(struct instance *instance, struct loop *loop)
 static void loop_drain(struct instance *instance, struct loop *loop)
 {
     front_loop_drain(instance->blobs, loop);
+    if (instance->peers != NULL)
+        front_loop_drain(instance->peers, loop);
 }
 
 static void loop_cut(struct instance *instance, struct loop *loop)
 {
     atomic_fetch_add(&instance->cut, front_loop_close(instance->blobs, loop));
+    if (instance->peers != NULL)
+        atomic_fetch_add(&instance->cut, front_loop_close(instance->peers, loop));
     if (loop_id(loop) == 0 && instance->admin != NULL)
         front_loop_close(instance->admin, loop);
     proxy_loop_fini(instance->proxy, loop);
@@ -211,11 +226,21 @@ static enum status open_store(struct instance *instance, struct strbuf *error)
     return status;
 }
 
+static enum status open_pool(struct instance *instance, struct strbuf *error)
+{
+    const struct conf *conf = instance->conf;
+    enum status status = pool_new(conf, &instance->pool, error);
+    if (status == STATUS_OK)
+        certificate_init(&instance->pool_certificate, pool_client_tls(instance->pool), conf->pool->name,
+                         conf->pool->certificate);
+    return status;
+}
+
 static enum status bind_addresses(struct instance *instance, const struct http_handler *admin, struct strbuf *error)
 {
     const struct conf *conf = instance->conf;
     struct front_options options = {
-        .handler = &request_handler,
+        .handler = request_handler,
         .limits = http_limits_default,
         .max_connections = (int) conf->max_connections,
         .loop_count = instance->loop_count,
@@ -229,9 +254,15 @@ static enum status bind_addresses(struct instance *instance, const struct http_h
         const struct conf_listen *listen = &conf->listen[i];
         status = front_bind(instance->blobs, listen->address, listen->certificate, listen->key, NULL, error);
     }
+    if (status == STATUS_OK && instance->pool != NULL && conf->pool->address != NULL) {
+        options.handler = peer_handler(instance->pool);
+        instance->peers = front_new(&options);
+        status = front_bind_tls(instance->peers, conf->pool->address, pool_server_tls(instance->pool),
+                                conf->pool->certificate, "pool", error);
+    }
     if (status != STATUS_OK || conf->admin == NULL)
         return status;
-    options.handler = admin;
+    options.handler = *admin;
     options.limits.uncounted = true;
     options.max_connections = ADMIN_CONNECTIONS;
     options.loop_count = 1;
@@ -250,6 +281,8 @@ static enum status prepare(struct instance *instance, const struct instance_opti
     if (status != STATUS_OK)
         return status;
     status = proxy_new(conf, instance->access_log, &instance->proxy, error);
+    if (status == STATUS_OK && conf->pool != NULL)
+        status = open_pool(instance, error);
     if (status == STATUS_OK)
         status = bind_addresses(instance, options->admin, error);
     if (status != STATUS_OK)
@@ -264,6 +297,7 @@ static void start_loops(struct instance *instance)
         .loops = instance->loops,
         .loop_count = instance->loop_count,
         .limits = instance->proxy->limits,
+        .pool = instance->pool,
     };
     for (unsigned i = 0; i < instance->loop_count; i++)
         instance->loops[i] = loop_new(i);
@@ -272,6 +306,8 @@ static void start_loops(struct instance *instance)
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_start(instance->loops[i], loop_begin, loop_end, instance);
     credentials_start(instance->proxy->credentials);
+    if (instance->pool != NULL)
+        pool_start(instance->pool);
     instance->running = true;
     on_each_loop(instance, loop_accept);
 }
@@ -290,6 +326,8 @@ enum status instance_start(const struct instance_options *options, struct instan
     }
     start_loops(made);
     front_tell(made->blobs);
+    if (made->peers != NULL)
+        front_tell(made->peers);
     if (made->admin != NULL)
         front_tell(made->admin);
     return STATUS_OK;
@@ -304,7 +342,8 @@ void instance_drain(struct instance *instance)
 
 bool instance_idle(const struct instance *instance)
 {
-    return front_connections(instance->blobs) == 0;
+    return front_connections(instance->blobs) == 0 &&
+           (instance->peers == NULL || front_connections(instance->peers) == 0);
 }
 
 bool instance_starved(const struct instance *instance)
@@ -359,6 +398,8 @@ static void stop_loops(struct instance *instance)
     on_each_loop(instance, loop_settle); /* and the letters those have caused */
     on_each_loop(instance, loop_abort);
     credentials_stop(instance->proxy->credentials);
+    if (instance->pool != NULL)
+        pool_stop(instance->pool);
     flush_store(instance);
     on_each_loop(instance, loop_settle);
     for (unsigned i = 0; i < instance->loop_count; i++)
@@ -385,6 +426,8 @@ void instance_stop(struct instance **instance)
     }
     front_free(&gone->blobs);
     front_free(&gone->admin);
+    front_free(&gone->peers);
+    pool_free(&gone->pool);
     proxy_free(&gone->proxy);
     access_log_close(&gone->access_log);
     mem_free(gone->loops);
@@ -394,6 +437,10 @@ void instance_stop(struct instance **instance)
 void instance_look_at_certificates(struct instance *instance, bool again)
 {
     front_look_at_certificates(instance->blobs, again);
+    if (instance->peers != NULL)
+        front_look_at_certificates(instance->peers, again);
+    if (instance->pool != NULL)
+        certificate_look(&instance->pool_certificate, again);
 }
 
 void instance_reopen_logs(struct instance *instance)

@@ -13,6 +13,7 @@ libheadpond_a_SOURCES += \
 	src/proxy/invalidate.c src/proxy/invalidate.h \
 	src/proxy/meter.c src/proxy/meter.h \
 	src/proxy/outcome.c src/proxy/outcome.h \
+	src/proxy/peer_serve.c src/proxy/peer_serve.h \
 	src/proxy/proxy.c src/proxy/proxy.h \
 	src/proxy/proxy_status.c src/proxy/proxy_status.h \
 	src/proxy/read.c src/proxy/read_checksum.c \

@@ -8,6 +8,7 @@
  */
 #include "cache/object.h"
 #include "http/precondition.h"
+#include "proxy/peer_serve.h"
 #include "proxy/reply_dfs.h"
 #include "proxy/request.h"
 
@@ -41,8 +42,11 @@ static void fill_query(struct request *request)
     /* If-Match mostly holds (a client that reads on); these mostly end in 304. */
     query->conditional = http_headers_find(headers, STR("If-None-Match")) != NULL ||
                          http_headers_find(headers, STR("If-Modified-Since")) != NULL;
-    if (request->route.account->row->pinned_reads == CONF_PINNED_TRUST)
+    if (request->route.account->row->pinned_reads == CONF_PINNED_TRUST || request->said.granted)
         query->pinned = precondition_single_match(headers);
+    query->pin_holds = query->pinned.len > 0 && request->said.granted;
+    query->conditional = query->conditional || request->said.record;
+    query->validate = request->said.validate;
 }
 
 enum request_state read_resolve(struct request *request)
@@ -99,10 +103,24 @@ static bool may_be_outdated(const struct request *request, enum precondition ver
             (request->facts.head && http_headers_find(headers, STR("If-Match")) != NULL));
 }
 
+/* To another node that wants no more. */
+static enum request_state reply_record(struct request *request)
+{
+    const struct object *object = request->result.object;
+    struct http_response head;
+    reply_whole(&head, &request->facts, object);
+    head.status = 204;
+    head.content_length = 0;
+    peer_tell(request, &head, (int64_t) object->length);
+    return request_reply_text(request, &head, STR_NULL);
+}
+
 static enum request_state decide_range(struct request *request)
 {
     const struct object *object = request->result.object;
     struct http_response head;
+    if (request->said.record)
+        return reply_record(request);
     request->fit = range_resolve(request->range, object->length, &request->span);
     bool may_have_grown = request->result.how == CACHE_HIT && !request->query.validate &&
                           request->route.cache.freshness != CONF_IMMUTABLE;
@@ -128,6 +146,9 @@ static enum request_state decide_ready(struct request *request)
         return resolve_again(request);
     request->facts.outcome = outcome_of(request);
     request->facts.validated_s = request->result.validated_s;
+    /* What only HEAD shows may be older. */
+    if (request->facts.head && object->head_validated_s < request->facts.validated_s)
+        request->facts.validated_s = object->head_validated_s;
     struct http_response head;
     switch (verdict) {
     case PRECONDITION_PASS:
@@ -255,6 +276,8 @@ enum request_state read_reply(struct request *request)
         reply_range(&head, &request->facts, request->result.object, request->span.first, request->span.last);
     else
         reply_whole(&head, &request->facts, request->result.object);
+    if (request->node)
+        peer_tell(request, &head, -1);
     http_reply(request->x, &head, &request->body);
     return REQUEST_SENT;
 }

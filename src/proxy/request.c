@@ -8,6 +8,7 @@
 #include "net/address.h"
 #include "proxy/access_log.h"
 #include "proxy/meter.h"
+#include "proxy/peer_serve.h"
 #include "proxy/proxy_status.h"
 
 /* What a client that found no room is told to wait. */
@@ -54,6 +55,8 @@ static const char *client_of(const struct request *request, char text[ADDRESS_TE
 
 enum request_state request_bypass(struct request *request, const char *why)
 {
+    if (request->node)
+        return request_fail(request, STATUS_NOT_IMPLEMENTED); /* it can do that itself */
     request->facts.outcome = OUTCOME_BYPASS;
     request->facts.detail = why;
     return REQUEST_TURN;
@@ -79,8 +82,11 @@ enum request_state request_route(struct request *request)
     struct route *route = &request->route;
     if (str_eq(x->request.method_text, STR("TRACE"))) /* it would show the credential back */
         return request_refuse_client(request, STATUS_METHOD_NOT_ALLOWED);
-    request->error =
-        route_request(request->home->proxy->routes, x->arena, &x->request, x->peer, request->facts.now_s, route);
+    if (x->caller != NULL)
+        request->error = peer_read(request);
+    if (request->error == NULL)
+        request->error = route_request(request->home->proxy->routes, x->arena, &x->request, x->peer,
+                                       request->node ? &request->said : NULL, request->facts.now_s, route);
     request->facts.endpoint = route->url.endpoint;
     route->cache.id = request->id;
     if (request->error != NULL) {
@@ -230,13 +236,14 @@ static void request_account(struct request *request, enum status how)
     int64_t total = clock_mono_us() - x->began_us;
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
     enum outcome outcome = request->facts.outcome;
-    meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
+    if (!request->node)
+        meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
     /* Nothing was stored when it was asked for: the disk was faster than the client. */
     if (outcome == OUTCOME_MISS || outcome == OUTCOME_MISS_STORED) {
         request->came[CACHE_FROM_ORIGIN] += request->came[CACHE_FROM_STORE];
         request->came[CACHE_FROM_STORE] = 0;
     }
-    if (outcome != OUTCOME_NONE && outcome != OUTCOME_BYPASS &&
+    if (!request->node && outcome != OUTCOME_NONE && outcome != OUTCOME_BYPASS &&
         (x->status == 200 || x->status == 206 || x->status == 304))
         meter_read(request->home->meter, request->route.account->name, request->route.url.container,
                    request->route.cache.container, outcome, request->came);
@@ -287,4 +294,4 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     request_account(request, request->aborted == STATUS_OK ? how : request->aborted);
 }
 
-const struct http_handler request_handler = {on_request, on_refused, on_finished, NULL};
+const struct http_handler request_handler = {.request = on_request, .refused = on_refused, .finished = on_finished};

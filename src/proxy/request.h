@@ -47,6 +47,8 @@ struct request {
     enum request_state state;
     struct route route;
     struct reply_facts facts; /* its outcome and detail are the request's */
+    bool node;                /* it is another node's, at its address, */
+    struct wire_request said; /* which says this of it */
     struct str id;            /* how the log names it: the client's x-ms-client-request-id, else our x-ms-request-id */
     unsigned retries;         /* of what passed through, at the origin */
 

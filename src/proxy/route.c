@@ -311,7 +311,7 @@ static const struct blob_error *route_account(struct routes *routes, struct aren
 }
 
 static void route_authorize(struct route *route, struct arena *arena, const struct http_request *request, uint32_t ipv4,
-                            int64_t now_s)
+                            bool granted, int64_t now_s)
 {
     const struct authorize_facts facts = {
         .account = route->account,
@@ -321,6 +321,7 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
         .headers = &route->headers,
         .credential = &route->credential,
         .ipv4 = ipv4,
+        .granted = granted,
         .now_s = now_s,
     };
     authorize(arena, &facts, &route->permission);
@@ -329,7 +330,8 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
 }
 
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,
-                                       const struct sockaddr *peer, int64_t now_s, struct route *route)
+                                       const struct sockaddr *peer, const struct wire_request *said, int64_t now_s,
+                                       struct route *route)
 {
     uint32_t ipv4 = peer_ipv4(peer);
     memset(route, 0, sizeof *route);
@@ -345,11 +347,13 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     if (route->class.action == BLOB_ACTION_REFUSE)
         return &BLOB_ERROR_INVALID_HEADER; /* signed by us, a stranger's read could become a write */
     blob_credential_of(arena, &route->headers, &route->url.query, &route->credential);
-    route_authorize(route, arena, request, ipv4, now_s);
+    route_authorize(route, arena, request, ipv4, said != NULL && said->granted, now_s);
     if (route->permission.error != NULL)
         return route->permission.error;
 
     fill_cache_request(route, peer, arena);
+    route->cache.here = said != NULL;
+    route->cache.granted = said != NULL && said->granted;
     if (route->class.action == BLOB_ACTION_WRITE)
         return NULL;
     if (route->bypass == NULL)

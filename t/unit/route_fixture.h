@@ -82,8 +82,8 @@ static struct http_request *request_of(struct ask ask)
 static void pass(struct ask ask, const struct http_request *request)
 {
     struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(ask.peer == 0 ? 0x0a000001 : ask.peer)};
-    refused = route_request(routes, arena, request, (const struct sockaddr *) &peer, ask.now_s == 0 ? NOW : ask.now_s,
-                            &routed);
+    refused = route_request(routes, arena, request, (const struct sockaddr *) &peer, NULL,
+                            ask.now_s == 0 ? NOW : ask.now_s, &routed);
 }
 
 #endif

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * peer_serve.h: other nodes of the pool as clients, at the address that is theirs (pool.address). Who they are is in
+ * their certificates (identity.h), and what that lets them say (decision 9): a member's word that somebody may read is
+ * good, a client's is not. They read, and nothing else: what is not for the cache they ask the origin for themselves.
+ * A loop's own.
+ */
+#ifndef HEADPOND_PROXY_PEER_SERVE_H
+#define HEADPOND_PROXY_PEER_SERVE_H
+
+#include "http/exchange.h"
+
+struct http_response;
+struct pool;
+struct request;
+
+/* For that address: the request's machine (request.h), and who is let in. The pool outlives the connections. */
+struct http_handler peer_handler(struct pool *pool);
+
+/* What a node says of its request: fills in request->node. NULL: it may go on. Else why not. */
+const struct blob_error *peer_read(struct request *request);
+/* Adds to a reply for a node what only nodes are told. `length`: the blob's, of a reply without bytes; else -1. */
+void peer_tell(const struct request *request, struct http_response *head, int64_t length);
+
+#endif

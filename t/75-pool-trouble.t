@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+# A pool whose nodes come and go while it is read, whose blobs are written, and whose records become stale: nobody's read
+# fails or is wrong, and the origin is asked no more than that takes.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Headpond;
+use Headpond::Pool;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $MIB = 1 << 20;
+my $BRIEF = 2; # s, the freshness of a container
+my $REQUESTS = 50; # of a kind, on each connection
+
+my $origin = Headpond::Origin->start;
+$origin->container('acct/data', public => 1);
+$origin->container("acct/$_") for qw(brief live);
+
+sub start {
+    my (%o) = @_;
+    return Headpond::Pool->start(regions => { west => 5 }, origin => $origin, store_size => '512MiB',
+        account => { freshness => '3600s', authorize_ttl => '3600s',
+            containers => [{ name => 'brief', freshness => "${BRIEF}s" }, { name => 'live', freshness => '0s' }] }, %o);
+}
+
+# ---- Records. ----
+
+# Asks all nodes at the same time, each over one connection: HEADs and GETs in turns. The statuses, and which ETags.
+sub ask_all {
+    my ($pool, $path, $sas) = @_;
+    my %seen;
+    my $text = '';
+    for my $n (1 .. $REQUESTS) {
+        $text .= "$_ $path?$sas HTTP/1.1\r\nHost: x\r\n" . ($_ eq 'GET' ? "Range: bytes=0-9\r\n" : '') . "\r\n" for qw(HEAD GET);
+    }
+    my @sockets = map { $_->connect } $pool->nodes;
+    syswrite $_, $text for @sockets;
+    for my $socket (@sockets) {
+        my ($got) = Headpond::Http::read_all($socket, 20, sub { (() = $_[0] =~ m{HTTP/1\.1 \d+ }g) == 2 * $REQUESTS && $_[0] =~ /\r\n\r\n.{10}\z/s });
+        $seen{$_}++ for $got =~ m{HTTP/1\.1 (\d+) }g;
+        $seen{$_}++ for $got =~ m{^etag: (\S+)}gmi;
+    }
+    return \%seen;
+}
+
+sub etag_of { my ($path, $sas) = @_; return Headpond::Http::request(url => "http://$origin->{address}$path?$sas", method => 'HEAD')->{headers}{etag} }
+
+subtest 'a stale blob' => sub {
+    my $pool = start();
+    my $sas = $origin->sas('/acct/brief');
+    my $path = '/acct/brief/stale';
+    $origin->blob($path, size => 100_000, seed => 3);
+    my $etag = etag_of($path, $sas);
+    ask_all($pool, $path, $sas);
+    for my $round (1 .. 3) {
+        Time::HiRes::sleep($BRIEF + 1.1);
+        $origin->reset_stats;
+        my $began = time;
+        my $seen = ask_all($pool, $path, $sas);
+        my $windows = 1 + int((time - $began) / $BRIEF);
+        is_deeply($seen, { 200 => 5 * $REQUESTS, 206 => 5 * $REQUESTS, $etag => 10 * $REQUESTS }, 'all are answered, alike');
+        # A GET that comes first brings no more than the record for GETs.
+        cmp_ok($origin->path_stats($path)->{requests}, '<=', 2 * $windows, 'by a validation for HEADs and one for GETs')
+            or diag(explain($origin->log($path)));
+        my @ages = map { $_->head($path, sas => $sas)->{headers}{age} } $pool->nodes;
+        is(scalar(grep { $_ > $BRIEF } @ages), 0, "no answer is older than may be: @ages");
+    }
+    $pool->stop;
+};
+
+subtest 'writes' => sub {
+    my $pool = start();
+    my @nodes = $pool->nodes;
+    for my $container (qw(live brief)) {
+        my $sas = $origin->sas("/acct/$container", sp => 'rw');
+        my $path = "/acct/$container/written";
+        my $count = 0;
+        for my $writer (@nodes) {
+            my $text = "$container: " . ++$count . ' ' . 'x' x (1000 * $count);
+            my $put = $writer->put($path, sas => $sas, headers => ['x-ms-blob-type: BlockBlob'], body => $text);
+            is($put->{status}, 201, "$container: written through $writer->{name}");
+            my $until = time + ($container eq 'live' ? 0 : $BRIEF + 1);
+            is($writer->get($path, sas => $sas)->{body}, $text, "$container: whoever wrote it reads it");
+            for my $node (@nodes) {
+                my $body = $node->get($path, sas => $sas)->{body};
+                while ($body ne $text && time < $until) {
+                    Time::HiRes::sleep(0.1);
+                    $body = $node->get($path, sas => $sas)->{body};
+                }
+                is($body, $text, "$container: and so does $node->{name}");
+            }
+        }
+        is($nodes[2]->delete_blob($path, sas => $origin->sas("/acct/$container", sp => 'rwd'))->{status}, 202, "$container: deleted");
+        Time::HiRes::sleep($BRIEF + 1) if $container eq 'brief';
+        is($_->get($path, sas => $sas)->{status}, 404, "$container: gone for $_->{name}") for @nodes;
+    }
+    $pool->stop;
+};
+
+# ---- Nodes. ----
+
+my @blobs = map { { name => "b$_", size => (1 + $_ % 5) * 4 * $MIB + $_, seed => 10 + $_ } } 1 .. 15;
+my $bytes = 0;
+for (@blobs) {
+    $origin->blob("/acct/data/$_->{name}", size => $_->{size}, seed => $_->{seed});
+    $bytes += $_->{size};
+}
+my $BLOBS = join ',', map { "$_->{name}:$_->{size}:$_->{seed}" } @blobs;
+my @survivors = map { "west-$_" } 1 .. 4;
+
+sub reading {
+    my ($pool, %o) = @_;
+    return $pool->start_client('blocks', blobs => $BLOBS, once => [], shuffle => [], block => $MIB, concurrency => 40, timeout => 60, nodes => \@survivors, %o);
+}
+
+sub went_well {
+    my ($got, $what) = @_;
+    ok($got->{requests} && !$got->{mismatches} && !$got->{failures} && !$got->{errors}, "$what: no read fails or is wrong") or diag(explain($got));
+}
+
+sub cost { my $sum = 0; $sum += $origin->path_stats("/acct/data/$_->{name}")->{body_bytes} for @blobs; return $sum }
+
+# What is stored on that node.
+sub held { my ($pool, $name) = @_; return $pool->node($name)->metric('headpond_store_bytes') }
+
+subtest 'a node that is killed' => sub {
+    my $pool = start();
+    my $client = reading($pool);
+    $pool->wait_metrics(20 * $MIB, 'headpond_peer_bytes_total');
+    my $held = held($pool, 'west-5');
+    $pool->kill('west-5');
+    went_well($client->finish, 'while it dies');
+    $pool->settle;
+    # Of what it had under way a part may have come to nobody.
+    my $under_way = 40 * $MIB;
+    cmp_ok(cost(), '<=', $bytes + @blobs + $held + $under_way, 'no more left the origin than what it held') or diag("bytes $bytes held $held");
+    $origin->reset_stats;
+    went_well(reading($pool)->finish, 'without it');
+    $pool->settle;
+    cmp_ok(cost(), '<=', $held + $under_way, 'what it held came once more');
+    # Until each node had found out, each had fetched for itself what it was asked for.
+    $origin->reset_stats;
+    went_well(reading($pool)->finish, 'again');
+    cmp_ok(cost(), '<=', $held, 'those who are at home there now have it, too');
+    $origin->reset_stats;
+    went_well(reading($pool)->finish, 'and again');
+    is(cost(), 0, 'and nothing more is asked for');
+    $pool->restart('west-5');
+    went_well(reading($pool, nodes => [map { "west-$_" } 1 .. 5])->finish, 'when it is back');
+    $pool->stop;
+};
+
+subtest 'a node that is cut off' => sub {
+    my $pool = start(relays => 1);
+    $origin->reset_stats;
+    my $client = reading($pool);
+    $pool->wait_metrics(20 * $MIB, 'headpond_peer_bytes_total');
+    my $held = held($pool, 'west-5');
+    $pool->cut('west-5');
+    my $began = time;
+    went_well($client->finish, 'while it falls silent');
+    cmp_ok(time - $began, '<', 10 * Headpond::Process::slowness(), sprintf 'which takes a little time: %.1f s', time - $began);
+    $pool->settle;
+    cmp_ok(cost(), '<=', $bytes + @blobs + $held + 40 * $MIB, 'no more left the origin than what it held');
+    went_well(reading($pool, nodes => ['west-5'])->finish, 'its own clients notice nothing');
+    $pool->join('west-5');
+    ok($pool->wait_metrics(sub { 1 }, 'headpond_requests_total'), 'it is back');
+    went_well(reading($pool, nodes => [map { "west-$_" } 1 .. 5])->finish, 'afterwards');
+    $pool->stop;
+};
+
+subtest 'a restart of all, one after the other' => sub {
+    my $pool = start();
+    went_well(reading($pool)->finish, 'before');
+    for my $name (map { "west-$_" } 1 .. 5) {
+        my @others = grep { $_ ne $name } map { "west-$_" } 1 .. 5;
+        my $client = reading($pool, nodes => \@others);
+        $pool->restart($name);
+        went_well($client->finish, "$name restarts");
+    }
+    $pool->stop;
+};
+
+$origin->stop;
+done_testing;
