@@ -18,6 +18,7 @@ libheadpond_a_SOURCES += \
 	src/base/file.c src/base/file.h \
 	src/base/hash.c src/base/hash.h \
 	src/base/hostport.c src/base/hostport.h \
+	src/base/jitter.c src/base/jitter.h \
 	src/base/list.h \
 	src/base/log.c src/base/log.h src/base/log_events.h \
 	src/base/mem.c src/base/mem.h src/base/mem_nghttp2.h src/base/mem_parts.h \
@@ -31,7 +32,7 @@ libheadpond_a_SOURCES += \
 	src/base/thread.c src/base/thread.h
 EXTRA_DIST += conf/headpond.yaml
 
-check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_clock t/unit/test_conf t/unit/test_cores t/unit/test_crc64 t/unit/test_date t/unit/test_fair t/unit/test_hash t/unit/test_hostport t/unit/test_log t/unit/test_mem \
+check_PROGRAMS += t/unit/test_arena t/unit/test_base64 t/unit/test_buf t/unit/test_clock t/unit/test_conf t/unit/test_cores t/unit/test_crc64 t/unit/test_date t/unit/test_fair t/unit/test_hash t/unit/test_hostport t/unit/test_jitter t/unit/test_log t/unit/test_mem \
 	t/unit/test_metric t/unit/test_share t/unit/test_str
 t_unit_test_arena_SOURCES = t/unit/test_arena.c t/unit/tap.h
 t_unit_test_arena_LDADD = $(UNIT_LDADD)
@@ -53,6 +54,8 @@ t_unit_test_hash_SOURCES = t/unit/test_hash.c t/unit/tap.h
 t_unit_test_hash_LDADD = $(UNIT_LDADD)
 t_unit_test_hostport_SOURCES = t/unit/test_hostport.c t/unit/tap.h
 t_unit_test_hostport_LDADD = $(UNIT_LDADD)
+t_unit_test_jitter_SOURCES = t/unit/test_jitter.c t/unit/tap.h
+t_unit_test_jitter_LDADD = $(UNIT_LDADD)
 t_unit_test_clock_SOURCES = t/unit/test_clock.c t/unit/tap.h
 t_unit_test_clock_LDADD = $(UNIT_LDADD)
 t_unit_test_log_SOURCES = t/unit/test_log.c t/unit/tap.h

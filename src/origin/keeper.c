@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/date.h"
-#include "base/hash.h"
+#include "base/jitter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "origin/easy.h"
@@ -63,21 +63,13 @@ static void renewed(struct credential *credential, struct credential_value *valu
     publish(credential, value);
 }
 
-/* Longer with each failure. Between half of it and all: nodes that failed together shall not come back together. */
-static int64_t backoff_ms(const struct credential *credential)
-{
-    unsigned doublings = credential->failures < 16 ? credential->failures : 16;
-    int64_t pause = (int64_t) BACKOFF_FIRST_MS << doublings;
-    pause = pause < BACKOFF_LAST_MS ? pause : BACKOFF_LAST_MS;
-    uint64_t noise = hash_mix((uint64_t) clock_mono_us(), (uint64_t) (uintptr_t) credential);
-    return pause / 2 + (int64_t) (noise % (uint64_t) (pause / 2 + 1));
-}
-
 /* A file is looked at as often as ever: that spares nobody anything. */
 static void failed(struct credential *credential, int64_t now_ms, const char *why)
 {
     count(credential, "failed");
-    credential->due_ms = now_ms + (credential->file != NULL ? LOOK_MS : backoff_ms(credential));
+    credential->due_ms =
+        now_ms +
+        (credential->file != NULL ? LOOK_MS : jitter_backoff(credential->failures, BACKOFF_FIRST_MS, BACKOFF_LAST_MS));
     credential->failures++;
     bool serves = credential_now(credential, clock_wall_s()) != NULL;
     log_event(CREDENTIAL_FAILED, "account=%s attempt=%u next_ms=%lld %s: %s", credential->account, credential->failures,
