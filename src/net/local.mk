@@ -3,6 +3,7 @@ libheadpond_a_SOURCES += \
 	src/net/mailbox.c src/net/mailbox.h \
 	src/net/address.c src/net/address.h \
 	src/net/loop.c src/net/loop.h \
+	src/net/easy.c src/net/easy.h \
 	src/net/line.c src/net/line.h \
 	src/net/sock.c src/net/sock.h \
 	src/net/outq.c src/net/outq.h \

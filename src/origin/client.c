@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "net/easy.h"
 #include "origin/base.h"
 #include "origin/easy.h"
 #include "origin/fetch.h"
@@ -85,7 +86,7 @@ static enum status outcome(const struct origin_fetch *fetch, CURLcode result)
         return fetch->reply.complete ? STATUS_OK : STATUS_RESET; /* an interim head and then the end */
     double resolved = 0;
     curl_easy_getinfo(fetch->transfer.easy, CURLINFO_NAMELOOKUP_TIME, &resolved);
-    return origin_easy_status(result, resolved > 0);
+    return easy_status(result, resolved > 0);
 }
 
 static void on_done(struct origin_transfer *transfer, CURLcode result)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * easy.h: an origin_request as libcurl options, and libcurl's results as ours. Pure but for the handle it is given.
+ * easy.h: an origin_request as libcurl options. Pure but for the handle it is given.
  */
 #ifndef HEADPOND_ORIGIN_EASY_H
 #define HEADPOND_ORIGIN_EASY_H
@@ -14,8 +14,6 @@
 #define ORIGIN_READ_BYTES (256L * 1024) /* libcurl reads at most this at once */
 #define ORIGIN_SEND_BYTES (128L * 1024) /* and sends */
 
-/* What every handle of ours has: HTTP and TLS of today, no proxy, no redirect, no wait for a resolver. */
-void origin_easy_guard(CURL *easy);
 /* Sets everything but the callbacks and what origin_easy_address sets. `upload`: the request has a body, which the read
  * function gives. BAD_REQUEST for a method that HTTP/1.1 cannot carry. */
 enum status origin_easy_prepare(CURL *easy, const struct origin_request *request, const struct origin_limits *limits,
@@ -25,8 +23,5 @@ enum status origin_easy_prepare(CURL *easy, const struct origin_request *request
  * that HTTP/1.1 cannot carry. */
 enum status origin_easy_address(CURL *easy, const struct origin_request *request, bool upload,
                                 struct curl_slist **headers) STATUS_CHECKED;
-
-/* What a failed transfer is called. `resolved`: the name had been found. */
-enum status origin_easy_status(CURLcode code, bool resolved);
 
 #endif

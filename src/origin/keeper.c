@@ -12,7 +12,7 @@
 #include "base/jitter.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "origin/easy.h"
+#include "net/easy.h"
 
 #define LOOK_MS 2000 /* between two looks at a file */
 #define WAIT_MS 1000 /* at most, in one wait */
@@ -138,7 +138,7 @@ static bool prepare(struct credential *credential, CURL *easy, struct strbuf *er
 
 static void set_options(struct credential *credential, CURL *easy)
 {
-    origin_easy_guard(easy);
+    easy_guard(easy);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, credential);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, REQUEST_MS);
