@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <urcu-qsbr.h>
 
@@ -55,6 +56,11 @@ struct member {
 
 /* Of those bytes, 4 of AF_INET or 16 of AF_INET6, in the network's order; any other family's is of length 0. */
 struct member_address member_address_of(int family, const void *bytes, uint16_t port);
+
+static inline bool member_address_eq(const struct member_address *a, const struct member_address *b)
+{
+    return a->length == b->length && memcmp(&a->address, &b->address, a->length) == 0;
+}
 
 /* One that a source tells of. */
 struct member_told {

@@ -11,8 +11,11 @@
 
 /* Of the names of slices and of versions. */
 #define TEXT_MAX 254
-/* Endpoints of a slice; Kubernetes has a most of 1000. */
+/* Endpoints of a slice; Kubernetes has a most of 1000. Of all of them, and how many those are: far more than a pool has
+ * members. */
 #define ENDPOINTS_MAX 1000
+#define ALL_ENDPOINTS_MAX 5000
+#define SLICES_MAX 1000
 
 struct slice {
     struct list node;
@@ -23,7 +26,9 @@ struct slice {
 
 struct slices {
     struct list slices;
-    char *port; /* NULL: the only one */
+    unsigned count;
+    unsigned endpoints; /* of all */
+    char *port;         /* NULL: the only one */
     char version[TEXT_MAX];
 };
 
@@ -38,9 +43,11 @@ struct slices *slices_new(struct str port)
     return slices;
 }
 
-static void drop(struct slice *slice)
+static void drop(struct slices *slices, struct slice *slice)
 {
     list_remove(&slice->node);
+    slices->count--;
+    slices->endpoints -= slice->hosts.count;
     dns_hosts_free(&slice->hosts);
     mem_free(slice);
 }
@@ -52,7 +59,7 @@ void slices_free(struct slices **freed)
     if (slices == NULL)
         return;
     while (!list_empty(&slices->slices))
-        drop(LIST_ENTRY(slices->slices.next, struct slice, node));
+        drop(slices, LIST_ENTRY(slices->slices.next, struct slice, node));
     mem_free(slices->port);
     mem_free(slices);
 }
@@ -124,21 +131,24 @@ static bool read_endpoint(const json_t *endpoint, uint16_t port, struct dns_host
     return host->address_count > 0;
 }
 
-static void read_endpoints(const struct slices *slices, const json_t *object, struct dns_hosts *hosts)
+static void read_endpoints(struct slices *slices, const json_t *object, struct dns_hosts *hosts)
 {
     const json_t *endpoints = json_object_get(object, "endpoints"), *endpoint;
     uint16_t port = port_of(slices, object);
-    size_t i, count = json_array_size(endpoints);
+    slices->endpoints -= hosts->count;
     dns_hosts_free(hosts);
+    size_t i, count = json_array_size(endpoints), room = ALL_ENDPOINTS_MAX - slices->endpoints;
+    room = room < ENDPOINTS_MAX ? room : ENDPOINTS_MAX;
+    count = count < room ? count : room;
     if (port == 0 || count == 0)
         return;
-    count = count < ENDPOINTS_MAX ? count : ENDPOINTS_MAX;
     hosts->items = mem_calloc(count, sizeof hosts->items[0]);
     json_array_foreach(endpoints, i, endpoint)
     {
         if (hosts->count < count && read_endpoint(endpoint, port, &hosts->items[hosts->count]))
             hosts->count++;
     }
+    slices->endpoints += hosts->count;
 }
 
 static bool note_version(struct slices *slices, const json_t *object)
@@ -157,6 +167,9 @@ static enum status take(struct slices *slices, const json_t *object)
         return STATUS_PROTOCOL;
     struct slice *slice = find(slices, name);
     if (slice == NULL) {
+        if (slices->count == SLICES_MAX)
+            return STATUS_TOO_LARGE;
+        slices->count++;
         slice = mem_calloc(1, sizeof *slice);
         strcpy(slice->name, name);
         list_add_tail(&slices->slices, &slice->node);
@@ -185,8 +198,9 @@ static enum status read_page(struct slices *slices, const json_t *list, struct s
         return STATUS_PROTOCOL;
     json_array_foreach(items, i, item)
     {
-        if (take(slices, item) != STATUS_OK)
-            return STATUS_PROTOCOL;
+        enum status status = take(slices, item);
+        if (status != STATUS_OK)
+            return status;
     }
     next->len = 0;
     strbuf_adds(next, token == NULL ? STR("") : str_from(token));
@@ -207,7 +221,7 @@ void slices_listed(struct slices *slices)
     {
         struct slice *slice = LIST_ENTRY(node, struct slice, node);
         if (!slice->listed)
-            drop(slice);
+            drop(slices, slice);
     }
 }
 
@@ -226,7 +240,7 @@ static enum status read_event(struct slices *slices, const json_t *event)
     const char *name = text_of(json_object_get(object, "metadata"), "name");
     struct slice *slice = name == NULL ? NULL : find(slices, name);
     if (strcmp(type, "DELETED") == 0 && slice != NULL)
-        drop(slice);
+        drop(slices, slice);
     return STATUS_OK; /* a BOOKMARK, or what there may be one day */
 }
 
@@ -245,31 +259,46 @@ const char *slices_version(const struct slices *slices)
 
 /* ---- What there is. ---- */
 
-/* While a pod's endpoint moves from slice to slice it is in two of them (kubernetes.io/docs/concepts/services-networking
- * /endpoint-slices, "Duplicate endpoints"). */
-static bool is_there(const struct dns_hosts *hosts, const struct dns_host *host)
+static bool has_address(const struct dns_host *host, const struct member_address *address)
 {
-    for (unsigned i = 0; i < hosts->count; i++)
-        if (strcmp(hosts->items[i].name, host->name) == 0 && hosts->items[i].address_count == host->address_count &&
-            memcmp(hosts->items[i].addresses, host->addresses, sizeof host->addresses) == 0)
+    for (unsigned i = 0; i < host->address_count; i++)
+        if (member_address_eq(&host->addresses[i], address))
             return true;
     return false;
 }
 
+/* The one of that name; without one, of that address. */
+static struct dns_host *find_host(const struct dns_hosts *hosts, const struct dns_host *wanted)
+{
+    bool named = wanted->name[0] != '\0';
+    for (unsigned i = 0; i < hosts->count; i++)
+        if (strcmp(hosts->items[i].name, wanted->name) == 0 &&
+            (named || has_address(&hosts->items[i], &wanted->addresses[0])))
+            return &hosts->items[i];
+    return NULL;
+}
+
+/* An endpoint that moves from slice to slice is in two of them for a while; and where a service has IPv4 and IPv6, each
+ * of its pods is in slices of either (kubernetes.io/docs/concepts/services-networking/endpoint-slices). */
+static void add_host(struct dns_hosts *hosts, const struct dns_host *more)
+{
+    struct dns_host *host = find_host(hosts, more);
+    if (host == NULL) {
+        hosts->items[hosts->count++] = *more;
+        return;
+    }
+    for (unsigned i = 0; i < more->address_count && host->address_count < MEMBER_ADDRESSES; i++)
+        if (!has_address(host, &more->addresses[i]))
+            host->addresses[host->address_count++] = more->addresses[i];
+}
+
 void slices_hosts(const struct slices *slices, struct dns_hosts *hosts)
 {
-    unsigned most = 0;
-    *hosts = (struct dns_hosts){.items = NULL};
-    LIST_FOR_EACH(node, &slices->slices)
-    {
-        most += LIST_ENTRY(node, struct slice, node)->hosts.count;
-    }
-    hosts->items = mem_calloc(most + 1, sizeof hosts->items[0]);
+    *hosts = (struct dns_hosts){.items = mem_calloc(slices->endpoints + 1, sizeof hosts->items[0])};
     LIST_FOR_EACH(node, &slices->slices)
     {
         const struct slice *slice = LIST_ENTRY(node, struct slice, node);
         for (unsigned i = 0; i < slice->hosts.count; i++)
-            if (!is_there(hosts, &slice->hosts.items[i]))
-                hosts->items[hosts->count++] = slice->hosts.items[i];
+            add_host(hosts, &slice->hosts.items[i]);
     }
 }

@@ -24,15 +24,17 @@ void slices_free(struct slices **slices);
 
 /* Before a new list: whoever is not in it by slices_listed has gone. */
 void slices_begin(struct slices *slices);
-/* A page of the list. OK with *next, which is the token of the next page, or empty; PROTOCOL: it is none. */
+/* A page of the list. OK with *next, which is the token of the next page, or empty; PROTOCOL: it is none; TOO_LARGE:
+ * there are more slices than any pool has. */
 enum status slices_page(struct slices *slices, struct str json, struct strbuf *next) STATUS_CHECKED;
 void slices_listed(struct slices *slices);
-/* A line of the watch. OK; NOT_FOUND: the version has gone, so that the list is to be read anew; PROTOCOL. */
+/* A line of the watch. OK; NOT_FOUND: its version has gone, the list is to be read anew; PROTOCOL, TOO_LARGE. */
 enum status slices_event(struct slices *slices, struct str json) STATUS_CHECKED;
 /* From where a watch goes on; "" before a list. Good until the next call. */
 const char *slices_version(const struct slices *slices);
 
-/* All endpoints there are now, each once; the caller frees them (dns_hosts_free). The time is nobody's. */
+/* All endpoints there are now, each once, with its addresses; the caller frees them (dns_hosts_free). The time is
+ * nobody's. */
 void slices_hosts(const struct slices *slices, struct dns_hosts *hosts);
 
 #endif

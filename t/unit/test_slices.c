@@ -85,6 +85,13 @@ static void events(void)
     is_text(shown(), "pond-0=10.0.0.1:8444 pond-1=10.0.0.2:8444", "and is still there");
     is_int(event(EVENT("BOOKMARK", "{" META("", "250") "}")), STATUS_OK, "time passes");
     is_text(str_from(slices_version(slices)), "250", "and is noted");
+    is_int(event(EVENT("ADDED", SLICE("six", "250", POD("pond-1", "fd00::2")))), STATUS_OK,
+           "a slice of the other family");
+    struct dns_hosts hosts;
+    slices_hosts(slices, &hosts);
+    ok(hosts.count == 2 && hosts.items[1].address_count == 2, "a pod that is in both is one, of two addresses");
+    dns_hosts_free(&hosts);
+    is_int(event(EVENT("DELETED", SLICE("six", "250", ""))), STATUS_OK, "it goes");
     is_int(event(EVENT("DELETED", SLICE("b", "251", ""))), STATUS_OK, "a slice goes");
     is_text(shown(), "", "with its endpoints");
     is_int(event(EVENT("ERROR", "{\"code\":410}")), STATUS_NOT_FOUND, "what was too long ago");
@@ -119,10 +126,47 @@ static void odd(void)
     slices_free(&slices);
 }
 
+/* More than any pool has. */
+static void crowds(void)
+{
+    struct strbuf text = {0}, token = {0};
+    struct dns_hosts hosts;
+    slices = slices_new(STR_NULL);
+    enum status status = STATUS_OK;
+    for (unsigned i = 0; i < 1001 && status == STATUS_OK; i++) {
+        text.len = 0;
+        strbuf_addf(&text, "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{\"metadata\":{\"name\":\"s%u\"},", i);
+        strbuf_adds(&text, STR("\"ports\":[{\"port\":7}],\"endpoints\":["));
+        for (unsigned pod = 0; pod < 20; pod++)
+            strbuf_addf(&text, "%s{\"addresses\":[\"10.%u.%u.%u\"]}", pod > 0 ? "," : "", i / 256, i % 256, pod);
+        strbuf_adds(&text, STR("]}]}"));
+        status = slices_page(slices, strbuf_str(&text), &token);
+        if (i == 999)
+            is_int(status, STATUS_OK, "a thousand slices");
+    }
+    is_int(status, STATUS_TOO_LARGE, "one more is refused");
+    slices_hosts(slices, &hosts);
+    is_int(hosts.count, 5000, "of endpoints there are so many at most");
+    dns_hosts_free(&hosts);
+    slices_begin(slices);
+    slices_listed(slices);
+    slices_hosts(slices, &hosts);
+    is_int(hosts.count, 0, "an empty list");
+    dns_hosts_free(&hosts);
+    is_int(event(EVENT("ADDED", "{" META("a", "1") ",\"ports\":[{\"port\":7}],\"endpoints\":[{\"addresses\":"
+                                                   "[\"10.0.0.1\"]}]}")),
+           STATUS_OK, "makes room again");
+    is_text(shown(), "=10.0.0.1:7", "for all");
+    strbuf_free(&text);
+    strbuf_free(&token);
+    slices_free(&slices);
+}
+
 int main(void)
 {
     lists();
     events();
     odd();
+    crowds();
     return done_testing();
 }
