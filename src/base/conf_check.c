@@ -296,11 +296,17 @@ static enum status check_members(struct conf_reader *reader, const struct conf_s
     if (members->count == 0)
         return fail(reader, members, row, "members", "is missing; allowed: text or a list of texts");
     int bad = conf_members_check(members, &problem);
-    return bad < 0 ? STATUS_OK
-                   : fail(reader, members, row, "members",
-                          "'%s' %s; allowed: NAME=HOST:PORT of several, or one dns:NAME:PORT or "
-                          "kubernetes:NAMESPACE/SERVICE",
-                          members->items[bad], problem);
+    if (bad >= 0)
+        return fail(reader, members, row, "members",
+                    "'%s' %s; allowed: NAME=HOST:PORT of several, or one dns:NAME:PORT or kubernetes:NAMESPACE/SERVICE",
+                    members->items[bad], problem);
+    /* An API server has no room for the watches of a hundred thousand sidecars. */
+    if (reader->conf->pool->role == CONF_ROLE_CLIENT && str_starts(str_from(members->items[0]), STR("kubernetes:")))
+        return fail(reader, members, row, "members",
+                    "'%s' is only for role: member; allowed for a client: NAME=HOST:PORT of several, or one "
+                    "dns:NAME:PORT",
+                    members->items[0]);
+    return STATUS_OK;
 }
 
 /* Whether it is there, as far as the configuration tells. */

@@ -176,6 +176,9 @@ static const struct {
     {POOL "\"dns:h\"}\n", 1, "pool.members", "port is missing"},
     {POOL "\"kubernetes:ns\"}\n", 1, "pool.members", "no namespace and service"},
     {POOL "\"kubernetes:ns/s:P\"}\n", 1, "pool.members", "no namespace and service"},
+    {POOL "\"kubernetes:ns/s\"}\n", 1, "pool.members", "only for role: member"},
+    {POOL "\"dns:h:1\", regions: [{ name: s, members: \"kubernetes:ns/s\" }] }\n", 1, "pool.regions[0].members",
+     "only for role: member"},
     {POOL "[\"a=h:1\", \"a=h:2\"]}\n", 1, "pool.members", "name of another"},
     {POOL "[\"a=h:1\", \"dns:h:2\"]}\n", 1, "pool.members", "cannot stand beside"},
     {"pool: { name: x, node: n, region: r, address: \"h:1\", certificate: a, key: b, ca: c, members: \"a=h:1\" }\n", 1,
@@ -370,6 +373,10 @@ static void pool(void)
            str_eq(parsed.name, STR("pool.example")) && parsed.port == 8444,
        "a name in DNS");
     round_trip(conf, "pool");
+    conf_free(conf);
+    conf = must_load("pool: { name: x, node: n, region: r, address: \"h:1\", certificate: a, key: b, ca: c, "
+                     "members: \"kubernetes:ns/s\" }\n");
+    is_str(conf->pool->members.items[0], "kubernetes:ns/s", "a member may watch a service");
     conf_free(conf);
 }
 
