@@ -8,22 +8,26 @@
 
 #include "base/clock.h"
 #include "base/conf_members.h"
-#include "base/hash.h"
+#include "base/jitter.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "base/thread.h"
 #include "pool/dns.h"
 #include "pool/greet.h"
+#include "pool/kube.h"
 
 /* A list's names are looked up so often; and what DNS has, no more and no less often. */
 #define LIST_MS 30000
 #define DNS_LEAST_MS 5000
 #define DNS_MOST_MS 300000
-/* After a failure, doubled each time. */
-#define FAILED_MS 5000
-#define FAILED_MOST_MS 60000
+/* After a failure, doubled each time; after so long without one from the first again. */
+#define FAILED_FIRST_MS 1000
+#define FAILED_LAST_MS 60000
+#define FAILED_FORGOTTEN_MS (3 * FAILED_LAST_MS)
 #define GREET_MS 1000
+/* Whoever Kubernetes tells of without a name, and has not answered, is greeted again. */
+#define GREET_AGAIN_MS 5000
 
 /* Who was found at an address. */
 struct greeted {
@@ -37,12 +41,16 @@ struct region {
     pthread_t thread;
     const char *name;
     const struct conf_strings *texts;
+    struct conf_members_text first; /* of them; what is no list has no other */
+    struct kube *kube;              /* of Kubernetes */
     int64_t due_ms;
+    int64_t failed_ms;
     unsigned failures;
     struct member_told *told; /* of a list, one a text; of DNS, of its last answer */
     unsigned told_count;
     struct greeted *greeted;
     unsigned greeted_count;
+    unsigned silent; /* of the last answer, who could not be greeted */
 };
 
 struct discover {
@@ -55,9 +63,9 @@ struct discover {
 };
 
 /* A tenth more at most, by chance: nodes that were started together shall not ask together. */
-static int64_t jittered(const struct region *region, int64_t ms)
+static int64_t jittered(int64_t ms)
 {
-    return ms + (int64_t) (hash_mix((uint64_t) clock_mono_us(), (uintptr_t) region) % (uint64_t) (ms / 10 + 1));
+    return ms + jitter_below(ms / 10);
 }
 
 static void tell(struct region *region)
@@ -68,15 +76,19 @@ static void tell(struct region *region)
     rcu_thread_offline();
 }
 
-static void failed(struct region *region, const char *what, enum status why)
+/* `which` of the texts, and some words. */
+static void failed(struct region *region, const char *which, enum status why, const char *words)
 {
-    int64_t ms = (int64_t) FAILED_MS << (region->failures < 8 ? region->failures : 8);
-    ms = ms < FAILED_MOST_MS ? ms : FAILED_MOST_MS;
+    int64_t now_ms = clock_mono_ms();
+    if (now_ms - region->failed_ms > FAILED_FORGOTTEN_MS)
+        region->failures = 0;
+    int64_t pause_ms = jitter_backoff(region->failures, FAILED_FIRST_MS, FAILED_LAST_MS);
     region->failures++;
-    region->due_ms = clock_mono_ms() + jittered(region, ms);
+    region->failed_ms = now_ms;
+    region->due_ms = now_ms + pause_ms;
     log_event(PEERS_UNKNOWN,
-              "region=%s reason=%s attempt=%u next_ms=%lld: %s cannot be looked up; who was known stays so",
-              region->name, status_name(why), region->failures, (long long) ms, what);
+              "region=%s reason=%s attempt=%u next_ms=%lld: %s cannot be looked up: %s; who was known stays so",
+              region->name, status_name(why), region->failures, (long long) pause_ms, which, words);
 }
 
 /* ---- Lists. ---- */
@@ -125,24 +137,17 @@ static void look_at_list(struct region *region)
         names = names || !literal;
     }
     tell(region);
-    region->due_ms = names ? clock_mono_ms() + jittered(region, LIST_MS) : INT64_MAX;
+    region->due_ms = names ? clock_mono_ms() + jittered(LIST_MS) : INT64_MAX;
     if (unknown != NULL)
-        failed(region, unknown, STATUS_RESOLVE);
-    else
-        region->failures = 0;
+        failed(region, unknown, STATUS_RESOLVE, status_text(STATUS_RESOLVE));
 }
 
 /* ---- DNS. ---- */
 
-static bool same_address(const struct member_address *a, const struct member_address *b)
-{
-    return a->length == b->length && memcmp(&a->address, &b->address, a->length) == 0;
-}
-
 static struct greeted *greeted_at(struct region *region, const struct member_address *address)
 {
     for (unsigned i = 0; i < region->greeted_count; i++)
-        if (same_address(&region->greeted[i].address, address))
+        if (member_address_eq(&region->greeted[i].address, address))
             return &region->greeted[i];
     return NULL;
 }
@@ -191,8 +196,10 @@ static struct str name_of(struct region *region, const struct dns_host *host)
     struct greeted *greeted = greeted_at(region, &host->addresses[0]);
     if (greeted == NULL)
         greeted = greet_new(region, &host->addresses[0]);
-    if (greeted == NULL)
+    if (greeted == NULL) {
+        region->silent++;
         return STR("");
+    }
     greeted->seen = true;
     return str_from(greeted->name);
 }
@@ -211,6 +218,7 @@ static void take_hosts(struct region *region, const struct dns_hosts *hosts)
     mem_free(region->told);
     region->told = mem_calloc(hosts->count, sizeof region->told[0]);
     region->told_count = 0;
+    region->silent = 0;
     for (unsigned i = 0; i < hosts->count && !stopping(region->discover); i++) {
         const struct dns_host *host = &hosts->items[i];
         struct str name = name_of(region, host);
@@ -235,56 +243,68 @@ static void take_hosts(struct region *region, const struct dns_hosts *hosts)
 
 static void look_at_dns(struct region *region)
 {
-    struct conf_members_text text;
     struct dns_hosts hosts;
     char name[DNS_NAME_MAX + 2];
-    const char *problem;
-    if (!conf_members_parse(str_from(region->texts->items[0]), &text, &problem) || text.name.len > DNS_NAME_MAX) {
-        failed(region, region->texts->items[0], STATUS_INVALID);
+    if (region->first.name.len > DNS_NAME_MAX) {
+        failed(region, region->texts->items[0], STATUS_INVALID, "it is too long");
         return;
     }
-    *str_put(name, text.name) = '\0';
-    enum status status = dns_look_up(region->discover->terms.dns_server, name, (uint16_t) text.port, &hosts);
+    *str_put(name, region->first.name) = '\0';
+    enum status status = dns_look_up(region->discover->terms.dns_server, name, (uint16_t) region->first.port, &hosts);
     if (status == STATUS_OK) {
         int64_t ms = (int64_t) hosts.ttl_s * 1000;
         take_hosts(region, &hosts);
         ms = ms < DNS_LEAST_MS ? DNS_LEAST_MS : ms > DNS_MOST_MS ? DNS_MOST_MS : ms;
-        region->failures = 0;
-        region->due_ms = clock_mono_ms() + jittered(region, ms);
+        region->due_ms = clock_mono_ms() + jittered(ms);
     } else {
-        failed(region, region->texts->items[0], status);
+        failed(region, region->texts->items[0], status, status_text(status));
     }
     dns_hosts_free(&hosts);
+}
+
+/* ---- Kubernetes. ---- */
+
+/* It is due again at once: who waits is kube.h. */
+static void look_at_kubernetes(struct region *region)
+{
+    struct strbuf problem = {0};
+    int64_t patience_ms = region->silent > 0 ? GREET_AGAIN_MS : LIST_MS;
+    enum status status = kube_wait(region->kube, clock_mono_ms() + patience_ms, &problem);
+    if (status == STATUS_OK || (status == STATUS_AGAIN && region->silent > 0)) {
+        struct dns_hosts hosts;
+        kube_hosts(region->kube, &hosts);
+        take_hosts(region, &hosts);
+        dns_hosts_free(&hosts);
+    } else if (status != STATUS_AGAIN && status != STATUS_CANCELLED) {
+        failed(region, region->texts->items[0], status, problem.ptr);
+    }
+    strbuf_free(&problem);
 }
 
 /* ---- The threads. ---- */
 
 static void look_at(struct region *region)
 {
-    struct conf_members_text text;
-    const char *problem;
-    if (conf_members_parse(str_from(region->texts->items[0]), &text, &problem) && text.kind == CONF_MEMBERS_LIST)
+    switch (region->first.kind) {
+    case CONF_MEMBERS_LIST:
         look_at_list(region);
-    else
+        break;
+    case CONF_MEMBERS_DNS:
         look_at_dns(region);
+        break;
+    case CONF_MEMBERS_KUBERNETES:
+        look_at_kubernetes(region);
+        break;
+    }
 }
 
-/* Until then, or until it is to stop. */
+/* Until then or for a while, or until it is to stop. */
 static bool wait_until(struct discover *discover, int64_t due_ms)
 {
-    int64_t left = due_ms - clock_mono_ms();
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    left = left < 0 ? 0 : left < LIST_MS ? left : LIST_MS;
-    until.tv_sec += left / 1000;
-    until.tv_nsec += left % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    int64_t latest_ms = clock_mono_ms() + LIST_MS;
     pthread_mutex_lock(&discover->lock);
     if (!discover->stopping)
-        pthread_cond_timedwait(&discover->wake, &discover->lock, &until);
+        clock_cond_wait(&discover->wake, &discover->lock, due_ms < latest_ms ? due_ms : latest_ms);
     bool stop = discover->stopping;
     pthread_mutex_unlock(&discover->lock);
     return !stop;
@@ -308,6 +328,23 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void region_init(struct region *region, struct discover *discover, const char *name,
+                        const struct conf_strings *texts)
+{
+    const char *problem;
+    *region = (struct region){.discover = discover, .name = name, .texts = texts};
+    if (conf_members_parse(str_from(texts->items[0]), &region->first, &problem) &&
+        region->first.kind == CONF_MEMBERS_KUBERNETES)
+        region->kube = kube_new(&region->first, discover->terms.service_account);
+}
+
+static void region_fini(struct region *region)
+{
+    kube_free(&region->kube);
+    mem_free(region->told);
+    mem_free(region->greeted);
+}
+
 struct discover *discover_start(const struct discover_terms *terms)
 {
     struct discover *discover = mem_calloc(1, sizeof *discover);
@@ -315,16 +352,14 @@ struct discover *discover_start(const struct discover_terms *terms)
     discover->terms = *terms;
     discover->count = pool->region_count + 1;
     discover->regions = mem_calloc(discover->count, sizeof discover->regions[0]);
-    discover->regions[0] = (struct region){.name = pool->region, .texts = &pool->members};
+    region_init(&discover->regions[0], discover, pool->region, &pool->members);
     for (unsigned i = 0; i < pool->region_count; i++)
-        discover->regions[i + 1] = (struct region){.name = pool->regions[i].name, .texts = &pool->regions[i].members};
+        region_init(&discover->regions[i + 1], discover, pool->regions[i].name, &pool->regions[i].members);
     pthread_mutex_init(&discover->lock, NULL);
-    pthread_cond_init(&discover->wake, NULL);
-    for (unsigned i = 0; i < discover->count; i++) {
-        discover->regions[i].discover = discover;
+    clock_cond_init(&discover->wake);
+    for (unsigned i = 0; i < discover->count; i++)
         if (thread_start(&discover->regions[i].thread, "pool", run, &discover->regions[i]) != 0)
             mem_die("no thread for the pool");
-    }
     return discover;
 }
 
@@ -338,10 +373,12 @@ void discover_stop(struct discover **stopped)
     discover->stopping = true;
     pthread_cond_broadcast(&discover->wake);
     pthread_mutex_unlock(&discover->lock);
+    for (unsigned i = 0; i < discover->count; i++)
+        if (discover->regions[i].kube != NULL)
+            kube_stop(discover->regions[i].kube);
     for (unsigned i = 0; i < discover->count; i++) {
         pthread_join(discover->regions[i].thread, NULL);
-        mem_free(discover->regions[i].told);
-        mem_free(discover->regions[i].greeted);
+        region_fini(&discover->regions[i]);
     }
     mem_free(discover->regions);
     pthread_mutex_destroy(&discover->lock);

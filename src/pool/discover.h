@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * discover.h: finds the members of all regions where the configuration says they are (base/conf_members.h), and tells
- * members.h. A list is looked at as it is, its hosts' names again and again; a name in DNS again when its time is over.
- * While nobody answers, who was known stays known. Where DNS has addresses alone, each is greeted once (greet.h): its
- * certificate says who it is, and who is of another pool or region, or no member, is passed over.
+ * members.h. A list is looked at as it is, its hosts' names again and again; a name in DNS again when its time is over;
+ * a service in Kubernetes is watched (kube.h). While nobody answers, who was known stays known. Where DNS or Kubernetes
+ * has addresses alone, each is greeted once (greet.h): its certificate says who it is, and who is of another pool or
+ * region, or no member, is passed over.
  *
  * A thread for each region, which waits for whoever it asks: one that does not answer holds up no other.
  */
@@ -23,11 +24,13 @@ struct discover_terms {
     struct members *members;
     const struct tls *tls;                /* as for peers.h */
     const struct sockaddr_in *dns_server; /* or NULL: the system's */
+    const char *service_account;          /* as kube.h has it, or NULL */
 };
 
 /* Starts the threads. */
 struct discover *discover_start(const struct discover_terms *terms);
-/* Ends them: as soon as whoever it waits for has answered, or has not in time. Empties the pointer, which may be NULL. */
+/* Ends them: a watch at once, else as soon as whoever it waits for has answered, or has not in time. Empties the
+ * pointer, which may be NULL. */
 void discover_stop(struct discover **discover);
 
 #endif

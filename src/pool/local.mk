@@ -4,6 +4,7 @@ libheadpond_a_SOURCES += \
 	src/pool/dns.c src/pool/dns.h \
 	src/pool/greet.c src/pool/greet.h \
 	src/pool/identity.c src/pool/identity.h \
+	src/pool/kube.c src/pool/kube.h \
 	src/pool/members.c src/pool/members.h \
 	src/pool/peers.c src/pool/peers.h \
 	src/pool/pool.c src/pool/pool.h \
@@ -37,7 +38,7 @@ t_unit_test_dns_SOURCES = t/unit/test_dns.c t/unit/dns_rig.h t/unit/tap.h
 t_unit_test_dns_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_discover
-t_unit_test_discover_SOURCES = t/unit/test_discover.c t/unit/dns_rig.h t/unit/pool_certificates.h t/unit/http_rig.c \
+t_unit_test_discover_SOURCES = t/unit/test_discover.c t/unit/api_rig.h t/unit/dns_rig.h t/unit/pool_certificates.h t/unit/http_rig.c \
 	t/unit/http_rig.h t/unit/tap.h
 t_unit_test_discover_LDADD = $(UNIT_LDADD)
 
@@ -52,3 +53,7 @@ t_unit_test_wire_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_slices
 t_unit_test_slices_SOURCES = t/unit/test_slices.c t/unit/tap.h
 t_unit_test_slices_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_kube
+t_unit_test_kube_SOURCES = t/unit/test_kube.c t/unit/api_rig.h t/unit/pool_certificates.h t/unit/tap.h
+t_unit_test_kube_LDADD = $(UNIT_LDADD)

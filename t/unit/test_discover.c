@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* test_discover.c: members from lists and from DNS, named by it or by their certificates; and when nobody answers. */
+/* test_discover.c: members from lists, from DNS and from Kubernetes, named by it or by their certificates; and when
+ * nobody answers. */
 #include "pool/discover.h"
 
+#include "api_rig.h"
+#include "base/log.h"
 #include "dns_rig.h"
 #include "http_rig.h"
 #include "on_loop.h"
@@ -70,8 +73,11 @@ static void begin(struct conf_pool *pool, char **texts, unsigned count)
     pool->name = (char *) (uintptr_t) "main";
     pool->region = (char *) (uintptr_t) "here";
     pool->members = (struct conf_strings){texts, count};
-    const struct discover_terms terms = {
-        .pool = pool, .members = members = members_new(&own, 1), .tls = tls, .dns_server = &server};
+    const struct discover_terms terms = {.pool = pool,
+                                         .members = members = members_new(&own, 1),
+                                         .tls = tls,
+                                         .dns_server = &server,
+                                         .service_account = api.account};
     discover = discover_start(&terms);
 }
 
@@ -142,6 +148,99 @@ static void nobody(void)
     end();
 }
 
+/* ---- Kubernetes. ---- */
+
+static bool is_at(const char *name, const char *address)
+{
+    char shown_as[INET_ADDRSTRLEN] = "";
+    struct member_address addresses[MEMBER_ADDRESSES];
+    struct member *member = members_find(members_view(members), STR("here"), str_from(name));
+    if (member != NULL && member_addresses(member, addresses) > 0)
+        inet_ntop(AF_INET, &((struct sockaddr_in *) &addresses[0].address)->sin_addr, shown_as, sizeof shown_as);
+    return strcmp(shown_as, address) == 0;
+}
+
+static void pods(void)
+{
+    char *texts[] = {(char[]){"kubernetes:ponds/headpond:peer"}};
+    struct conf_pool pool = {.region_count = 0};
+    begin(&pool, texts, 1);
+    api_take();
+    api_reply(
+        200, API_LIST("100", "", API_SLICE("a", "5", API_POD("pond-0", "10.0.0.1") "," API_POD("pond-1", "10.0.0.2"))));
+    ok(comes("here", "pond-0 pond-1"), "a service's pods, by their hostnames");
+    api_take();
+    api_watch();
+    api_piece(API_EVENT("ADDED", API_SLICE("b", "101", API_POD("pond-2", "10.0.0.3"))));
+    ok(comes("here", "pond-0 pond-1 pond-2"), "and who comes later");
+    api_piece(API_EVENT("MODIFIED", API_SLICE("b", "102", API_POD("pond-2", "10.0.0.4"))));
+    for (int64_t until = nap_deadline(); !is_at("pond-2", "10.0.0.4") && nap_until(until);)
+        rcu_quiescent_state();
+    ok(is_at("pond-2", "10.0.0.4"), "one that is elsewhere now is known to be");
+    api_piece(API_EVENT("DELETED", API_SLICE("b", "103", ""))
+                  API_EVENT("ADDED", API_SLICE("c", "104", API_POD("pond-3", "10.0.0.5"))));
+    ok(comes("here", "pond-0 pond-1 pond-2 pond-3"), "one that has gone keeps its place for now");
+    int64_t began = clock_mono_ms();
+    end();
+    ok(clock_mono_ms() - began < 2000, "the end does not wait for the watch");
+    api_break();
+}
+
+static void nameless_pods(void)
+{
+    char *texts[] = {(char[]){"kubernetes:ponds/headpond"}};
+    struct conf_pool pool = {.region_count = 0};
+    char list[512];
+    snprintf(
+        list, sizeof list,
+        "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[{\"metadata\":{\"name\":\"a\"},\"ports\":[{\"port\":%u}],"
+        "\"endpoints\":[{\"addresses\":[\"127.0.0.1\"]},{\"addresses\":[\"127.0.0.2\"]}]}]}",
+        rig.tls_port);
+    begin(&pool, texts, 1);
+    api_take();
+    api_reply(200, list);
+    ok(comes("here", "pond-5"), "a pod without a hostname is asked for its certificate");
+    end();
+    api_break();
+}
+
+static bool tells(int fd, const char *words, char *text, size_t size)
+{
+    for (int64_t until = nap_deadline(); nap_until(until);) {
+        ssize_t got = pread(fd, text, size - 1, 0);
+        text[got < 0 ? 0 : got] = '\0';
+        if (strstr(text, words) != NULL)
+            return true;
+    }
+    return false;
+}
+
+static void refused(void)
+{
+    char *texts[] = {(char[]){"kubernetes:ponds/headpond"}};
+    struct conf_pool pool = {.region_count = 0};
+    char text[4096];
+    FILE *log = tmpfile();
+    log_set_fd(fileno(log));
+    begin(&pool, texts, 1);
+    api_take();
+    api_reply(403, "{}");
+    ok(tells(fileno(log), "lacks the verb list", text, sizeof text), "who may not list is told so");
+    ok(strstr(text, "peers-unknown region=here reason=denied attempt=1 next_ms=") != NULL &&
+           strstr(text, ": kubernetes:ponds/headpond cannot be looked up: the API server answers a list by HTTP 403: "
+                        "the role of the pod's service account lacks the verb list") != NULL,
+       "%s", text);
+    api_take();
+    api_reply(200, API_LIST("100", "", API_SLICE("a", "5", API_POD("pond-0", "10.0.0.1"))));
+    ok(comes("here", "pond-0"), "and asks again");
+    end();
+    api_break();
+    tells(fileno(log), "", text, sizeof text);
+    ok(strstr(text, "first-token") == NULL, "no token is in the log");
+    log_set_fd(STDERR_FILENO);
+    fclose(log);
+}
+
 int main(void)
 {
     struct pool_pair pair, own;
@@ -156,14 +255,19 @@ int main(void)
     rig_start(&rig, &options);
     if (tls_new(&asks, &tls, &error) != STATUS_OK)
         printf("Bail out! %s\n", error.ptr);
+    api_start(&ca);
     dns_rig_start();
     rcu_register_thread();
     lists();
     services();
     names();
     nobody();
+    pods();
+    nameless_pods();
+    refused();
     rcu_unregister_thread();
     dns_rig_stop();
+    api_stop();
     tls_free(tls);
     rig_stop(&rig);
     pool_ca_remove(&ca);
