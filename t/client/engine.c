@@ -2,6 +2,7 @@
 /* See engine.h: the threads, and what the implementations share. */
 #include "engine.h"
 
+#include <curl/curl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +16,20 @@ bool engine_next(struct engine *e, struct transfer *t)
     pthread_mutex_unlock(&mutex);
     if (!more)
         return false;
+    t->base = (size_t) (e->first_slot + (t - e->transfers)) % e->options->base_count;
     e->slow = e->slow || t->rate > 0;
     e->running++;
+    return true;
+}
+
+bool engine_fails_over(struct engine *e, struct transfer *t, int result)
+{
+    size_t count = e->options->base_count;
+    if (!e->options->fail_over || result != CURLE_COULDNT_CONNECT || t->aborted || t->moves + 1 >= count)
+        return false;
+    t->error[0] = '\0';
+    t->moves++;
+    t->base = (t->base + 1) % count;
     return true;
 }
 
@@ -84,11 +97,14 @@ void engine_run(const struct options *o, int64_t slots, const struct work *work)
     pthread_t *ids = calloc((size_t) threads, sizeof *ids);
     if (!engines || !ids)
         abort();
+    int64_t first_slot = 0;
     for (int64_t i = 0; i < threads; i++) {
         struct engine *e = &engines[i];
         e->options = o;
         e->work = work;
         e->slot_count = part(slots, threads, i);
+        e->first_slot = first_slot;
+        first_slot += e->slot_count;
         e->connections = part(o->connections, threads, i);
         e->transfers = calloc((size_t) e->slot_count, sizeof *e->transfers);
         if (!e->transfers || pthread_create(&ids[i], NULL, run, e) != 0)

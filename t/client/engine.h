@@ -34,7 +34,8 @@ struct engine {
     const struct work *work;
     struct transfer *transfers;
     int64_t slot_count;
-    int64_t connections;  /* shared ones, at most */
+    int64_t first_slot;   /* counted over all threads */
+    int64_t connections;  /* shared ones to a base, at most */
     int64_t running;      /* between engine_next() and engine_done() */
     int64_t next_look_up; /* ns */
     bool slow;            /* some have a rate: look at them often */
@@ -42,6 +43,8 @@ struct engine {
 
 /* Asks the mode for a request. */
 bool engine_next(struct engine *e, struct transfer *t);
+/* Whether the request, which could not be sent for that `result`, is to be sent anew, to where it now goes. */
+bool engine_fails_over(struct engine *e, struct transfer *t, int result);
 /* The request's end: `result` is the libcurl error that comes nearest, 0 when it went well; `error` says more and is
    copied, unless the transfer has a text of its own. */
 void engine_done(struct engine *e, struct transfer *t, int result, const char *error);

@@ -126,7 +126,7 @@ static void prepare(struct slot *s)
     s->lines = NULL;
     transfer_request_lines(t, add_line, s);
     curl_easy_reset(e);
-    curl_easy_setopt(e, CURLOPT_URL, t->target->url);
+    curl_easy_setopt(e, CURLOPT_URL, transfer_url(t));
     curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt(e, CURLOPT_HTTPHEADER, s->lines);
     curl_easy_setopt(e, CURLOPT_NOBODY, t->head ? 1L : 0L);
@@ -226,6 +226,12 @@ static void reap(struct multi *m)
             continue;
         CURLcode result = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &s);
+        if (engine_fails_over(m->engine, s->transfer, (int) result)) {
+            curl_multi_remove_handle(m->handle, s->easy);
+            prepare(s);
+            send_it(m, s);
+            continue;
+        }
         finish(m, s, result);
         start(m, s);
     }

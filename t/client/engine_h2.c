@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/2 by nghttp2: a thread has up to `connections` shared ones and gives each request to the one with the fewest
- * streams, or opens one for each request. A request that the server refused unseen is sent anew, a few times.
+ * HTTP/2 by nghttp2: a thread has up to `connections` shared ones to a base and gives each request to the one with the
+ * fewest streams, or opens one for each request. A request that the server refused unseen is sent anew, a few times.
  */
 #include <curl/curl.h>
 #include <stdlib.h>
@@ -23,12 +23,13 @@ struct h2_engine {
 static struct h2_conn *pick(struct h2_engine *h, const struct transfer *t)
 {
     struct h2_conn *c, *least = NULL;
+    struct h2_peer *peer = &h->loop.peers[t->base];
     int64_t count = 0;
     if (!h->engine->work->share || t->own_connection)
-        return h2_conn_open(&h->loop, true, t->rate);
+        return h2_conn_open(&h->loop, peer, true, t->rate);
     LIST_FOREACH(c, &h->loop.conns, in_conns)
     {
-        if (!h2_conn_usable(c))
+        if (c->peer != peer || !h2_conn_usable(c))
             continue;
         count++;
         if (!least || c->stream_count < least->stream_count)
@@ -36,7 +37,7 @@ static struct h2_conn *pick(struct h2_engine *h, const struct transfer *t)
     }
     if (least && (least->stream_count == 0 || count >= h->engine->connections))
         return least;
-    return h2_conn_open(&h->loop, false, t->rate);
+    return h2_conn_open(&h->loop, peer, false, t->rate);
 }
 
 static void start(struct h2_engine *h, struct h2_stream *s)
@@ -56,6 +57,10 @@ static void reap(struct h2_engine *h)
     for (struct h2_stream *s; (s = TAILQ_FIRST(&ended)) != NULL;) {
         TAILQ_REMOVE(&ended, s, in_ended);
         if (s->refused && !s->transfer->aborted && s->tries++ < MAX_TRIES) {
+            h2_stream_submit(s, pick(h, s->transfer));
+            continue;
+        }
+        if (engine_fails_over(h->engine, s->transfer, s->result)) {
             h2_stream_submit(s, pick(h, s->transfer));
             continue;
         }
@@ -124,7 +129,12 @@ static void turn(struct h2_engine *h)
 
 static void set_up(struct h2_engine *h)
 {
-    h2_peer_init(&h->loop.peer, h->engine->options);
+    const struct options *o = h->engine->options;
+    h->loop.peers = calloc(o->base_count, sizeof *h->loop.peers);
+    if (!h->loop.peers)
+        abort();
+    for (size_t i = 0; i < o->base_count; i++)
+        h2_peer_init(&h->loop.peers[i], o, o->bases[i]);
     TAILQ_INIT(&h->loop.touched);
     TAILQ_INIT(&h->loop.ended);
     LIST_INIT(&h->loop.conns);
@@ -150,7 +160,9 @@ void engine_h2(struct engine *e)
     }
     for (struct h2_conn *c; (c = LIST_FIRST(&h.loop.conns)) != NULL;)
         h2_conn_close(c);
-    h2_peer_fini(&h.loop.peer);
+    for (size_t i = 0; i < e->options->base_count; i++)
+        h2_peer_fini(&h.loop.peers[i]);
+    free(h.loop.peers);
     free(h.loop.buffer);
     free(h.streams);
     close(h.loop.epoll_fd);

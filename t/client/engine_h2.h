@@ -29,7 +29,7 @@ struct h2_peer {
 };
 
 /* Resolves the name and loads the CA, which may block. */
-void h2_peer_init(struct h2_peer *p, const struct options *o);
+void h2_peer_init(struct h2_peer *p, const struct options *o, const char *base);
 void h2_peer_fini(struct h2_peer *p);
 /* The client's end of a TLS connection on a connected socket. */
 SSL *h2_peer_tls(struct h2_peer *p, int fd);
@@ -72,7 +72,7 @@ nghttp2_session *h2_stream_session(struct h2_conn *c, int window);
 
 struct h2_loop {
     int epoll_fd;
-    struct h2_peer peer;
+    struct h2_peer *peers; /* one a base */
     TAILQ_HEAD(, h2_conn) touched;
     struct h2_stream_queue ended;
     LIST_HEAD(, h2_conn) conns;
@@ -83,6 +83,7 @@ enum h2_conn_state { H2_CONNECTING, H2_HANDSHAKE, H2_UP, H2_DEAD };
 
 struct h2_conn {
     struct h2_loop *loop;
+    struct h2_peer *peer;
     enum h2_conn_state state;
     bool single; /* for one stream only */
     int fd;
@@ -102,7 +103,7 @@ struct h2_conn {
 
 /* Starts to connect. Never fails: a connection that cannot be made ends its streams. `rate`: of its slow reader in
    bytes/s, 0: of fast ones. */
-struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, int64_t rate);
+struct h2_conn *h2_conn_open(struct h2_loop *loop, struct h2_peer *peer, bool single, int64_t rate);
 /* Whether it takes another request. */
 bool h2_conn_usable(const struct h2_conn *c);
 void h2_conn_touch(struct h2_conn *c);

@@ -52,14 +52,14 @@ static int stream_window(int64_t rate)
     return some > SLOW_STREAM_WINDOW ? (int) some : SLOW_STREAM_WINDOW;
 }
 
-struct h2_conn *h2_conn_open(struct h2_loop *loop, bool single, int64_t rate)
+struct h2_conn *h2_conn_open(struct h2_loop *loop, struct h2_peer *p, bool single, int64_t rate)
 {
-    const struct h2_peer *p = &loop->peer;
     int one = 1;
     struct h2_conn *c = calloc(1, sizeof *c);
     if (!c)
         abort();
     c->loop = loop;
+    c->peer = p;
     c->single = single;
     LIST_INIT(&c->streams);
     LIST_INSERT_HEAD(&loop->conns, c, in_conns);
@@ -203,9 +203,9 @@ static void connected(struct h2_conn *c)
         h2_conn_fail(c, CURLE_COULDNT_CONNECT, strerror(error));
         return;
     }
-    c->state = c->loop->peer.tls ? H2_HANDSHAKE : H2_UP;
-    if (c->loop->peer.tls)
-        c->tls = h2_peer_tls(&c->loop->peer, c->fd);
+    c->state = c->peer->tls ? H2_HANDSHAKE : H2_UP;
+    if (c->peer->tls)
+        c->tls = h2_peer_tls(c->peer, c->fd);
 }
 
 static void shake_hands(struct h2_conn *c)
@@ -216,7 +216,7 @@ static void shake_hands(struct h2_conn *c)
     if (n == WOULD_BLOCK)
         return;
     long verified = SSL_get_verify_result(c->tls);
-    if (n > 0 && h2_peer_accept(&c->loop->peer, c->tls, &why)) {
+    if (n > 0 && h2_peer_accept(c->peer, c->tls, &why)) {
         c->state = H2_UP;
     } else if (n > 0) {
         h2_conn_fail(c, CURLE_PEER_FAILED_VERIFICATION, why);
@@ -241,7 +241,7 @@ void h2_conn_event(struct h2_conn *c, uint32_t events)
 
 void h2_conn_settle(struct h2_conn *c)
 {
-    const struct h2_peer *p = &c->loop->peer;
+    const struct h2_peer *p = c->peer;
     if (c->state == H2_CONNECTING && c->fd < 0)
         h2_conn_fail(c, p->result ? p->result : CURLE_COULDNT_CONNECT, p->result ? p->error : c->note);
     if (c->state == H2_UP)

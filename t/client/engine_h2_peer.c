@@ -80,10 +80,10 @@ static void set_up_tls(struct h2_peer *p, const char *ca)
         fail(p, CURLE_SSL_CACERT_BADFILE, ca, tls_problem());
 }
 
-void h2_peer_init(struct h2_peer *p, const struct options *o)
+void h2_peer_init(struct h2_peer *p, const struct options *o, const char *base)
 {
     char port[16];
-    const char *start = o->base + (o->tls ? 8 : 7);
+    const char *start = base + (o->tls ? 8 : 7);
     memset(p, 0, sizeof *p);
     snprintf(port, sizeof port, "%d", o->tls ? 443 : 80);
     size_t n = strcspn(start, "/?#");

@@ -78,12 +78,12 @@ void h2_stream_submit(struct h2_stream *s, struct h2_conn *c)
 {
     const struct transfer *t = s->transfer;
     struct head h = {.count = 0};
-    const char *path = strstr(t->target->url, "://") + 3;
+    const char *path = strstr(transfer_url(t), "://") + 3;
     path += strcspn(path, "/");
     add(&h, ":method", t->head ? "HEAD" : "GET", NULL);
     add(&h, ":scheme", t->options->tls ? "https" : "http", NULL);
     add(&h, ":path", path, NULL);
-    add(&h, ":authority", c->loop->peer.authority, NULL);
+    add(&h, ":authority", c->peer->authority, NULL);
     size_t pseudo = h.count;
     transfer_request_lines(t, add_line, &h);
     if (!h.has_accept)

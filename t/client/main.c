@@ -25,10 +25,8 @@ static const struct {
 
 static void free_targets(struct options *o)
 {
-    for (size_t i = 0; i < o->target_count; i++) {
-        free(o->targets[i].name);
-        free(o->targets[i].url);
-    }
+    for (size_t i = 0; i < o->target_count; i++)
+        target_fini(&o->targets[i]);
     free(o->targets);
 }
 

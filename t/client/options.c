@@ -18,6 +18,8 @@ static const char usage[] =
     "           [--per-second N (h1 only)]          every block once a round\n"
     "LIST is SPEC,SPEC...; SPEC is NAME:SIZE:SEED[/SEED...]: one reply must match one of the "
     "seeds\n"
+    "  --base repeated: those that ask at a time, or the readers, are spread over them in turn;\n"
+    "           --connections is for each; --fail-over: who cannot connect asks at the next one\n"
     "  --proto h1|h1s|h2c|h2s  --ca FILE  --query STRING  --header 'N: V' (repeatable)\n"
     "  --concurrency C (8)  --connections N (h2 only: 2)  --threads N (1)  --timeout S (60)\n"
     "  --big BYTES (64 MiB): blobs beyond it are not read whole by ranges and mixed\n"
@@ -27,6 +29,7 @@ static const char usage[] =
 /* OPT_LAST + i is the i-th number or string below. */
 enum {
     OPT_PROTO = 256,
+    OPT_BASE,
     OPT_BLOBS,
     OPT_SEEDS,
     OPT_HEADER,
@@ -35,6 +38,7 @@ enum {
     OPT_MS,
     OPT_SHUFFLE,
     OPT_ONCE,
+    OPT_FAIL_OVER,
     OPT_LAST
 };
 
@@ -43,8 +47,9 @@ struct string_option {
     size_t at;
 };
 static const struct string_option strings[] = {
-    {"base", offsetof(struct options, base)},     {"ca", offsetof(struct options, ca)},
-    {"query", offsetof(struct options, query)},   {"range", offsetof(struct options, range)},
+    {"ca", offsetof(struct options, ca)},
+    {"query", offsetof(struct options, query)},
+    {"range", offsetof(struct options, range)},
     {"method", offsetof(struct options, method)},
 };
 static const struct string_option numbers[] = {
@@ -92,6 +97,11 @@ static bool set_one(struct options *o, int opt, const char *value, const char **
     switch (opt) {
     case OPT_PROTO:
         return set_proto(o, value);
+    case OPT_BASE:
+        if (o->base_count == OPTIONS_MAX_BASES)
+            return false;
+        o->bases[o->base_count++] = value;
+        return true;
     case OPT_BLOBS:
         return targets_parse(value, &o->targets, &o->target_count);
     case OPT_SEEDS:
@@ -107,6 +117,8 @@ static bool set_one(struct options *o, int opt, const char *value, const char **
         return o->shuffle = true;
     case OPT_ONCE:
         return o->once = true;
+    case OPT_FAIL_OVER:
+        return o->fail_over = true;
     case OPT_HEADER:
         if (o->header_count == OPTIONS_MAX_HEADERS)
             return false;
@@ -125,8 +137,9 @@ static bool parse_all(int argc, char **argv, struct options *o)
         {"header", 1, NULL, OPT_HEADER},   {"tolerate-errors", 0, NULL, OPT_TOLERATE},
         {"x-ms-range", 0, NULL, OPT_MS},   {"allow-new-etags", 0, NULL, OPT_ETAGS},
         {"shuffle", 0, NULL, OPT_SHUFFLE}, {"once", 0, NULL, OPT_ONCE},
+        {"base", 1, NULL, OPT_BASE},       {"fail-over", 0, NULL, OPT_FAIL_OVER},
     };
-    size_t n = 10;
+    size_t n = 12;
     const char *seeds = NULL;
     for (size_t i = 0; i < STRINGS; i++)
         longs[n++] = (struct option){strings[i].name, 1, NULL, OPT_LAST + (int) i};
@@ -155,14 +168,15 @@ bool options_parse(int argc, char **argv, struct options *o)
     o->abort_after = -1;
     o->big = 64 << 20;
     o->block = 1 << 20;
-    bool ok = parse_all(argc, argv, o) && o->base && o->target_count > 0 && o->threads >= 1 && o->threads <= 64 &&
-              o->connections >= 1 && o->connections <= 256 && o->concurrency >= 1 && o->concurrency <= 100000 &&
-              o->slow_count <= o->readers && o->readers <= 100000;
-    ok = ok && strncmp(o->base, o->tls ? "https://" : "http://", o->tls ? 8 : 7) == 0;
+    bool ok = parse_all(argc, argv, o) && o->base_count > 0 && o->target_count > 0 && o->threads >= 1 &&
+              o->threads <= 64 && o->connections >= 1 && o->connections <= 256 && o->concurrency >= 1 &&
+              o->concurrency <= 100000 && o->slow_count <= o->readers && o->readers <= 100000;
+    for (size_t i = 0; ok && i < o->base_count; i++)
+        ok = strncmp(o->bases[i], o->tls ? "https://" : "http://", o->tls ? 8 : 7) == 0;
     if (o->slow_rate > 0 && o->slow_count == 0)
         o->slow_count = 1;
     for (size_t i = 0; ok && i < o->target_count; i++)
-        ok = target_set_url(&o->targets[i], o->base, o->query);
+        target_set_urls(&o->targets[i], o->bases, o->base_count, o->query);
     if (!ok)
         fputs(usage, stderr);
     return ok;

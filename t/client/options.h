@@ -10,13 +10,17 @@
 #include "target.h"
 
 #define OPTIONS_MAX_HEADERS 64
+#define OPTIONS_MAX_BASES 256
 
 struct options {
-    const char *mode, *base, *ca, *query, *range, *method;
+    const char *mode, *ca, *query, *range, *method;
+    const char *bases[OPTIONS_MAX_BASES]; /* the i-th of those that ask at a time uses the i-th, and so on in turn */
+    size_t base_count;
     bool tls, http2;
     bool tolerate;      /* a failed request is counted, not held against the server; a wrong byte is */
     bool new_etags;     /* a blob with one seed may change its ETag */
     bool ms_range;      /* `one`: send x-ms-range */
+    bool fail_over;     /* what cannot connect asks at the next base, until all have been asked */
     bool shuffle, once; /* `blocks`: in fresh order each round; one round */
     struct target *targets;
     size_t target_count;

@@ -88,9 +88,10 @@ void report_fail(struct report *r, const struct transfer *t, const char *why)
     if (json_array_size(r->explained) >= EXPLAINED)
         return;
     const char *cache = transfer_field(t, "Cache-Status");
-    json_t *text = json_sprintf("%s %s %s%s%s: %s [%d, %lld bytes, Cache-Status: %s]", t->head ? "HEAD" : "GET",
-                                t->target->name, t->range, t->condition[0] ? " " : "", t->condition, why, t->status,
-                                (long long) t->body_bytes, cache ? cache : "(none)");
+    json_t *text =
+        json_sprintf("%s %s %s%s%s: %s [base %zu, %d, %lld bytes, Cache-Status: %s]", t->head ? "HEAD" : "GET",
+                     t->target->name, t->range, t->condition[0] ? " " : "", t->condition, why, t->base, t->status,
+                     (long long) t->body_bytes, cache ? cache : "(none)");
     /* A server's odd bytes are no UTF-8, and then there is no text. */
     json_array_append_new(r->explained, text ? text : json_string("(not UTF-8)"));
 }
@@ -101,6 +102,10 @@ void report_note(struct report *r, struct transfer *t)
     r->requests++;
     r->bytes += t->checked_bytes;
     r->aborted += t->aborted;
+    r->moved += (int64_t) t->moves;
+    r->base_count = t->options->base_count;
+    r->asked[t->base]++;
+    r->failed[t->base] += bad != NULL;
     r->by_status[t->status > 0 && t->status < 1000 ? t->status : 0]++;
     if (t->status)
         r->by_cache[cache_kind(t)]++;
@@ -125,7 +130,10 @@ static double rounded(double value)
 json_t *report_json(struct report *r)
 {
     double wall = (double) (clock_ns() - r->started) / 1e9;
-    json_t *cache = json_object(), *statuses = json_object();
+    json_t *cache = json_object(), *statuses = json_object(), *bases = json_array();
+    for (size_t i = 0; i < r->base_count; i++)
+        json_array_append_new(
+            bases, json_pack("{s:I, s:I}", "requests", (json_int_t) r->asked[i], "failed", (json_int_t) r->failed[i]));
     for (int k = 0; k < CACHE_KINDS; k++)
         json_object_set_new(cache, cache_names[k], json_integer(r->by_cache[k]));
     for (int i = 0; i < 1000; i++) {
@@ -135,14 +143,14 @@ json_t *report_json(struct report *r)
             json_object_set_new(statuses, name, json_integer(r->by_status[i]));
     }
     return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "requests",
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:o, s:o, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "requests",
         (json_int_t) r->requests, "bytes", (json_int_t) r->bytes, "mismatches", (json_int_t) r->mismatches, "failures",
-        (json_int_t) r->failures, "errors", (json_int_t) r->errors, "aborted", (json_int_t) r->aborted, "explained",
-        r->explained, "cache", cache, "statuses", statuses, "wall_s", rounded(wall), "p50_ms",
-        rounded(histogram_ms(&r->total, 0.5)), "p99_ms", rounded(histogram_ms(&r->total, 0.99)), "first_byte_p50_ms",
-        rounded(histogram_ms(&r->first_byte, 0.5)), "first_byte_p99_ms", rounded(histogram_ms(&r->first_byte, 0.99)),
-        "gib_per_s", rounded((double) r->bytes / wall / (1 << 30)), "requests_per_s",
-        rounded((double) r->requests / wall));
+        (json_int_t) r->failures, "errors", (json_int_t) r->errors, "aborted", (json_int_t) r->aborted, "moved",
+        (json_int_t) r->moved, "explained", r->explained, "bases", bases, "cache", cache, "statuses", statuses,
+        "wall_s", rounded(wall), "p50_ms", rounded(histogram_ms(&r->total, 0.5)), "p99_ms",
+        rounded(histogram_ms(&r->total, 0.99)), "first_byte_p50_ms", rounded(histogram_ms(&r->first_byte, 0.5)),
+        "first_byte_p99_ms", rounded(histogram_ms(&r->first_byte, 0.99)), "gib_per_s",
+        rounded((double) r->bytes / wall / (1 << 30)), "requests_per_s", rounded((double) r->requests / wall));
 }
 
 int report_finish(struct report *r, json_t *json)

@@ -35,6 +35,9 @@ enum cache_kind cache_kind(const struct transfer *t);
 struct report {
     int64_t requests, bytes, mismatches, failures, errors, aborted, started;
     int64_t by_status[1000], by_cache[CACHE_KINDS];
+    int64_t moved;                                               /* from a base to another */
+    int64_t asked[OPTIONS_MAX_BASES], failed[OPTIONS_MAX_BASES]; /* of each base: requests, and those that went wrong */
+    size_t base_count;
     struct histogram total, first_byte;
     json_t *explained; /* the first few failures */
 };

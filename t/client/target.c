@@ -71,23 +71,40 @@ static size_t encode(char *out, const char *name)
     return n;
 }
 
-bool target_set_url(struct target *t, const char *base, const char *query)
+static char *make_url(const char *name, const char *base, const char *query)
 {
     size_t base_len = strlen(base);
     while (base_len > 0 && base[base_len - 1] == '/')
         base_len--;
-    t->url = malloc(base_len + 3 * strlen(t->name) + (query ? strlen(query) : 0) + 3);
-    if (!t->url)
+    char *url = malloc(base_len + 3 * strlen(name) + (query ? strlen(query) : 0) + 3);
+    if (!url)
         abort();
-    memcpy(t->url, base, base_len);
+    memcpy(url, base, base_len);
     size_t n = base_len;
-    t->url[n++] = '/';
-    n += encode(t->url + n, t->name);
+    url[n++] = '/';
+    n += encode(url + n, name);
     if (query && *query) {
-        t->url[n++] = '?';
-        strcpy(t->url + n, query);
+        url[n++] = '?';
+        strcpy(url + n, query);
     }
-    return true;
+    return url;
+}
+
+void target_set_urls(struct target *t, const char *const *bases, size_t count, const char *query)
+{
+    t->urls = calloc(count, sizeof *t->urls);
+    if (!t->urls)
+        abort();
+    for (; t->url_count < count; t->url_count++)
+        t->urls[t->url_count] = make_url(t->name, bases[t->url_count], query);
+}
+
+void target_fini(struct target *t)
+{
+    for (size_t i = 0; i < t->url_count; i++)
+        free(t->urls[i]);
+    free(t->urls);
+    free(t->name);
 }
 
 const char *target_note_etag(struct target *t, const char *etag, uint32_t seeds, bool may_change)

@@ -15,7 +15,9 @@
 #define TARGET_MAX_ETAGS 256
 
 struct target {
-    char *name, *url;
+    char *name;
+    char **urls; /* one a base */
+    size_t url_count;
     int64_t size; /* -1: not given */
     uint64_t seeds[TARGET_MAX_SEEDS];
     int seed_count;
@@ -29,7 +31,8 @@ struct target {
 /* Appends the blobs of a list to *targets. */
 bool targets_parse(const char *list, struct target **targets, size_t *count);
 bool target_set_seeds(struct target *t, const char *list); /* "1,2" or "1/2" */
-bool target_set_url(struct target *t, const char *base, const char *query);
+void target_set_urls(struct target *t, const char *const *bases, size_t count, const char *query);
+void target_fini(struct target *t);
 
 static inline uint32_t target_all_seeds(const struct target *t)
 {

@@ -14,6 +14,8 @@
 struct transfer {
     /* The request. transfer_init() sets the defaults: a GET of the whole blob. */
     struct target *target;
+    size_t base;  /* which of the options' it is sent to; the engine's choice */
+    size_t moves; /* how often that was another, for want of a connection */
     bool head, ms_range, own_connection;
     char range[64];      /* "bytes=0-9"; empty: none */
     char condition[256]; /* a whole header line; empty: none */
@@ -51,6 +53,11 @@ void transfer_init(struct transfer *t, const struct options *o, struct target *t
 /* A range and what it must give. `to` is inclusive, INT64_MAX: "bytes=from-". */
 void transfer_set_range(struct transfer *t, int64_t from, int64_t to);
 void transfer_fini(struct transfer *t);
+
+static inline const char *transfer_url(const struct transfer *t)
+{
+    return t->target->urls[t->base];
+}
 
 /* For the engines. The lines are "Name: value" without an end, valid during the call. */
 void transfer_request_lines(const struct transfer *t, void (*add)(void *ctx, const char *line), void *ctx);

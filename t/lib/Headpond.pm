@@ -151,17 +151,18 @@ sub raw { my ($self, $bytes, $seconds, $whole) = @_; return Headpond::Http::raw(
 sub connect { my ($self) = @_; return Headpond::Http::connect_to($self->{http}) }
 
 # t/client/blob-client against one container: mode, proto, container, sas, and its options by name. Started; `finish` of
-# what is returned gives its JSON with its exit code as `exit`.
+# what is returned gives its JSON with its exit code as `exit`. base: instead of this one's, a URL or several.
 sub start_client {
     my ($self, $mode, %o) = @_;
     my $proto = delete $o{proto} // 'h1';
     my $container = delete $o{container} // 'acct/data';
     my $sas = delete $o{sas};
     my $base = delete $o{base} // $self->url($proto, "/$container");
+    my @bases = map { ('--base', $_) } ref $base ? @$base : $base;
     my @options = map { my $name = tr/_/-/r; ref $o{$_} ? "--$name" : ("--$name", $o{$_}) } sort keys %o;
     my $dir = folder();
     my $process = Headpond::Process->start(
-        command => ["$build/t/client/blob-client", $mode, '--base', $base, '--proto', $proto, '--ca', $tls{certificate},
+        command => ["$build/t/client/blob-client", $mode, @bases, '--proto', $proto, '--ca', $tls{certificate},
             $sas ? ('--query', $sas) : (), @options],
         log => "$dir/log", out => "$dir/out");
     return bless { process => $process, dir => $dir }, 'Headpond::Client';
