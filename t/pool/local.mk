@@ -4,3 +4,8 @@ check_PROGRAMS += t/pool/ring_tell
 t_pool_ring_tell_SOURCES = t/pool/ring_tell.c
 t_pool_ring_tell_LDADD = $(UNIT_LDADD)
 EXTRA_DIST += t/pool/ring.py
+
+# relay: distance and trouble between nodes. Stands alone: nothing from src/ is linked.
+check_PROGRAMS += t/pool/relay
+t_pool_relay_SOURCES = t/pool/relay.c t/pool/wire.c t/pool/wire.h
+t_pool_relay_LDADD = $(LIBEVENT_LIBS)

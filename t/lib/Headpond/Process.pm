@@ -38,18 +38,20 @@ sub wait_until {
     }
 }
 
-# command => [...], log => FILE for standard error, out => FILE for standard output (default: the log's), env => {}.
+# command => [...], log => FILE for standard error, out => FILE for standard output (default: the log's), in => a handle
+# for standard input (default: nothing to read), env => {}.
 sub start {
     my ($class, %self) = @_;
     my $pid = fork // die "fork: $!";
     if ($pid == 0) {
-        open STDIN, '<', '/dev/null';
+        $self{in} ? open STDIN, '<&', $self{in} : open STDIN, '<', '/dev/null';
         open STDERR, '>>', $self{log} or die;
         $self{out} ? open STDOUT, '>', $self{out} : open STDOUT, '>&', \*STDERR;
         $ENV{$_} = $self{env}{$_} for keys %{ $self{env} // {} };
         exec { $self{command}[0] } @{ $self{command} } or print STDERR "cannot run $self{command}[0]: $!\n";
         POSIX::_exit(127);
     }
+    delete $self{in};
     return $running{$pid} = bless { %self, pid => $pid }, $class;
 }
 

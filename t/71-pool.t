@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+# What tests of the pool stand on: a relay that is as far as it says and fails as it is told to.
+use strict;
+use warnings;
+use Errno qw(ECONNREFUSED ETIMEDOUT);
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Headpond;
+use Headpond::Relay;
+use IO::Socket::INET;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $MIB = 1 << 20;
+my $SMALL = 10;
+my $DISTANCE = 40; # ms
+my $SILENCE = 0.4; # s, without a byte
+
+my $origin = Headpond::Origin->start;
+$origin->container('acct/data', public => 1);
+$origin->blob('/acct/data/small', size => $SMALL, seed => 1);
+$origin->blob('/acct/data/large', size => 24 * $MIB, seed => 2);
+
+# ---- The relay, with a client of its own on both sides of nothing else. ----
+
+sub ask { my ($socket) = @_; syswrite $socket, "GET /acct/data/small HTTP/1.1\r\nHost: x\r\n\r\n" }
+
+# The answer's text, and how the reading ended.
+sub answer {
+    my ($socket, $seconds) = @_;
+    return Headpond::Http::read_all($socket, $seconds // 20, sub { $_[0] =~ /\r\n\r\n.{$SMALL}\z/s });
+}
+
+# How long the first request on a connection takes, with the connecting, and the quickest of some that follow; in ms.
+sub times_through {
+    my ($address) = @_;
+    my (@first, @later);
+    for (1 .. 3) {
+        my $began = time;
+        my $socket = Headpond::Http::connect_to($address);
+        for my $turn (0 .. 4) {
+            ask($socket);
+            (undef, my $end) = answer($socket);
+            return "it ended: $end" if $end ne 'whole';
+            my $took = 1000 * (time - $began);
+            $turn ? push @later, $took : push @first, $took;
+            $began = time;
+        }
+    }
+    return map { (sort { $a <=> $b } @$_)[0] } \@first, \@later;
+}
+
+# What becomes of a new connection: 'made', or the error's number.
+sub connecting {
+    my ($address) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => $address, Timeout => $SILENCE);
+    return $socket ? 'made' : $! + 0;
+}
+
+sub fetch { my ($address) = @_; return Headpond::Http::request(url => "http://$address/acct/data/small") }
+sub reads_on {
+    my ($address, $what) = @_;
+    my $reply = fetch($address);
+    ok($reply->{status} == 200 && length $reply->{body} == $SMALL, $what) or diag(explain($reply));
+}
+
+my $relay = Headpond::Relay->start(pairs => [map { ['127.0.0.1:0', $origin->{address}] } 0, 1], delay_ms => $DISTANCE);
+my ($far, $near) = @{ $relay->{addresses} };
+my $margin = 20 * Headpond::Process::slowness();
+
+subtest 'the relay: distance' => sub {
+    my $before = $relay->stats;
+    is($before->{connections}, 0, 'nobody has connected yet');
+    my ($first, $later) = times_through($far);
+    ok($first >= 4 * $DISTANCE && $first < 4 * $DISTANCE + $margin, sprintf 'a connection costs a round trip, a request another: %.1f ms', $first);
+    ok($later >= 2 * $DISTANCE && $later < 2 * $DISTANCE + $margin, sprintf 'a request costs one: %.1f ms', $later);
+    $relay->delay(0, 1);
+    ($first, $later) = times_through($near);
+    ok($first < $margin && $later < $margin, sprintf 'the other pair is near now: %.1f and %.1f ms', $first, $later);
+
+    my $client = Headpond::Http::start(url => "http://$far/acct/data/large", timeout => 60);
+    my $reply = $client->finish;
+    ok($reply->{body} eq $origin->bytes('/acct/data/large'), 'a large body comes whole over the distance');
+    cmp_ok($reply->{seconds}, '<', 3 * Headpond::Process::slowness(), 'and at more than a window each round trip');
+    my $stats = $relay->stats;
+    cmp_ok($stats->{pairs}[0]{to_client}, '>', 24 * $MIB, 'its bytes are counted');
+    cmp_ok($stats->{pairs}[1]{to_client}, '<', $MIB, 'with its own pair');
+    is($stats->{connections}, 7, 'and the connections');
+    is($stats->{pairs}[0]{delay_ms}, $DISTANCE, 'the distance is told');
+    ok(Headpond::Process::wait_until(sub { $relay->stats->{open} == 0 }), 'none stays behind');
+};
+
+subtest 'the relay: a rate' => sub {
+    $relay->rate(40 * $MIB, 1);
+    my $reply = Headpond::Http::request(url => "http://$near/acct/data/large");
+    ok($reply->{seconds} >= 0.55, sprintf '24 MiB at 40 MiB/s: %.2f s', $reply->{seconds});
+    cmp_ok($reply->{seconds}, '<', 3 * Headpond::Process::slowness(), 'and no longer than that');
+    $relay->rate(0, 1);
+};
+
+subtest 'the relay: a black hole' => sub {
+    my ($kept, $other) = map { Headpond::Http::connect_to($_) } $far, $near;
+    for ($kept, $other) { ask($_); answer($_) }
+    my $reader = Headpond::Http::start(url => "http://$far/acct/data/large", rate => '20M', timeout => 60);
+    ok(Headpond::Process::wait_until(sub { $reader->received > 0 }), 'somebody reads');
+    $relay->cut(0);
+    ask($_) for $kept, $other;
+    my ($text, $end) = answer($kept, $SILENCE / Headpond::Process::slowness());
+    is("$text$end", 'silent', 'a connection falls silent');
+    is(connecting($far), ETIMEDOUT, 'a new one is not answered');
+    is((answer($other))[1], 'whole', 'the other pair notices nothing');
+    is($relay->stats->{pairs}[0]{state}, 'cut', 'the state is told');
+    $relay->join;
+    is((answer($kept))[1], 'whole', 'afterwards the connection goes on');
+    ok($reader->finish->{body} eq $origin->bytes('/acct/data/large'), 'and so does the reader, byte by byte');
+    reads_on($far, 'new ones are answered');
+};
+
+subtest 'the relay: resets' => sub {
+    my ($kept, $other) = map { Headpond::Http::connect_to($_) } $far, $near;
+    for ($kept, $other) { ask($_); answer($_) }
+    $relay->cut(0);
+    $relay->reset(0);
+    is((answer($kept))[1], 'reset', 'a connection is reset');
+    is(connecting($far), ECONNREFUSED, 'a new one is refused');
+    ask($other);
+    is((answer($other))[1], 'whole', 'the other pair notices nothing');
+    $relay->join(0);
+    reads_on($far, 'afterwards new ones are taken');
+    $relay->cut;
+    is(connecting($_), ETIMEDOUT, 'all can be cut at once') for $far, $near;
+    $relay->join;
+    reads_on($_, 'and joined') for $far, $near;
+};
+
+subtest 'the relay: what it does not know' => sub {
+    for (['jump'], ['cut', 2], ['delay'], ['delay', -1], ['cut', 'x'], []) {
+        ok(!eval { $relay->command(@$_); 1 }, "refused: @$_");
+    }
+    is($relay->stats->{pairs}[0]{state}, 'open', 'and does nothing');
+    my $lonely = Headpond::Relay->start(pairs => [['127.0.0.1:0', '127.0.0.1:9']]);
+    my ($text, $end) = Headpond::Http::raw($lonely->{addresses}[0], "GET / HTTP/1.1\r\n\r\n", 10);
+    is($end, 'reset', 'where nobody listens it resets');
+    is($_->stop, 0, 'it ends when it is told nothing more') for $lonely, $relay;
+};
+
+done_testing;
