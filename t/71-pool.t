@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-# What tests of the pool stand on: a relay that is as far as it says and fails as it is told to.
+# What tests of the pool stand on: a relay that is as far as it says and fails as it is told to; certificates that say
+# who a node is; nodes that are read through, killed, cut off and started again.
 use strict;
 use warnings;
 use Errno qw(ECONNREFUSED ETIMEDOUT);
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Headpond;
+use Headpond::Pool;
+use Headpond::PoolCa;
 use Headpond::Relay;
 use IO::Socket::INET;
 use Test::More;
@@ -20,6 +23,7 @@ my $origin = Headpond::Origin->start;
 $origin->container('acct/data', public => 1);
 $origin->blob('/acct/data/small', size => $SMALL, seed => 1);
 $origin->blob('/acct/data/large', size => 24 * $MIB, seed => 2);
+my $LARGE = 'large:' . 24 * $MIB . ':2';
 
 # ---- The relay, with a client of its own on both sides of nothing else. ----
 
@@ -138,10 +142,109 @@ subtest 'the relay: what it does not know' => sub {
         ok(!eval { $relay->command(@$_); 1 }, "refused: @$_");
     }
     is($relay->stats->{pairs}[0]{state}, 'open', 'and does nothing');
-    my $lonely = Headpond::Relay->start(pairs => [['127.0.0.1:0', '127.0.0.1:9']]);
+    my $lonely = Headpond::Relay->start(pairs => [['127.0.0.1:0', Headpond::Pool::reserve_address()]]);
     my ($text, $end) = Headpond::Http::raw($lonely->{addresses}[0], "GET / HTTP/1.1\r\n\r\n", 10);
     is($end, 'reset', 'where nobody listens it resets');
     is($_->stop, 0, 'it ends when it is told nothing more') for $lonely, $relay;
+};
+
+# ---- Certificates. ----
+
+# The subject alternative name; whether these authorities vouch for it.
+sub name_in { my ($files) = @_; return qx(openssl x509 -in $files->{certificate} -noout -ext subjectAltName) =~ /(URI:\S+)/ ? $1 : 'none' }
+sub vouched { my ($authorities, $files) = @_; return system("openssl verify -CAfile $authorities $files->{certificate} >/dev/null 2>&1") == 0 }
+
+subtest 'certificates' => sub {
+    my ($ours, $theirs) = map { Headpond::PoolCa->new } 1, 2;
+    my $member = $ours->issue(region => 'west', node => 'west-1');
+    my $client = $theirs->issue(region => 'west', role => 'client', node => 'gpu_17.a');
+    is(name_in($member), 'URI:headpond://main/west/member/west-1', 'a member is called that');
+    is(name_in($client), 'URI:headpond://main/west/client/gpu_17.a', 'and a client that');
+    ok(vouched($ours->{ca}, $member) && vouched($theirs->{ca}, $client), 'each is its authority\'s');
+    ok(!vouched($theirs->{ca}, $member) && !vouched($ours->{ca}, $client), 'and not the other\'s');
+    my $both = Headpond::PoolCa::bundle($ours, $theirs);
+    ok(vouched($both, $member) && vouched($both, $client), 'both go where both are trusted');
+};
+
+# ---- Nodes. ----
+
+my @blobs = map { { name => "b$_", size => 100_000 + $_ * 77_777, seed => 10 + $_ } } 1 .. 20;
+$origin->blob("/acct/data/$_->{name}", size => $_->{size}, seed => $_->{seed}) for @blobs;
+my $BLOBS = join ',', map { "$_->{name}:$_->{size}:$_->{seed}" } @blobs;
+
+# All blobs are read once, by these clients, and each byte is right. The report.
+sub reads {
+    my ($pool, $what, %o) = @_;
+    my $got = $pool->client('blocks', blobs => $BLOBS, once => [], shuffle => [], concurrency => 30, %o);
+    ok(($got->{requests} // 0) > 0 && !$got->{mismatches} && !$got->{failures} && !$got->{errors}, "$what: every byte is right") or diag(explain($got));
+    return $got;
+}
+
+subtest 'a region' => sub {
+    my $pool = Headpond::Pool->start(regions => { west => 3 }, origin => $origin);
+    is(join(' ', map { $_->{name} } $pool->nodes), 'west-1 west-2 west-3', 'they are called after it');
+    for my $node ($pool->nodes) {
+        my ($status, undef, $text) = Headpond::Process->run(command => ["$Headpond::build/headpond", '-t', '-c', "$node->{dir}/headpond.yaml"]);
+        is($status, 0, "$node->{name}: its configuration passes -t") or diag($text);
+    }
+    for my $proto (Headpond->protocols) {
+        my $got = reads($pool, "$proto, spread", proto => $proto);
+        my $served = grep { $_->{requests} > 0 } @{ $got->{bases} };
+        is($served, 3, "$proto: through each node");
+    }
+    is($pool->client('readers', blob => $LARGE, readers => 12)->{exit}, 0, 'readers of one blob, spread');
+    reads($pool, "$_ alone", nodes => [$_]) for map { $_->{name} } $pool->nodes;
+    my $sum = 0;
+    $sum += $_->metric('headpond_requests_total', code => 206) for $pool->nodes;
+    cmp_ok($sum, '>', 0, 'they count their requests');
+    is($pool->metrics('headpond_requests_total', code => 206), $sum, 'and the pool is their sum');
+
+    my $lost = $pool->node('west-2');
+    my $address = $lost->{http};
+    $pool->kill('west-2');
+    is(scalar $pool->running, 2, 'one is killed');
+    my $got = $pool->client('blocks', blobs => $BLOBS, once => [], concurrency => 30, tolerate_errors => []);
+    cmp_ok($got->{bases}[1]{failed}, '>', 0, 'its clients find nobody');
+    is($got->{bases}[$_]{failed}, 0, 'others notice nothing') for 0, 2;
+    for my $proto (qw(h1 h2c)) {
+        $got = reads($pool, "$proto, going elsewhere", proto => $proto, fail_over => []);
+        ok($got->{moved} > 0 && $got->{bases}[1]{requests} == 0, "$proto: those of the one killed have gone elsewhere") or diag(explain($got));
+    }
+    $pool->restart('west-2');
+    is($lost->{http}, $address, 'it is back where it was');
+    is(reads($pool, 'afterwards')->{bases}[1]{failed}, 0, 'and is read through');
+    $pool->restart('west-3');
+    reads($pool, 'the third one restarted in order', nodes => ['west-3']);
+    ok($pool->settle, 'all come to rest');
+    $pool->stop;
+};
+
+# Of what a node is told of another one: the relay's pair.
+sub pair { my ($pool, $from, $to) = @_; return $pool->{relay}->stats->{pairs}[$pool->place($from)->{routes}{$to}] }
+
+subtest 'two regions' => sub {
+    my $pool = Headpond::Pool->start(regions => { west => 2, east => 1 }, sidecars => { west => 1 }, origin => $origin,
+        delay_ms => $DISTANCE, relays => 1);
+    is(scalar $pool->nodes('west'), 2, 'two are in the west');
+    my $said = JSON::PP::decode_json(Headpond::Process::slurp($pool->node('west-1')->{dir} . '/headpond.yaml'))->{pool};
+    is_deeply($said->{members}, ['west-1=' . $pool->peer_address('west-1'), 'west-2=' . $pool->route('west-1', 'west-2')], 'one knows its neighbours');
+    is_deeply($said->{regions}, [{ name => 'east', members => ['east-1=' . $pool->route('west-1', 'east-1')] }], 'and the other region');
+    isnt($pool->route('west-1', 'east-1'), $pool->peer_address('east-1'), 'over a relay');
+    is(pair($pool, 'west-1', 'east-1')->{delay_ms}, $DISTANCE, 'that is far');
+    is(pair($pool, 'west-1', 'west-2')->{delay_ms}, 0, 'a neighbour is near');
+    reads($pool, 'spread over both');
+    reads($pool, 'by a sidecar', nodes => ['west-side-1']);
+
+    $pool->cut('east-1');
+    is(connecting($pool->route(@$_)), ETIMEDOUT, "cut off: @$_") for ['west-1', 'east-1'], ['east-1', 'west-2'], ['west-side-1', 'east-1'];
+    is(pair($pool, 'west-1', 'west-2')->{state}, 'open', 'others are not');
+    reads($pool, 'its clients and others\' while it is cut off');
+    $pool->join('east-1');
+    is(pair($pool, @$_)->{state}, 'open', "joined: @$_") for ['west-1', 'east-1'], ['east-1', 'west-2'];
+    $pool->cut('west');
+    is(pair($pool, 'east-1', 'west-1')->{state}, 'cut', 'a region is cut off as a whole');
+    is(pair($pool, 'west-side-1', 'west-2')->{state}, 'open', 'and whole within');
+    $pool->stop;
 };
 
 done_testing;
