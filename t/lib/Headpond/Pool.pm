@@ -198,8 +198,8 @@ sub delay { my ($self, $ms) = @_; return $self->{relay}->delay($ms, @{ $self->{f
 
 # ---- Clients. ----
 
-# blob-client, its clients spread over these `nodes` (all members), the rest as for Headpond's. `bases` in its report has
-# one for each. fail_over => []: who cannot connect asks the next.
+# blob-client, its clients spread over these `nodes` (all members), the rest as for Headpond's. `bases` in its report
+# has one for each. fail_over => []: who cannot connect asks the next.
 sub start_client {
     my ($self, $mode, %o) = @_;
     my $container = delete $o{container} // 'acct/data';
@@ -239,7 +239,8 @@ sub settle { my ($self) = @_; return !grep { !$_->settle } $self->running }
 
 # ---- The end. ----
 
-# One after the other: exit code 0 and clean logs; of those killed, clean logs. One that has ended by itself is found out.
+# One after the other: exit code 0 and clean logs; of those killed, clean logs. One that has ended by itself is found
+# out.
 sub stop {
     my ($self) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
