@@ -142,8 +142,8 @@ subtest 'the relay: what it does not know' => sub {
         ok(!eval { $relay->command(@$_); 1 }, "refused: @$_");
     }
     is($relay->stats->{pairs}[0]{state}, 'open', 'and does nothing');
-    my $lonely = Headpond::Relay->start(pairs => [['127.0.0.1:0', Headpond::Pool::reserve_address()]]);
-    my ($text, $end) = Headpond::Http::raw($lonely->{addresses}[0], "GET / HTTP/1.1\r\n\r\n", 10);
+    my $lonely = Headpond::Relay->start(pairs => [['127.0.0.1:0', Headpond::Pool::reserve_address()]], delay_ms => $DISTANCE);
+    my (undef, $end) = Headpond::Http::read_all(Headpond::Http::connect_to($lonely->{addresses}[0]), 10);
     is($end, 'reset', 'where nobody listens it resets');
     is($_->stop, 0, 'it ends when it is told nothing more') for $lonely, $relay;
 };
