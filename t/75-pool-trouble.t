@@ -92,6 +92,12 @@ subtest 'writes' => sub {
                 is($body, $text, "$container: and so does $node->{name}");
             }
         }
+        # By one that has never read it, after all others have.
+        my $unread = "/acct/$container/unread";
+        $origin->blob($unread, size => 1000, seed => 8);
+        $nodes[$_]->get($unread, sas => $sas) for 1 .. $#nodes;
+        is($nodes[0]->put($unread, sas => $sas, headers => ['x-ms-blob-type: BlockBlob'], body => 'new')->{status}, 201, "$container: written unread");
+        ok($nodes[0]->get($unread, sas => $sas)->{body} eq 'new', "$container: whoever wrote it reads that");
         is($nodes[2]->delete_blob($path, sas => $origin->sas("/acct/$container", sp => 'rwd'))->{status}, 202, "$container: deleted");
         Time::HiRes::sleep($BRIEF + 1) if $container eq 'brief';
         is($_->get($path, sas => $sas)->{status}, 404, "$container: gone for $_->{name}") for @nodes;
@@ -122,30 +128,34 @@ sub went_well {
 
 sub cost { my $sum = 0; $sum += $origin->path_stats("/acct/data/$_->{name}")->{body_bytes} for @blobs; return $sum }
 
-# What is stored on that node.
-sub held { my ($pool, $name) = @_; return $pool->node($name)->metric('headpond_store_bytes') }
+# What one of five nodes has at home, at the most; and what its clients may have under way.
+my $SHARE = $bytes * 2 / 5;
+my $UNDER_WAY = 40 * $MIB;
 
 subtest 'a node that is killed' => sub {
     my $pool = start();
     my $client = reading($pool);
     $pool->wait_metrics(20 * $MIB, 'headpond_peer_bytes_total');
-    my $held = held($pool, 'west-5');
     $pool->kill('west-5');
     went_well($client->finish, 'while it dies');
     $pool->settle;
     # Of what it had under way a part may have come to nobody.
-    my $under_way = 40 * $MIB;
-    cmp_ok(cost(), '<=', $bytes + @blobs + $held + $under_way, 'no more left the origin than what it held') or diag("bytes $bytes held $held");
+    cmp_ok(cost(), '<=', $bytes + @blobs + $SHARE + $UNDER_WAY, 'no more left the origin than what it held') or diag("of $bytes");
     $origin->reset_stats;
     went_well(reading($pool)->finish, 'without it');
     $pool->settle;
-    cmp_ok(cost(), '<=', $held + $under_way, 'what it held came once more');
+    cmp_ok(cost(), '<=', $SHARE + $UNDER_WAY, 'what it held came once more');
     # Until each node had found out, each had fetched for itself what it was asked for.
     $origin->reset_stats;
     went_well(reading($pool)->finish, 'again');
-    cmp_ok(cost(), '<=', $held, 'those who are at home there now have it, too');
-    $origin->reset_stats;
-    went_well(reading($pool)->finish, 'and again');
+    cmp_ok(cost(), '<=', $SHARE, 'those who are at home there now have it, too');
+    # A disk that is busy may have left some of it out.
+    for (1 .. 5) {
+        $pool->settle;
+        $origin->reset_stats;
+        went_well(reading($pool)->finish, 'and again');
+        last if !cost();
+    }
     is(cost(), 0, 'and nothing more is asked for');
     $pool->restart('west-5');
     went_well(reading($pool, nodes => [map { "west-$_" } 1 .. 5])->finish, 'when it is back');
@@ -157,13 +167,12 @@ subtest 'a node that is cut off' => sub {
     $origin->reset_stats;
     my $client = reading($pool);
     $pool->wait_metrics(20 * $MIB, 'headpond_peer_bytes_total');
-    my $held = held($pool, 'west-5');
     $pool->cut('west-5');
     my $began = time;
     went_well($client->finish, 'while it falls silent');
     cmp_ok(time - $began, '<', 10 * Headpond::Process::slowness(), sprintf 'which takes a little time: %.1f s', time - $began);
     $pool->settle;
-    cmp_ok(cost(), '<=', $bytes + @blobs + $held + 40 * $MIB, 'no more left the origin than what it held');
+    cmp_ok(cost(), '<=', $bytes + @blobs + $SHARE + $UNDER_WAY, 'no more left the origin than what it held');
     went_well(reading($pool, nodes => ['west-5'])->finish, 'its own clients notice nothing');
     $pool->join('west-5');
     ok($pool->wait_metrics(sub { 1 }, 'headpond_requests_total'), 'it is back');

@@ -210,15 +210,24 @@ static void probe_send(struct probe *probe)
     probe->upstream = upstream_start(probe->cache, probe->home->loop, probe->asker, &ask, &events);
 }
 
-/* Something has happened to the blob since it was asked about. The node where its record is at home may not have heard
- * of that. */
+/* Something has happened to the blob since it was asked about, or may have before it ever was. The node where its record
+ * is at home may not have heard of that. */
 static bool probe_knows_more(const struct probe *probe)
 {
     struct store_view view;
-    if (probe->direct || !store_object_find(probe->cache->config.store, probe->asker->request.object, &view))
+    if (probe->direct)
         return false;
+    if (!store_object_find(probe->cache->config.store, probe->asker->request.object, &view))
+        return probe->stamp != 0;
     store_generation_unref(&view.generation);
     return view.stamp != probe->stamp;
+}
+
+/* Whoever an opening goes to would answer by what it knows. */
+static void probe_open_later(struct probe *probe)
+{
+    probe->kind = PROBE_RANGE;
+    probe_send_again(probe);
 }
 
 struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
@@ -251,7 +260,10 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     probe->first = (unsigned) (first % STORE_EXTENT_BLOCKS);
     probe->last =
         last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1 : (unsigned) (last % STORE_EXTENT_BLOCKS);
-    probe_send(probe);
+    if (probe->validate && !probe->direct && kind == PROBE_OPEN)
+        probe_open_later(probe);
+    else
+        probe_send(probe);
     return probe;
 }
 

@@ -438,7 +438,7 @@ static void pending(void)
     static const struct {
         unsigned line;
         const char *key;
-    } expected[] = {{1, "control"}, {7, "pool"}};
+    } expected[] = {{1, "control"}};
     is_int(conf->notes.count, sizeof expected / sizeof expected[0],
            "what has no effect yet is noted where it is given");
     for (unsigned i = 0; i < conf->notes.count && i < sizeof expected / sizeof expected[0]; i++) {
