@@ -3,6 +3,7 @@ libheadpond_a_SOURCES += \
 	src/pool/discover.c src/pool/discover.h \
 	src/pool/dns.c src/pool/dns.h \
 	src/pool/greet.c src/pool/greet.h \
+	src/pool/hedge.c src/pool/hedge.h \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/kube.c src/pool/kube.h \
 	src/pool/members.c src/pool/members.h \
@@ -54,6 +55,9 @@ check_PROGRAMS += t/unit/test_slices
 t_unit_test_slices_SOURCES = t/unit/test_slices.c t/unit/tap.h
 t_unit_test_slices_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_hedge
+t_unit_test_hedge_SOURCES = t/unit/test_hedge.c t/unit/tap.h
+t_unit_test_hedge_LDADD = $(UNIT_LDADD) -lm
 check_PROGRAMS += t/unit/test_kube
 t_unit_test_kube_SOURCES = t/unit/test_kube.c t/unit/api_rig.h t/unit/pool_certificates.h t/unit/tap.h
 t_unit_test_kube_LDADD = $(UNIT_LDADD)
