@@ -12,6 +12,7 @@ libheadpond_a_SOURCES += \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h \
 	src/pool/slices.c src/pool/slices.h \
+	src/pool/spread.c src/pool/spread.h
 	src/pool/wire.c src/pool/wire.h
 
 check_PROGRAMS += t/unit/test_ring
@@ -58,6 +59,10 @@ t_unit_test_slices_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_hedge
 t_unit_test_hedge_SOURCES = t/unit/test_hedge.c t/unit/tap.h
 t_unit_test_hedge_LDADD = $(UNIT_LDADD) -lm
+
+check_PROGRAMS += t/unit/test_spread
+t_unit_test_spread_SOURCES = t/unit/test_spread.c t/unit/tap.h
+t_unit_test_spread_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_kube
 t_unit_test_kube_SOURCES = t/unit/test_kube.c t/unit/api_rig.h t/unit/pool_certificates.h t/unit/tap.h
 t_unit_test_kube_LDADD = $(UNIT_LDADD)
