@@ -25,3 +25,9 @@ t_unit_test_store_policy_LDADD = $(UNIT_LDADD) -lm
 check_PROGRAMS += t/unit/test_store_quota_policy
 t_unit_test_store_quota_policy_SOURCES = t/unit/test_store_quota_policy.c t/unit/tap.h $(sim_sources)
 t_unit_test_store_quota_policy_LDADD = $(UNIT_LDADD) -lm
+
+# pool_sim: a pool of thousands. contrib/pool-sim makes a report of it; t/73-pool-sim.t runs a small one.
+check_PROGRAMS += t/sim/pool/pool_sim
+t_sim_pool_pool_sim_SOURCES = t/sim/pool/pool_sim.c t/sim/pool/balance.c t/sim/pool/costs.c t/sim/pool/moves.c \
+	t/sim/pool/reads.c t/sim/pool/storm.c t/sim/pool/world.c t/sim/pool/world.h t/sim/pool/zone.c
+t_sim_pool_pool_sim_LDADD = $(UNIT_LDADD) -lm
