@@ -34,8 +34,8 @@ t_files = \
 	t/63-probe-crowd.t \
 	t/64-budget.t \
 	t/70-ring.t \
-	t/73-pool-sim.t \
 	t/71-pool.t \
+	t/73-pool-sim.t \
 	t/74-pool-reads.t \
 	t/75-pool-trouble.t \
 	t/80-config.t \

@@ -12,7 +12,7 @@ libheadpond_a_SOURCES += \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h \
 	src/pool/slices.c src/pool/slices.h \
-	src/pool/spread.c src/pool/spread.h
+	src/pool/spread.c src/pool/spread.h \
 	src/pool/wire.c src/pool/wire.h
 
 check_PROGRAMS += t/unit/test_ring
