@@ -34,6 +34,7 @@ void scene_costs(const struct terms *terms)
     double each = members < CLIENT_CONNECTIONS ? members : CLIENT_CONNECTIONS;
     double clients = sidecars * each / nodes, peers = (members - 1) * LOOPS, far = (nodes - members) * LOOPS;
     row("connections of a sidecar", each, "", "all that its loop may have");
+    row("sidecars of a cluster", sidecars / (double) terms->clusters, "", "none of them asks DNS or its API server");
     row("connections of sidecars to a member", clients, "", "sidecars * theirs / members");
     row("connections to a member from its region", peers, "",
         "(members of the region - 1) * 8 loops: each asks each home");
@@ -46,7 +47,7 @@ void scene_costs(const struct terms *terms)
     row("memory of a sidecar's", each * CONNECTION_KIB / 1024, "MiB", "likewise");
     row("memory of times for hedging", (double) sizeof(struct hedge_times) * nodes * LOOPS / 1048576, "MiB",
         "each loop's, of all members");
-    row("memory of spreading", 2.0 * 256 * LOOPS / 1024, "MiB", "two tables of 256 KiB for each loop");
+    row("memory of spreading", (512.0 + 32) * LOOPS / 1024, "MiB", "each loop's, as who asks and as a home");
     row("memory of known blocks", DISK_BLOCKS * BLOCK_BYTES / 1e6, "MB", "1 TiB of blocks of 1 MiB, 15 bytes each");
 
     row("DNS: questions a second", nodes * regions / DNS_TTL_S, "1/s",

@@ -44,7 +44,11 @@ static bool run(const char *name, const struct terms *terms)
 static bool sensible(const struct terms *terms)
 {
     return terms->regions >= 1 && terms->regions <= REGIONS_MAX && terms->nodes / terms->regions >= 2 &&
-           terms->nodes / terms->regions <= RING_NODES_MAX && terms->per_node >= 1 && terms->sidecars >= terms->regions;
+           terms->nodes / terms->regions <= RING_NODES_MAX && terms->per_node >= 1 &&
+           terms->sidecars >= terms->regions && terms->zones >= 2 && terms->clusters >= 1 && terms->trials >= 1 &&
+           terms->joins >= 1 && terms->reads >= 10 && terms->rate >= 1 && terms->keeps >= 1 && terms->job >= 1 &&
+           terms->checkpoint >= 1 && terms->ahead >= 1 && terms->origin_mb >= 1 && terms->fill_mb >= 1 &&
+           terms->node_mb >= 1 && terms->sidecar_mb >= 1;
 }
 
 int main(int argc, char **argv)

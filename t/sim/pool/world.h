@@ -40,7 +40,6 @@
     X(node_mb, 3000, "MB a second that a member sends")                                                                \
     X(sidecar_mb, 1500, "MB a second that a sidecar receives")                                                         \
     X(near_us, 500, "µs there and back within a region")                                                               \
-    X(far_ms, 60, "ms there and back between regions")                                                                 \
     X(hit_us, 300, "µs to a hit's first byte, half of them; the others as lognormal with sigma 0.5")                   \
     X(slow_us, 10000, "µs that one hit of 200 takes longer: from the disk")                                            \
     X(seed, 1, "of all chance")
