@@ -49,7 +49,9 @@ subtest 'cold, then warm' => sub {
     read_all('cold');
     $pool->settle;
     my $cost = body_bytes();
-    ok($cost >= $bytes && $cost <= $bytes + @blobs, 'each byte left the origin once, besides one for a record') or diag("$cost of $bytes");
+    # Where a loop is slow to come round, an opening may be given up before its reader has got to it.
+    my $more = Headpond::Process::slowness() > 1 ? 0.02 * $bytes : 0;
+    ok($cost >= $bytes && $cost <= $bytes + @blobs + $more, 'each byte left the origin once, besides one for a record') or diag("$cost of $bytes");
     $origin->reset_stats;
     read_all('warm');
     is($origin->stats->{requests}, 0, 'the origin was asked nothing') or diag(explain($origin->log));
@@ -142,6 +144,17 @@ subtest 'what certificates say' => sub {
         ($code, undef, my $status) = peer_request($files, $path, @granted, @range);
         ok($code == 0 && $status != 0, "$who certificate opens nothing") or diag("$code $status");
     }
+    # One that the authority should not have made: it can issue others.
+    my $dir = $ca->{dir};
+    my $issuer = { certificate => "$dir/issuer.crt", key => "$dir/issuer.key" };
+    my $forged = { certificate => "$dir/forged.crt", key => "$dir/forged.key" };
+    $ca->openssl('URI:none:', "-extensions ca -addext 'subjectAltName=URI:headpond://main/west/client/side-8' -CA $ca->{ca} -CAkey $dir/ca.key -subj /CN=side-8 -keyout $issuer->{key} -out $issuer->{certificate}");
+    $ca->openssl('URI:headpond://main/west/member/west-2', "-extensions node -CA $issuer->{certificate} -CAkey $issuer->{key} -subj /CN=x -keyout $forged->{key} -out $dir/leaf.crt");
+    Headpond::Process::spew($forged->{certificate}, join '', map { Headpond::Process::slurp($_) } "$dir/leaf.crt", $issuer->{certificate});
+    is(system("openssl verify -purpose sslclient -CAfile $ca->{ca} -untrusted $issuer->{certificate} $dir/leaf.crt >$dir/log"), 0, 'a sidecar\'s that can issue others has issued a member\'s');
+    ($code, undef, my $ended) = peer_request($forged, $path, @granted, @range);
+    ok($code == 0 && $ended != 0, 'which opens nothing') or diag("$code $ended");
+
     is((peer_request($member, $path, @range))[0], 403, 'who does not speak as a node is shown the other door');
     for (qw(PUT DELETE POST)) {
         my ($got) = peer_request($member, '/acct/data/b3', @granted, '-X', $_);

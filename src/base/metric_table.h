@@ -46,6 +46,7 @@
       "Requests that are to pass through and wait for room in memory") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
+    X(POOL_MEMBERS, GAUGE, "headpond_pool_members", "region", "Members of the pool that are known, up or down, this node among them") \
     X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "path", "Bytes of blocks a disk has room for") \
     X(STORE_BYTES, GAUGE, "headpond_store_bytes", "path", "Bytes of blocks on a disk") \
     X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "path", "Blocks on a disk") \

@@ -162,9 +162,10 @@ bool fill_covers(struct fill *fill, unsigned block);
 /* Owner's loop: readers came or went. */
 void fill_readers_changed(struct fill *fill);
 
-/* How long a fill without readers waits for one: between an opening's answer and the first join there is a moment, and
- * a client that lost its connection often comes again at once. */
+/* How long a fill whose readers have left waits for others: a client that lost its connection often comes again at
+ * once. And how long an opening waits for its first one, who is on its way from the opening's answer. */
 #define FILL_LINGER_MS 50
+#define FILL_JOIN_MS 250
 /* As patient as that it is not begun anew for want of room: that was four times. */
 #define FILL_PATIENCE_MS (16 * ROOM_SLOW_MS)
 

@@ -117,8 +117,9 @@ static void fill_pause(struct fill *fill, enum fill_pause why)
     if (fill->watch.position != flight_fastest(fill))
         room_watch_begin(&fill->watch, flight_fastest(fill), loop_now_ms(fill->loop));
     timer_set(&fill->linger, why == FILL_PAUSED_FOR_ROOM ? ROOM_RETRY_MS
-                             : list_empty(&fill->joins)  ? FILL_LINGER_MS
-                                                         : ROOM_LOOK_MS);
+                             : !list_empty(&fill->joins) ? ROOM_LOOK_MS
+                             : fill->joined              ? FILL_LINGER_MS
+                                                         : FILL_JOIN_MS);
 }
 
 struct buf *fill_buffer(struct fill *fill, unsigned block)

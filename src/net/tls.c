@@ -135,6 +135,10 @@ static enum status load_ca(SSL_CTX *context, const struct tls_options *options, 
     if (options->server)
         SSL_CTX_set_client_CA_list(context, names);
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
+    if (options->issued) { /* what is in the file is trusted as it is, be it an intermediate CA */
+        SSL_CTX_set_verify_depth(context, 0);
+        X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(context), X509_V_FLAG_PARTIAL_CHAIN);
+    }
     return STATUS_OK;
 }
 

@@ -24,6 +24,7 @@ struct tls_options {
     const char *key;         /* PEM file, unencrypted */
     const char *ca;          /* PEM file: the peer must show a certificate of these; NULL: a server asks for none, a
                                 client takes the system's */
+    bool issued;             /* by one in `ca` itself: whoever has a certificate of theirs can issue none that counts */
     bool only_h2;            /* offer or accept nothing but h2 */
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/container.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/rcu.h"
 
 struct members {
@@ -109,6 +110,17 @@ static void view_reclaim(struct rcu_head *head)
     RCU_RECLAIM(view_free(CONTAINER_OF(head, struct members_view, rcu)));
 }
 
+static void tell_count(const struct members_view *view, const struct members_view *before)
+{
+    const struct ring_region *regions;
+    unsigned count = before == NULL ? 0 : ring_regions(before->ring, &regions);
+    for (unsigned i = 0; i < count; i++)
+        metric_cell_set(metric_cell(METRIC_POOL_MEMBERS, regions[i].name.ptr), 0);
+    count = ring_regions(view->ring, &regions);
+    for (unsigned i = 0; i < count; i++)
+        metric_cell_set(metric_cell(METRIC_POOL_MEMBERS, regions[i].name.ptr), regions[i].count);
+}
+
 /* Of those in the table but who leaves. Under the lock. */
 static void publish(struct members *members)
 {
@@ -125,6 +137,7 @@ static void publish(struct members *members)
     view->ring = ring_new(rows, view->count, NULL);
     mem_free(rows);
     struct members_view *old = atomic_exchange(&members->view, view);
+    tell_count(view, old);
     if (old != NULL)
         rcu_later(&old->rcu, view_reclaim);
 }

@@ -33,15 +33,27 @@ struct pool {
 
 /* ---- Up and down. ---- */
 
-static enum status read_identity(const char *path, struct identity *identity)
+static X509 *read_certificate(const char *path)
 {
     FILE *file = fopen(path, "re");
     X509 *certificate = file == NULL ? NULL : PEM_read_X509(file, NULL, NULL, NULL);
-    enum status status = certificate == NULL ? STATUS_INVALID : identity_of(certificate, identity);
-    X509_free(certificate);
     if (file != NULL)
         fclose(file);
-    return status;
+    return certificate;
+}
+
+/* As others will look at it (tls.h), whatever the time: who has ended can still serve its own clients. */
+static bool is_issued(X509 *certificate, const char *ca)
+{
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *look = X509_STORE_CTX_new();
+    bool issued = X509_STORE_load_file(store, ca) == 1 && X509_STORE_CTX_init(look, store, certificate, NULL) == 1;
+    X509_STORE_CTX_set_flags(look, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
+    X509_STORE_CTX_set_depth(look, 0);
+    issued = issued && X509_verify_cert(look) == 1;
+    X509_STORE_CTX_free(look);
+    X509_STORE_free(store);
+    return issued;
 }
 
 /* A certificate that says something else would be refused by all others, one by one. */
@@ -49,12 +61,21 @@ static enum status check_identity(const struct pool *pool, struct strbuf *error)
 {
     struct identity found;
     char wanted[IDENTITY_TEXT], is[IDENTITY_TEXT] = "no URI, or several, of headpond://";
-    enum status status = read_identity(pool->conf->certificate, &found);
+    X509 *certificate = read_certificate(pool->conf->certificate);
+    enum status status = certificate == NULL ? STATUS_INVALID : identity_of(certificate, &found);
+    bool issued = certificate != NULL && is_issued(certificate, pool->conf->ca);
+    X509_free(certificate);
     identity_format(&pool->own, wanted, sizeof wanted);
     if (status == STATUS_OK)
         identity_format(&found, is, sizeof is);
-    if (strcmp(wanted, is) == 0)
+    if (strcmp(wanted, is) == 0 && issued)
         return STATUS_OK;
+    if (strcmp(wanted, is) == 0) {
+        strbuf_addf(error,
+                    "pool.certificate %s is not issued by a CA in pool.ca %s, so that no other node would take it",
+                    pool->conf->certificate, pool->conf->ca);
+        return STATUS_INVALID;
+    }
     strbuf_addf(error,
                 "pool.certificate %s says %s; its subject alternative names must have URI:%s, as pool.name, "
                 "region, role and node have it",
@@ -65,8 +86,12 @@ static enum status check_identity(const struct pool *pool, struct strbuf *error)
 static enum status load_tls(struct pool *pool, struct strbuf *error)
 {
     const struct conf_pool *conf = pool->conf;
-    struct tls_options options = {
-        .certificate = conf->certificate, .key = conf->key, .ca = conf->ca, .only_h2 = true, .server = true};
+    struct tls_options options = {.certificate = conf->certificate,
+                                  .key = conf->key,
+                                  .ca = conf->ca,
+                                  .issued = true,
+                                  .only_h2 = true,
+                                  .server = true};
     enum status status = tls_new(&options, &pool->server, error);
     options.server = false;
     return status == STATUS_OK ? tls_new(&options, &pool->client, error) : status;

@@ -49,6 +49,25 @@ static void refused(const char *uri, const char *words)
     strbuf_free(&error);
 }
 
+/* What another authority has issued no other node would take. */
+static void foreign(void)
+{
+    struct node node;
+    struct pool_ca ours = ca, theirs;
+    struct strbuf error = {0};
+    pool_ca_make(&theirs);
+    ca = theirs;
+    is_int(make(&node, "n0", CONF_ROLE_MEMBER, "URI:headpond://main/west/member/n0", &error), STATUS_OK,
+           "one's own CA");
+    pool_free(&node.pool);
+    node.row.ca = ours.file;
+    is_int(pool_new(&node.conf, &node.pool, &error), STATUS_INVALID, "another CA");
+    ok(node.pool == NULL && strstr(error.ptr, "not issued by a CA in pool.ca") != NULL, "is refused: %s", error.ptr);
+    strbuf_free(&error);
+    ca = ours;
+    pool_ca_remove(&theirs);
+}
+
 static bool knows_all(struct pool *pool)
 {
     rcu_quiescent_state();
@@ -125,6 +144,7 @@ int main(void)
     refused("URI:headpond://main/west/member/n1", "must have URI:headpond://main/west/member/n0");
     refused("URI:headpond://main/west/client/n0", "says headpond://main/west/client/n0");
     refused("DNS:n0", "says no URI");
+    foreign();
     homes();
     rcu_unregister_thread();
     pool_ca_remove(&ca);

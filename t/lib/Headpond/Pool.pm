@@ -49,6 +49,7 @@ sub start {
     my ($class, %self) = @_;
     my $self = $class->new(%self);
     $_->run for $self->nodes, $self->sidecars;
+    $self->wait_known;
     return $self;
 }
 
@@ -153,6 +154,14 @@ sub nodes {
 
 sub sidecars { my ($self) = @_; return map { $self->node($_) } @{ $self->{clients} } }
 
+# Until these (all that run) know who is in the pool: whoever does not would do as if it were alone.
+sub wait_known {
+    my ($self, @nodes) = @_;
+    for my $node (@nodes ? @nodes : $self->running) {
+        $node->wait_metric($self->{regions}{$_}, 'headpond_pool_members', region => $_) for keys %{ $self->{regions} };
+    }
+}
+
 sub running { my ($self) = @_; return grep { $_->{process} && $_->{process}->alive } $self->nodes, $self->sidecars }
 
 # ---- Trouble. ----
@@ -168,6 +177,7 @@ sub restart {
     $node->stop if $node->{process} && $node->{process}->alive;
     $node->{stopped} = 0;
     $node->run;
+    $self->wait_known($node);
     return $node;
 }
 
