@@ -154,7 +154,8 @@ static struct upstream_ask fill_ask(struct fill *fill)
         .last = fill->end - 1,
         .if_match = fill->generation == NULL ? STR_NULL : fill_object(fill)->etag,
         .budget = &fill->place.budget,
-        .own = fill->generation != NULL && !fill->disowned, /* an opening asks for the asker, too */
+        /* An opening asks for the asker, too, unless a member has said that it may. */
+        .own = (fill->generation != NULL || fill->asker->request.granted) && !fill->disowned,
         .extent = fill->extent,
         .direct = fill->direct,
         .granted = fill->generation != NULL,

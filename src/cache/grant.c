@@ -117,13 +117,18 @@ void grants_add(struct grants *grants, const struct cache_request *request, enum
 {
     if (request->vouched || request->granted || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
         return;
+    int64_t until_ms;
+    if (__builtin_add_overflow(asked_ms, request->authorize_ttl, &until_ms))
+        until_ms = INT64_MAX;
+    if (until_ms <= clock_mono_ms())
+        return; /* another node's, who had asked long ago */
     struct grant *grant = mem_calloc(1, sizeof *grant);
     grant->credential = request->credential;
     grant->scope = request->scope;
     grant->operation = operation;
     grant->stamp = stamp;
     grant->asked_ms = asked_ms;
-    grant->until_ms = request->authorize_ttl < INT64_MAX - asked_ms ? asked_ms + request->authorize_ttl : INT64_MAX;
+    grant->until_ms = until_ms;
     grant->expires_s = request->expires_s;
 
     /* Its own old place, else an empty one, else that of the grant which ends first. */

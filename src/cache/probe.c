@@ -15,6 +15,9 @@
 /* What a question's exchange holds while it waits, besides those texts. */
 #define PROBE_READER (16 * 1024)
 
+/* Older than any grant: the longest authorize_ttl is a day. */
+#define AGE_MAX_MS (INT64_C(2) * 86400 * 1000)
+
 static void probe_send(struct probe *probe);
 
 /* ---- Room. ---- */
@@ -127,8 +130,10 @@ static void probe_collected(void *arg, struct answer *answer, enum status status
 /* What another node tells is as old as what it knows. */
 static void probe_inherit(struct probe *probe, int64_t age_s, int64_t grant_age_ms)
 {
+    if (age_s > probe->sent_s)
+        age_s = probe->sent_s; /* never validated */
     probe->sent_s -= age_s;
-    probe->sent_ms -= grant_age_ms;
+    probe->sent_ms -= grant_age_ms < AGE_MAX_MS ? grant_age_ms : AGE_MAX_MS;
 }
 
 static void probe_head(void *arg, const struct http_response *head, enum status why)
@@ -186,6 +191,7 @@ static void probe_send(struct probe *probe)
         .direct = probe->direct,
         .record = probe->kind != PROBE_HEAD,
         .validate = probe->validate,
+        .own = probe->asker->request.granted,
     };
     const struct upstream_events events = {probe_head, probe};
 
@@ -227,6 +233,7 @@ static bool probe_knows_more(const struct probe *probe)
 static void probe_open_later(struct probe *probe)
 {
     probe->kind = PROBE_RANGE;
+    admission_leave(&probe->admission);
     probe_send_again(probe);
 }
 

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "base/container.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/context.h"
@@ -22,6 +23,7 @@ struct upstream {
     struct member *member;  /* that is asked, or NULL */
     struct peer_call *call; /* one of these two */
     struct origin_fetch *fetch;
+    struct timer timer; /* the member's head */
     bool answered;
     int64_t age_s;
     int64_t grant_age_ms;
@@ -30,16 +32,18 @@ struct upstream {
 /* ---- Whom it goes to. ---- */
 
 /* Good until the thread's next quiescent state; NULL: the origin. */
-static struct member *home_of(const struct cache *cache, const struct cache_request *request, uint64_t extent)
+static struct member *home_of(const struct cache *cache, const struct cache_request *request, uint64_t extent,
+                              bool asks)
 {
     if (cache->config.pool == NULL || request->here)
         return NULL;
-    return pool_home(cache->config.pool, request->object, extent);
+    return asks ? pool_ask(cache->config.pool, request->object, extent)
+                : pool_home(cache->config.pool, request->object, extent);
 }
 
 bool upstream_is_here(const struct cache *cache, const struct cache_request *request, uint64_t extent)
 {
-    return home_of(cache, request, extent) == NULL;
+    return home_of(cache, request, extent, false) == NULL;
 }
 
 /* ---- Its head. ---- */
@@ -111,13 +115,23 @@ static void tell(const struct member *member, const char *result)
     metric_cell_add(metric_cell2(METRIC_PEER_REQUESTS, member->name, result), 1);
 }
 
-/* Whether this is what the origin says of the blob. Where our own credential was to sign and the member has none, a
- * refusal says nothing. */
+/* Whether this is what the origin says of the blob, to who asks. Where our own credential was to sign, what is not about
+ * the blob's bytes may be about the member's. */
 static bool is_origins_word(const struct upstream *upstream, const struct http_response *head)
 {
-    bool refused = head->status == 401 || head->status == 403 || head->status == 404;
-    return http_headers_find(&head->headers, STR("Proxy-Status")) == NULL &&
-           !(refused && upstream_signed(&upstream->asker->request, &upstream->ask));
+    if (http_headers_find(&head->headers, STR("Proxy-Status")) != NULL)
+        return false;
+    switch (head->status) {
+    case 200:
+    case 206:
+    case 412:
+    case 416:
+        return true;
+    case 204:
+        return upstream->ask.record;
+    default:
+        return head->status >= 400 && !upstream_signed(&upstream->asker->request, &upstream->ask);
+    }
 }
 
 /* A record comes without the bytes, which its head is to be taken for. */
@@ -126,7 +140,7 @@ static void hand_over(struct upstream *upstream, const struct http_response *hea
     struct http_response shown = *head;
     struct wire_answer answer;
     wire_read_answer(&head->headers, &answer);
-    if (head->status == 204 && upstream->ask.record && answer.length >= 0) {
+    if (head->status == 204) {
         shown.status = 200;
         shown.content_length = answer.length;
     }
@@ -140,6 +154,7 @@ static void hand_over(struct upstream *upstream, const struct http_response *hea
 static void on_peer(void *arg, const struct http_response *head, enum status why)
 {
     struct upstream *upstream = arg;
+    timer_clear(&upstream->timer);
     if (upstream->ask.budget != NULL)
         budget_answered(upstream->ask.budget); /* the account was not asked */
     if (head != NULL && is_origins_word(upstream, head)) {
@@ -150,6 +165,12 @@ static void on_peer(void *arg, const struct http_response *head, enum status why
     peer_call_close(&upstream->call);
     member_unref(&upstream->member);
     ask_origin(upstream);
+}
+
+/* Its connection lives, and it says nothing to this. */
+static void on_late(struct timer *timer)
+{
+    on_peer(CONTAINER_OF(timer, struct upstream, timer), NULL, STATUS_FIRST_BYTE_TIMEOUT);
 }
 
 static bool ask_peer(struct upstream *upstream)
@@ -179,6 +200,8 @@ static bool ask_peer(struct upstream *upstream)
     arena_free(arena);
     if (upstream->call == NULL)
         member_unref(&upstream->member);
+    else
+        timer_set(&upstream->timer, upstream->cache->config.limits.first_byte_timeout);
     return upstream->call != NULL;
 }
 
@@ -193,11 +216,12 @@ struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct a
     upstream->asker = asker_ref(asker);
     upstream->ask = *ask;
     upstream->events = *events;
+    timer_init(&upstream->timer, loop, on_late);
     if (ask->if_match.len > 0) {
         strbuf_adds(&upstream->if_match, ask->if_match);
         upstream->ask.if_match = strbuf_str(&upstream->if_match);
     }
-    struct member *member = ask->direct ? NULL : home_of(cache, &asker->request, ask->extent);
+    struct member *member = ask->direct ? NULL : home_of(cache, &asker->request, ask->extent, true);
     /* A member would have to believe a client that it may sign for whoever that has let in. */
     if (member != NULL && (pool_vouches(cache->config.pool) || !upstream_signed(&asker->request, ask)))
         upstream->member = member_ref(member);
@@ -232,6 +256,7 @@ void upstream_close(struct upstream **closed)
     *closed = NULL;
     if (upstream == NULL)
         return;
+    timer_fini(&upstream->timer);
     peer_call_close(&upstream->call);
     origin_fetch_close(&upstream->fetch);
     member_unref(&upstream->member);

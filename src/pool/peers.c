@@ -148,13 +148,16 @@ static struct link *link_for(struct peers_loop *home, struct member *member)
     LIST_FOR_EACH(node, bucket_of(home, member))
     {
         struct link *link = LIST_ENTRY(node, struct link, by_member);
-        if (link->member != member || !h2_client_takes(link->client))
+        if (link->member != member)
             continue;
         count++;
+        if (!h2_client_takes(link->client))
+            continue;
         if (best == NULL || h2_client_calls(link->client) < h2_client_calls(best->client))
             best = link;
     }
-    if (best == NULL || (h2_client_calls(best->client) >= PEERS_CALLS && count < PEERS_CONNECTIONS)) {
+    bool full = best == NULL || h2_client_calls(best->client) >= PEERS_CALLS;
+    if (full && count < (best == NULL ? PEERS_CONNECTIONS_MOST : PEERS_CONNECTIONS)) {
         struct link *link = link_open(home, member);
         best = link != NULL ? link : best;
     }

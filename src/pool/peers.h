@@ -27,9 +27,11 @@ struct peers_terms {
     unsigned most;           /* connections of a loop */
 };
 
-/* Calls on one connection before another is made to that member, and how many of these there may be. */
+/* Calls on one connection before another is made to that member, and how many of these there may be; and how many where
+ * none takes any more calls, be it that it leaves. */
 #define PEERS_CALLS 32
 #define PEERS_CONNECTIONS 4
+#define PEERS_CONNECTIONS_MOST 16
 
 /* A loop's part: before anything is asked on it, and when no call is left. The terms outlive it. */
 void peers_loop_init(const struct peers_terms *terms, struct loop *loop);
@@ -37,7 +39,7 @@ void peers_loop_fini(struct loop *loop);
 
 struct peer_call;
 
-/* As h2_call_start. NULL: nobody knows where it is. */
+/* As h2_call_start. NULL: nobody knows where it is, or it takes no more. */
 struct peer_call *peer_call_start(struct loop *loop, struct member *member, const struct http_request *request,
                                   const struct h2_call_events *events);
 struct source *peer_call_body(struct peer_call *call);

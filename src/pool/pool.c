@@ -4,6 +4,7 @@
 
 #include <openssl/pem.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/rcu.h"
 #include "net/tls.h"
@@ -196,7 +197,14 @@ const struct members_view *pool_view(const struct pool *pool)
     return members_view(pool->members);
 }
 
-struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent)
+static bool answers(struct member *member, bool asks)
+{
+    int64_t now_ms = clock_mono_ms();
+    return reach_up(&member->reach) || (asks ? reach_probe_due(&member->reach, now_ms, (uint32_t) now_ms)
+                                             : reach_probe_waits(&member->reach, now_ms));
+}
+
+static struct member *first(const struct pool *pool, struct hash128 object, uint64_t extent, bool asks)
 {
     const struct members_view *view = pool_view(pool);
     const struct ring_region *region = ring_region(view->ring, str_from(pool->own.region));
@@ -208,8 +216,18 @@ struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_
         struct member *member = members_at(view, &region->nodes[nodes[i]]);
         if (member->own)
             return NULL;
-        if (reach_up(&member->reach))
+        if (answers(member, asks))
             return member;
     }
     return NULL;
+}
+
+struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent)
+{
+    return first(pool, object, extent, false);
+}
+
+struct member *pool_ask(const struct pool *pool, struct hash128 object, uint64_t extent)
+{
+    return first(pool, object, extent, true);
 }

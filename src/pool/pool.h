@@ -43,8 +43,11 @@ struct tls *pool_client_tls(struct pool *pool);
 /* Who is known now; as members_view. */
 const struct members_view *pool_view(const struct pool *pool);
 
-/* The first in this region's order that is up: whom to ask for that extent. NULL: this node itself, or nobody, so that
- * it has to see to it. Registered threads; the member is good as long as the view, unless it is referenced. */
+/* The first in this region's order that is up, or has been down for long enough to be tried again: whom to ask for that
+ * extent. NULL: this node itself, or nobody, so that it has to see to it. Registered threads; the member is good as long
+ * as the view, unless it is referenced. */
 struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent);
+/* The same for who will ask it now: one that is down is tried by one at a time. */
+struct member *pool_ask(const struct pool *pool, struct hash128 object, uint64_t extent);
 
 #endif

@@ -61,6 +61,16 @@ bool reach_failed(struct reach *reach, int64_t now_ms)
     return fell;
 }
 
+bool reach_probe_waits(struct reach *reach, int64_t now_ms)
+{
+    if (reach_up(reach))
+        return false;
+    pthread_mutex_lock(&reach->lock);
+    bool waits = !reach_up(reach) && now_ms >= reach->probe_ms;
+    pthread_mutex_unlock(&reach->lock);
+    return waits;
+}
+
 bool reach_probe_due(struct reach *reach, int64_t now_ms, uint32_t chance)
 {
     if (reach_up(reach))

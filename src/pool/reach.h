@@ -52,6 +52,8 @@ static inline bool reach_up(const struct reach *reach)
 /* It was asked and answered, whatever the answer; or failed to. True: that has taken it back, or down. */
 bool reach_good(struct reach *reach, int64_t now_ms);
 bool reach_failed(struct reach *reach, int64_t now_ms);
+/* Whether somebody is to probe it now. */
+bool reach_probe_waits(struct reach *reach, int64_t now_ms);
 /* Whether the caller is to probe it now; the next one is told so later. `chance`: any number, for the jitter. */
 bool reach_probe_due(struct reach *reach, int64_t now_ms, uint32_t chance);
 

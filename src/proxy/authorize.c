@@ -167,7 +167,8 @@ static void by_member(const struct authorize_facts *facts, struct permission *pe
 
 static void by_nobody(const struct authorize_facts *facts, struct permission *permission)
 {
-    permission->vouched = http_method_reads(facts->request->method);
+    /* Whoever reaches the listeners may read, and those are on loopback; a node's address is not. */
+    permission->vouched = http_method_reads(facts->request->method) && (!facts->node || facts->granted);
     permission->signer = permission->vouched ? facts->account->identity : NULL;
     permission->strip_token = permission->signer != NULL;
 }

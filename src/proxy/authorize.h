@@ -24,6 +24,7 @@ struct authorize_facts {
     const struct blob_headers *headers;
     const struct blob_credential *credential;
     uint32_t ipv4; /* the client's, in host order; 0: it has none */
+    bool node;     /* another node of the pool asks */
     bool granted;  /* a member of the pool says so, whose request this is */
     int64_t now_s; /* wall clock */
 };

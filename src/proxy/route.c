@@ -275,6 +275,8 @@ static void name_credential(const struct routes *routes, struct route *route, st
     }
     bool anonymous = route->credential.kind == BLOB_CREDENTIAL_ANONYMOUS;
     cache->credential = anonymous ? routes->nobody : digest_of(route->credential.text);
+    if (anonymous && cache->granted)
+        cache->credential = routes->own; /* a member has let somebody in: that is nobody's yes to strangers */
     if (!keep_all_for_client(query))
         cache->target = filtered_target(route->target, query, keep_for_client, arena);
     if (cache->signer != NULL)
@@ -311,7 +313,7 @@ static const struct blob_error *route_account(struct routes *routes, struct aren
 }
 
 static void route_authorize(struct route *route, struct arena *arena, const struct http_request *request, uint32_t ipv4,
-                            bool granted, int64_t now_s)
+                            const struct wire_request *said, int64_t now_s)
 {
     const struct authorize_facts facts = {
         .account = route->account,
@@ -321,7 +323,8 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
         .headers = &route->headers,
         .credential = &route->credential,
         .ipv4 = ipv4,
-        .granted = granted,
+        .node = said != NULL,
+        .granted = said != NULL && said->granted,
         .now_s = now_s,
     };
     authorize(arena, &facts, &route->permission);
@@ -347,7 +350,7 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     if (route->class.action == BLOB_ACTION_REFUSE)
         return &BLOB_ERROR_INVALID_HEADER; /* signed by us, a stranger's read could become a write */
     blob_credential_of(arena, &route->headers, &route->url.query, &route->credential);
-    route_authorize(route, arena, request, ipv4, said != NULL && said->granted, now_s);
+    route_authorize(route, arena, request, ipv4, said, now_s);
     if (route->permission.error != NULL)
         return route->permission.error;
 

@@ -2,6 +2,7 @@
 /* test_pool.c: a node's part in a pool: its certificate must say what it is, and everybody agrees on homes. */
 #include "pool/pool.h"
 
+#include "base/clock.h"
 #include "on_loop.h"
 #include "pool_certificates.h"
 #include "tap.h"
@@ -121,7 +122,7 @@ static void homes(void)
     for (uint64_t extent = 0; extent < EXTENTS; extent++)
         before[extent] = home_of(sidecar.pool, extent);
     for (unsigned i = 0; i < REACH_FAILURES; i++)
-        reach_failed(&down->reach, 0);
+        reach_failed(&down->reach, clock_mono_ms());
     for (uint64_t extent = 0; extent < EXTENTS; extent++) {
         bool was = str_eq(before[extent], STR("n2"));
         bool is = str_eq(home_of(sidecar.pool, extent), before[extent]);
@@ -129,6 +130,16 @@ static void homes(void)
         others += !was && !is;
     }
     ok(moved == at_home[2] && others == 0, "of one that is down others are asked in its place (%u)", moved);
+    for (int64_t until = nap_deadline(); !reach_probe_waits(&down->reach, clock_mono_ms()) && nap_until(until);)
+        ;
+    unsigned extent = 0;
+    while (!str_eq(before[extent], STR("n2")))
+        extent++;
+    ok(pool_home(sidecar.pool, object, extent) == down && pool_ask(sidecar.pool, object, extent) == down,
+       "after a while somebody tries it again");
+    ok(pool_home(sidecar.pool, object, extent) != down, "and others do not meanwhile");
+    reach_good(&down->reach, clock_mono_ms());
+    ok(pool_home(sidecar.pool, object, extent) == down, "it is back when it has answered");
     for (unsigned i = 0; i < NODES; i++) {
         pool_stop(nodes[i].pool);
         pool_free(&nodes[i].pool);
