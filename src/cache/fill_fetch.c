@@ -207,7 +207,7 @@ static bool fill_is_current(const struct fill *fill)
 }
 
 /* What another node has not brought whole, or oddly, the origin is asked for. */
-static bool fill_by_another(struct fill *fill, enum status why)
+static bool fill_from_origin(struct fill *fill, enum status why)
 {
     if (!fill->by_peer || fill->generation == NULL || why == STATUS_DENIED || why == STATUS_GENERATION_CHANGED)
         return false;
@@ -223,7 +223,7 @@ void fill_broken(struct fill *fill, enum status why)
     struct epoch_key key = asker_epoch_key(&fill->asker->request);
 
     fill_fetch_stop(fill, why);
-    if (fill_by_another(fill, why))
+    if (fill_from_origin(fill, why))
         return;
     switch (why) {
     case STATUS_DENIED:

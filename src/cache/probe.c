@@ -53,10 +53,19 @@ bool probe_admit(struct cache_loop *home, struct admission *admission, const str
 
 /* ---- The outcome. ---- */
 
+/* What another node tells is as old as what it knows. */
+static void probe_inherit(struct probe *probe)
+{
+    probe->sent_s -= probe->age_s < probe->sent_s ? probe->age_s : probe->sent_s; /* 0: never validated */
+    probe->sent_ms -= probe->grant_age_ms < AGE_MAX_MS ? probe->grant_age_ms : AGE_MAX_MS;
+}
+
 static void probe_end(struct probe *probe, enum probe_outcome outcome, struct answer *answer, enum status status)
 {
     upstream_close(&probe->upstream);
     admission_leave(&probe->admission);
+    if (outcome == PROBE_YES)
+        probe_inherit(probe);
     probe->outcome = outcome;
     probe->answer = answer;
     probe->status = status;
@@ -107,7 +116,7 @@ static bool probe_says_yes(const struct http_response *head)
 /* The answer has not come whole: if it was another node's, the origin is asked. */
 static void probe_break(struct probe *probe, enum status status)
 {
-    if (probe->direct) {
+    if (!probe->by_peer) {
         probe_end(probe, PROBE_FAILED, NULL, status);
         return;
     }
@@ -127,15 +136,6 @@ static void probe_collected(void *arg, struct answer *answer, enum status status
     }
 }
 
-/* What another node tells is as old as what it knows. */
-static void probe_inherit(struct probe *probe, int64_t age_s, int64_t grant_age_ms)
-{
-    if (age_s > probe->sent_s)
-        age_s = probe->sent_s; /* never validated */
-    probe->sent_s -= age_s;
-    probe->sent_ms -= grant_age_ms < AGE_MAX_MS ? grant_age_ms : AGE_MAX_MS;
-}
-
 static void probe_head(void *arg, const struct http_response *head, enum status why)
 {
     struct probe *probe = arg;
@@ -146,7 +146,9 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
     }
     if (probe_ask_otherwise(probe, head))
         return;
-    probe_inherit(probe, upstream_age_s(probe->upstream), upstream_grant_age_ms(probe->upstream));
+    probe->by_peer = upstream_by_peer(probe->upstream);
+    probe->age_s = upstream_age_s(probe->upstream);
+    probe->grant_age_ms = upstream_grant_age_ms(probe->upstream);
     struct answer *answer = answer_new(head);
     /* A range was asked for and everything comes: take the head, cut the rest. */
     if (head->status == 200 && (head->content_length < 0 || head->content_length > ANSWER_BODY_MAX) &&
@@ -178,7 +180,8 @@ static void probe_opened(struct letter *letter)
     } else if (probe_ask_otherwise(probe, &answer->shown.head)) {
         answer_unref(&answer);
     } else {
-        probe_inherit(probe, probe->opening.age_s, probe->opening.grant_age_ms);
+        probe->age_s = probe->opening.age_s;
+        probe->grant_age_ms = probe->opening.grant_age_ms;
         probe_end(probe, probe_says_yes(&answer->shown.head) ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
     }
 }
@@ -230,7 +233,7 @@ static bool probe_knows_more(const struct probe *probe)
 }
 
 /* Whoever an opening goes to would answer by what it knows. */
-static void probe_open_later(struct probe *probe)
+static void probe_record_first(struct probe *probe)
 {
     probe->kind = PROBE_RANGE;
     admission_leave(&probe->admission);
@@ -268,7 +271,7 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     probe->last =
         last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1 : (unsigned) (last % STORE_EXTENT_BLOCKS);
     if (probe->validate && !probe->direct && kind == PROBE_OPEN)
-        probe_open_later(probe);
+        probe_record_first(probe);
     else
         probe_send(probe);
     return probe;

@@ -50,6 +50,9 @@ struct probe {
 
     struct admission admission;
     bool direct;   /* nobody but the origin is asked, as fill.h has it */
+    bool by_peer;  /* the answer is another node's, */
+    int64_t age_s; /* and so old (upstream.h) */
+    int64_t grant_age_ms;
     bool validate; /* it may be that who is asked in its place does not know what is known here */
     struct upstream *upstream;
     struct answer_collector *collector;

@@ -24,6 +24,7 @@ struct upstream {
     struct peer_call *call; /* one of these two */
     struct origin_fetch *fetch;
     struct timer timer; /* the member's head */
+    bool again;         /* the first one has not answered */
     bool answered;
     int64_t age_s;
     int64_t grant_age_ms;
@@ -151,6 +152,21 @@ static void hand_over(struct upstream *upstream, const struct http_response *hea
     upstream->events.head(upstream->events.arg, &shown, STATUS_OK);
 }
 
+static bool ask_peer(struct upstream *upstream);
+
+/* In the place of one that has not answered: who comes after it, once. */
+static bool ask_next(struct upstream *upstream)
+{
+    struct member *next = home_of(upstream->cache, &upstream->asker->request, upstream->ask.extent, true);
+    bool other = next != NULL && next != upstream->member && !upstream->again;
+    upstream->again = true;
+    if (!other)
+        return false;
+    member_unref(&upstream->member);
+    upstream->member = member_ref(next);
+    return ask_peer(upstream);
+}
+
 static void on_peer(void *arg, const struct http_response *head, enum status why)
 {
     struct upstream *upstream = arg;
@@ -163,6 +179,8 @@ static void on_peer(void *arg, const struct http_response *head, enum status why
     }
     tell(upstream->member, head == NULL ? status_name(why) : "declined");
     peer_call_close(&upstream->call);
+    if (head == NULL && ask_next(upstream))
+        return;
     member_unref(&upstream->member);
     ask_origin(upstream);
 }

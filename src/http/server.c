@@ -90,7 +90,7 @@ void session_fini(struct session *session, bool gone)
 
 bool session_turns_away(struct http_server *server)
 {
-    if (server->limits.uncounted || !buf_memory_used_up())
+    if (server->limits.exempt || !buf_memory_used_up())
         return false;
     metric_cell_add(metric_cell(METRIC_REFUSED, status_name(STATUS_NO_MEMORY)), 1);
     log_event(MEMORY, "`memory` is used up; requests are refused until some is given back");

@@ -27,7 +27,8 @@ struct http_limits {
     size_t max_target;      /* bytes */
     unsigned max_headers;   /* fields */
     unsigned max_streams;   /* HTTP/2: at the same time on one connection */
-    bool uncounted;         /* not among the metrics of clients: the admin listener */
+    bool uncounted;         /* not among the metrics of clients: the admin listener, and that of other nodes */
+    bool exempt;            /* served also when memory is used up: the admin listener */
 };
 
 /* 64 KiB, 16 KiB, 200 fields, 256 streams; the times are for whoever has no configuration. */

@@ -52,7 +52,7 @@ struct front *front_new(const struct front_options *options)
     atomic_init(&front->budget.open, 0);
     front->budget.max = options->max_connections;
     /* Whoever looks after us must be able to see that memory is short, and not take us for dead. */
-    front->budget.exempt = options->limits.uncounted;
+    front->budget.exempt = options->limits.exempt;
     front->loops = mem_calloc(options->loop_count, sizeof *front->loops);
     return front;
 }

@@ -256,6 +256,7 @@ static enum status bind_addresses(struct instance *instance, const struct http_h
     }
     if (status == STATUS_OK && instance->pool != NULL && conf->pool->address != NULL) {
         options.handler = peer_handler(instance->pool);
+        options.limits.uncounted = true;
         instance->peers = front_new(&options);
         status = front_bind_tls(instance->peers, conf->pool->address, pool_server_tls(instance->pool),
                                 conf->pool->certificate, "pool", error);
@@ -264,6 +265,7 @@ static enum status bind_addresses(struct instance *instance, const struct http_h
         return status;
     options.handler = *admin;
     options.limits.uncounted = true;
+    options.limits.exempt = true;
     options.max_connections = ADMIN_CONNECTIONS;
     options.loop_count = 1;
     instance->admin = front_new(&options);

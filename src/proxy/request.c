@@ -236,7 +236,7 @@ static void request_account(struct request *request, enum status how)
     int64_t total = clock_mono_us() - x->began_us;
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
     enum outcome outcome = request->facts.outcome;
-    if (!request->node)
+    if (x->caller == NULL)
         meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
     /* Nothing was stored when it was asked for: the disk was faster than the client. */
     if (outcome == OUTCOME_MISS || outcome == OUTCOME_MISS_STORED) {
