@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * answer.h: an origin's reply, or a member's of the pool in its stead, collected whole, so that it can cross loops: a refusal, an error, or a probe's one byte.
+ * answer.h: an origin's reply, or a member's of the pool in its stead, collected whole, so that it can cross loops: a
+ * refusal, an error, or a probe's one byte.
  *
  * Collecting runs on the loop of the request; the finished answer is immutable and counted, any thread.
  */

@@ -39,7 +39,8 @@ struct spread;
 #define SPREAD_ASKER (1 << 18)
 #define SPREAD_HOME (1 << 14)
 
-/* `window`: a power of two, 64 or more. `seed`: hash_hidden(0), so that nobody can choose names that are counted as one; a number, where runs are to be alike. */
+/* `window`: a power of two, 64 or more. `seed`: hash_hidden(0), so that nobody can choose names that are counted as one;
+ * a number, where runs are to be alike. */
 struct spread *spread_new(unsigned window, uint64_t seed);
 /* Empties the pointer; *spread may be NULL. */
 void spread_free(struct spread **spread);

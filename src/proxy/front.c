@@ -66,8 +66,8 @@ static void address_text(int fd, char text[ADDRESS_TEXT])
         address_format((const struct sockaddr *) &address, text, ADDRESS_TEXT);
 }
 
-enum status front_bind_tls(struct front *front, const char *address, struct tls *tls, const char *file,
-                           const char *scheme, struct strbuf *error)
+static enum status bind_one(struct front *front, const char *address, struct tls *tls, bool lent, const char *file,
+                            const char *scheme, struct strbuf *error)
 {
     if (front->count == ADDRESSES_MAX) {
         strbuf_addf(error, "listen: more than %d addresses", ADDRESSES_MAX);
@@ -75,7 +75,7 @@ enum status front_bind_tls(struct front *front, const char *address, struct tls 
     }
     struct front_address *made = &front->addresses[front->count];
     made->tls = tls;
-    made->lent = true;
+    made->lent = lent;
     made->scheme = scheme;
     made->fds = mem_calloc(front->options.loop_count, sizeof *made->fds);
     unsigned port;
@@ -92,6 +92,12 @@ enum status front_bind_tls(struct front *front, const char *address, struct tls 
     return STATUS_OK;
 }
 
+enum status front_bind_tls(struct front *front, const char *address, struct tls *tls, const char *file,
+                           const char *scheme, struct strbuf *error)
+{
+    return bind_one(front, address, tls, true, file, scheme, error);
+}
+
 enum status front_bind(struct front *front, const char *address, const char *certificate, const char *key,
                        const char *scheme, struct strbuf *error)
 {
@@ -101,10 +107,8 @@ enum status front_bind(struct front *front, const char *address, const char *cer
     if (scheme == NULL)
         scheme = certificate != NULL ? "https" : "http";
     if (status == STATUS_OK)
-        status = front_bind_tls(front, address, tls, certificate, scheme, error);
-    if (status == STATUS_OK)
-        front->addresses[front->count - 1].lent = false;
-    else
+        status = bind_one(front, address, tls, false, certificate, scheme, error);
+    if (status != STATUS_OK)
         tls_free(tls);
     return status;
 }

@@ -74,7 +74,6 @@ const struct blob_error *peer_read(struct request *request)
     if (wire_is_loop(pool_own(caller->pool), &head->headers))
         return &BLOB_ERROR_LOOP;
     said->granted = said->granted && caller->vouches;
-    request->node = true;
     return NULL;
 }
 

@@ -17,7 +17,7 @@ struct request;
 /* For that address: the request's machine (request.h), and who is let in. The pool outlives the connections. */
 struct http_handler peer_handler(struct pool *pool);
 
-/* What a node says of its request: fills in request->node. NULL: it may go on. Else why not. */
+/* What a node says of its request: fills in request->said. NULL: it may go on. Else why not. */
 const struct blob_error *peer_read(struct request *request);
 /* Adds to a reply for a node what only nodes are told. `length`: the blob's, of a reply without bytes; else -1. */
 void peer_tell(const struct request *request, struct http_response *head, int64_t length);

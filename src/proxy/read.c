@@ -276,7 +276,7 @@ enum request_state read_reply(struct request *request)
         reply_range(&head, &request->facts, request->result.object, request->span.first, request->span.last);
     else
         reply_whole(&head, &request->facts, request->result.object);
-    if (request->node)
+    if (request_of_node(request))
         peer_tell(request, &head, -1);
     http_reply(request->x, &head, &request->body);
     return REQUEST_SENT;

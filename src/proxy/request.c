@@ -55,7 +55,7 @@ static const char *client_of(const struct request *request, char text[ADDRESS_TE
 
 enum request_state request_bypass(struct request *request, const char *why)
 {
-    if (request->node)
+    if (request_of_node(request))
         return request_fail(request, STATUS_NOT_IMPLEMENTED); /* it can do that itself */
     request->facts.outcome = OUTCOME_BYPASS;
     request->facts.detail = why;
@@ -82,11 +82,11 @@ enum request_state request_route(struct request *request)
     struct route *route = &request->route;
     if (str_eq(x->request.method_text, STR("TRACE"))) /* it would show the credential back */
         return request_refuse_client(request, STATUS_METHOD_NOT_ALLOWED);
-    if (x->caller != NULL)
+    if (request_of_node(request))
         request->error = peer_read(request);
     if (request->error == NULL)
         request->error = route_request(request->home->proxy->routes, x->arena, &x->request, x->peer,
-                                       request->node ? &request->said : NULL, request->facts.now_s, route);
+                                       request_of_node(request) ? &request->said : NULL, request->facts.now_s, route);
     request->facts.endpoint = route->url.endpoint;
     route->cache.id = request->id;
     if (request->error != NULL) {
@@ -236,14 +236,14 @@ static void request_account(struct request *request, enum status how)
     int64_t total = clock_mono_us() - x->began_us;
     int64_t first = x->head_us == 0 ? -1 : x->head_us - x->began_us;
     enum outcome outcome = request->facts.outcome;
-    if (x->caller == NULL)
+    if (!request_of_node(request))
         meter_count(request->home->meter, x->request.method, outcome, x->status, first, total);
     /* Nothing was stored when it was asked for: the disk was faster than the client. */
     if (outcome == OUTCOME_MISS || outcome == OUTCOME_MISS_STORED) {
         request->came[CACHE_FROM_ORIGIN] += request->came[CACHE_FROM_STORE];
         request->came[CACHE_FROM_STORE] = 0;
     }
-    if (!request->node && outcome != OUTCOME_NONE && outcome != OUTCOME_BYPASS &&
+    if (!request_of_node(request) && outcome != OUTCOME_NONE && outcome != OUTCOME_BYPASS &&
         (x->status == 200 || x->status == 206 || x->status == 304))
         meter_read(request->home->meter, request->route.account->name, request->route.url.container,
                    request->route.cache.container, outcome, request->came);

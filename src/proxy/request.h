@@ -47,8 +47,7 @@ struct request {
     enum request_state state;
     struct route route;
     struct reply_facts facts; /* its outcome and detail are the request's */
-    bool node;                /* it is another node's, at its address, */
-    struct wire_request said; /* which says this of it */
+    struct wire_request said; /* by another node (request_of_node), of its own request */
     struct str id;            /* how the log names it: the client's x-ms-client-request-id, else our x-ms-request-id */
     unsigned retries;         /* of what passed through, at the origin */
 
@@ -98,6 +97,12 @@ enum request_state request_reply_text(struct request *request, const struct http
 #define X(id, function) enum request_state function(struct request *request);
 REQUEST_STATES(X)
 #undef X
+
+/* Whether it has come from another node of the pool, at the address that is for nodes. */
+static inline bool request_of_node(const struct request *request)
+{
+    return request->x->caller != NULL;
+}
 
 /* read.c: forgets what the cache said. */
 void read_forget(struct request *request);
