@@ -4,11 +4,14 @@
  * this that the node speaks, and parameters. Whoever does not know a parameter passes it over, so that version N and
  * N - 1 understand each other.
  *
- *   headpond-peer: 1; view=HEX; granted; record; validate        of a request. `view`: the ring's digest. `granted`: a
- *                  member has found that whoever asks may read that. `record`: no bytes are wanted, the head is.
- *                  `validate`: the origin is to be asked, whatever is known. A request that has the field is not sent
- *                  on to a third node.
- *   headpond-peer: 1; grant-age=MS; length=BYTES                 of its reply. `grant-age`: how long ago the origin let
+ *   headpond-peer: 1; view=HEX; granted; record; validate; cached        of a GET or HEAD. `view`: the ring's digest.
+ *                  `granted`: a member has found that whoever asks may read that. `record`: no bytes are wanted, the
+ *                  head is. `validate`: the origin is to be asked, whatever is known. `cached`: nobody is to be asked;
+ *                  504 (RFC 9111, 5.2.1.7) says that it is not there, nor on its way.
+ *   headpond-peer: 1; view=HEX; changed=WHAT                     of a POST, without a body, to the URL that a write has
+ *                  changed or may have: `object`, `container` or `account` what is known below it, `grants` who may
+ *                  read. 204 says that none of that is believed any more.
+ *   headpond-peer: 1; view=HEX; grant-age=MS; length=BYTES       of a reply. `grant-age`: how long ago the origin let
  *                  this credential in; how long ago it vouched for the rest is Age (RFC 9111, 5.1). `length`: of the
  *                  blob, in the 204 that answers a GET for its record.
  *
@@ -29,10 +32,20 @@
 /* A request's :authority: no account's host. */
 #define WIRE_AUTHORITY "headpond"
 
+enum wire_change {
+    WIRE_CHANGED_NOTHING,
+    WIRE_CHANGED_OBJECT,
+    WIRE_CHANGED_CONTAINER,
+    WIRE_CHANGED_ACCOUNT,
+    WIRE_CHANGED_GRANTS,
+};
+
 struct wire_request {
     bool granted;
     bool record;
     bool validate;
+    bool cached;
+    enum wire_change changed;
     uint64_t view; /* 0: not said */
 };
 
@@ -40,6 +53,7 @@ struct wire_answer {
     int64_t age_s;        /* 0: not said */
     int64_t grant_age_ms; /* likewise */
     int64_t length;       /* -1: not said */
+    uint64_t view;        /* 0: not said */
 };
 
 /* Adds the fields of a request by `own`; their texts are the list's arena's. Pure, as all of these. */

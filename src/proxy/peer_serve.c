@@ -10,6 +10,7 @@
 #include "net/conn.h"
 #include "pool/identity.h"
 #include "pool/pool.h"
+#include "pool/wire.h"
 #include "proxy/request.h"
 
 static const struct blob_error error_no_node = {
@@ -79,9 +80,11 @@ const struct blob_error *peer_read(struct request *request)
 
 void peer_tell(const struct request *request, struct http_response *head, int64_t length)
 {
+    const struct caller *caller = request->x->caller;
     const struct wire_answer answer = {
         .grant_age_ms = cache_grant_age_ms(request->home->proxy->cache, &request->route.cache, request->query.want),
         .length = length,
+        .view = ring_digest(pool_view(caller->pool)->ring),
     };
     wire_write_answer(&answer, &head->headers);
 }

@@ -16,13 +16,15 @@ static struct http_headers fields(const char *name, const char *value)
 static void requests(void)
 {
     const struct identity own = {"main", "west", "n1", CONF_ROLE_MEMBER};
-    for (unsigned bits = 0; bits < 8; bits++) {
-        struct wire_request said = {bits & 1, bits & 2, bits & 4, UINT64_C(0x00c0ffee00000001) * (bits + 1)}, heard;
+    for (unsigned bits = 0; bits < 16 * (WIRE_CHANGED_GRANTS + 1); bits++) {
+        struct wire_request said = {bits & 1, bits & 2,  bits & 4,
+                                    bits & 8, bits / 16, UINT64_C(0x00c0ffee00000001) * (bits + 1)};
+        struct wire_request heard;
         struct http_headers headers = {.arena = arena};
         wire_write_request(&own, &said, &headers);
         is_int(wire_read_request(&headers, &heard), STATUS_OK, "a request of ours is read (%u)", bits);
         ok(heard.granted == said.granted && heard.record == said.record && heard.validate == said.validate &&
-               heard.view == said.view,
+               heard.cached == said.cached && heard.changed == said.changed && heard.view == said.view,
            "as it was meant");
         ok(wire_is_loop(&own, &headers), "it names who has sent it on");
     }
@@ -42,6 +44,7 @@ static void other_versions(void)
         {"1 ; granted ;; x; y=; =z", STATUS_OK, true, false},
         {"1; Granted; grantedx; ungranted; x=granted", STATUS_OK, false, false},
         {"1; view=zz; record", STATUS_OK, false, true},
+        {"1; granted; changed=everything", STATUS_OK, true, false},
         {"0; granted", STATUS_INVALID, false, false},
         {"-1; granted", STATUS_INVALID, false, false},
         {"granted", STATUS_INVALID, false, false},
@@ -53,7 +56,8 @@ static void other_versions(void)
         struct wire_request heard;
         struct http_headers headers = fields("Headpond-Peer", rows[i].text);
         is_int(wire_read_request(&headers, &heard), rows[i].status, "\"%s\": status", rows[i].text);
-        ok(heard.granted == rows[i].granted && heard.record == rows[i].record, "\"%s\": what it says", rows[i].text);
+        ok(heard.granted == rows[i].granted && heard.record == rows[i].record && !heard.changed, "\"%s\": what it says",
+           rows[i].text);
     }
     struct wire_request heard;
     struct http_headers headers = fields("x-headpond-peer", "1; granted");
@@ -90,11 +94,12 @@ static void answers(void)
     static const int64_t lengths[] = {-1, 0, 1, INT64_MAX};
     struct wire_answer heard;
     for (unsigned i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
-        const struct wire_answer told = {.grant_age_ms = 1234 + i, .length = lengths[i]};
+        const struct wire_answer told = {.grant_age_ms = 1234 + i, .length = lengths[i], .view = ~UINT64_C(0) - i};
         struct http_headers headers = fields("Age", "17");
         wire_write_answer(&told, &headers);
         wire_read_answer(&headers, &heard);
-        ok(heard.age_s == 17 && heard.grant_age_ms == told.grant_age_ms && heard.length == told.length,
+        ok(heard.age_s == 17 && heard.grant_age_ms == told.grant_age_ms && heard.length == told.length &&
+               heard.view == told.view,
            "an answer is read as it was meant");
     }
     struct http_headers headers = fields("Headpond-Peer", "1; length=-3; grant-age=soon");
