@@ -3,6 +3,7 @@
  * peer_serve.h: other nodes of the pool as clients, at the address that is theirs (pool.address). Who they are is in
  * their certificates (identity.h), and what that lets them say (decision 9): a member's word that somebody may read is
  * good, a client's is not. They read, and nothing else: what is not for the cache they ask the origin for themselves.
+ * A member of another region brings no credential of its client's, and reads bytes of one generation at a time.
  * A loop's own.
  */
 #ifndef HEADPOND_PROXY_PEER_SERVE_H
@@ -13,12 +14,14 @@
 struct http_response;
 struct pool;
 struct request;
+struct route_node;
 
 /* For that address: the request's machine (request.h), and who is let in. The pool outlives the connections. */
 struct http_handler peer_handler(struct pool *pool);
 
-/* What a node says of its request: fills in request->said. NULL: it may go on. Else why not. */
-const struct blob_error *peer_read(struct request *request);
+/* What a node says of its request: fills in request->said, and what that lets the request do. NULL: it may go on. Else why
+ * not. */
+const struct blob_error *peer_read(struct request *request, struct route_node *node);
 /* Adds to a reply for a node what only nodes are told. `length`: the blob's, of a reply without bytes; else -1. */
 void peer_tell(const struct request *request, struct http_response *head, int64_t length);
 
