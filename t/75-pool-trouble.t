@@ -175,7 +175,7 @@ subtest 'a node that is cut off' => sub {
     cmp_ok(cost(), '<=', $bytes + @blobs + $SHARE + $UNDER_WAY, 'no more left the origin than what it held');
     went_well(reading($pool, nodes => ['west-5'])->finish, 'its own clients notice nothing');
     $pool->join('west-5');
-    my $asked = sub { my $sum = 0; $sum += $_->metric('headpond_peer_requests_total', peer => 'west-5', result => 'ok') for map { $pool->node($_) } @survivors; return $sum };
+    my $asked = sub { my $sum = 0; $sum += $_->metric('headpond_peer_requests_total', peer => 'west/west-5', result => 'ok') for map { $pool->node($_) } @survivors; return $sum };
     my $before = $asked->();
     # Whoever has found it down tries it now and then, by what it is asked for.
     for my $try (1 .. 20) {
@@ -186,6 +186,22 @@ subtest 'a node that is cut off' => sub {
     }
     cmp_ok($asked->(), '>', $before + 3, 'when it is back the others ask it again');
     went_well(reading($pool, nodes => [map { "west-$_" } 1 .. 5])->finish, 'afterwards');
+    $pool->stop;
+};
+
+# Which takes longer than a hedge would wait.
+subtest 'a home that has to ask the origin' => sub {
+    my $pool = Headpond::Pool->start(regions => { west => 3 }, origin => $origin, account => { freshness => '3600s', authorize_ttl => '3600s' });
+    my @names = map { "late-$_" } 1 .. 4;
+    for my $name (@names) {
+        $origin->blob("/acct/data/$name", size => 1000, seed => 5);
+        $origin->fault(path => "/acct/data/$name", first_byte_ms => 1500, times => -1);
+        my @readers = map { $_->begin("/acct/data/$name") } $pool->nodes;
+        is($_->finish->{status}, 200, "$name is read through all") for @readers;
+        is($origin->path_stats("/acct/data/$name")->{requests}, 1, 'the origin was asked once');
+    }
+    is($pool->metrics('headpond_hedges_total', to => $_), 0, "whoever said that it asks was waited for, not the $_") for qw(member origin);
+    $origin->clear_faults;
     $pool->stop;
 };
 

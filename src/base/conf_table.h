@@ -111,7 +111,7 @@
     X(ca, PATH, NULL, 0, 0, NULL, "PEM file with the pool's CA.") \
     X(members, STRINGS, NULL, 0, 0, NULL, \
       "A list of NAME=HOST:PORT (:WEIGHT may follow), or dns:NAME:PORT, or, of a member in a pod there, kubernetes:NAMESPACE/SERVICE (:PORT may follow).") \
-    L(regions, REGION, region_count, 256, "Other regions, nearest first.")
+    L(regions, REGION, region_count, 256, "Other regions.")
 
 #define CONF_REGION_TABLE(X, L, M) \
     X(name, LABEL, REQUIRED, 0, 0, NULL, "The region's name.") \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* asker.c: one allocation: the request, then its four texts. */
+/* asker.c: one allocation: the request, then its texts. */
 #include "cache/asker.h"
 
 #include <openssl/crypto.h>
@@ -19,7 +19,7 @@ static void take_text(char **at, struct str *text)
 struct asker *asker_new(const struct cache_request *request)
 {
     size_t size = sizeof(struct asker) + request->target.len + request->authorization.len + request->own_target.len +
-                  request->id.len;
+                  request->id.len + request->pin.len;
     struct asker *asker = mem_alloc(size);
     char *at = (char *) (asker + 1);
 
@@ -30,6 +30,7 @@ struct asker *asker_new(const struct cache_request *request)
     take_text(&at, &asker->request.authorization);
     take_text(&at, &asker->request.own_target);
     take_text(&at, &asker->request.id);
+    take_text(&at, &asker->request.pin);
     return asker;
 }
 

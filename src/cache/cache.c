@@ -103,7 +103,7 @@ static bool view_is_good(struct cache *cache, const struct cache_request *reques
     int64_t now_s = clock_steady_s();
     int64_t freshness = request->freshness;
 
-    if (query->pin_holds && etag_eq_strong(query->pinned, object->etag))
+    if (!query->validate && request->pin.len > 0 && etag_eq_strong(request->pin, object->etag))
         return true;
     if (query->validate || view->stamp != epochs_stamp(cache->epochs, &key) || epochs_fenced(cache->epochs, &key))
         return false;
@@ -181,10 +181,7 @@ struct cache_resolve *cache_resolve_start(struct cache *cache, struct loop *loop
     resolve->loop = loop;
     resolve->asker = asker_new(request);
     resolve->query = *query;
-    /* Its text is the caller's. Where it only counts while the generation is fresh it has been looked at already. */
-    if (query->pin_holds)
-        strbuf_adds(&resolve->pin, query->pinned);
-    resolve->query.pinned = query->pin_holds ? strbuf_str(&resolve->pin) : STR_NULL;
+    resolve->query.pinned = STR_NULL; /* was looked at already; its text is the caller's */
     resolve->done = done;
     resolve->arg = arg;
     resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = STATUS_CANCELLED};

@@ -72,6 +72,9 @@ struct cache_request {
      * is for what is here, or on its way */
     enum pool_way farthest;
     bool cached;
+    struct str
+        pin; /* the one ETag that a node asks for, which has seen to it that it may: whether that is believed here,
+                       or fresh, does not matter; else a NULL str */
     /* what of our own signs, and what it asks for: in place of the client's credential where we vouch, and for pinned
      * fills; or NULL, and a NULL str. Lives as long as the process */
     struct credential *signer;
@@ -96,7 +99,6 @@ struct cache_query {
     bool validate;     /* what is known does not suffice: ask the origin in any case */
     struct str pinned; /* an ETag: if that is the cached generation, its freshness does not matter (pinned_reads:
                           trust); else a NULL str */
-    bool pin_holds;    /* nor whether it is believed: whoever asks has seen to that */
 };
 
 enum cache_verdict {

@@ -36,7 +36,7 @@ uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_
 
 /* `kept`: as for fill_ahead_is_kept. */
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
-                             unsigned last, int64_t kept, bool pinned)
+                             unsigned last, int64_t kept, enum pool_way way)
 {
     struct fill *fill = mem_calloc(1, sizeof *fill);
     struct epoch_key key = asker_epoch_key(&asker->request);
@@ -48,7 +48,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->first = first;
     fill->last = last;
     fill->asker = asker_ref(asker);
-    fill->way = upstream_way(fill->cache, &asker->request, extent, pinned);
+    fill->way = way;
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
     fill->holds = !fill_ahead_is_kept(fill->cache, kept);
     fill->position = store_block_number(extent, first) * fill->cache->block_size;
@@ -89,7 +89,8 @@ struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct sto
                         uint64_t extent, unsigned first, unsigned last)
 {
     int64_t kept = store_put_ahead(home->cache->config.store, asker->request.container);
-    struct fill *fill = fill_new(home, asker, extent, first, last, kept, true);
+    enum pool_way way = upstream_extent_way(home->cache, &asker->request, extent, true);
+    struct fill *fill = fill_new(home, asker, extent, first, last, kept, way);
     fill_set_generation(fill, generation);
     place_ask(fill, NULL);
     return fill;
@@ -103,13 +104,12 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
     unsigned end = (unsigned) fill_piece_end(home, asker->request.account_hash.lo, first, kept);
     if (last > end)
         last = end;
-    enum pool_way way = upstream_way(home->cache, &asker->request, extent, opening->pin.len > 0);
-    if (!opening->patient && !place_now(home, &asker->request, way, opening->asked, &place)) {
+    if (!opening->patient && !place_now(home, &asker->request, opening->way, opening->asked, &place)) {
         opening->status = STATUS_AGAIN;
         loop_post(opening->home, &opening->letter);
         return;
     }
-    struct fill *fill = fill_new(home, asker, extent, first, last, kept, opening->pin.len > 0);
+    struct fill *fill = fill_new(home, asker, extent, first, last, kept, opening->way);
     opening->fill = fill;
     fill->opening = opening;
     flight_add(fill);
@@ -219,7 +219,7 @@ static void fill_copy(struct fill *fill, struct buf *buf, const struct source_vi
 /* The last byte has come, and nobody but the origin has kept it waiting. */
 static void fill_learn(struct fill *fill)
 {
-    if (fill->head_us != 0 && !fill->by_peer)
+    if (fill->head_us != 0 && fill->way == POOL_ORIGIN)
         pace_learn(&cache_loop_of(fill->loop)->paces, fill->asker->request.account_hash.lo,
                    fill->head_us - fill->sent_us, fill->position - fill->began, clock_mono_us() - fill->head_us);
 }
@@ -265,7 +265,7 @@ void fill_pump(void *arg)
     while (fill->body != NULL && fill->generation != NULL && fill_pump_step(fill))
         ;
     if (fill->position != before) {
-        if (fill->by_peer)
+        if (fill->way != POOL_ORIGIN)
             metric_add(METRIC_PEER_BYTES, (int64_t) (fill->position - before));
         flight_wake_all(fill);
     }

@@ -46,7 +46,7 @@ struct fill_opening {
     struct letter letter; /* delivered on `home` once, with the fields below filled in */
     struct loop *home;
     bool patient;                /* waits for a place; else AGAIN tells that there was none to be had at once */
-    struct str pin;              /* the ETag that is to be opened, or a NULL str; lives until it is delivered */
+    enum pool_way way;           /* it goes by none that is farther; others than home: for the asker's pin */
     struct budget_ticket *asked; /* its right to ask the account is the fill's */
     struct fill *fill; /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
     struct answer
@@ -103,10 +103,10 @@ struct fill {
     uint64_t position;                   /* next byte of the blob to arrive */
     uint64_t end;                        /* exclusive */
     uint64_t stamp;                      /* epoch it was begun under: blocks are stored only while that stands */
-    enum pool_way way; /* it goes by none that is farther: who may not go so far does not wait for it */
-    bool by_peer;      /* what comes, comes from another node, */
-    struct timer stall;
-    uint64_t stalled_at; /* which is looked at now and then: position at the last look */
+    enum pool_way
+        way; /* it goes by none that is farther, or its bytes come by it: who may not go so far does not wait */
+    struct timer stall;  /* another node's bytes are looked at now and then: */
+    uint64_t stalled_at; /* position at the last look; UINT64_MAX: none were wanted */
     struct upstream *upstream;
     struct source *body;
     struct answer_collector *collector;

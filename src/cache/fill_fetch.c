@@ -78,7 +78,7 @@ static void fill_take_body(struct fill *fill)
     fill->body = upstream_body(fill->upstream);
     source_listen(fill->body, fill_pump, fill);
     fill->stalled_at = UINT64_MAX;
-    if (fill->by_peer)
+    if (fill->way != POOL_ORIGIN)
         timer_set(&fill->stall, fill->cache->config.limits.stall_timeout);
 }
 
@@ -148,7 +148,7 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     struct fill *fill = fill_ref(arg);
 
     fill->head_us = clock_mono_us();
-    fill->by_peer = upstream_by_peer(fill->upstream);
+    fill->way = upstream_came_by(fill->upstream);
     if (fill->generation == NULL) {
         if (head == NULL)
             opening_failed(fill, NULL, why);
@@ -167,21 +167,26 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     fill_unref(&fill);
 }
 
+/* An opening is for what is there now, but where others than the record's home are asked. */
+static struct str fill_etag(const struct fill *fill)
+{
+    if (fill->generation != NULL)
+        return fill_object(fill)->etag;
+    return fill->way == POOL_FORMER || fill->way == POOL_REGION ? fill->asker->request.pin : STR_NULL;
+}
+
 static struct upstream_ask fill_ask(struct fill *fill)
 {
     return (struct upstream_ask){
         .ranged = true,
         .first = fill->position,
         .last = fill->end - 1,
-        .if_match = fill->generation != NULL ? fill_object(fill)->etag
-                    : fill->opening != NULL  ? fill->opening->pin
-                                             : STR_NULL,
+        .if_match = fill_etag(fill),
         .budget = &fill->place.budget,
         /* An opening asks for the asker, too, unless a member has said that it may. */
         .own = (fill->generation != NULL || fill->asker->request.granted) && !fill->disowned,
         .extent = fill->extent,
         .way = fill->way,
-        .pinned = fill->generation != NULL || (fill->opening != NULL && fill->opening->pin.len > 0),
         .granted = fill->generation != NULL || fill->asker->request.granted,
     };
 }
@@ -234,9 +239,9 @@ static bool fill_is_current(const struct fill *fill)
 /* What another node has not brought whole, or oddly, the origin is asked for. */
 static bool fill_from_origin(struct fill *fill, enum status why)
 {
-    if (!fill->by_peer || fill->generation == NULL || why == STATUS_DENIED || why == STATUS_GENERATION_CHANGED)
+    if (fill->way == POOL_ORIGIN || fill->generation == NULL || why == STATUS_DENIED ||
+        why == STATUS_GENERATION_CHANGED)
         return false;
-    fill->by_peer = false;
     fill->way = POOL_ORIGIN;
     fill->attempts = 0;
     fill_fetch_start(fill);

@@ -131,19 +131,16 @@ static void join_tie(struct join *join, bool may_park)
     if (fill != NULL) {
         join->fill = fill_ref(fill);
     } else if (!store_has_block(join->cache->config.store, join->generation->id, block)) {
-        struct fill *opening = may_park && !join->asker->request.cached ? flight_opening(home, join) : NULL;
+        join->absent = join->asker->request.cached;
+        struct fill *opening = may_park && !join->absent ? flight_opening(home, join) : NULL;
         if (opening != NULL) {
             list_add_tail(&opening->parked, &join->node);
             return;
         }
-        if (join->asker->request.cached) {
-            join->absent = true;
-            loop_post(join->loop, &join->wake);
-            return;
-        }
-        join->fill =
-            fill_start(home, join->asker, join->generation, join->extent, join->first, flight_run_end(home, join));
-        join->began = true;
+        join->began = !join->absent;
+        if (join->began)
+            join->fill =
+                fill_start(home, join->asker, join->generation, join->extent, join->first, flight_run_end(home, join));
     }
     if (join->fill != NULL) {
         join->leads = !join->fill->joined;

@@ -100,7 +100,7 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
         probe->stamp != epochs_stamp(resolve->cache->epochs, &key) || probe->way > request->farthest)
         return false;
     /* Another region's word, or a former home's, is good for those who know what they want. */
-    if (probe->pin.len > 0 && !(resolve->query.pin_holds && str_eq(strbuf_str(&probe->pin), resolve->query.pinned)))
+    if (probe_is_for_pin(probe) && !str_eq(probe->asker->request.pin, request->pin))
         return false;
     /* One that was sent longer ago may answer for a blob that has passed since. */
     if (clock_mono_ms() - probe->sent_ms > request->freshness)
@@ -112,18 +112,11 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
     return resolve->granted && probe->granted && resolve->refusals < REFUSALS_MAX;
 }
 
-/* Whether the bytes that an opening begins with are at home where the record is, and either this region asks the account
- * for them, or whoever asks knows by what name: another region is asked for one generation only. */
-static bool opens_at_home(const struct cache_resolve *resolve)
+static bool opens(const struct cache_resolve *resolve)
 {
     const struct cache *cache = resolve->cache;
-    const struct cache_request *request = &resolve->asker->request;
-    bool pinned = resolve->query.pin_holds;
-    uint64_t extent = resolve->query.first / cache->block_size / STORE_EXTENT_BLOCKS;
-    if (!pinned && !upstream_opens(cache, request, extent))
-        return false;
-    return extent == 0 || (upstream_way(cache, request, 0, false) == POOL_ORIGIN &&
-                           upstream_way(cache, request, extent, pinned) != POOL_HOME);
+    return upstream_opens(cache, &resolve->asker->request,
+                          resolve->query.first / cache->block_size / STORE_EXTENT_BLOCKS);
 }
 
 static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struct cache_resolve *resolve)
@@ -133,7 +126,7 @@ static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struc
     /* Only one opening at a time, or the same bytes would be fetched twice. */
     if (resolve->query.conditional || !list_empty(&inquiry->probes))
         return PROBE_RANGE;
-    return object_known(resolve) || !opens_at_home(resolve) ? PROBE_RANGE : PROBE_OPEN;
+    return object_known(resolve) || !opens(resolve) ? PROBE_RANGE : PROBE_OPEN;
 }
 
 static void probe_join(struct probe *probe, struct cache_resolve *resolve)

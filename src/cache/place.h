@@ -8,8 +8,9 @@
  * neither kind may take everything: guesses at names do not keep readers from their bytes, nor readers newcomers. Who
  * may not have been let in does not wait for an opening (probe.h).
  *
- * A fill may wait for another node's that goes by a nearer way (pool.h), and so do those by that way leave some: where
- * two nodes wait for each other with all they have, those that wait for neither go on.
+ * A fill may wait for another node's, which goes by a nearer way than its own (pool.h): so it leaves an eighth of the
+ * places for each way that is nearer. Where two nodes wait for each other with all that they may have, those fills of
+ * theirs that wait for neither go on.
  *
  * While somebody waits because none is free, or somebody of the same account waits, its readers read nothing ahead, and
  * a fill whose readers do not move gives its place up (fill_yield.c). Owner's loop unless said.

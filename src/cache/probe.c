@@ -38,7 +38,7 @@ void probes_init(struct cache *cache)
 bool probe_admit(struct cache_loop *home, struct admission *admission, const struct asker *asker, bool granted,
                  void (*come)(void *arg, enum status why), void *arg)
 {
-    enum pool_way way = upstream_way(home->cache, &asker->request, 0, false);
+    enum pool_way way = upstream_record_way(home->cache, &asker->request);
     const struct admission_wish wish = {
         /* Where another node is asked the account is not. */
         .budget = way == POOL_ORIGIN ? asker->request.budget : NULL,
@@ -119,7 +119,7 @@ static bool probe_says_yes(const struct http_response *head)
 /* The answer has not come whole: if it was another node's, the origin is asked. */
 static void probe_break(struct probe *probe, enum status status)
 {
-    if (!probe->by_peer) {
+    if (probe->way == POOL_ORIGIN) {
         probe_end(probe, PROBE_FAILED, NULL, status);
         return;
     }
@@ -149,7 +149,7 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
     }
     if (probe_ask_otherwise(probe, head))
         return;
-    probe->by_peer = upstream_by_peer(probe->upstream);
+    probe->way = upstream_came_by(probe->upstream);
     probe->age_s = upstream_age_s(probe->upstream);
     probe->grant_age_ms = upstream_grant_age_ms(probe->upstream);
     struct answer *answer = answer_new(head);
@@ -208,7 +208,7 @@ static void probe_send(struct probe *probe)
         probe->opening.home = probe->home->loop;
         probe->opening.patient = !admission_has(&probe->admission);
         probe->opening.asked = &probe->admission.budget;
-        probe->opening.pin = strbuf_str(&probe->pin);
+        probe->opening.way = probe->way;
         loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
         return;
     case PROBE_RANGE:
@@ -240,7 +240,7 @@ static bool probe_knows_more(const struct probe *probe)
 static void probe_record_first(struct probe *probe)
 {
     probe->kind = PROBE_RANGE;
-    probe->way = upstream_way(probe->cache, &probe->asker->request, 0, false);
+    probe->way = upstream_record_way(probe->cache, &probe->asker->request);
     admission_leave(&probe->admission);
     probe_send_again(probe);
 }
@@ -265,17 +265,15 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     /* The stamp before the fence: a write that begins in between is seen by one of them. */
     probe->stamp = epochs_stamp(home->cache->epochs, &key);
     probe->fenced = epochs_fenced(home->cache->epochs, &key);
-    probe->way = kind == PROBE_OPEN
-                     ? upstream_way(probe->cache, &asker->request, first / STORE_EXTENT_BLOCKS, query->pin_holds)
-                     : upstream_way(probe->cache, &asker->request, 0, false);
-    if (probe->way == POOL_FORMER || probe->way == POOL_REGION)
-        strbuf_adds(&probe->pin, query->pinned);
+    probe->extent = first / STORE_EXTENT_BLOCKS;
+    bool pinned = asker->request.pin.len > 0;
+    probe->way = kind == PROBE_OPEN ? upstream_extent_way(probe->cache, &asker->request, probe->extent, pinned)
+                                    : upstream_record_way(probe->cache, &asker->request);
     probe->validate = query->validate || probe->fenced || probe_knows_more(probe);
     probe->grant_stamp = grants_stamp(home->cache->grants, &asker->request);
     probe->sent_s = clock_steady_s();
     probe->sent_ms = clock_mono_ms();
     probe->done = done;
-    probe->extent = first / STORE_EXTENT_BLOCKS;
     probe->first = (unsigned) (first % STORE_EXTENT_BLOCKS);
     probe->last =
         last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1 : (unsigned) (last % STORE_EXTENT_BLOCKS);
@@ -295,7 +293,6 @@ void probe_free(struct probe *probe)
     answer_unref(&probe->answer);
     if (probe->fill != NULL)
         fill_adopt(&probe->fill, NULL);
-    strbuf_free(&probe->pin);
     asker_unref(&probe->asker);
     mem_free(probe);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * probe.h: one request that says whether a credential may read a blob and what the blob is now: both in one trip
- * (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed; to the origin,
- * or to the node of the pool where the record is at home (upstream.h).
+ * (decision 7). It is sent without If-Match, so that it never answers for a generation that has passed, to the origin, or
+ * to the node of the pool where the record is at home (upstream.h); but what another node has asked for by its ETag may
+ * be opened by that, from another region or a former home.
  *
  * Each holds a handle of libcurl's for as long as the origin likes, and credentials are cheap to make up: an eighth of
  * `memory` is theirs (net/line.h). An opening for who is known to be let in is a fill and has a fill's place instead.
@@ -49,10 +50,8 @@ struct probe {
     int64_t sent_ms; /* monotonic */
 
     struct admission admission;
-    enum pool_way way; /* it goes by none that is farther, as fill.h has it */
-    struct strbuf pin; /* the one ETag that an opening is for, or empty */
-    bool by_peer;      /* the answer is another node's, */
-    int64_t age_s;     /* and so old (upstream.h) */
+    enum pool_way way; /* as fill.h has it */
+    int64_t age_s;     /* upstream.h */
     int64_t grant_age_ms;
     bool validate; /* it may be that who is asked in its place does not know what is known here */
     struct upstream *upstream;
@@ -82,6 +81,11 @@ bool probe_admit(struct cache_loop *home, struct admission *admission, const str
 struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum probe_kind kind,
                           struct admission *admission, const struct cache_query *query,
                           void (*done)(struct probe *probe));
+/* Whether it is for the one generation that its asker has pinned: the answer tells nothing of what the blob is now. */
+static inline bool probe_is_for_pin(const struct probe *probe)
+{
+    return probe->kind == PROBE_OPEN && (probe->way == POOL_FORMER || probe->way == POOL_REGION);
+}
 /* Whether its yes also covers GET. */
 static inline bool probe_covers_get(const struct probe *probe)
 {

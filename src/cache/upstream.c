@@ -14,8 +14,8 @@
 #include "pool/pool.h"
 #include "pool/wire.h"
 
-/* No call is so late that the origin should be asked as well, before it is as late as a first byte from there mostly is;
- * and after that it is looked at as often. ms */
+/* No call is so late that the origin should be asked as well, before it is as late as a first byte from there mostly is,
+ * or twice as late as it may be; and after that it is looked at as often. ms */
 #define HEDGE_ORIGIN_MS 250
 
 struct upstream {
@@ -25,11 +25,11 @@ struct upstream {
     struct upstream_ask ask; /* its `way`: the farthest that is left */
     struct strbuf if_match;  /* ask.if_match is of it */
     struct upstream_events events;
-    struct leg legs[2]; /* the second one hedges the first */
-    struct timer hedge;
-    int64_t hedge_at_ms;  /* since the first leg's start, when the origin is to be asked as well */
-    bool next_asked;      /* in a silent home's place */
-    struct leg *answered; /* one of them */
+    struct leg legs[2];      /* the second one hedges the first */
+    struct timer next_due;   /* when the first one is so late that who comes next is to be asked, too, */
+    struct timer origin_due; /* or the origin */
+    bool next_asked;         /* in a silent home's place */
+    struct leg *answered;    /* one of them */
     int64_t age_s;
     int64_t grant_age_ms;
 };
@@ -50,7 +50,13 @@ static enum pool_way way_of(const struct cache *cache, const struct cache_reques
     return pinned || way == POOL_HOME ? way : POOL_ORIGIN;
 }
 
-enum pool_way upstream_way(const struct cache *cache, const struct cache_request *request, uint64_t extent, bool pinned)
+enum pool_way upstream_record_way(const struct cache *cache, const struct cache_request *request)
+{
+    return upstream_extent_way(cache, request, 0, false);
+}
+
+enum pool_way upstream_extent_way(const struct cache *cache, const struct cache_request *request, uint64_t extent,
+                                  bool pinned)
 {
     struct member *member;
     return way_of(cache, request, extent, pinned, POOL_HOME, false, &member);
@@ -59,32 +65,42 @@ enum pool_way upstream_way(const struct cache *cache, const struct cache_request
 bool upstream_opens(const struct cache *cache, const struct cache_request *request, uint64_t extent)
 {
     struct pool *pool = cache->config.pool;
-    return pool == NULL || request->farthest < POOL_REGION || pool_is_origin_region(pool, request->object, extent);
+    bool pinned = request->pin.len > 0;
+    if (pool == NULL)
+        return true;
+    if (!pinned && request->farthest >= POOL_REGION && !pool_is_origin_region(pool, request->object, extent))
+        return false;
+    return extent == 0 || (upstream_record_way(cache, request) == POOL_ORIGIN &&
+                           upstream_extent_way(cache, request, extent, pinned) != POOL_HOME);
 }
 
 /* ---- One leg after the other. ---- */
-
-static struct leg_terms terms_of(struct upstream *upstream);
-
-static bool start_leg(struct upstream *upstream, struct leg *leg, enum pool_way way, struct member *member)
-{
-    const struct leg_terms terms = terms_of(upstream);
-    return leg_start(leg, &terms, way, member);
-}
 
 static int64_t bytes_of(const struct upstream_ask *ask)
 {
     return ask->ranged && !ask->record ? (int64_t) (ask->last - ask->first + 1) : 0;
 }
 
+static bool is_pinned(const struct upstream_ask *ask)
+{
+    return ask->if_match.len > 0;
+}
+
+static void clear_timers(struct upstream *upstream)
+{
+    timer_clear(&upstream->next_due);
+    timer_clear(&upstream->origin_due);
+}
+
 /* The first leg goes to that member, which may be late. */
 static bool ask_member(struct upstream *upstream, enum pool_way way, struct member *member)
 {
-    if (!start_leg(upstream, &upstream->legs[0], way, member))
+    if (!leg_start(&upstream->legs[0], way, member))
         return false;
     int64_t late = hedges_call(upstream->loop, member, bytes_of(&upstream->ask));
-    upstream->hedge_at_ms = 2 * late > HEDGE_ORIGIN_MS ? 2 * late : HEDGE_ORIGIN_MS;
-    timer_set(&upstream->hedge, way == POOL_HOME && upstream->ask.pinned ? late : upstream->hedge_at_ms);
+    if (way == POOL_HOME && is_pinned(&upstream->ask))
+        timer_set(&upstream->next_due, late);
+    timer_set(&upstream->origin_due, 2 * late > HEDGE_ORIGIN_MS ? 2 * late : HEDGE_ORIGIN_MS);
     return true;
 }
 
@@ -99,18 +115,18 @@ static bool may_ask_members(const struct upstream *upstream)
 static void go_on(struct upstream *upstream)
 {
     struct upstream_ask *ask = &upstream->ask;
-    enum pool_way way = POOL_ORIGIN;
+    enum pool_way way;
     struct member *member;
-    timer_clear(&upstream->hedge);
+    clear_timers(upstream);
     if (!may_ask_members(upstream))
         ask->way = POOL_ORIGIN;
     do {
-        way = way_of(upstream->cache, &upstream->asker->request, ask->extent, ask->pinned, ask->way, true, &member);
+        way = way_of(upstream->cache, &upstream->asker->request, ask->extent, is_pinned(ask), ask->way, true, &member);
         /* In a home's place nobody was at home before. */
         ask->way = way > POOL_REGION ? POOL_REGION : POOL_ORIGIN;
     } while (way != POOL_ORIGIN && !ask_member(upstream, way, member));
     if (way == POOL_ORIGIN)
-        start_leg(upstream, &upstream->legs[0], POOL_ORIGIN, NULL);
+        leg_start(&upstream->legs[0], POOL_ORIGIN, NULL);
 }
 
 /* In the place of a home that has not answered, once: who comes after it, unless that is this node. */
@@ -123,6 +139,7 @@ static bool ask_next(struct upstream *upstream, struct leg *silent)
                                     silent->member, true);
     if (next == NULL)
         return false;
+    clear_timers(upstream);
     leg_stop(silent);
     return ask_member(upstream, POOL_HOME, next);
 }
@@ -180,25 +197,13 @@ static void on_answer(void *arg, struct leg *leg, const struct http_response *he
         leg_failed(upstream, leg, answer == LEG_SILENT);
         return;
     }
-    timer_clear(&upstream->hedge);
-    leg_stop(other_leg(upstream, leg));
+    clear_timers(upstream);
+    leg_lost(other_leg(upstream, leg));
     upstream->answered = leg;
     if (leg->member != NULL)
         hand_over(upstream, head);
     else
         upstream->events.head(upstream->events.arg, head, why);
-}
-
-static struct leg_terms terms_of(struct upstream *upstream)
-{
-    return (struct leg_terms){
-        .cache = upstream->cache,
-        .loop = upstream->loop,
-        .asker = upstream->asker,
-        .ask = &upstream->ask,
-        .answer = on_answer,
-        .arg = upstream,
-    };
 }
 
 /* ---- Hedges. ---- */
@@ -210,44 +215,39 @@ static void tell_hedge(const char *to, int64_t bytes)
 }
 
 /* By who comes next in order, for what that has. */
-static void hedge_by_member(struct upstream *upstream)
+static void on_next_due(struct timer *timer)
 {
+    struct upstream *upstream = CONTAINER_OF(timer, struct upstream, next_due);
     const struct leg *first = &upstream->legs[0];
-    if (!leg_runs(first) || first->processing || first->way != POOL_HOME || !upstream->ask.pinned)
+    if (!leg_runs(first) || first->processing)
         return;
     struct member *next = pool_next(upstream->cache->config.pool, upstream->asker->request.object, upstream->ask.extent,
                                     first->member, false);
-    if (next != NULL && hedges_spend(upstream->loop, 0) && start_leg(upstream, &upstream->legs[1], POOL_FORMER, next))
-        tell_hedge("member", bytes_of(&upstream->ask));
+    if (next != NULL && hedges_spend(upstream->loop, 0) && leg_start(&upstream->legs[1], POOL_FORMER, next))
+        tell_hedge("member", 0);
 }
 
 /* It is down by now: to pass it over is no hedge. */
 static bool pass_over(struct upstream *upstream)
 {
     struct leg *first = &upstream->legs[0];
-    if (!leg_runs(first) || first->member == NULL || reach_up(&first->member->reach))
+    if (!leg_runs(first) || reach_up(&first->member->reach))
         return false;
     leg_failed(upstream, first, true);
     return true;
 }
 
-static void on_late(struct timer *timer)
+static void on_origin_due(struct timer *timer)
 {
-    struct upstream *upstream = CONTAINER_OF(timer, struct upstream, hedge);
-    int64_t left = upstream->legs[0].sent_ms + upstream->hedge_at_ms - loop_now_ms(upstream->loop);
-    if (left > 0) {
-        hedge_by_member(upstream);
-        timer_set(timer, left);
-        return;
-    }
+    struct upstream *upstream = CONTAINER_OF(timer, struct upstream, origin_due);
+    int64_t bytes = bytes_of(&upstream->ask);
     if (pass_over(upstream))
         return;
     timer_set(timer, HEDGE_ORIGIN_MS);
-    if (upstream->legs[0].processing || leg_runs(&upstream->legs[1]) ||
-        !hedges_spend(upstream->loop, bytes_of(&upstream->ask)))
+    if (upstream->legs[0].processing || leg_runs(&upstream->legs[1]) || !hedges_spend(upstream->loop, bytes))
         return;
-    tell_hedge("origin", bytes_of(&upstream->ask));
-    start_leg(upstream, &upstream->legs[1], POOL_ORIGIN, NULL);
+    tell_hedge("origin", bytes);
+    leg_start(&upstream->legs[1], POOL_ORIGIN, NULL);
 }
 
 /* ---- Its life. ---- */
@@ -256,14 +256,16 @@ struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct a
                                 const struct upstream_ask *ask, const struct upstream_events *events)
 {
     struct upstream *upstream = mem_calloc(1, sizeof *upstream);
+    const struct leg_terms terms = {cache, loop, asker, &upstream->ask, on_answer, upstream};
     upstream->cache = cache;
     upstream->loop = loop;
     upstream->asker = asker_ref(asker);
     upstream->ask = *ask;
     upstream->events = *events;
-    timer_init(&upstream->hedge, loop, on_late);
-    leg_init(&upstream->legs[0], loop);
-    leg_init(&upstream->legs[1], loop);
+    timer_init(&upstream->next_due, loop, on_next_due);
+    timer_init(&upstream->origin_due, loop, on_origin_due);
+    for (unsigned i = 0; i < 2; i++)
+        leg_init(&upstream->legs[i], &terms);
     if (ask->if_match.len > 0) {
         strbuf_adds(&upstream->if_match, ask->if_match);
         upstream->ask.if_match = strbuf_str(&upstream->if_match);
@@ -277,9 +279,9 @@ struct source *upstream_body(struct upstream *upstream)
     return leg_body(upstream->answered);
 }
 
-bool upstream_by_peer(const struct upstream *upstream)
+enum pool_way upstream_came_by(const struct upstream *upstream)
 {
-    return upstream->answered != NULL && upstream->answered->member != NULL;
+    return upstream->answered == NULL ? POOL_ORIGIN : upstream->answered->way;
 }
 
 int64_t upstream_age_s(const struct upstream *upstream)
@@ -298,7 +300,8 @@ void upstream_close(struct upstream **closed)
     *closed = NULL;
     if (upstream == NULL)
         return;
-    timer_fini(&upstream->hedge);
+    timer_fini(&upstream->next_due);
+    timer_fini(&upstream->origin_due);
     leg_fini(&upstream->legs[0]);
     leg_fini(&upstream->legs[1]);
     asker_unref(&upstream->asker);

@@ -12,8 +12,8 @@
  * first is taken, the other one is given up. Whoever has said that it has to ask somebody itself (102) is waited for.
  *
  * What a member says of the blob is the origin's word, and how long ago the origin said it comes along. What it says of
- * itself (Proxy-Status) is not, nor what another region or a former home says but that it has it: then the next way is
- * gone. No credential of the asker's goes to another region (decision 9).
+ * itself (Proxy-Status) is not, nor what a former home says but that it has the bytes, and another region but that, or
+ * that the generation is another: then the next way is taken. No credential of the asker's goes to another region (decision 9).
  *
  * On the loop that asks.
  */
@@ -29,7 +29,7 @@ struct upstream_ask {
     bool ranged;
     uint64_t first; /* bytes, inclusive */
     uint64_t last;
-    struct str if_match;          /* or a NULL str */
+    struct str if_match;          /* the bytes of one generation are wanted, by who may read it; or a NULL str */
     bool modest;                  /* little will come */
     struct budget_ticket *budget; /* as in origin/client.h; it outlives the request */
     bool own;                     /* signed by our own credential if there is one, though the client's is the asker's */
@@ -37,7 +37,6 @@ struct upstream_ask {
     /* of whoever is asked in the origin's place */
     uint64_t extent;   /* that home's; 0 for the object's record */
     enum pool_way way; /* by none that is farther */
-    bool pinned;       /* the bytes of one generation are wanted, by who may read it */
     bool record;       /* no bytes are: it should not begin with them */
     bool validate;     /* what it knows does not suffice */
     bool granted;      /* the asker is let in, and a member believes us that */
@@ -49,12 +48,13 @@ struct upstream_events {
     void *arg;
 };
 
-/* By which way a request for that extent, or for the record, which is extent 0's, would go now, if its asker may have it
- * go so far. `pinned`: as above. Any thread that reads members. */
-enum pool_way upstream_way(const struct cache *cache, const struct cache_request *request, uint64_t extent,
-                           bool pinned);
-/* Whether bytes of that extent may be asked for before the blob's generation is known: not those that another region is
- * to ask the account for. */
+/* By which way a request for the object's record would go now, and one for an extent of a known generation, or of the
+ * one that the asker has pinned, or of none; no farther than the asker may have it go. Any thread that reads members. */
+enum pool_way upstream_record_way(const struct cache *cache, const struct cache_request *request);
+enum pool_way upstream_extent_way(const struct cache *cache, const struct cache_request *request, uint64_t extent,
+                                  bool pinned);
+/* Whether the first request for a blob that nobody knows may be for bytes of that extent: they are to be at home where
+ * the record is, and either this region is to ask the account for them or the asker has pinned the generation. */
 bool upstream_opens(const struct cache *cache, const struct cache_request *request, uint64_t extent);
 
 /* Whether our own credential signs it. */
@@ -69,9 +69,9 @@ struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct a
 
 /* After a head: the body, which lives as long as the request. */
 struct source *upstream_body(struct upstream *upstream);
-/* After a head: whether it is a member's. Then how long ago, in seconds, the origin vouched for what it tells, and in ms
- * for the credential; else both are 0. */
-bool upstream_by_peer(const struct upstream *upstream);
+/* After a head: by which way it came. If that was a member, how long ago, in seconds, the origin vouched for what it
+ * tells, and in ms for the credential; else both are 0. */
+enum pool_way upstream_came_by(const struct upstream *upstream);
 int64_t upstream_age_s(const struct upstream *upstream);
 int64_t upstream_grant_age_ms(const struct upstream *upstream);
 

@@ -3,6 +3,7 @@
 #include "cache/upstream_leg.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/container.h"
@@ -84,13 +85,16 @@ static void ask_origin(struct leg *leg)
 
 /* ---- A member. ---- */
 
+/* Names are regions' own. */
 static void tell(const struct member *member, const char *result)
 {
-    metric_cell_add(metric_cell2(METRIC_PEER_REQUESTS, member->name, result), 1);
+    char peer[sizeof member->region + sizeof member->name];
+    snprintf(peer, sizeof peer, "%s/%s", member->region, member->name);
+    metric_cell_add(metric_cell2(METRIC_PEER_REQUESTS, peer, result), 1);
 }
 
-/* Asked for what it has, or not our word's: all but the bytes themselves is its own affair. */
-static bool only_has(const struct leg *leg)
+/* By these ways a member is asked for bytes alone: whatever else it says, another may have them. */
+static bool is_asked_for_bytes(const struct leg *leg)
 {
     return leg->way != POOL_HOME;
 }
@@ -112,7 +116,7 @@ static bool is_origins_word(const struct leg *leg, const struct http_response *h
     case 416:
         return leg->way != POOL_FORMER;
     default:
-        return head->status >= 400 && !only_has(leg) && !upstream_signed(&leg->terms.asker->request, ask);
+        return head->status >= 400 && !is_asked_for_bytes(leg) && !upstream_signed(&leg->terms.asker->request, ask);
     }
 }
 
@@ -127,8 +131,17 @@ static void learn(const struct leg *leg, const struct http_response *head, bool 
 {
     if (word && was_there(head))
         hedges_learn(leg->terms.loop, leg->member, clock_mono_us() - leg->sent_us);
-    if (only_has(leg))
+    if (is_asked_for_bytes(leg))
         pool_had(leg->member, word);
+}
+
+static const char *result_of(const struct leg *leg, const struct http_response *head, bool word, enum status why)
+{
+    if (head == NULL)
+        return status_name(why);
+    if (word)
+        return "ok";
+    return is_asked_for_bytes(leg) && head->status == 504 ? "absent" : "declined";
 }
 
 static void on_member(void *arg, const struct http_response *head, enum status why)
@@ -138,7 +151,7 @@ static void on_member(void *arg, const struct http_response *head, enum status w
     timer_clear(&leg->timer);
     if (head != NULL)
         learn(leg, head, word);
-    tell(leg->member, head == NULL ? status_name(why) : word ? "ok" : head->status == 504 ? "absent" : "declined");
+    tell(leg->member, result_of(leg, head, word, why));
     leg->terms.answer(leg->terms.arg, leg, head, word ? LEG_ANSWERED : head != NULL ? LEG_DECLINED : LEG_SILENT, why);
 }
 
@@ -188,9 +201,10 @@ static bool ask_member(struct leg *leg)
 
 /* ---- Its life. ---- */
 
-void leg_init(struct leg *leg, struct loop *loop)
+void leg_init(struct leg *leg, const struct leg_terms *terms)
 {
-    timer_init(&leg->timer, loop, on_late);
+    leg->terms = *terms;
+    timer_init(&leg->timer, terms->loop, on_late);
 }
 
 void leg_fini(struct leg *leg)
@@ -199,13 +213,11 @@ void leg_fini(struct leg *leg)
     timer_fini(&leg->timer);
 }
 
-bool leg_start(struct leg *leg, const struct leg_terms *terms, enum pool_way way, struct member *member)
+bool leg_start(struct leg *leg, enum pool_way way, struct member *member)
 {
-    leg->terms = *terms;
     leg->way = way;
     leg->processing = false;
     leg->sent_us = clock_mono_us();
-    leg->sent_ms = loop_now_ms(terms->loop);
     if (member == NULL) {
         ask_origin(leg);
         return true;
@@ -223,6 +235,13 @@ void leg_stop(struct leg *leg)
     peer_call_close(&leg->call);
     origin_fetch_close(&leg->fetch);
     member_unref(&leg->member);
+}
+
+void leg_lost(struct leg *leg)
+{
+    if (leg->call != NULL && !leg->processing)
+        hedges_learn(leg->terms.loop, leg->member, clock_mono_us() - leg->sent_us);
+    leg_stop(leg);
 }
 
 struct source *leg_body(struct leg *leg)

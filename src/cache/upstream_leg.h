@@ -23,7 +23,7 @@ struct leg_terms {
     struct loop *loop;
     struct asker *asker;
     const struct upstream_ask *ask; /* outlives the leg, as does the asker */
-    /* Once, unless it is stopped before. What it is told lives during the call; the leg may be stopped in it. */
+    /* Once for each start, unless it is stopped before. What it is told lives during the call; the leg may be stopped in it. */
     void (*answer)(void *arg, struct leg *leg, const struct http_response *head, enum leg_answer answer,
                    enum status why);
     void *arg;
@@ -38,16 +38,18 @@ struct leg {
     struct timer timer; /* the member's head */
     bool processing;    /* the member has said that it has to ask somebody first */
     int64_t sent_us;    /* clock_mono_us */
-    int64_t sent_ms;    /* loop_now_ms */
 };
 
-void leg_init(struct leg *leg, struct loop *loop);
+/* Copies the terms, which are for all of its life. */
+void leg_init(struct leg *leg, const struct leg_terms *terms);
 void leg_fini(struct leg *leg);
 
 /* A leg that does not run; false: nobody knows where the member is, or it takes no more. The origin is always asked. */
-bool leg_start(struct leg *leg, const struct leg_terms *terms, enum pool_way way, struct member *member);
+bool leg_start(struct leg *leg, enum pool_way way, struct member *member);
 /* Gives up what is under way; it may be started again. */
 void leg_stop(struct leg *leg);
+/* The same where another leg was answered first: that is known of the member from then on. */
+void leg_lost(struct leg *leg);
 static inline bool leg_runs(const struct leg *leg)
 {
     return leg->call != NULL || leg->fetch != NULL;

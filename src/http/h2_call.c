@@ -36,9 +36,10 @@ static void news(struct h2_call *call)
 void h2_call_head(struct h2_call *call)
 {
     if (call->head.status < 200) {
-        call->processing = call->head.status == 102 && call->events.processing != NULL;
-        if (call->processing)
+        if (call->head.status == 102 && call->events.processing != NULL) {
+            call->processing = true;
             news(call);
+        }
         call->head.headers.count = 0;
         call->head.content_length = HTTP_LENGTH_UNKNOWN;
         return;

@@ -6,7 +6,7 @@
  * (origin/admission.h).
  *
  * There are two queues, the favoured and the others. The favoured go first: while they wait for what nobody has
- * free, the others have nothing of it, and wait. Nobody starves: a kind that has all it may have of the share stops only
+ * free, the others have nothing of it, and wait. Neither starves: a kind that has all it may have of the share stops only
  * its own, and the others go first as long as they have less than an eighth. In each queue accounts take turns, and in each
  * account its clients: who may have no more, an account or a client, lets the next one go first. Accounts have their
  * turns in SHARE_SLOTS lanes, by the slot in which the share counts them (stochastic fair queueing, McKenney 1990), so

@@ -14,9 +14,9 @@
 
 /* Of the order, how many are looked at for one that is up. */
 #define ORDER_LOOKS 8
-/* Who had nothing of what it was asked for so often in a row is asked one time of so many. */
+/* Who had nothing of what it was asked for so often in a row is asked again after so long. */
 #define NOTHING_FEW 8
-#define NOTHING_SELDOM 16
+#define NOTHING_MS 1000
 /* A member that does not take a connection in this time, or on which one is silent that owes something, is passed over:
  * whoever is read from can be reached in much less. And what is idle for so long ends; ms. */
 #define CONNECT_MS 1000
@@ -244,22 +244,20 @@ static const struct ring_region *own_region(const struct pool *pool)
 }
 
 /* Whether it is worth asking for what it has. */
-static bool may_have(struct member *member, bool asks)
+static bool may_have(const struct member *member)
 {
-    unsigned nothing = atomic_load_explicit(&member->nothing, memory_order_relaxed);
-    if (nothing < NOTHING_FEW)
-        return true;
-    if (asks)
-        atomic_fetch_add_explicit(&member->nothing, 1, memory_order_relaxed);
-    return nothing % NOTHING_SELDOM == 0;
+    return atomic_load_explicit(&member->nothing, memory_order_relaxed) < NOTHING_FEW ||
+           clock_mono_ms() >= atomic_load_explicit(&member->nothing_until_ms, memory_order_relaxed);
 }
 
 void pool_had(struct member *member, bool had)
 {
-    if (had)
+    if (had) {
         atomic_store_explicit(&member->nothing, 0, memory_order_relaxed);
-    else
-        atomic_fetch_add_explicit(&member->nothing, 1, memory_order_relaxed);
+        return;
+    }
+    atomic_fetch_add_explicit(&member->nothing, 1, memory_order_relaxed);
+    atomic_store_explicit(&member->nothing_until_ms, clock_mono_ms() + NOTHING_MS, memory_order_relaxed);
 }
 
 bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint64_t extent)
@@ -283,26 +281,23 @@ enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t 
     if (most >= POOL_FORMER) {
         order.past_own = true;
         struct member *former = look(pool, &order);
-        if (former != NULL && may_have(former, asks))
+        if (former != NULL && may_have(former))
             return *found = former, POOL_FORMER;
     }
     order.region = ring_origin_region(pool_view(pool)->ring, order.key);
     if (most >= POOL_REGION && order.region != NULL && order.region != own_region(pool)) {
         struct member *far = look(pool, &order);
-        if (far != NULL && may_have(far, asks))
+        if (far != NULL && may_have(far))
             return *found = far, POOL_REGION;
     }
     return POOL_ORIGIN;
 }
 
-struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *after,
+struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *passed,
                          bool instead)
 {
-    const struct look order = {.region = own_region(pool),
-                               .key = ring_key(object, extent),
-                               .passed = after,
-                               .past_own = !instead,
-                               .asks = true};
+    const struct look order = {
+        .region = own_region(pool), .key = ring_key(object, extent), .passed = passed, .past_own = !instead};
     struct member *next = look(pool, &order);
     return next != NULL && next->own ? NULL : next;
 }

@@ -58,9 +58,9 @@ enum pool_way {
  * Registered threads, as the next ones; the member is good as long as the view, unless it is referenced. */
 enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool asks,
                        struct member **member);
-/* Who comes next in this region's order after that one, is up, and is not this node. `instead`: NULL, too, where this
+/* The first in this region's order that is up, and is neither that one nor this node. `instead`: NULL, too, where this
  * node itself comes before. */
-struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *after,
+struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *passed,
                          bool instead);
 /* Whether this region asks the account for it, as far as this node knows. */
 bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint64_t extent);

@@ -44,7 +44,7 @@ static void fill_query(struct request *request)
                          http_headers_find(headers, STR("If-Modified-Since")) != NULL;
     if (request->route.account->row->pinned_reads == CONF_PINNED_TRUST || request->said.granted)
         query->pinned = precondition_single_match(headers);
-    query->pin_holds = query->pinned.len > 0 && request->said.granted;
+    request->route.cache.pin = request->said.granted ? query->pinned : STR_NULL;
     query->conditional = query->conditional || request->said.record;
     query->validate = request->said.validate;
 }
@@ -52,9 +52,10 @@ static void fill_query(struct request *request)
 /* Whoever has asked shall not take this node for slow while it has to ask somebody itself. */
 static void tell_processing(struct request *request)
 {
-    if (request_of_node(request) && !request->processing && !request->route.cache.cached)
-        http_processing(request->x);
+    if (!request_of_node(request) || request->processing || request->route.cache.cached)
+        return;
     request->processing = true;
+    http_processing(request->x);
 }
 
 enum request_state read_resolve(struct request *request)
