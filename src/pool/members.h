@@ -6,7 +6,7 @@
  * more keeps its place for MEMBERS_AWAY_MS, so that a source that errs, or a node that is restarted, moves no extents;
  * requests pass it over meanwhile, because it does not answer (reach.h). Who says that it leaves (a drain) goes at once,
  * and does not come back for being told still, but when it has been away and is told anew. This node itself, where it is
- * a member, is always there.
+ * a member, is always there, of the weight that its region's source tells: all others go by that.
  *
  * What is known at one time is a view: it never changes, and readers find it without a lock (RCU). A member outlives
  * the views that it is in: what is known of how it answers, and the connections to it, hang on it.
@@ -70,10 +70,18 @@ struct member_told {
     unsigned address_count;
 };
 
+/* All of a region. */
+struct members_told {
+    struct str region;
+    struct member_told *members;
+    unsigned count;
+};
+
 struct members_view {
     struct ring *ring;
     struct member **members; /* by ring_node.row */
     unsigned count;
+    bool told; /* a source has told of this node's region */
     struct rcu_head rcu;
 };
 
@@ -85,9 +93,11 @@ struct members *members_new(const struct identity *own, uint32_t weight);
 void members_free(struct members **members);
 
 /* These are in the region now, and no others; a name that is no label, or stands twice, does not count. Any registered
- * thread, as the next two; times are loop_now_ms's. */
+ * thread, as the next three; times are loop_now_ms's. */
 void members_tell(struct members *members, struct str region, const struct member_told *told, unsigned count,
                   int64_t now_ms);
+/* The same of several regions at once; and in those that are not among them nobody is. */
+void members_tell_all(struct members *members, const struct members_told *regions, unsigned count, int64_t now_ms);
 /* It says that it leaves. */
 void members_leaves(struct members *members, struct str region, struct str name);
 /* Time has passed: those that have been away for long go. */
