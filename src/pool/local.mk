@@ -2,6 +2,7 @@
 libheadpond_a_SOURCES += \
 	src/pool/discover.c src/pool/discover.h \
 	src/pool/dns.c src/pool/dns.h \
+	src/pool/entry.c src/pool/entry.h \
 	src/pool/greet.c src/pool/greet.h \
 	src/pool/hedge.c src/pool/hedge.h \
 	src/pool/identity.c src/pool/identity.h \
@@ -66,3 +67,7 @@ t_unit_test_spread_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_kube
 t_unit_test_kube_SOURCES = t/unit/test_kube.c t/unit/api_rig.h t/unit/pool_certificates.h t/unit/tap.h
 t_unit_test_kube_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_entry
+t_unit_test_entry_SOURCES = t/unit/test_entry.c t/unit/tap.h
+t_unit_test_entry_LDADD = $(UNIT_LDADD)
