@@ -18,9 +18,9 @@
 #define CONNECT_MS 1000
 #define SILENCE_MS 2000
 #define IDLE_MS 60000
-/* Connections of a loop: a sidecar has few, so that a hundred thousand of them are not too many for the members. */
+/* Connections of a node: a sidecar has few, so that a hundred thousand of them are not too many for the members. */
 #define CONNECTIONS_CLIENT 32
-#define CONNECTIONS_MEMBER 4096
+#define CONNECTIONS_MEMBER 65536
 
 struct pool {
     const struct conf_pool *conf;
@@ -30,6 +30,7 @@ struct pool {
     struct members *members;
     struct discover *discover;
     struct peers_terms terms;
+    struct peers_total total;
 };
 
 /* ---- Up and down. ---- */
@@ -124,6 +125,7 @@ enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf 
         .silence = SILENCE_MS,
         .idle = IDLE_MS,
         .most = row->role == CONF_ROLE_CLIENT ? CONNECTIONS_CLIENT : CONNECTIONS_MEMBER,
+        .total = &pool->total,
     };
     return STATUS_OK;
 }
