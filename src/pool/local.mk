@@ -7,11 +7,12 @@ libheadpond_a_SOURCES += \
 	src/pool/hedge.c src/pool/hedge.h \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/kube.c src/pool/kube.h \
-	src/pool/members.c src/pool/members.h \
+	src/pool/members.c src/pool/members.h src/pool/members_text.c \
 	src/pool/peers.c src/pool/peers.h \
 	src/pool/pool.c src/pool/pool.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h \
+	src/pool/ring_text.c src/pool/ring_text.h \
 	src/pool/slices.c src/pool/slices.h \
 	src/pool/spread.c src/pool/spread.h \
 	src/pool/wire.c src/pool/wire.h
@@ -71,3 +72,7 @@ t_unit_test_kube_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_entry
 t_unit_test_entry_SOURCES = t/unit/test_entry.c t/unit/tap.h
 t_unit_test_entry_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_ring_text
+t_unit_test_ring_text_SOURCES = t/unit/test_ring_text.c t/unit/tap.h
+t_unit_test_ring_text_LDADD = $(UNIT_LDADD)

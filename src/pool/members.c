@@ -116,6 +116,7 @@ static void view_free(struct members_view *view)
     for (unsigned i = 0; i < view->count; i++)
         member_unref(&view->members[i]);
     mem_free(view->members);
+    members_text_free(atomic_load(&view->text));
     ring_free(&view->ring);
     mem_free(view);
 }

@@ -30,6 +30,7 @@
 #define MEMBERS_AWAY_MS (10 * 60 * 1000)
 /* Of one member; the first ones count. */
 #define MEMBER_ADDRESSES 4
+#define MEMBERS_ETAG_MAX 40
 
 struct member_address {
     struct sockaddr_storage address;
@@ -77,11 +78,14 @@ struct members_told {
     unsigned count;
 };
 
+struct members_text;
+
 struct members_view {
     struct ring *ring;
     struct member **members; /* by ring_node.row */
     unsigned count;
-    bool told; /* a source has told of this node's region */
+    bool told;                           /* a source has told of this node's region */
+    _Atomic(struct members_text *) text; /* members_text's */
     struct rcu_head rcu;
 };
 
@@ -111,6 +115,16 @@ static inline struct member *members_at(const struct members_view *view, const s
 {
     return view->members[node->row];
 }
+
+/* The view as other nodes are told of it (ring_text.h), made when somebody asks for it first. */
+struct members_text {
+    struct str text;             /* NULL: it is more than may be told */
+    char etag[MEMBERS_ETAG_MAX]; /* strong: of the text's bytes */
+};
+/* `pool`: its name. As good as the view. members_text.c's, as the next one. */
+const struct members_text *members_text(const struct members_view *view, const char *pool);
+/* The view's owner's; *text may be NULL. */
+void members_text_free(struct members_text *text);
 
 struct member *member_ref(struct member *member);
 /* Empties the pointer; *member may be NULL. */

@@ -199,6 +199,13 @@ const struct members_view *pool_view(const struct pool *pool)
     return members_view(pool->members);
 }
 
+const struct members_text *pool_view_text(const struct pool *pool)
+{
+    const struct members_view *view = pool_view(pool);
+    const struct members_text *text = view->told ? members_text(view, pool->own.pool) : NULL;
+    return text != NULL && text->text.ptr != NULL ? text : NULL;
+}
+
 static bool answers(struct member *member, bool asks)
 {
     int64_t now_ms = clock_mono_ms();

@@ -42,6 +42,8 @@ struct tls *pool_server_tls(struct pool *pool);
 struct tls *pool_client_tls(struct pool *pool);
 /* Who is known now; as members_view. */
 const struct members_view *pool_view(const struct pool *pool);
+/* The view as members tell it to other nodes, as good as that. NULL: this node does not know it yet, or cannot tell. */
+const struct members_text *pool_view_text(const struct pool *pool);
 
 /* The first in this region's order that is up, or has been down for long enough to be tried again: whom to ask for that
  * extent. NULL: this node itself, or nobody, so that it has to see to it. Registered threads; the member is good as long

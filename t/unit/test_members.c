@@ -203,6 +203,31 @@ static void all_at_once(void)
     members_free(&members);
 }
 
+static void texts(void)
+{
+    struct member_told told[] = {told_of("pond-0", 5, "10.0.0.7"), told_of("pond-2", 0, "10.0.0.8")};
+    begin(CONF_ROLE_CLIENT);
+    members_tell(members, STR("west"), told, 2, 0);
+    const struct members_text *text = members_text(members_view(members), "main");
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "{\"version\":1,\"pool\":\"main\",\"digest\":\"%016llx\",\"regions\":[{\"name\":\"west\",\"members\":["
+             "{\"name\":\"pond-0\",\"weight\":5,\"addresses\":[\"10.0.0.7:8444\"]},"
+             "{\"name\":\"pond-2\",\"weight\":1,\"addresses\":[\"10.0.0.8:8444\"]}]}]}\n",
+             (unsigned long long) ring_digest(members_view(members)->ring));
+    is_text(text->text, expected, "a view as others are told of it");
+    ok(text->etag[0] == '"' && strlen(text->etag) == 34, "with its tag: %s", text->etag);
+    ok(members_text(members_view(members), "main") == text, "it is made once");
+    char etag[MEMBERS_ETAG_MAX];
+    strcpy(etag, text->etag);
+    told[1] = told_of("pond-2", 0, "10.0.0.9");
+    members_tell(members, STR("west"), told, 2, 1);
+    text = members_text(members_view(members), "main");
+    ok(strcmp(text->etag, etag) != 0 && memmem(text->text.ptr, text->text.len, "10.0.0.9", 8) != NULL,
+       "who is elsewhere now is told so, under another tag");
+    members_free(&members);
+}
+
 /* As large as a pool may be: telling all of them again must cost little. */
 static void many(void)
 {
@@ -233,6 +258,7 @@ int main(void)
     own();
     orders();
     all_at_once();
+    texts();
     many();
     rcu_unregister_thread();
     return done_testing();

@@ -93,6 +93,8 @@ static void homes(void)
         snprintf(uri, sizeof uri, "URI:headpond://main/west/member/n%u", i);
         if (make(&nodes[i], name, CONF_ROLE_MEMBER, uri, &error) != STATUS_OK)
             printf("Bail out! %s\n", error.ptr);
+        if (i == 0)
+            ok(pool_view_text(nodes[0].pool) == NULL, "who has not looked yet tells nobody who is in the pool");
         pool_start(nodes[i].pool);
     }
     is_int(make(&sidecar, "s", CONF_ROLE_CLIENT, "URI:headpond://main/west/client/s", &error), STATUS_OK, "a sidecar");
@@ -103,6 +105,9 @@ static void homes(void)
     for (int64_t until = nap_deadline(); !knows_all(sidecar.pool) && nap_until(until);)
         ;
     ok(knows_all(sidecar.pool) && knows_all(nodes[4].pool), "all know all members");
+    const struct members_text *text = pool_view_text(nodes[0].pool), *other = pool_view_text(nodes[4].pool);
+    ok(text != NULL && other != NULL && str_eq(text->text, other->text) && strcmp(text->etag, other->etag) == 0,
+       "and tell it in the same words");
     for (uint64_t extent = 0; extent < EXTENTS; extent++) {
         struct str home = home_of(sidecar.pool, extent);
         bool same = true;
