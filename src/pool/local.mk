@@ -3,6 +3,7 @@ libheadpond_a_SOURCES += \
 	src/pool/discover.c src/pool/discover.h \
 	src/pool/dns.c src/pool/dns.h \
 	src/pool/entry.c src/pool/entry.h \
+	src/pool/follow.c src/pool/follow.h \
 	src/pool/greet.c src/pool/greet.h \
 	src/pool/hedge.c src/pool/hedge.h \
 	src/pool/identity.c src/pool/identity.h \
@@ -69,10 +70,14 @@ check_PROGRAMS += t/unit/test_kube
 t_unit_test_kube_SOURCES = t/unit/test_kube.c t/unit/api_rig.h t/unit/pool_certificates.h t/unit/tap.h
 t_unit_test_kube_LDADD = $(UNIT_LDADD)
 
+check_PROGRAMS += t/unit/test_ring_text
+t_unit_test_ring_text_SOURCES = t/unit/test_ring_text.c t/unit/tap.h
+t_unit_test_ring_text_LDADD = $(UNIT_LDADD)
+
 check_PROGRAMS += t/unit/test_entry
 t_unit_test_entry_SOURCES = t/unit/test_entry.c t/unit/tap.h
 t_unit_test_entry_LDADD = $(UNIT_LDADD)
 
-check_PROGRAMS += t/unit/test_ring_text
-t_unit_test_ring_text_SOURCES = t/unit/test_ring_text.c t/unit/tap.h
-t_unit_test_ring_text_LDADD = $(UNIT_LDADD)
+check_PROGRAMS += t/unit/test_follow
+t_unit_test_follow_SOURCES = t/unit/test_follow.c t/unit/pool_certificates.h t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_follow_LDADD = $(UNIT_LDADD)

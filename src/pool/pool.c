@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rcu.h"
+#include "net/loop.h"
 #include "net/tls.h"
 #include "pool/discover.h"
+#include "pool/follow.h"
 #include "pool/peers.h"
 
 /* Of the order, how many are looked at for one that is up. */
@@ -29,6 +31,7 @@ struct pool {
     struct tls *client;
     struct members *members;
     struct discover *discover;
+    struct follow *follow; /* a sidecar's */
     struct peers_terms terms;
     struct peers_total total;
 };
@@ -117,6 +120,8 @@ enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf 
         return STATUS_INVALID;
     }
     pool->members = members_new(&pool->own, 1);
+    if (row->role == CONF_ROLE_CLIENT)
+        pool->follow = follow_new(&pool->own, pool->members);
     pool->terms = (struct peers_terms){
         .own = pool->own,
         .tls = pool->client,
@@ -144,6 +149,8 @@ void pool_free(struct pool **freed)
     *freed = NULL;
     if (pool == NULL)
         return;
+    discover_free(&pool->discover);
+    follow_free(&pool->follow);
     members_free(&pool->members);
     tls_free(pool->server);
     tls_free(pool->client);
@@ -152,23 +159,33 @@ void pool_free(struct pool **freed)
 
 void pool_start(struct pool *pool)
 {
-    const struct discover_terms terms = {.pool = pool->conf, .members = pool->members, .tls = pool->client};
+    const struct discover_terms terms = {.pool = pool->conf,
+                                         .members = pool->members,
+                                         .tls = pool->client,
+                                         .once = pool->follow != NULL,
+                                         .found = pool->follow != NULL ? follow_found : NULL,
+                                         .arg = pool->follow};
     pool->discover = discover_start(&terms);
+    if (pool->follow != NULL)
+        follow_start(pool->follow, pool->discover);
 }
 
 void pool_stop(struct pool *pool)
 {
-    discover_stop(&pool->discover);
+    discover_stop(pool->discover);
 }
 
 void pool_loop_init(struct pool *pool, struct loop *loop)
 {
     peers_loop_init(&pool->terms, loop);
+    if (pool->follow != NULL && loop_id(loop) == 0)
+        follow_loop_init(pool->follow, loop);
 }
 
 void pool_loop_fini(struct pool *pool, struct loop *loop)
 {
-    (void) pool;
+    if (pool->follow != NULL && loop_id(loop) == 0)
+        follow_loop_fini(pool->follow);
     peers_loop_fini(loop);
 }
 
@@ -204,6 +221,12 @@ const struct members_text *pool_view_text(const struct pool *pool)
     const struct members_view *view = pool_view(pool);
     const struct members_text *text = view->told ? members_text(view, pool->own.pool) : NULL;
     return text != NULL && text->text.ptr != NULL ? text : NULL;
+}
+
+void pool_heard_view(const struct pool *pool, uint64_t view)
+{
+    if (pool->follow != NULL)
+        follow_heard(pool->follow, view);
 }
 
 static bool answers(struct member *member, bool asks)

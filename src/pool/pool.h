@@ -26,7 +26,7 @@ enum status pool_try(const struct conf *conf, struct strbuf *error) STATUS_CHECK
 /* When the loops have been joined. Empties the pointer, which may be NULL. */
 void pool_free(struct pool **pool);
 
-/* Looks for members, from now on; and no more. Main's thread. */
+/* Looks for members, from now on; and no more. Main's thread. What runs on loops may end later. */
 void pool_start(struct pool *pool);
 void pool_stop(struct pool *pool);
 /* A loop's part: before anything is asked on it, and when no call is left. */
@@ -44,6 +44,9 @@ struct tls *pool_client_tls(struct pool *pool);
 const struct members_view *pool_view(const struct pool *pool);
 /* The view as members tell it to other nodes, as good as that. NULL: this node does not know it yet, or cannot tell. */
 const struct members_text *pool_view_text(const struct pool *pool);
+/* Somebody has answered by a ring of that digest, 0: it was not said. A sidecar asks for it soon, if it has another.
+ * Any thread; cheap. */
+void pool_heard_view(const struct pool *pool, uint64_t view);
 
 /* The first in this region's order that is up, or has been down for long enough to be tried again: whom to ask for that
  * extent. NULL: this node itself, or nobody, so that it has to see to it. Registered threads; the member is good as long
