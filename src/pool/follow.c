@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * follow.c: one question at a time, and a timer for the next one. What is taken is worked out on the loop: for a pool
- * of two thousand that is some milliseconds, once in so many seconds.
+ * of two thousand that is ten milliseconds, when somebody has come or gone.
  */
 #include "pool/follow.h"
 

@@ -281,6 +281,11 @@ static void others(void)
     give_ring("main", "west", 5);
     bootstrap(told, 3);
     ok(comes(5), "whoever is not there, or is another one, is followed by one who answers");
+    /* As when nobody had answered: what was told then is no longer what is known. */
+    bootstrap_one();
+    is_int(weight_now(), 1, "the configuration is looked at again");
+    follow_heard(follow, NEWS);
+    ok(comes(5), "then the same ring is taken again, and not found to be unchanged");
     end();
 }
 
