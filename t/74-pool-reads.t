@@ -129,16 +129,35 @@ subtest 'what certificates say' => sub {
     my ($code, $body) = peer_request($member, $path, @granted, @range);
     is($code, 206, 'a member vouches for somebody');
     is(length $body, 100, 'and gets the bytes');
-    for (['a client', $client], ['another region\'s member', $abroad]) {
-        my ($who, $files) = @$_;
-        ($code, $body) = peer_request($files, $path, @granted, @range);
-        is($code, 401, "$who vouches for nobody");
-        like($body, qr/NoAuthenticationInformation/, 'which the origin has the last word on');
-        ($code, $body) = peer_request($files, '/acct/data/b3', @granted, @range);
-        is($code, 206, 'what is anybody\'s it reads');
-        ($code) = peer_request($files, "$path?" . $origin->sas('/acct/own'), '-H', 'headpond-peer: 1', @range);
-        is($code, 206, 'and what the credential allows');
-    }
+    ($code, $body) = peer_request($client, $path, @granted, @range);
+    is($code, 401, 'a client vouches for nobody');
+    like($body, qr/NoAuthenticationInformation/, 'which the origin has the last word on');
+    ($code, $body) = peer_request($client, '/acct/data/b3', @granted, @range);
+    is($code, 206, 'what is anybody\'s it reads');
+    ($code) = peer_request($client, "$path?" . $origin->sas('/acct/own'), '-H', 'headpond-peer: 1', @range);
+    is($code, 206, 'and what the credential allows');
+
+    # Whose own region has records and grants of its own.
+    my $etag = $pool->node('west-1')->head($path, sas => $origin->sas('/acct/own'))->{headers}{etag};
+    my @pin = ('-H', "If-Match: $etag");
+    ($code, $body) = peer_request($abroad, $path, @granted, @pin, @range);
+    is($code, 206, 'another region\'s member reads one generation');
+    is(length $body, 100, 'and gets the bytes');
+    my @more = ([@granted, @range], ['-H', 'headpond-peer: 1', @pin, @range], ['-H', 'headpond-peer: 1; granted; record', @pin],
+        ['-H', 'headpond-peer: 1; granted; validate', @pin, @range], [@granted, '-I', @pin]);
+    is((peer_request($abroad, $path, @$_))[0], 403, "and nothing else: @$_") for @more;
+    $origin->reset_stats;
+    is((peer_request($abroad, $path, @granted, '-H', 'If-Match: "0x1"', @range))[0], 504, 'nor what this region cannot have asked for it');
+    $origin->blob('/acct/own/cold', size => 1000, seed => 9);
+    is((peer_request($abroad, '/acct/own/cold', @granted, @pin, @range))[0], 504, 'or has not');
+    is($origin->stats->{requests}, 0, 'for which nobody was asked');
+    my $alien = $ca->issue(region => 'east', role => 'client', node => 'side-2', as => 'abroad-client');
+    is((peer_request($alien, $path, @granted, @pin, @range))[0], 403, 'its clients read nothing here');
+
+    my @cached = ('-H', 'headpond-peer: 1; granted; cached');
+    is((peer_request($member, $path, @cached, @pin, @range))[0], 206, 'what is here is had without asking anybody');
+    is((peer_request($member, '/acct/own/cold', @cached, @pin, @range))[0], 504, 'what is not is not');
+    is($origin->stats->{requests}, 0, 'still nobody was asked');
     for (['another pool\'s', $other], ['one of a stranger\'s authority', $stranger]) {
         my ($who, $files) = @$_;
         ($code, undef, my $status) = peer_request($files, $path, @granted, @range);

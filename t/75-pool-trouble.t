@@ -189,6 +189,56 @@ subtest 'a node that is cut off' => sub {
     $pool->stop;
 };
 
+subtest 'a node that is slow' => sub {
+    my $distance = 600; # ms, one way
+    my @small = map { "s$_" } 1 .. 900;
+    my ($long, $extents) = ('long', 9);
+    $origin->blob("/acct/data/$_", size => 1000, seed => 4) for @small;
+    $origin->blob("/acct/data/$long", size => $extents * 16 * $MIB, seed => 6);
+    my $expected = $origin->bytes("/acct/data/$long");
+    my $pool = Headpond::Pool->start(regions => { west => 3 }, origin => $origin, store_size => '512MiB', relays => 1,
+        account => { freshness => '3600s', authorize_ttl => '3600s' }, config => { workers => 1 });
+    my ($reader, $other) = map { $pool->node($_) } qw(west-1 west-3);
+    my $read = sub {
+        my ($node, @names) = @_;
+        my $got = $node->client('blocks', blobs => CORE::join(',', map { "$_:1000:4" } @names), once => [], concurrency => 4, timeout => 60);
+        ok($got->{requests} == @names && !$got->{mismatches} && !$got->{failures} && !$got->{errors}, "$node->{name} has read them") or diag(explain($got));
+    };
+    $read->($other, @small);
+    $other->get("/acct/data/$long");
+    $pool->settle;
+    # What it may send twice it has to earn first.
+    $read->($reader, @small[0 .. 799]);
+    is($reader->get("/acct/data/$long", range => 'bytes=0-9')->{status}, 206, 'a blob is known');
+    $origin->reset_stats;
+    my @slow = $pool->pairs_around('west-2');
+    $pool->{relay}->delay($distance, @slow);
+    my ($longest, $wrong) = (0, 0);
+    for my $extent (1 .. $extents - 1) {
+        my $first = $extent * 16 * $MIB + 3 * $MIB;
+        my $began = time;
+        my $reply = $reader->get("/acct/data/$long", range => sprintf 'bytes=%d-%d', $first, $first + 999);
+        my $took = time - $began;
+        $longest = $took if $took > $longest;
+        $wrong++ if $reply->{status} != 206 || $reply->{body} ne substr $expected, $first, 1000;
+    }
+    is($wrong, 0, 'what is at home there is read');
+    cmp_ok($longest, '<', $distance / 1000, sprintf 'long before it could have brought it: %.0f ms', 1000 * $longest);
+    cmp_ok($reader->metric('headpond_hedges_total', to => 'member'), '>', 0, 'by who comes next');
+    is($origin->stats->{requests}, 0, 'which had it, too');
+    # Of a blob that it has never met it asks for the record first.
+    $longest = 0;
+    for my $name (@small[800 .. 809]) {
+        my $began = time;
+        is($reader->get("/acct/data/$name")->{status}, 200, 'a blob is read');
+        $longest = time - $began if time - $began > $longest;
+    }
+    cmp_ok($longest, '<', 2 * $distance / 1000, sprintf 'of which some have their records there: %.0f ms', 1000 * $longest);
+    cmp_ok($reader->metric('headpond_hedges_total', to => 'origin'), '>', 0, 'which the origin was asked for, too');
+    $pool->{relay}->delay(0, @slow);
+    $pool->stop;
+};
+
 subtest 'a restart of all, one after the other' => sub {
     my $pool = start();
     went_well(reading($pool)->finish, 'before');

@@ -45,6 +45,8 @@
     X(FORWARDS_WAITING, GAUGE, "headpond_forwards_waiting", "", \
       "Requests that are to pass through and wait for room in memory") \
     X(PEER_REQUESTS, COUNTER, "headpond_peer_requests_total", "peer,result", "Requests to peers") \
+    X(HEDGES, COUNTER, "headpond_hedges_total", "to", "Requests to peers that took long, and were sent to another peer or the origin as well") \
+    X(HEDGED_BYTES, COUNTER, "headpond_hedged_bytes_total", "to", "Bytes that these asked for") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
     X(POOL_MEMBERS, GAUGE, "headpond_pool_members", "region", "Members of the pool that are known, up or down, this node among them") \
     X(POOL_RINGS, COUNTER, "headpond_pool_rings_total", "result", \

@@ -57,7 +57,7 @@ static struct slots slots_of(uint64_t account, uint64_t client)
 }
 
 /* Under the lock. */
-static enum share_answer look(const struct share *share, bool kind, struct slots slots, size_t bytes)
+static enum share_answer look(const struct share *share, bool kind, unsigned leaves, struct slots slots, size_t bytes)
 {
     if (share->taken[kind] == 0)
         return SHARE_TAKEN;
@@ -70,6 +70,8 @@ static enum share_answer look(const struct share *share, bool kind, struct slots
     size_t of_kind = left_of(all / EIGHTHS * share->terms.most[kind], share->taken[kind]);
     if (bytes > of_kind)
         return SHARE_KIND_FULL;
+    if (bytes > left_of(free, all / EIGHTHS * leaves))
+        return SHARE_RESERVED;
     if (of_kind < free)
         free = of_kind;
     const struct share_terms *terms = &share->terms;
@@ -82,11 +84,12 @@ static enum share_answer look(const struct share *share, bool kind, struct slots
     return SHARE_TAKEN;
 }
 
-enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes)
+enum share_answer share_take(struct share *share, bool favoured, unsigned leaves, uint64_t account, uint64_t client,
+                             size_t bytes)
 {
     struct slots slots = slots_of(account, client);
     pthread_mutex_lock(&share->lock);
-    enum share_answer answer = look(share, favoured, slots, bytes);
+    enum share_answer answer = look(share, favoured, leaves, slots, bytes);
     if (answer == SHARE_TAKEN) {
         share->taken[favoured] += bytes;
         share->of_account[favoured][slots.account] += bytes;

@@ -43,6 +43,7 @@ enum share_answer {
     SHARE_TAKEN,
     SHARE_FULL,        /* so much is not free */
     SHARE_KIND_FULL,   /* it is, but not for this kind */
+    SHARE_RESERVED,    /* it is, but not for who has to leave so much */
     SHARE_NOT_YOURS,   /* it is, but the account has its part */
     SHARE_NOT_CLIENTS, /* the client has: another of the account may have it */
 };
@@ -54,8 +55,10 @@ unsigned share_client_slot(uint64_t account, uint64_t client);
 void share_init(struct share *share, const struct share_terms *terms);
 /* What was taken need not have been given back. */
 void share_fini(struct share *share);
-/* The first of a kind finds room in any case, whatever it takes. `account` and `client`: hashes. */
-enum share_answer share_take(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);
+/* The first of a kind finds room in any case, whatever it takes. `leaves`: so many eighths stay free, for those who
+ * leave less. `account` and `client`: hashes. */
+enum share_answer share_take(struct share *share, bool favoured, unsigned leaves, uint64_t account, uint64_t client,
+                             size_t bytes);
 void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);
 /* The kind has nothing of it. */
 bool share_is_idle(struct share *share, bool favoured);

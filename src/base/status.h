@@ -49,6 +49,7 @@
     X(NO_CREDENTIAL, "no-credential", "no credential of our own could be had") \
     X(DENIED, "denied", "the origin refused the credential") \
     X(ORIGIN_ERROR, "origin-error", "the origin answered with an error") \
+    X(NOT_CACHED, "not-cached", "it is not here, and nobody was to be asked for it") \
     X(OVER_BUDGET, "over-budget", "the account is asked for as much as it may be") \
     X(NO_MEMORY, "no-memory", "the memory bound is reached") \
     X(NO_SPACE, "no-space", "the disk is full") \

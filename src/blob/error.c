@@ -71,6 +71,7 @@ static const struct blob_error status_errors[STATUS_COUNT] = {
     [STATUS_NO_CREDENTIAL] = {SERVER_BUSY, "No credential for the origin could be had. Try again."},
     [STATUS_DENIED] = {403, "AuthorizationFailure", "This request is not authorized to perform this operation."},
     [STATUS_ORIGIN_ERROR] = {SERVER_BUSY, "The origin answered with an error. Try again."},
+    [STATUS_NOT_CACHED] = {504, "NotCached", "It is not here, and nobody was to be asked for it."},
     [STATUS_OVER_BUDGET] = {SERVER_BUSY, "The account is asked for as much as it may be. Try again."},
     [STATUS_NO_MEMORY] = {SERVER_BUSY, "The server has no room for this request in its memory now. Try again."},
     [STATUS_NO_SPACE] = {SERVER_BUSY, "The server is out of space. Try again."},

@@ -181,7 +181,10 @@ struct cache_resolve *cache_resolve_start(struct cache *cache, struct loop *loop
     resolve->loop = loop;
     resolve->asker = asker_new(request);
     resolve->query = *query;
-    resolve->query.pinned = STR_NULL; /* was looked at already; its text is the caller's */
+    /* Its text is the caller's. Where it only counts while the generation is fresh it has been looked at already. */
+    if (query->pin_holds)
+        strbuf_adds(&resolve->pin, query->pinned);
+    resolve->query.pinned = query->pin_holds ? strbuf_str(&resolve->pin) : STR_NULL;
     resolve->done = done;
     resolve->arg = arg;
     resolve->result = (struct cache_result){.verdict = CACHE_FAILED, .status = STATUS_CANCELLED};

@@ -20,12 +20,12 @@
 #include "http/message.h"
 #include "http/source.h"
 #include "origin/client.h"
+#include "pool/pool.h"
 #include "store/store.h"
 
 struct cache;
 struct credential;
 struct loop;
-struct pool;
 
 struct cache_config {
     struct store *store;
@@ -68,7 +68,10 @@ struct cache_request {
     int64_t expires_s;        /* wall clock: the credential is not good after it; INT64_MAX: not known */
     bool vouched;             /* the proxy says yes itself: no grant is needed */
     bool granted;             /* so does a member of the pool, whose request this is: neither */
-    bool here;                /* another node's request: no third one is asked */
+    /* whose request it is: by which ways it may go on, or join what others have begun (pool.h). And whether by none: it
+     * is for what is here, or on its way */
+    enum pool_way farthest;
+    bool cached;
     /* what of our own signs, and what it asks for: in place of the client's credential where we vouch, and for pinned
      * fills; or NULL, and a NULL str. Lives as long as the process */
     struct credential *signer;
@@ -158,6 +161,9 @@ bool cache_read_joined(const struct source *source);
 /* Where bytes came from: out of the store; from a fill that another reader had joined before; from one that was begun
  * for this reader, so that each byte from the origin counts for one reader only. */
 enum cache_from { CACHE_FROM_STORE, CACHE_FROM_FLIGHT, CACHE_FROM_ORIGIN, CACHE_FROM_COUNT };
+/* Whether the first bytes come from a fill, as far as is known: they are not here. */
+bool cache_read_fetches(const struct source *source);
+
 /* From now on adds what is consumed to `bytes`, by where it came from; it must outlive the source. */
 void cache_read_count(struct source *source, uint64_t bytes[CACHE_FROM_COUNT]);
 

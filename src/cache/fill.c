@@ -36,7 +36,7 @@ uint64_t fill_piece_end(const struct cache_loop *home, uint64_t account, uint64_
 
 /* `kept`: as for fill_ahead_is_kept. */
 static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint64_t extent, unsigned first,
-                             unsigned last, int64_t kept)
+                             unsigned last, int64_t kept, bool pinned)
 {
     struct fill *fill = mem_calloc(1, sizeof *fill);
     struct epoch_key key = asker_epoch_key(&asker->request);
@@ -48,7 +48,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     fill->first = first;
     fill->last = last;
     fill->asker = asker_ref(asker);
-    fill->direct = upstream_is_here(fill->cache, &asker->request, extent);
+    fill->way = upstream_way(fill->cache, &asker->request, extent, pinned);
     fill->stamp = epochs_stamp(fill->cache->epochs, &key);
     fill->holds = !fill_ahead_is_kept(fill->cache, kept);
     fill->position = store_block_number(extent, first) * fill->cache->block_size;
@@ -70,6 +70,7 @@ static struct fill *fill_new(struct cache_loop *home, struct asker *asker, uint6
     list_add_tail(&home->fills, &fill->on_loop);
     timer_init(&fill->retry, fill->loop, fill_retry);
     timer_init(&fill->linger, fill->loop, fill_linger_over);
+    timer_init(&fill->stall, fill->loop, fill_look_at_peer);
     metric_add(METRIC_FILLS_INFLIGHT, 1);
     return fill;
 }
@@ -88,7 +89,7 @@ struct fill *fill_start(struct cache_loop *home, struct asker *asker, struct sto
                         uint64_t extent, unsigned first, unsigned last)
 {
     int64_t kept = store_put_ahead(home->cache->config.store, asker->request.container);
-    struct fill *fill = fill_new(home, asker, extent, first, last, kept);
+    struct fill *fill = fill_new(home, asker, extent, first, last, kept, true);
     fill_set_generation(fill, generation);
     place_ask(fill, NULL);
     return fill;
@@ -102,12 +103,13 @@ void fill_open(struct cache_loop *home, struct asker *asker, uint64_t extent, un
     unsigned end = (unsigned) fill_piece_end(home, asker->request.account_hash.lo, first, kept);
     if (last > end)
         last = end;
-    if (!opening->patient && !place_now(home, &asker->request, opening->asked, &place)) {
+    enum pool_way way = upstream_way(home->cache, &asker->request, extent, opening->pin.len > 0);
+    if (!opening->patient && !place_now(home, &asker->request, way, opening->asked, &place)) {
         opening->status = STATUS_AGAIN;
         loop_post(opening->home, &opening->letter);
         return;
     }
-    struct fill *fill = fill_new(home, asker, extent, first, last, kept);
+    struct fill *fill = fill_new(home, asker, extent, first, last, kept, opening->pin.len > 0);
     opening->fill = fill;
     fill->opening = opening;
     flight_add(fill);
@@ -148,6 +150,7 @@ void fill_settle(struct fill *fill)
     list_remove(&fill->on_loop);
     timer_fini(&fill->retry);
     timer_fini(&fill->linger);
+    timer_fini(&fill->stall);
     metric_add(METRIC_FILLS_INFLIGHT, -1);
     fill_unref(&fill);
 }

@@ -46,6 +46,7 @@ struct fill_opening {
     struct letter letter; /* delivered on `home` once, with the fields below filled in */
     struct loop *home;
     bool patient;                /* waits for a place; else AGAIN tells that there was none to be had at once */
+    struct str pin;              /* the ETag that is to be opened, or a NULL str; lives until it is delivered */
     struct budget_ticket *asked; /* its right to ask the account is the fill's */
     struct fill *fill; /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
     struct answer
@@ -102,8 +103,10 @@ struct fill {
     uint64_t position;                   /* next byte of the blob to arrive */
     uint64_t end;                        /* exclusive */
     uint64_t stamp;                      /* epoch it was begun under: blocks are stored only while that stands */
-    bool direct;  /* nobody but the origin is asked: whoever must not be sent on to a third node may join */
-    bool by_peer; /* what comes, comes from another node */
+    enum pool_way way; /* it goes by none that is farther: who may not go so far does not wait for it */
+    bool by_peer;      /* what comes, comes from another node, */
+    struct timer stall;
+    uint64_t stalled_at; /* which is looked at now and then: position at the last look */
     struct upstream *upstream;
     struct source *body;
     struct answer_collector *collector;
@@ -196,6 +199,8 @@ void fill_block_anew(struct fill *fill);
 void fill_hold_give_up(struct room_hold *hold);
 /* It still stands between two blocks, or has ended and has some. */
 void fill_linger_over(struct timer *timer);
+/* What another node brings has not moved since the last look, though it is wanted. */
+void fill_look_at_peer(struct timer *timer);
 /* It was refused a place. */
 void fill_no_place(struct fill *fill, enum status why);
 /* It has ended, and has blocks for its readers that are to go when room is wanted and they do not come. */

@@ -72,6 +72,16 @@ static enum status check_pinned(const struct fill *fill, const struct http_respo
     return STATUS_OK;
 }
 
+/* The body that follows the head. */
+static void fill_take_body(struct fill *fill)
+{
+    fill->body = upstream_body(fill->upstream);
+    source_listen(fill->body, fill_pump, fill);
+    fill->stalled_at = UINT64_MAX;
+    if (fill->by_peer)
+        timer_set(&fill->stall, fill->cache->config.limits.stall_timeout);
+}
+
 /* ---- Openings. ---- */
 
 static void opening_settle(struct fill *fill, struct answer *answer, enum status status)
@@ -114,12 +124,24 @@ static void opening_head(struct fill *fill, const struct http_response *head)
         opening_failed(fill, answer, STATUS_OK); /* an empty blob, or nonsense: the owner sees which */
         return;
     }
-    fill->body = upstream_body(fill->upstream);
-    source_listen(fill->body, fill_pump, fill);
+    fill_take_body(fill);
     opening_settle(fill, answer, STATUS_OK);
 }
 
 /* ---- Requests. ---- */
+
+/* A connection whose other streams move is not silent. */
+void fill_look_at_peer(struct timer *timer)
+{
+    struct fill *fill = CONTAINER_OF(timer, struct fill, stall);
+    bool wanted = atomic_load(&fill->pause) == FILL_GOES_ON && fill->generation != NULL;
+    if (wanted && fill->position == fill->stalled_at) {
+        fill_broken(fill, STATUS_STALLED);
+        return;
+    }
+    fill->stalled_at = wanted ? fill->position : UINT64_MAX;
+    timer_set(timer, fill->cache->config.limits.stall_timeout);
+}
 
 static void fill_head(void *arg, const struct http_response *head, enum status why)
 {
@@ -135,8 +157,7 @@ static void fill_head(void *arg, const struct http_response *head, enum status w
     } else {
         enum status status = head == NULL ? why : check_pinned(fill, head);
         if (status == STATUS_OK) {
-            fill->body = upstream_body(fill->upstream);
-            source_listen(fill->body, fill_pump, fill);
+            fill_take_body(fill);
             fill_pump(fill);
         } else {
             fill->attempts = FILL_ATTEMPTS; /* the origin client has tried what is worth trying */
@@ -152,13 +173,16 @@ static struct upstream_ask fill_ask(struct fill *fill)
         .ranged = true,
         .first = fill->position,
         .last = fill->end - 1,
-        .if_match = fill->generation == NULL ? STR_NULL : fill_object(fill)->etag,
+        .if_match = fill->generation != NULL ? fill_object(fill)->etag
+                    : fill->opening != NULL  ? fill->opening->pin
+                                             : STR_NULL,
         .budget = &fill->place.budget,
         /* An opening asks for the asker, too, unless a member has said that it may. */
         .own = (fill->generation != NULL || fill->asker->request.granted) && !fill->disowned,
         .extent = fill->extent,
-        .direct = fill->direct,
-        .granted = fill->generation != NULL,
+        .way = fill->way,
+        .pinned = fill->generation != NULL || (fill->opening != NULL && fill->opening->pin.len > 0),
+        .granted = fill->generation != NULL || fill->asker->request.granted,
     };
 }
 
@@ -175,6 +199,7 @@ void fill_fetch_start(struct fill *fill)
 void fill_fetch_stop(struct fill *fill, enum status why)
 {
     fill->body = NULL;
+    timer_clear(&fill->stall);
     answer_collector_cancel(&fill->collector);
     upstream_close(&fill->upstream);
     if (fill->opening != NULL) {
@@ -212,7 +237,7 @@ static bool fill_from_origin(struct fill *fill, enum status why)
     if (!fill->by_peer || fill->generation == NULL || why == STATUS_DENIED || why == STATUS_GENERATION_CHANGED)
         return false;
     fill->by_peer = false;
-    fill->direct = true;
+    fill->way = POOL_ORIGIN;
     fill->attempts = 0;
     fill_fetch_start(fill);
     return true;

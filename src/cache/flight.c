@@ -23,11 +23,11 @@ void flight_remove(struct fill *fill)
     list_remove(&fill->on_flight);
 }
 
-/* Another node's request joins none that asks another node: where two do not agree on who is at home, each would wait
- * for the other. */
+/* Another node's request joins none that may wait for that node: where two do not agree on who is at home, each would
+ * wait for the other. */
 static bool may_join(const struct fill *fill, const struct join *join)
 {
-    return fill->direct || !join->asker->request.here;
+    return fill->way <= join->asker->request.farthest;
 }
 
 static struct fill *flight_find(struct cache_loop *home, const struct join *join, unsigned block)
@@ -131,9 +131,14 @@ static void join_tie(struct join *join, bool may_park)
     if (fill != NULL) {
         join->fill = fill_ref(fill);
     } else if (!store_has_block(join->cache->config.store, join->generation->id, block)) {
-        struct fill *opening = may_park ? flight_opening(home, join) : NULL;
+        struct fill *opening = may_park && !join->asker->request.cached ? flight_opening(home, join) : NULL;
         if (opening != NULL) {
             list_add_tail(&opening->parked, &join->node);
+            return;
+        }
+        if (join->asker->request.cached) {
+            join->absent = true;
+            loop_post(join->loop, &join->wake);
             return;
         }
         join->fill =

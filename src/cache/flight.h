@@ -39,6 +39,7 @@ struct join {
     /* written by the owner before the first wake */
     struct fill *fill; /* NULL: the first block can be had from the store now */
     bool began;        /* the fill was begun for this reader */
+    bool absent;       /* it may begin none, and there is none: the first block is not to be had */
     bool leads;        /* no reader was tied to the fill before: what it brings counts as fetched for this one */
 
     /* both */

@@ -97,7 +97,10 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
     struct epoch_key key = asker_epoch_key(request);
 
     if (resolve->query.validate || request->freshness == 0 ||
-        probe->stamp != epochs_stamp(resolve->cache->epochs, &key) || (request->here && !probe->direct))
+        probe->stamp != epochs_stamp(resolve->cache->epochs, &key) || probe->way > request->farthest)
+        return false;
+    /* Another region's word, or a former home's, is good for those who know what they want. */
+    if (probe->pin.len > 0 && !(resolve->query.pin_holds && str_eq(strbuf_str(&probe->pin), resolve->query.pinned)))
         return false;
     /* One that was sent longer ago may answer for a blob that has passed since. */
     if (clock_mono_ms() - probe->sent_ms > request->freshness)
@@ -109,13 +112,18 @@ static bool probe_serves(const struct probe *probe, const struct cache_resolve *
     return resolve->granted && probe->granted && resolve->refusals < REFUSALS_MAX;
 }
 
-/* Whether the bytes that an opening begins with are at home where the record is. */
+/* Whether the bytes that an opening begins with are at home where the record is, and either this region asks the account
+ * for them, or whoever asks knows by what name: another region is asked for one generation only. */
 static bool opens_at_home(const struct cache_resolve *resolve)
 {
     const struct cache *cache = resolve->cache;
+    const struct cache_request *request = &resolve->asker->request;
+    bool pinned = resolve->query.pin_holds;
     uint64_t extent = resolve->query.first / cache->block_size / STORE_EXTENT_BLOCKS;
-    return extent == 0 || (upstream_is_here(cache, &resolve->asker->request, 0) &&
-                           upstream_is_here(cache, &resolve->asker->request, extent));
+    if (!pinned && !upstream_opens(cache, request, extent))
+        return false;
+    return extent == 0 || (upstream_way(cache, request, 0, false) == POOL_ORIGIN &&
+                           upstream_way(cache, request, extent, pinned) != POOL_HOME);
 }
 
 static enum probe_kind probe_kind_for(const struct inquiry *inquiry, const struct cache_resolve *resolve)
@@ -220,6 +228,10 @@ void inquiry_ask(struct cache_loop *home, struct cache_resolve *resolve)
     }
     if (resolve_known(resolve))
         return;
+    if (request->cached) {
+        resolve_fail(resolve, STATUS_NOT_CACHED);
+        return;
+    }
     resolve->granted = grants_allow(home->cache->grants, request, resolve->query.want);
     struct inquiry *inquiry = inquiry_get(home, request->object);
     resolve->inquiry = inquiry;

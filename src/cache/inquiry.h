@@ -31,6 +31,7 @@ struct cache_resolve {
     struct loop *loop; /* the asking one */
     struct asker *asker;
     struct cache_query query;
+    struct strbuf pin; /* query.pinned is of it */
     atomic_bool cancelled;
     void (*done)(void *arg, struct cache_result *result); /* the asking loop's */
     void *arg;

@@ -21,7 +21,8 @@ libheadpond_a_SOURCES += \
 	src/cache/probe.c src/cache/probe.h \
 	src/cache/reader.c \
 	src/cache/room.c src/cache/room.h \
-	src/cache/upstream.c src/cache/upstream.h
+	src/cache/upstream.c src/cache/upstream.h \
+	src/cache/upstream_leg.c src/cache/upstream_leg.h
 
 check_PROGRAMS += t/unit/test_object
 t_unit_test_object_SOURCES = t/unit/test_object.c t/unit/tap.h

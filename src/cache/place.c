@@ -44,22 +44,24 @@ static void place_come(void *arg, enum status why)
         fill_no_place(fill, why);
 }
 
-static struct admission_wish place_wish(const struct cache *cache, const struct cache_request *request)
+/* Where another node is asked the account is not. */
+static struct admission_wish place_wish(const struct cache *cache, const struct cache_request *request,
+                                        enum pool_way way, struct budget_ticket *asked)
 {
+    struct origin_budget *budget = way == POOL_ORIGIN ? request->budget : NULL;
     return (struct admission_wish){
-        .budget = request->budget,
+        .budget = budget,
+        .asked = asked != NULL && asked->budget == budget ? asked : NULL,
         .account = request->account_hash.lo,
         .client = request->client,
+        .leaves = way,
         .bytes = place_bytes(cache),
     };
 }
 
 void place_ask(struct fill *fill, struct budget_ticket *asked)
 {
-    struct admission_wish wish = place_wish(fill->cache, &fill->asker->request);
-    wish.asked = asked;
-    if (asked == NULL && !fill->direct)
-        wish.budget = NULL; /* another node is asked, and the account is not */
+    struct admission_wish wish = place_wish(fill->cache, &fill->asker->request, fill->way, asked);
     wish.favoured = fill->generation != NULL;
     wish.held = sizeof *fill + 2 * fill->asker->size + PLACE_READER;
     wish.come = place_come;
@@ -68,11 +70,10 @@ void place_ask(struct fill *fill, struct budget_ticket *asked)
         fill_fetch_start(fill);
 }
 
-bool place_now(struct cache_loop *home, const struct cache_request *request, struct budget_ticket *asked,
-               struct admission *place)
+bool place_now(struct cache_loop *home, const struct cache_request *request, enum pool_way way,
+               struct budget_ticket *asked, struct admission *place)
 {
-    struct admission_wish wish = place_wish(home->cache, request);
-    wish.asked = asked;
+    struct admission_wish wish = place_wish(home->cache, request, way, asked);
     return admission_try(place, &home->places, &wish);
 }
 

@@ -38,11 +38,14 @@ void probes_init(struct cache *cache)
 bool probe_admit(struct cache_loop *home, struct admission *admission, const struct asker *asker, bool granted,
                  void (*come)(void *arg, enum status why), void *arg)
 {
+    enum pool_way way = upstream_way(home->cache, &asker->request, 0, false);
     const struct admission_wish wish = {
-        .budget = asker->request.budget,
+        /* Where another node is asked the account is not. */
+        .budget = way == POOL_ORIGIN ? asker->request.budget : NULL,
         .account = asker->request.account_hash.lo,
         .client = asker->request.client,
         .favoured = granted,
+        .leaves = way,
         .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
         .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
         .come = come,
@@ -120,7 +123,7 @@ static void probe_break(struct probe *probe, enum status status)
         probe_end(probe, PROBE_FAILED, NULL, status);
         return;
     }
-    probe->direct = true;
+    probe->way = POOL_ORIGIN;
     probe_send(probe);
 }
 
@@ -191,7 +194,7 @@ static void probe_send(struct probe *probe)
     struct upstream_ask ask = {
         .modest = true,
         .budget = &probe->admission.budget,
-        .direct = probe->direct,
+        .way = probe->way,
         .record = probe->kind != PROBE_HEAD,
         .validate = probe->validate,
         .own = probe->asker->request.granted,
@@ -205,6 +208,7 @@ static void probe_send(struct probe *probe)
         probe->opening.home = probe->home->loop;
         probe->opening.patient = !admission_has(&probe->admission);
         probe->opening.asked = &probe->admission.budget;
+        probe->opening.pin = strbuf_str(&probe->pin);
         loop_post(cache_extent_owner(probe->cache, probe->asker->request.object, probe->extent), &probe->open);
         return;
     case PROBE_RANGE:
@@ -224,7 +228,7 @@ static void probe_send(struct probe *probe)
 static bool probe_knows_more(const struct probe *probe)
 {
     struct store_view view;
-    if (probe->direct)
+    if (probe->way == POOL_ORIGIN)
         return false;
     if (!store_object_find(probe->cache->config.store, probe->asker->request.object, &view))
         return probe->stamp != 0;
@@ -236,6 +240,7 @@ static bool probe_knows_more(const struct probe *probe)
 static void probe_record_first(struct probe *probe)
 {
     probe->kind = PROBE_RANGE;
+    probe->way = upstream_way(probe->cache, &probe->asker->request, 0, false);
     admission_leave(&probe->admission);
     probe_send_again(probe);
 }
@@ -260,7 +265,11 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     /* The stamp before the fence: a write that begins in between is seen by one of them. */
     probe->stamp = epochs_stamp(home->cache->epochs, &key);
     probe->fenced = epochs_fenced(home->cache->epochs, &key);
-    probe->direct = upstream_is_here(probe->cache, &asker->request, 0);
+    probe->way = kind == PROBE_OPEN
+                     ? upstream_way(probe->cache, &asker->request, first / STORE_EXTENT_BLOCKS, query->pin_holds)
+                     : upstream_way(probe->cache, &asker->request, 0, false);
+    if (probe->way == POOL_FORMER || probe->way == POOL_REGION)
+        strbuf_adds(&probe->pin, query->pinned);
     probe->validate = query->validate || probe->fenced || probe_knows_more(probe);
     probe->grant_stamp = grants_stamp(home->cache->grants, &asker->request);
     probe->sent_s = clock_steady_s();
@@ -270,7 +279,7 @@ struct probe *probe_start(struct cache_loop *home, struct asker *asker, enum pro
     probe->first = (unsigned) (first % STORE_EXTENT_BLOCKS);
     probe->last =
         last / STORE_EXTENT_BLOCKS > probe->extent ? STORE_EXTENT_BLOCKS - 1 : (unsigned) (last % STORE_EXTENT_BLOCKS);
-    if (probe->validate && !probe->direct && kind == PROBE_OPEN)
+    if (probe->validate && probe->way != POOL_ORIGIN && kind == PROBE_OPEN)
         probe_record_first(probe);
     else
         probe_send(probe);
@@ -286,6 +295,7 @@ void probe_free(struct probe *probe)
     answer_unref(&probe->answer);
     if (probe->fill != NULL)
         fill_adopt(&probe->fill, NULL);
+    strbuf_free(&probe->pin);
     asker_unref(&probe->asker);
     mem_free(probe);
 }

@@ -49,9 +49,10 @@ struct probe {
     int64_t sent_ms; /* monotonic */
 
     struct admission admission;
-    bool direct;   /* nobody but the origin is asked, as fill.h has it */
-    bool by_peer;  /* the answer is another node's, */
-    int64_t age_s; /* and so old (upstream.h) */
+    enum pool_way way; /* it goes by none that is farther, as fill.h has it */
+    struct strbuf pin; /* the one ETag that an opening is for, or empty */
+    bool by_peer;      /* the answer is another node's, */
+    int64_t age_s;     /* and so old (upstream.h) */
     int64_t grant_age_ms;
     bool validate; /* it may be that who is asked in its place does not know what is known here */
     struct upstream *upstream;

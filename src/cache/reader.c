@@ -117,6 +117,10 @@ static enum reader_look look_at_join(struct reader *reader, struct join *join, u
 
     if (!join->tied)
         return LOOK_WAIT; /* its first wake will come */
+    if (join->absent) {
+        reader->source.error = STATUS_NOT_CACHED;
+        return LOOK_FAIL;
+    }
     if (join->fill == NULL) {
         joins_drop_first(&reader->joins); /* stored meanwhile */
         return LOOK_AGAIN;
@@ -373,6 +377,14 @@ enum source_state cache_read_prime(struct source *source)
     if (source->error != STATUS_OK)
         return SOURCE_FAILED;
     return reader_find((struct reader *) source, &found);
+}
+
+bool cache_read_fetches(const struct source *source)
+{
+    assert(source->class == &reader_class);
+    const struct reader *reader = (const struct reader *) (const void *) source;
+    const struct join *first = reader->joins.count > 0 ? reader->joins.items[0] : NULL;
+    return first != NULL && first->tied && first->fill != NULL;
 }
 
 bool cache_read_joined(const struct source *source)

@@ -1,139 +1,150 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* upstream.c: whom such a request goes to, its head, and the way back to the origin. */
+/* upstream.c: by which ways such a request goes, one after the other or two at a time, and what its answer is worth.
+ * upstream_leg.c makes the requests themselves. */
 #include "cache/upstream.h"
-
-#include <inttypes.h>
 
 #include "base/container.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "cache/context.h"
+#include "cache/upstream_leg.h"
 #include "origin/budget.h"
+#include "pool/hedges.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
 #include "pool/wire.h"
+
+/* No call is so late that the origin should be asked as well, before it is as late as a first byte from there mostly is;
+ * and after that it is looked at as often. ms */
+#define HEDGE_ORIGIN_MS 250
 
 struct upstream {
     struct cache *cache;
     struct loop *loop;
     struct asker *asker;
-    struct upstream_ask ask;
-    struct strbuf if_match; /* ask.if_match is of it */
+    struct upstream_ask ask; /* its `way`: the farthest that is left */
+    struct strbuf if_match;  /* ask.if_match is of it */
     struct upstream_events events;
-    struct member *member;  /* that is asked, or NULL */
-    struct peer_call *call; /* one of these two */
-    struct origin_fetch *fetch;
-    struct timer timer; /* the member's head */
-    bool again;         /* the first one has not answered */
-    bool answered;
+    struct leg legs[2]; /* the second one hedges the first */
+    struct timer hedge;
+    int64_t hedge_at_ms;  /* since the first leg's start, when the origin is to be asked as well */
+    bool next_asked;      /* in a silent home's place */
+    struct leg *answered; /* one of them */
     int64_t age_s;
     int64_t grant_age_ms;
 };
 
-/* ---- Whom it goes to. ---- */
+/* ---- Ways. ---- */
 
-/* Good until the thread's next quiescent state; NULL: the origin. */
-static struct member *home_of(const struct cache *cache, const struct cache_request *request, uint64_t extent,
-                              bool asks)
+/* As pool_way; what is not pinned is asked for at home or at the origin. */
+static enum pool_way way_of(const struct cache *cache, const struct cache_request *request, uint64_t extent,
+                            bool pinned, enum pool_way most, bool asks, struct member **member)
 {
-    if (cache->config.pool == NULL || request->here)
-        return NULL;
-    return asks ? pool_ask(cache->config.pool, request->object, extent)
-                : pool_home(cache->config.pool, request->object, extent);
+    struct pool *pool = cache->config.pool;
+    *member = NULL;
+    if (most > request->farthest)
+        most = request->farthest;
+    if (pool == NULL || most == POOL_ORIGIN || (!pinned && most < POOL_HOME))
+        return POOL_ORIGIN;
+    enum pool_way way = pool_way(pool, request->object, extent, most, asks, member);
+    return pinned || way == POOL_HOME ? way : POOL_ORIGIN;
 }
 
-bool upstream_is_here(const struct cache *cache, const struct cache_request *request, uint64_t extent)
+enum pool_way upstream_way(const struct cache *cache, const struct cache_request *request, uint64_t extent, bool pinned)
 {
-    return home_of(cache, request, extent, false) == NULL;
+    struct member *member;
+    return way_of(cache, request, extent, pinned, POOL_HOME, false, &member);
 }
 
-/* ---- Its head. ---- */
-
-static void common_fields(const struct upstream *upstream, struct http_headers *headers)
+bool upstream_opens(const struct cache *cache, const struct cache_request *request, uint64_t extent)
 {
-    const struct cache_request *asker = &upstream->asker->request;
-    const struct upstream_ask *ask = &upstream->ask;
-    http_headers_add(headers, STR("x-ms-version"), STR(CACHE_MS_VERSION));
-    http_headers_add(headers, STR("User-Agent"), STR("headpond"));
-    if (ask->ranged && !(ask->record && upstream->member != NULL))
-        http_headers_add(headers, STR("Range"),
-                         arena_printf(headers->arena, "bytes=%" PRIu64 "-%" PRIu64, ask->first, ask->last));
-    if (ask->if_match.len > 0)
-        http_headers_add(headers, STR("If-Match"), ask->if_match);
-    if (!upstream_signed(asker, ask) && asker->authorization.len > 0)
-        http_headers_add(headers, STR("Authorization"), asker->authorization);
+    struct pool *pool = cache->config.pool;
+    return pool == NULL || request->farthest < POOL_REGION || pool_is_origin_region(pool, request->object, extent);
 }
 
-static struct str target_of(const struct upstream *upstream)
+/* ---- One leg after the other. ---- */
+
+static struct leg_terms terms_of(struct upstream *upstream);
+
+static bool start_leg(struct upstream *upstream, struct leg *leg, enum pool_way way, struct member *member)
 {
-    const struct cache_request *asker = &upstream->asker->request;
-    return upstream_signed(asker, &upstream->ask) ? asker->own_target : asker->target;
+    const struct leg_terms terms = terms_of(upstream);
+    return leg_start(leg, &terms, way, member);
 }
 
-/* ---- The origin. ---- */
-
-static void on_origin(void *arg, const struct http_response *head, enum status why)
+static int64_t bytes_of(const struct upstream_ask *ask)
 {
-    struct upstream *upstream = arg;
-    upstream->events.head(upstream->events.arg, head, why);
+    return ask->ranged && !ask->record ? (int64_t) (ask->last - ask->first + 1) : 0;
 }
 
-static void ask_origin(struct upstream *upstream)
+/* The first leg goes to that member, which may be late. */
+static bool ask_member(struct upstream *upstream, enum pool_way way, struct member *member)
 {
-    const struct cache_request *asker = &upstream->asker->request;
-    const struct upstream_ask *ask = &upstream->ask;
-    const struct origin_events events = {on_origin, upstream};
-    struct http_headers headers = {.arena = arena_new()};
-    /* Who has been asking a member has no right to ask the account. */
-    struct budget_ticket ticket = {0}, *budget = ask->budget;
-    if (budget == NULL || budget->budget == NULL) {
-        budget_ticket_init(&ticket, upstream->loop, asker->budget, asker->client, NULL);
-        budget = &ticket;
-    }
-    common_fields(upstream, &headers);
-    const struct origin_request request = {
-        .account = asker->account,
-        .id = asker->id,
-        .base = asker->origin,
-        .ca_file = asker->ca_file,
-        .method = ask->head ? STR("HEAD") : STR("GET"),
-        .target = target_of(upstream),
-        .budget = budget,
-        .signer = upstream_signed(asker, ask) ? asker->signer : NULL,
-        .headers = &headers,
-        .content_length = 0,
-        .retry = true,
-        .modest = ask->modest,
-    };
-    upstream->fetch = origin_fetch_start(upstream->loop, &upstream->cache->config.limits, &request, NULL, &events);
-    arena_free(headers.arena);
-}
-
-/* ---- A member. ---- */
-
-static void tell(const struct member *member, const char *result)
-{
-    metric_cell_add(metric_cell2(METRIC_PEER_REQUESTS, member->name, result), 1);
-}
-
-/* Whether this is what the origin says of the blob, to who asks. Where our own credential was to sign, what is not about
- * the blob's bytes may be about the member's. */
-static bool is_origins_word(const struct upstream *upstream, const struct http_response *head)
-{
-    if (http_headers_find(&head->headers, STR("Proxy-Status")) != NULL)
+    if (!start_leg(upstream, &upstream->legs[0], way, member))
         return false;
-    switch (head->status) {
-    case 200:
-    case 206:
-    case 412:
-    case 416:
-        return true;
-    case 204:
-        return upstream->ask.record;
-    default:
-        return head->status >= 400 && !upstream_signed(&upstream->asker->request, &upstream->ask);
-    }
+    int64_t late = hedges_call(upstream->loop, member, bytes_of(&upstream->ask));
+    upstream->hedge_at_ms = 2 * late > HEDGE_ORIGIN_MS ? 2 * late : HEDGE_ORIGIN_MS;
+    timer_set(&upstream->hedge, way == POOL_HOME && upstream->ask.pinned ? late : upstream->hedge_at_ms);
+    return true;
 }
+
+/* A member would have to believe a client that it may sign for whoever that has let in. */
+static bool may_ask_members(const struct upstream *upstream)
+{
+    const struct pool *pool = upstream->cache->config.pool;
+    return pool != NULL && (pool_vouches(pool) || !upstream_signed(&upstream->asker->request, &upstream->ask));
+}
+
+/* By the farthest way that is left; nothing is under way. */
+static void go_on(struct upstream *upstream)
+{
+    struct upstream_ask *ask = &upstream->ask;
+    enum pool_way way = POOL_ORIGIN;
+    struct member *member;
+    timer_clear(&upstream->hedge);
+    if (!may_ask_members(upstream))
+        ask->way = POOL_ORIGIN;
+    do {
+        way = way_of(upstream->cache, &upstream->asker->request, ask->extent, ask->pinned, ask->way, true, &member);
+        /* In a home's place nobody was at home before. */
+        ask->way = way > POOL_REGION ? POOL_REGION : POOL_ORIGIN;
+    } while (way != POOL_ORIGIN && !ask_member(upstream, way, member));
+    if (way == POOL_ORIGIN)
+        start_leg(upstream, &upstream->legs[0], POOL_ORIGIN, NULL);
+}
+
+/* In the place of a home that has not answered, once: who comes after it, unless that is this node. */
+static bool ask_next(struct upstream *upstream, struct leg *silent)
+{
+    if (silent->way != POOL_HOME || upstream->next_asked)
+        return false;
+    upstream->next_asked = true;
+    struct member *next = pool_next(upstream->cache->config.pool, upstream->asker->request.object, upstream->ask.extent,
+                                    silent->member, true);
+    if (next == NULL)
+        return false;
+    leg_stop(silent);
+    return ask_member(upstream, POOL_HOME, next);
+}
+
+static struct leg *other_leg(struct upstream *upstream, const struct leg *leg)
+{
+    return &upstream->legs[leg == &upstream->legs[0]];
+}
+
+static void leg_failed(struct upstream *upstream, struct leg *leg, bool silent)
+{
+    if (leg_runs(other_leg(upstream, leg))) {
+        leg_stop(leg); /* that may bring it */
+        return;
+    }
+    if (silent && ask_next(upstream, leg))
+        return;
+    leg_stop(leg);
+    go_on(upstream);
+}
+
+/* ---- Answers. ---- */
 
 /* A record comes without the bytes, which its head is to be taken for. */
 static void hand_over(struct upstream *upstream, const struct http_response *head)
@@ -146,82 +157,98 @@ static void hand_over(struct upstream *upstream, const struct http_response *hea
         shown.status = 200;
         shown.content_length = answer.length;
     }
-    tell(upstream->member, "ok");
-    upstream->answered = true;
+    if (upstream->ask.budget != NULL)
+        budget_answered(upstream->ask.budget); /* the account was not asked */
     upstream->age_s = answer.age_s;
     upstream->grant_age_ms = answer.grant_age_ms;
     upstream->events.head(upstream->events.arg, &shown, STATUS_OK);
 }
 
-static bool ask_peer(struct upstream *upstream);
-
-/* In the place of one that has not answered: who comes after it, once. */
-static bool ask_next(struct upstream *upstream)
+static bool is_failure(const struct http_response *head)
 {
-    struct member *next = home_of(upstream->cache, &upstream->asker->request, upstream->ask.extent, true);
-    bool other = next != NULL && next != upstream->member && !upstream->again;
-    upstream->again = true;
-    if (!other)
-        return false;
-    member_unref(&upstream->member);
-    upstream->member = member_ref(next);
-    return ask_peer(upstream);
+    return head == NULL || head->status >= 500 || head->status == 429;
 }
 
-static void on_peer(void *arg, const struct http_response *head, enum status why)
+static void on_answer(void *arg, struct leg *leg, const struct http_response *head, enum leg_answer answer,
+                      enum status why)
 {
     struct upstream *upstream = arg;
-    timer_clear(&upstream->timer);
-    if (upstream->ask.budget != NULL)
-        budget_answered(upstream->ask.budget); /* the account was not asked */
-    if (head != NULL && is_origins_word(upstream, head)) {
-        hand_over(upstream, head);
+    if (leg->member == NULL && is_failure(head) && leg_runs(other_leg(upstream, leg))) {
+        leg_stop(leg); /* the other one was only late */
         return;
     }
-    tell(upstream->member, head == NULL ? status_name(why) : "declined");
-    peer_call_close(&upstream->call);
-    if (head == NULL && ask_next(upstream))
+    if (answer != LEG_ANSWERED) {
+        leg_failed(upstream, leg, answer == LEG_SILENT);
         return;
-    member_unref(&upstream->member);
-    ask_origin(upstream);
+    }
+    timer_clear(&upstream->hedge);
+    leg_stop(other_leg(upstream, leg));
+    upstream->answered = leg;
+    if (leg->member != NULL)
+        hand_over(upstream, head);
+    else
+        upstream->events.head(upstream->events.arg, head, why);
 }
 
-/* Its connection lives, and it says nothing to this. */
+static struct leg_terms terms_of(struct upstream *upstream)
+{
+    return (struct leg_terms){
+        .cache = upstream->cache,
+        .loop = upstream->loop,
+        .asker = upstream->asker,
+        .ask = &upstream->ask,
+        .answer = on_answer,
+        .arg = upstream,
+    };
+}
+
+/* ---- Hedges. ---- */
+
+static void tell_hedge(const char *to, int64_t bytes)
+{
+    metric_cell_add(metric_cell(METRIC_HEDGES, to), 1);
+    metric_cell_add(metric_cell(METRIC_HEDGED_BYTES, to), bytes);
+}
+
+/* By who comes next in order, for what that has. */
+static void hedge_by_member(struct upstream *upstream)
+{
+    const struct leg *first = &upstream->legs[0];
+    if (!leg_runs(first) || first->processing || first->way != POOL_HOME || !upstream->ask.pinned)
+        return;
+    struct member *next = pool_next(upstream->cache->config.pool, upstream->asker->request.object, upstream->ask.extent,
+                                    first->member, false);
+    if (next != NULL && hedges_spend(upstream->loop, 0) && start_leg(upstream, &upstream->legs[1], POOL_FORMER, next))
+        tell_hedge("member", bytes_of(&upstream->ask));
+}
+
+/* It is down by now: to pass it over is no hedge. */
+static bool pass_over(struct upstream *upstream)
+{
+    struct leg *first = &upstream->legs[0];
+    if (!leg_runs(first) || first->member == NULL || reach_up(&first->member->reach))
+        return false;
+    leg_failed(upstream, first, true);
+    return true;
+}
+
 static void on_late(struct timer *timer)
 {
-    on_peer(CONTAINER_OF(timer, struct upstream, timer), NULL, STATUS_FIRST_BYTE_TIMEOUT);
-}
-
-static bool ask_peer(struct upstream *upstream)
-{
-    const struct cache_request *asker = &upstream->asker->request;
-    const struct upstream_ask *ask = &upstream->ask;
-    const struct h2_call_events events = {on_peer, upstream};
-    struct arena *arena = arena_new();
-    const struct pool *pool = upstream->cache->config.pool;
-    const struct wire_request said = {
-        .granted = ask->granted || asker->vouched,
-        .record = ask->record,
-        .validate = ask->validate,
-        .view = ring_digest(pool_view(pool)->ring),
-    };
-    struct http_request request = {
-        .method_text = ask->head ? STR("HEAD") : STR("GET"),
-        .target = arena_printf(arena, "/%s%.*s", asker->account, STR_ARG(target_of(upstream))),
-        .authority = STR(WIRE_AUTHORITY),
-        .headers = {.arena = arena},
-    };
-    common_fields(upstream, &request.headers);
-    if (asker->id.len > 0)
-        http_headers_add(&request.headers, STR("x-ms-client-request-id"), asker->id);
-    wire_write_request(pool_own(pool), &said, &request.headers);
-    upstream->call = peer_call_start(upstream->loop, upstream->member, &request, &events);
-    arena_free(arena);
-    if (upstream->call == NULL)
-        member_unref(&upstream->member);
-    else
-        timer_set(&upstream->timer, upstream->cache->config.limits.first_byte_timeout);
-    return upstream->call != NULL;
+    struct upstream *upstream = CONTAINER_OF(timer, struct upstream, hedge);
+    int64_t left = upstream->legs[0].sent_ms + upstream->hedge_at_ms - loop_now_ms(upstream->loop);
+    if (left > 0) {
+        hedge_by_member(upstream);
+        timer_set(timer, left);
+        return;
+    }
+    if (pass_over(upstream))
+        return;
+    timer_set(timer, HEDGE_ORIGIN_MS);
+    if (upstream->legs[0].processing || leg_runs(&upstream->legs[1]) ||
+        !hedges_spend(upstream->loop, bytes_of(&upstream->ask)))
+        return;
+    tell_hedge("origin", bytes_of(&upstream->ask));
+    start_leg(upstream, &upstream->legs[1], POOL_ORIGIN, NULL);
 }
 
 /* ---- Its life. ---- */
@@ -235,28 +262,25 @@ struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct a
     upstream->asker = asker_ref(asker);
     upstream->ask = *ask;
     upstream->events = *events;
-    timer_init(&upstream->timer, loop, on_late);
+    timer_init(&upstream->hedge, loop, on_late);
+    leg_init(&upstream->legs[0], loop);
+    leg_init(&upstream->legs[1], loop);
     if (ask->if_match.len > 0) {
         strbuf_adds(&upstream->if_match, ask->if_match);
         upstream->ask.if_match = strbuf_str(&upstream->if_match);
     }
-    struct member *member = ask->direct ? NULL : home_of(cache, &asker->request, ask->extent, true);
-    /* A member would have to believe a client that it may sign for whoever that has let in. */
-    if (member != NULL && (pool_vouches(cache->config.pool) || !upstream_signed(&asker->request, ask)))
-        upstream->member = member_ref(member);
-    if (upstream->member == NULL || !ask_peer(upstream))
-        ask_origin(upstream);
+    go_on(upstream);
     return upstream;
 }
 
 struct source *upstream_body(struct upstream *upstream)
 {
-    return upstream->answered ? peer_call_body(upstream->call) : origin_fetch_body(upstream->fetch);
+    return leg_body(upstream->answered);
 }
 
 bool upstream_by_peer(const struct upstream *upstream)
 {
-    return upstream->answered;
+    return upstream->answered != NULL && upstream->answered->member != NULL;
 }
 
 int64_t upstream_age_s(const struct upstream *upstream)
@@ -275,10 +299,9 @@ void upstream_close(struct upstream **closed)
     *closed = NULL;
     if (upstream == NULL)
         return;
-    timer_fini(&upstream->timer);
-    peer_call_close(&upstream->call);
-    origin_fetch_close(&upstream->fetch);
-    member_unref(&upstream->member);
+    timer_fini(&upstream->hedge);
+    leg_fini(&upstream->legs[0]);
+    leg_fini(&upstream->legs[1]);
     asker_unref(&upstream->asker);
     strbuf_free(&upstream->if_match);
     mem_free(upstream);

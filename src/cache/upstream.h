@@ -2,11 +2,18 @@
 /*
  * upstream.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one pinned
  * x-ms-version, no response overrides (decision 6), the asker's credential or our own, nothing else of the asker's
- * request. They go to the member of the pool where that is at home, and to the origin where that is this node, or
- * nobody, or where the member does not answer: then in its stead, and whoever asked does not notice.
+ * request. They go by the farthest way that there is for them (pool/pool.h): to the member of the pool where that is at
+ * home; from there, for bytes of a known generation, to who was at home before, for what that has, or to the region that
+ * asks the account for it; else to the origin. Whoever does not answer is passed over for the next way, and whoever
+ * asked does not notice.
+ *
+ * Who takes longer than mostly is hedged, within what hedges may cost (pool/hedge.h): where bytes are wanted, first by
+ * who comes next in order, for what that has; and by the origin once it is as late as the origin would be. What answers
+ * first is taken, the other one is given up. Whoever has said that it has to ask somebody itself (102) is waited for.
  *
  * What a member says of the blob is the origin's word, and how long ago the origin said it comes along. What it says of
- * itself (Proxy-Status) is not: the origin is asked instead.
+ * itself (Proxy-Status) is not, nor what another region or a former home says but that it has it: then the next way is
+ * gone. No credential of the asker's goes to another region (decision 9).
  *
  * On the loop that asks.
  */
@@ -28,11 +35,12 @@ struct upstream_ask {
     bool own;                     /* signed by our own credential if there is one, though the client's is the asker's */
 
     /* of whoever is asked in the origin's place */
-    uint64_t extent; /* that home's; 0 for the object's record */
-    bool direct;     /* nobody is */
-    bool record;     /* no bytes are wanted: it should not begin with them */
-    bool validate;   /* what it knows does not suffice */
-    bool granted;    /* the asker is let in, and a member believes us that */
+    uint64_t extent;   /* that home's; 0 for the object's record */
+    enum pool_way way; /* by none that is farther */
+    bool pinned;       /* the bytes of one generation are wanted, by who may read it */
+    bool record;       /* no bytes are: it should not begin with them */
+    bool validate;     /* what it knows does not suffice */
+    bool granted;      /* the asker is let in, and a member believes us that */
 };
 
 struct upstream_events {
@@ -41,8 +49,13 @@ struct upstream_events {
     void *arg;
 };
 
-/* Whether this node itself sees to that extent; or to the record, which is extent 0's. Any thread that reads members. */
-bool upstream_is_here(const struct cache *cache, const struct cache_request *request, uint64_t extent);
+/* By which way a request for that extent, or for the record, which is extent 0's, would go now, if its asker may have it
+ * go so far. `pinned`: as above. Any thread that reads members. */
+enum pool_way upstream_way(const struct cache *cache, const struct cache_request *request, uint64_t extent,
+                           bool pinned);
+/* Whether bytes of that extent may be asked for before the blob's generation is known: not those that another region is
+ * to ask the account for. */
+bool upstream_opens(const struct cache *cache, const struct cache_request *request, uint64_t extent);
 
 /* Whether our own credential signs it. */
 static inline bool upstream_signed(const struct cache_request *asker, const struct upstream_ask *ask)

@@ -23,10 +23,11 @@ struct conn;
 struct loop;
 struct http_exchange;
 
-/* Filled in by h1.c and h2.c; called through http_reply and http_abort. */
+/* Filled in by h1.c and h2.c; called through the functions below. */
 struct http_transport {
     void (*reply)(struct http_exchange *x, const struct http_response *head, struct source *body);
     void (*abort)(struct http_exchange *x, enum status why);
+    void (*processing)(struct http_exchange *x); /* NULL: not said in this protocol */
 };
 
 struct http_exchange {
@@ -69,6 +70,13 @@ static inline void http_reply(struct http_exchange *x, const struct http_respons
     if (body != NULL)
         *body = NULL;
     x->transport->reply(x, head, taken);
+}
+
+/* Says before the reply that it takes time: 102 Processing (RFC 2518, 10.1; RFC 9110, 15.2). */
+static inline void http_processing(struct http_exchange *x)
+{
+    if (x->transport->processing != NULL)
+        x->transport->processing(x);
 }
 
 /* Ends the exchange so that no client can take it for a reply: RST_STREAM, or a closed connection. */

@@ -130,7 +130,7 @@ static void abort_exchange(struct http_exchange *x, enum status why)
         session_task(&exchange->h1->session);
 }
 
-const struct http_transport h1_transport = {reply, abort_exchange};
+const struct http_transport h1_transport = {.reply = reply, .abort = abort_exchange};
 
 /* ---- The body ---- */
 

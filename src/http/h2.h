@@ -125,6 +125,8 @@ void h2_stream_finish(struct h2_stream *stream);
 bool h2_stream_header(struct h2_stream *stream, struct str name, struct str value);
 /* The head is whole: hands the request to the handler. */
 void h2_stream_request(struct h2_stream *stream, bool ended);
+/* A reply's head that is not its last one: 1xx. */
+void h2_stream_interim(struct h2_stream *stream, int status);
 /* nghttp2's callbacks for the reply's body. */
 ssize_t h2_stream_read(nghttp2_session *ng, int32_t id, uint8_t *buffer, size_t length, uint32_t *flags,
                        nghttp2_data_source *source, void *arg);

@@ -81,11 +81,7 @@ static void send_continue(struct h2_stream *stream)
     stream->continue_owed = false;
     if (stream->answered || stream->remote_closed || stream->h2->dead)
         return;
-    static uint8_t name[] = ":status";
-    static uint8_t value[] = "100";
-    const nghttp2_nv field = {name, value, 7, 3, NGHTTP2_NV_FLAG_NONE};
-    nghttp2_submit_headers(stream->h2->ng, NGHTTP2_FLAG_NONE, stream->id, NULL, &field, 1, NULL);
-    h2_kick(stream->h2);
+    h2_stream_interim(stream, 100);
 }
 
 static enum source_state body_peek(struct source *source, struct source_view *view, size_t max)

@@ -36,6 +36,9 @@ static void news(struct h2_call *call)
 void h2_call_head(struct h2_call *call)
 {
     if (call->head.status < 200) {
+        call->processing = call->head.status == 102 && call->events.processing != NULL;
+        if (call->processing)
+            news(call);
         call->head.headers.count = 0;
         call->head.content_length = HTTP_LENGTH_UNKNOWN;
         return;
@@ -69,6 +72,11 @@ void h2_call_tell(struct h2_call *call)
         call->told = true;
         call->events.head(call->events.arg, call->whole ? &call->head : NULL, call->whole ? STATUS_OK : call->why);
         return; /* who has closed it, perhaps */
+    }
+    if (call->processing && !call->told) {
+        call->processing = false;
+        call->events.processing(call->events.arg);
+        return;
     }
     if (!call->waits)
         return;

@@ -64,6 +64,8 @@ struct h2_call_events {
      * closed before. *head and its texts are good during the call. */
     void (*head)(void *arg, const struct http_response *head, enum status why);
     void *arg;
+    /* Or NULL. Before that: it takes time (102). */
+    void (*processing)(void *arg);
 };
 
 /* Copies the request: method_text, target, authority and headers count, which must be valid. */

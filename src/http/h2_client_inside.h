@@ -42,6 +42,7 @@ struct h2_call {
     struct http_response head;
     size_t head_bytes;
     struct chunks chunks;
+    bool processing; /* 102 has come, which its owner does not know yet */
     bool whole;      /* the head */
     bool told;       /* `head` was called */
     bool last;       /* END_STREAM has come */

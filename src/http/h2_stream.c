@@ -9,6 +9,7 @@
 #include "http/h2.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "http/field.h"
@@ -240,7 +241,24 @@ static void abort_exchange(struct http_exchange *x, enum status why)
     h2_kick(stream->h2);
 }
 
-const struct http_transport h2_transport = {reply, abort_exchange};
+void h2_stream_interim(struct h2_stream *stream, int status)
+{
+    static uint8_t name[] = ":status";
+    char value[4];
+    snprintf(value, sizeof value, "%d", status);
+    const nghttp2_nv field = {name, (uint8_t *) value, 7, 3, NGHTTP2_NV_FLAG_NONE};
+    nghttp2_submit_headers(stream->h2->ng, NGHTTP2_FLAG_NONE, stream->id, NULL, &field, 1, NULL);
+    h2_kick(stream->h2);
+}
+
+static void processing(struct http_exchange *x)
+{
+    struct h2_stream *stream = (struct h2_stream *) x;
+    if (!stream->answered && !stream->h2->dead)
+        h2_stream_interim(stream, 102);
+}
+
+const struct http_transport h2_transport = {reply, abort_exchange, processing};
 
 /* ---- The reply's body ---- */
 

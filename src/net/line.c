@@ -42,6 +42,15 @@ void line_share_fini(struct line_share *share)
     share_fini(&share->room);
 }
 
+/* Who waits for what is left to others keeps only those waiting who leave as much. */
+static bool left_waits(const struct line_share *share, bool kind, unsigned leaves)
+{
+    unsigned waits = 0;
+    for (unsigned i = 1; i <= leaves; i++)
+        waits |= atomic_load_explicit(&share->waits_for[kind][LINE_LEFT][i], memory_order_relaxed);
+    return waits > 0;
+}
+
 static unsigned slot_of(enum line_why why, uint64_t account, uint64_t client)
 {
     switch (why) {
@@ -70,13 +79,15 @@ static bool any_waits(const struct line_share *share, bool kind, const enum line
 bool line_full(const struct line_share *share)
 {
     static const enum line_why full[] = {LINE_ROOM, LINE_KIND};
-    return any_waits(share, false, full, 2, 0, 0) || any_waits(share, true, full, 2, 0, 0);
+    return any_waits(share, false, full, 2, 0, 0) || any_waits(share, true, full, 2, 0, 0) ||
+           left_waits(share, false, LINE_LEAVES_MOST) || left_waits(share, true, LINE_LEAVES_MOST);
 }
 
 bool line_contended(const struct line_share *share, uint64_t account, uint64_t client)
 {
     static const enum line_why given[] = {LINE_ROOM, LINE_KIND, LINE_ACCOUNT, LINE_CLIENT};
-    return any_waits(share, false, given, 4, account, client) || any_waits(share, true, given, 4, account, client);
+    return any_waits(share, false, given, 4, account, client) || any_waits(share, true, given, 4, account, client) ||
+           left_waits(share, false, LINE_LEAVES_MOST) || left_waits(share, true, LINE_LEAVES_MOST);
 }
 
 /* Nobody waits who goes before this one. */
@@ -85,6 +96,8 @@ static bool is_first(struct line_share *share, const struct line_ticket *ticket)
     /* The last one keeps its own kind waiting only. */
     static const enum line_why first[] = {LINE_ROOM, LINE_ACCOUNT, LINE_CLIENT, LINE_READY, LINE_TURN, LINE_KIND};
     uint64_t account = ticket->account, client = ticket->client;
+    if (left_waits(share, true, ticket->leaves) || (!ticket->favoured && left_waits(share, false, ticket->leaves)))
+        return false;
     if (any_waits(share, true, first, ticket->favoured ? 6 : 5, account, client))
         return false;
     if (!ticket->favoured)
@@ -94,7 +107,7 @@ static bool is_first(struct line_share *share, const struct line_ticket *ticket)
 
 static enum share_answer take(struct line_share *share, const struct line_ticket *ticket)
 {
-    return share_take(&share->room, ticket->favoured, ticket->account, ticket->client, ticket->bytes);
+    return share_take(&share->room, ticket->favoured, ticket->leaves, ticket->account, ticket->client, ticket->bytes);
 }
 
 static void give(struct line_share *share, const struct line_ticket *ticket)
@@ -106,7 +119,7 @@ static void give(struct line_share *share, const struct line_ticket *ticket)
 
 static atomic_uint *count_of(const struct line_ticket *ticket)
 {
-    unsigned slot = slot_of(ticket->why, ticket->account, ticket->client);
+    unsigned slot = ticket->why == LINE_LEFT ? ticket->leaves : slot_of(ticket->why, ticket->account, ticket->client);
     return &ticket->line->share->waits_for[ticket->favoured][ticket->why][slot];
 }
 
@@ -204,7 +217,7 @@ static enum line_why offer(struct line_share *share, struct line_ticket *ticket)
 {
     static const enum line_why whys[] = {
         [SHARE_TAKEN] = LINE_NOTHING,     [SHARE_FULL] = LINE_ROOM,          [SHARE_KIND_FULL] = LINE_KIND,
-        [SHARE_NOT_YOURS] = LINE_ACCOUNT, [SHARE_NOT_CLIENTS] = LINE_CLIENT,
+        [SHARE_NOT_YOURS] = LINE_ACCOUNT, [SHARE_NOT_CLIENTS] = LINE_CLIENT, [SHARE_RESERVED] = LINE_LEFT,
     };
     enum line_why why = whys[take(share, ticket)];
     if (why == LINE_NOTHING && ticket->ready != NULL && !ticket->ready(ticket)) {
@@ -216,17 +229,23 @@ static enum line_why offer(struct line_share *share, struct line_ticket *ticket)
     return why;
 }
 
+/* Another client of the lane may have it. */
+static bool not_this_one(enum line_why why)
+{
+    return why == LINE_CLIENT || why == LINE_LEFT;
+}
+
 /* To the first of the lane's clients that may have more; those that may not come last. So does one that is not ready:
  * its account is not, but that may not be the lane's only one. */
 static enum line_why offer_lane(struct line_share *share, struct line_lane *lane, unsigned *offers,
                                 struct line_ticket **ticket)
 {
     enum line_why why = LINE_CLIENT;
-    for (unsigned left = lane->count; left > 0 && *offers > 0 && why == LINE_CLIENT; left--) {
+    for (unsigned left = lane->count; left > 0 && *offers > 0 && not_this_one(why); left--) {
         *ticket = LIST_ENTRY(lane->clients.next, struct line_ticket, turn);
         why = offer(share, *ticket);
         --*offers;
-        if (why == LINE_NOTHING || why == LINE_CLIENT || why == LINE_READY)
+        if (why == LINE_NOTHING || not_this_one(why) || why == LINE_READY)
             to_tail(&lane->clients, &(*ticket)->turn);
     }
     return why;

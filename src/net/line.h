@@ -48,11 +48,14 @@ struct line_queue {
     struct list clients[SHARE_SLOTS]; /* by a hash of lane and client: these tickets, to be found */
 };
 
+#define LINE_LEAVES_MOST 7
+
 /* What somebody waits for. */
 enum line_why {
     LINE_NOTHING, /* it has room */
     LINE_ROOM,    /* so much is not free */
     LINE_KIND,    /* it is, but not for its kind */
+    LINE_LEFT,    /* it is, but is left to those who leave less */
     LINE_ACCOUNT, /* the account has its part */
     LINE_CLIENT,  /* the client has */
     LINE_READY,   /* there is room, but it is not ready: nobody who gave up some would help it */
@@ -65,8 +68,8 @@ struct line_share {
     struct share room;
     enum metric waiting; /* a gauge: who waits */
     atomic_uint crowd;   /* the same */
-    /* For what, by kind and by the slot of what it is about: the account (also where it is not ready), the client, or
-     * the first one. */
+    /* For what, by kind and by the slot of what it is about: the account (also where it is not ready), the client, how
+     * much it leaves, or the first one. */
     atomic_uint waits_for[2][LINE_WHYS][SHARE_SLOTS];
     pthread_mutex_t lock; /* over the next two, and what lines and tickets say is under it */
     int64_t looked_ms;    /* when a loop last made all offers that it may (loop_now_ms) */
@@ -96,6 +99,7 @@ struct line_ticket {
     enum line_why why;      /* it waits */
 
     bool favoured;
+    unsigned leaves;  /* so many eighths (base/share.h), LINE_LEAVES_MOST at the most */
     uint64_t account; /* a hash, as is the client */
     uint64_t client;
     size_t bytes; /* what is set aside for it */

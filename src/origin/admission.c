@@ -87,8 +87,8 @@ static void look(struct timer *timer)
 static void wait_at(struct admission_queue *queue, struct admission *admission)
 {
     const struct line_ticket *room = &admission->room;
-    bool stays =
-        share_take(&queue->class->waiting, room->favoured, room->account, room->client, admission->held) == SHARE_TAKEN;
+    bool stays = share_take(&queue->class->waiting, room->favoured, 0, room->account, room->client, admission->held) ==
+                 SHARE_TAKEN;
     if (!stays)
         admission->held = 0;
     admission->queue = queue;
@@ -133,6 +133,7 @@ static void begin(struct admission *admission, struct admission_queue *queue, co
                                     .come = wish->come,
                                     .arg = wish->arg,
                                     .room = {.favoured = wish->favoured,
+                                             .leaves = wish->leaves,
                                              .account = wish->account,
                                              .client = wish->client,
                                              .bytes = wish->bytes,

@@ -64,8 +64,9 @@ struct admission_wish {
     uint64_t client;
     struct budget_ticket *asked; /* whose right to ask is taken over, or NULL; of the same budget */
     bool favoured;
-    size_t bytes; /* what is set aside for it */
-    size_t held;  /* what it holds while it waits */
+    unsigned leaves; /* as a line_ticket's */
+    size_t bytes;    /* what is set aside for it */
+    size_t held;     /* what it holds while it waits */
     /* From the loop, once: OK, NO_MEMORY or OVER_BUDGET. */
     void (*come)(void *arg, enum status why);
     void *arg;

@@ -9,13 +9,13 @@
  * its weight says, and a member that comes or goes moves no more than its share of them. One that is down is passed
  * over, and has its sidecars back when it answers again.
  *
- * What the wire still has to say for it: a request that has come from a node is not sent on today (DESIGN.md, decision
- * 10), so that an entry which is not the home would ask the origin itself, once for each member that is somebody's
- * entry. A client's request has to be allowed one hop more: a parameter of its request (wire.h; say `entry`) by which
- * the member asks the home in its stead, with the client's credential and its own `headpond-peer` field without that
- * parameter, and vouches for nothing that it has not been told by the origin itself. It counts from a certificate of
- * role client in the member's own region alone; a member that does not know it passes it over, and asks the origin as
- * today. CDN-Loop names both, so that what comes round ends as 508.
+ * What the wire still has to say for it: who is asked by a node goes on by a nearer way than the one it was asked by
+ * (pool.h), so that an entry which is not the home would go to the origin, once for each member that is somebody's
+ * entry. Asking one's entry is a way of its own, farther than that to a home, and a client's alone; its request has to
+ * say so by a parameter (wire.h; say `entry`). To a member it gives the way to the home, where the certificate is of
+ * role client and of the member's own region; the member asks that with the client's credential and without the
+ * parameter, and vouches for what the origin itself has told it alone. Who does not know the parameter passes it over,
+ * and goes on as today. CDN-Loop names both, so that what comes round ends as 508.
  */
 #ifndef HEADPOND_POOL_ENTRY_H
 #define HEADPOND_POOL_ENTRY_H

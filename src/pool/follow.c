@@ -320,7 +320,7 @@ static void on_late(struct timer *timer)
 
 static bool start(struct follow *follow, struct loop *loop)
 {
-    const struct h2_call_events events = {on_head, follow};
+    const struct h2_call_events events = {.head = on_head, .arg = follow};
     const struct wire_request said = {.view = ring_digest(members_view(follow->members)->ring)};
     struct arena *arena = arena_new();
     struct http_request request = {

@@ -6,6 +6,7 @@ libheadpond_a_SOURCES += \
 	src/pool/follow.c src/pool/follow.h \
 	src/pool/greet.c src/pool/greet.h \
 	src/pool/hedge.c src/pool/hedge.h \
+	src/pool/hedges.c src/pool/hedges.h \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/kube.c src/pool/kube.h \
 	src/pool/members.c src/pool/members.h src/pool/members_text.c \
@@ -62,6 +63,10 @@ t_unit_test_slices_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_hedge
 t_unit_test_hedge_SOURCES = t/unit/test_hedge.c t/unit/tap.h
 t_unit_test_hedge_LDADD = $(UNIT_LDADD) -lm
+
+check_PROGRAMS += t/unit/test_hedges
+t_unit_test_hedges_SOURCES = t/unit/test_hedges.c t/unit/tap.h
+t_unit_test_hedges_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_spread
 t_unit_test_spread_SOURCES = t/unit/test_spread.c t/unit/tap.h

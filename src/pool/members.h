@@ -42,7 +42,8 @@ struct member {
     char name[CONF_LABEL_MAX + 1];
     bool own; /* this node itself */
     struct reach reach;
-    atomic_uint turn; /* which of its addresses is next: whoever could not connect goes on to the next one */
+    atomic_uint nothing; /* pool.c's: so often in a row it had nothing of what it was asked for */
+    atomic_uint turn;    /* which of its addresses is next: whoever could not connect goes on to the next one */
 
     /* members.c's */
     atomic_uint refs;

@@ -249,6 +249,13 @@ static void on_head(void *arg, const struct http_response *head, enum status why
     call->events.head(call->events.arg, head, why);
 }
 
+static void on_processing(void *arg)
+{
+    struct peer_call *call = arg;
+    if (call->events.processing != NULL)
+        call->events.processing(call->events.arg);
+}
+
 struct peer_call *peer_call_start(struct loop *loop, struct member *member, const struct http_request *request,
                                   const struct h2_call_events *events)
 {
@@ -257,7 +264,7 @@ struct peer_call *peer_call_start(struct loop *loop, struct member *member, cons
     if (link == NULL)
         return NULL;
     struct peer_call *call = mem_calloc(1, sizeof *call);
-    const struct h2_call_events own = {on_head, call};
+    const struct h2_call_events own = {on_head, call, on_processing};
     call->member = member_ref(member);
     call->loop = loop;
     call->events = *events;

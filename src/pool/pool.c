@@ -11,10 +11,14 @@
 #include "net/tls.h"
 #include "pool/discover.h"
 #include "pool/follow.h"
+#include "pool/hedges.h"
 #include "pool/peers.h"
 
 /* Of the order, how many are looked at for one that is up. */
 #define ORDER_LOOKS 8
+/* Who had nothing of what it was asked for so often in a row is asked one time of so many. */
+#define NOTHING_FEW 8
+#define NOTHING_SELDOM 16
 /* A member that does not take a connection in this time, or on which one is silent that owes something, is passed over:
  * whoever is read from can be reached in much less. And what is idle for so long ends; ms. */
 #define CONNECT_MS 1000
@@ -177,6 +181,7 @@ void pool_stop(struct pool *pool)
 
 void pool_loop_init(struct pool *pool, struct loop *loop)
 {
+    hedges_loop_init(loop);
     peers_loop_init(&pool->terms, loop);
     if (pool->follow != NULL && loop_id(loop) == 0)
         follow_loop_init(pool->follow, loop);
@@ -187,6 +192,7 @@ void pool_loop_fini(struct pool *pool, struct loop *loop)
     if (pool->follow != NULL && loop_id(loop) == 0)
         follow_loop_fini(pool->follow);
     peers_loop_fini(loop);
+    hedges_loop_fini(loop);
 }
 
 /* ---- What it knows. ---- */
@@ -229,6 +235,8 @@ void pool_heard_view(const struct pool *pool, uint64_t view)
         follow_heard(pool->follow, view);
 }
 
+/* ---- Whom to ask. ---- */
+
 static bool answers(struct member *member, bool asks)
 {
     int64_t now_ms = clock_mono_ms();
@@ -236,30 +244,97 @@ static bool answers(struct member *member, bool asks)
                                              : reach_probe_waits(&member->reach, now_ms));
 }
 
-static struct member *first(const struct pool *pool, struct hash128 object, uint64_t extent, bool asks)
+/* Of a region's order. */
+struct look {
+    const struct ring_region *region;
+    uint64_t key;
+    const struct member *passed; /* passed over, or NULL */
+    bool past_own;               /* so is this node */
+    bool asks;
+};
+
+static struct member *look(const struct pool *pool, const struct look *look)
 {
     const struct members_view *view = pool_view(pool);
-    const struct ring_region *region = ring_region(view->ring, str_from(pool->own.region));
     unsigned nodes[ORDER_LOOKS];
-    if (region == NULL)
+    if (look->region == NULL)
         return NULL;
-    unsigned count = ring_order(region, ring_key(object, extent), nodes, ORDER_LOOKS);
+    unsigned count = ring_order(look->region, look->key, nodes, ORDER_LOOKS);
     for (unsigned i = 0; i < count; i++) {
-        struct member *member = members_at(view, &region->nodes[nodes[i]]);
-        if (member->own)
-            return NULL;
-        if (answers(member, asks))
+        struct member *member = members_at(view, &look->region->nodes[nodes[i]]);
+        if (member == look->passed || (member->own && look->past_own))
+            continue;
+        if (member->own || answers(member, look->asks))
             return member;
     }
     return NULL;
 }
 
-struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent)
+static const struct ring_region *own_region(const struct pool *pool)
 {
-    return first(pool, object, extent, false);
+    return ring_region(pool_view(pool)->ring, str_from(pool->own.region));
 }
 
-struct member *pool_ask(const struct pool *pool, struct hash128 object, uint64_t extent)
+/* Whether it is worth asking for what it has. */
+static bool may_have(struct member *member, bool asks)
 {
-    return first(pool, object, extent, true);
+    unsigned nothing = atomic_load_explicit(&member->nothing, memory_order_relaxed);
+    if (nothing < NOTHING_FEW)
+        return true;
+    if (asks)
+        atomic_fetch_add_explicit(&member->nothing, 1, memory_order_relaxed);
+    return nothing % NOTHING_SELDOM == 0;
+}
+
+void pool_had(struct member *member, bool had)
+{
+    if (had)
+        atomic_store_explicit(&member->nothing, 0, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&member->nothing, 1, memory_order_relaxed);
+}
+
+bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint64_t extent)
+{
+    const struct ring_region *region = ring_origin_region(pool_view(pool)->ring, ring_key(object, extent));
+    return region == NULL || str_eq(region->name, str_from(pool->own.region));
+}
+
+enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool asks,
+                       struct member **found)
+{
+    struct look order = {.region = own_region(pool), .key = ring_key(object, extent), .asks = asks};
+    *found = NULL;
+    if (most >= POOL_HOME) {
+        struct member *home = look(pool, &order);
+        if (home != NULL && !home->own)
+            return *found = home, POOL_HOME;
+    }
+    if (!pool_vouches(pool))
+        return POOL_ORIGIN;
+    if (most >= POOL_FORMER) {
+        order.past_own = true;
+        struct member *former = look(pool, &order);
+        if (former != NULL && may_have(former, asks))
+            return *found = former, POOL_FORMER;
+    }
+    order.region = ring_origin_region(pool_view(pool)->ring, order.key);
+    if (most >= POOL_REGION && order.region != NULL && order.region != own_region(pool)) {
+        struct member *far = look(pool, &order);
+        if (far != NULL && may_have(far, asks))
+            return *found = far, POOL_REGION;
+    }
+    return POOL_ORIGIN;
+}
+
+struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *after,
+                         bool instead)
+{
+    const struct look order = {.region = own_region(pool),
+                               .key = ring_key(object, extent),
+                               .passed = after,
+                               .past_own = !instead,
+                               .asks = true};
+    struct member *next = look(pool, &order);
+    return next != NULL && next->own ? NULL : next;
 }

@@ -48,11 +48,28 @@ const struct members_text *pool_view_text(const struct pool *pool);
  * Any thread; cheap. */
 void pool_heard_view(const struct pool *pool, uint64_t view);
 
-/* The first in this region's order that is up, or has been down for long enough to be tried again: whom to ask for that
- * extent. NULL: this node itself, or nobody, so that it has to see to it. Registered threads; the member is good as long
- * as the view, unless it is referenced. */
-struct member *pool_home(const struct pool *pool, struct hash128 object, uint64_t extent);
-/* The same for who will ask it now: one that is down is tried by one at a time. */
-struct member *pool_ask(const struct pool *pool, struct hash128 object, uint64_t extent);
+/* Ways to what this node does not have, the farther the more nodes it may pass. Whoever is asked goes on by a nearer way
+ * than the one it was asked by, or by none: so no two nodes wait for each other, whatever each believes of where things
+ * are at home. */
+enum pool_way {
+    POOL_ORIGIN, /* the account: nobody of the pool */
+    POOL_REGION, /* the home in the region that asks the account for that extent */
+    POOL_FORMER, /* who would be at home here if this node were not, for what it has: before this one came, it was */
+    POOL_HOME,   /* the home in this region */
+};
+
+/* The farthest way up to `most` that there is for that extent, and whom to ask: a member that is up, or has been down for
+ * long enough to be tried again, one by one by those who `ask`; NULL with POOL_ORIGIN. A client has no way but to a home.
+ * Registered threads, as the next ones; the member is good as long as the view, unless it is referenced. */
+enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool asks,
+                       struct member **member);
+/* Who comes next in this region's order after that one, is up, and is not this node. `instead`: NULL, too, where this
+ * node itself comes before. */
+struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *after,
+                         bool instead);
+/* Whether this region asks the account for it, as far as this node knows. */
+bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint64_t extent);
+/* A member that was asked for what it has had it, or not: it is asked seldom once it has mostly had nothing. */
+void pool_had(struct member *member, bool had);
 
 #endif

@@ -19,6 +19,10 @@ static const struct blob_error error_no_node = {
     403, "AuthorizationFailure",
     "This address is for nodes of the pool, which read blobs here. Clients have addresses of their own (listen)."};
 
+static const struct blob_error error_abroad = {
+    403, "AuthorizationFailure",
+    "Members of another region read bytes of a known generation here (If-Match, granted), and nothing else."};
+
 static const struct blob_error error_no_ring = {
     503, "ServerBusy", "This node does not know yet who is in the pool, or there are more than can be told."};
 #define NO_RING_RETRY_S 1
@@ -26,7 +30,8 @@ static const struct blob_error error_no_ring = {
 /* A connection's. */
 struct caller {
     const struct pool *pool;
-    bool vouches; /* it is a member of this region */
+    bool vouches; /* it is a member, */
+    bool abroad;  /* of another region, or a client of one */
 };
 
 static enum status identify(const struct conn *conn, struct identity *identity)
@@ -52,7 +57,8 @@ static void *admit(void *arg, const struct conn *conn, const char *listener, con
     }
     struct caller *caller = mem_calloc(1, sizeof *caller);
     caller->pool = pool;
-    caller->vouches = who.role == CONF_ROLE_MEMBER && strcmp(who.region, own->region) == 0;
+    caller->vouches = who.role == CONF_ROLE_MEMBER;
+    caller->abroad = strcmp(who.region, own->region) != 0;
     return caller;
 }
 
@@ -116,7 +122,14 @@ enum request_state peer_ring(struct request *request)
 
 /* ---- Reads. ---- */
 
-const struct blob_error *peer_read(struct request *request)
+/* Records and grants have their homes in each region. */
+static bool is_for_region(const struct http_request *head, const struct wire_request *said)
+{
+    return head->method == HTTP_GET && precondition_single_match(&head->headers).len > 0 && said->granted &&
+           !said->record && !said->validate;
+}
+
+const struct blob_error *peer_read(struct request *request, struct route_node *node)
 {
     const struct http_request *head = &request->x->request;
     const struct caller *caller = request->x->caller;
@@ -126,6 +139,11 @@ const struct blob_error *peer_read(struct request *request)
     if (wire_is_loop(pool_own(caller->pool), &head->headers))
         return &BLOB_ERROR_LOOP;
     said->granted = said->granted && caller->vouches;
+    if (caller->abroad && !is_for_region(head, said))
+        return &error_abroad;
+    node->granted = said->granted;
+    node->cached = said->cached;
+    node->farthest = caller->abroad ? POOL_ORIGIN : said->cached ? POOL_REGION : POOL_FORMER;
     return NULL;
 }
 

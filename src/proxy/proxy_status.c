@@ -25,6 +25,8 @@ const char *proxy_status_of(enum status status)
         return "http_protocol_error";
     case STATUS_HEADERS_TOO_LARGE:
         return "http_response_header_section_size";
+    case STATUS_NOT_CACHED:
+        return "destination_unavailable";
     case STATUS_BUSY:
     case STATUS_OVER_BUDGET:
     case STATUS_NO_MEMORY:

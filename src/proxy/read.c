@@ -49,6 +49,14 @@ static void fill_query(struct request *request)
     query->validate = request->said.validate;
 }
 
+/* Whoever has asked shall not take this node for slow while it has to ask somebody itself. */
+static void tell_processing(struct request *request)
+{
+    if (request_of_node(request) && !request->processing && !request->route.cache.cached)
+        http_processing(request->x);
+    request->processing = true;
+}
+
 enum request_state read_resolve(struct request *request)
 {
     struct cache *cache = request->home->proxy->cache;
@@ -58,6 +66,7 @@ enum request_state read_resolve(struct request *request)
         request->resolved = true;
         return REQUEST_DECIDE;
     }
+    tell_processing(request);
     request->resolve =
         cache_resolve_start(cache, request->home->loop, &request->route.cache, &request->query, on_resolved, request);
     return REQUEST_WAIT;
@@ -243,6 +252,8 @@ enum request_state read_prime(struct request *request)
     }
     switch (cache_read_prime(request->body)) {
     case SOURCE_WAIT:
+        if (cache_read_fetches(request->body))
+            tell_processing(request);
         return REQUEST_WAIT;
     case SOURCE_FAILED:
         return read_failed(request, request->body->error);

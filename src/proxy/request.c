@@ -84,11 +84,12 @@ enum request_state request_route(struct request *request)
         return request_refuse_client(request, STATUS_METHOD_NOT_ALLOWED);
     if (peer_asks_ring(request))
         return peer_ring(request);
+    struct route_node node;
     if (request_of_node(request))
-        request->error = peer_read(request);
+        request->error = peer_read(request, &node);
     if (request->error == NULL)
         request->error = route_request(request->home->proxy->routes, x->arena, &x->request, x->peer,
-                                       request_of_node(request) ? &request->said : NULL, request->facts.now_s, route);
+                                       request_of_node(request) ? &node : NULL, request->facts.now_s, route);
     request->facts.endpoint = route->url.endpoint;
     route->cache.id = request->id;
     if (request->error != NULL) {

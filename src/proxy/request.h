@@ -10,6 +10,7 @@
 #include "cache/cache.h"
 #include "http/exchange.h"
 #include "http/range.h"
+#include "pool/wire.h"
 #include "proxy/checksum.h"
 #include "proxy/forward.h"
 #include "proxy/outcome.h"
@@ -47,6 +48,7 @@ struct request {
     enum request_state state;
     struct route route;
     struct reply_facts facts; /* its outcome and detail are the request's */
+    bool processing;          /* it has been said that the reply takes time */
     struct wire_request said; /* by another node (request_of_node), of its own request */
     struct str id;            /* how the log names it: the client's x-ms-client-request-id, else our x-ms-request-id */
     unsigned retries;         /* of what passed through, at the origin */

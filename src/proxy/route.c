@@ -19,6 +19,7 @@ struct routes {
     struct blob_accounts names;
     struct digest nobody; /* the anonymous credential's */
     struct digest own;    /* that of all whom we vouch for: they ask with one voice */
+    bool regions;         /* there are others, which are asked without a client's credential */
 };
 
 enum status routes_new(const struct conf *conf, struct credentials *credentials, struct routes **routes,
@@ -34,6 +35,7 @@ enum status routes_new(const struct conf *conf, struct credentials *credentials,
     made->names = (struct blob_accounts){accounts_named, made->accounts, accounts_any(made->accounts)};
     made->nobody = digest_of(STR(""));
     made->own = digest_of(STR("own\n"));
+    made->regions = conf->pool != NULL && conf->pool->region_count > 0;
     return STATUS_OK;
 }
 
@@ -279,7 +281,7 @@ static void name_credential(const struct routes *routes, struct route *route, st
         cache->credential = routes->own; /* a member has let somebody in: that is nobody's yes to strangers */
     if (!keep_all_for_client(query))
         cache->target = filtered_target(route->target, query, keep_for_client, arena);
-    if (cache->signer != NULL)
+    if (cache->signer != NULL || routes->regions)
         cache->own_target = filtered_target(route->target, query, keep_for_own, arena);
 }
 
@@ -313,7 +315,7 @@ static const struct blob_error *route_account(struct routes *routes, struct aren
 }
 
 static void route_authorize(struct route *route, struct arena *arena, const struct http_request *request, uint32_t ipv4,
-                            const struct wire_request *said, int64_t now_s)
+                            const struct route_node *node, int64_t now_s)
 {
     const struct authorize_facts facts = {
         .account = route->account,
@@ -323,8 +325,8 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
         .headers = &route->headers,
         .credential = &route->credential,
         .ipv4 = ipv4,
-        .node = said != NULL,
-        .granted = said != NULL && said->granted,
+        .node = node != NULL,
+        .granted = node != NULL && node->granted,
         .now_s = now_s,
     };
     authorize(arena, &facts, &route->permission);
@@ -332,8 +334,17 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
         route->target = filtered_target(route->target, &route->url.query, keep_unsigned, arena);
 }
 
+/* Another region's node comes without a client's credential: what we cannot sign for it, it has only if it is here. */
+static void name_node(const struct route_node *node, struct cache_request *cache)
+{
+    cache->farthest = node != NULL ? node->farthest : POOL_HOME;
+    cache->granted = node != NULL && node->granted;
+    bool abroad = node != NULL && node->farthest == POOL_ORIGIN;
+    cache->cached = node != NULL && (node->cached || (abroad && cache->signer == NULL && !cache->vouched));
+}
+
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,
-                                       const struct sockaddr *peer, const struct wire_request *said, int64_t now_s,
+                                       const struct sockaddr *peer, const struct route_node *node, int64_t now_s,
                                        struct route *route)
 {
     uint32_t ipv4 = peer_ipv4(peer);
@@ -350,13 +361,12 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
     if (route->class.action == BLOB_ACTION_REFUSE)
         return &BLOB_ERROR_INVALID_HEADER; /* signed by us, a stranger's read could become a write */
     blob_credential_of(arena, &route->headers, &route->url.query, &route->credential);
-    route_authorize(route, arena, request, ipv4, said, now_s);
+    route_authorize(route, arena, request, ipv4, node, now_s);
     if (route->permission.error != NULL)
         return route->permission.error;
 
     fill_cache_request(route, peer, arena);
-    route->cache.here = said != NULL;
-    route->cache.granted = said != NULL && said->granted;
+    name_node(node, &route->cache);
     if (route->class.action == BLOB_ACTION_WRITE)
         return NULL;
     if (route->bypass == NULL)

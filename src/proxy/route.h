@@ -15,7 +15,6 @@
 #include "blob/url.h"
 #include "cache/cache.h"
 #include "http/message.h"
-#include "pool/wire.h"
 #include "proxy/accounts.h"
 #include "proxy/authorize.h"
 
@@ -40,11 +39,17 @@ struct route {
     struct cache_request cache; /* filled for reads and writes */
 };
 
-/* Fills *route; its texts live in `arena` and in the request. `said`: of another node of the pool, what it may say; NULL:
- * a client's request. NULL: routed. Else why not, to be answered to the client
- * (route->account may be known). Never waits; any loop. */
+/* Of another node's request: what it may say, and how far that may go on (cache.h). */
+struct route_node {
+    bool granted;
+    bool cached;
+    enum pool_way farthest;
+};
+
+/* Fills *route; its texts live in `arena` and in the request. `node`: NULL for a client's request. NULL: routed. Else why
+ * not, to be answered to the client (route->account may be known). Never waits; any loop. */
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,
-                                       const struct sockaddr *peer, const struct wire_request *said, int64_t now_s,
+                                       const struct sockaddr *peer, const struct route_node *node, int64_t now_s,
                                        struct route *route);
 
 /* The base blob's name for a fence, where the route names a snapshot or a version of it. */

@@ -208,8 +208,8 @@ static void take_places(bool taken_now)
 {
     struct admission_class *places = &rig_cache()->places;
     if (taken_now) {
-        (void) share_take(&places->room.room, true, 1, 1, EVERYTHING);
-        (void) share_take(&places->waiting, true, 1, 1, EVERYTHING);
+        (void) share_take(&places->room.room, true, 0, 1, 1, EVERYTHING);
+        (void) share_take(&places->waiting, true, 0, 1, 1, EVERYTHING);
     } else {
         share_give(&places->room.room, true, 1, 1, EVERYTHING);
         share_give(&places->waiting, true, 1, 1, EVERYTHING);

@@ -92,7 +92,7 @@ static void start_one(void *arg)
     struct fetch *fetch = arg;
     struct http_request request = {
         .method_text = STR("GET"), .target = str_from(fetch->path), .authority = STR("localhost")};
-    const struct h2_call_events events = {on_head, fetch};
+    const struct h2_call_events events = {.head = on_head, .arg = fetch};
     request.headers.arena = arena_new();
     http_headers_add(&request.headers, STR("X-Ms-Version"), STR("2021-08-06"));
     http_headers_add(&request.headers, STR("Authorization"), STR("Bearer abc"));

@@ -68,7 +68,7 @@ static void start(struct ask *ask)
     struct member *member = members_find(members_view(terms.members), STR("west"), str_from(ask->node));
     const struct http_request request = {
         .method_text = STR("GET"), .target = STR("/slow/30000/3000"), .authority = STR("peer")};
-    const struct h2_call_events events = {on_head, ask};
+    const struct h2_call_events events = {.head = on_head, .arg = ask};
     ask->call = peer_call_start(own, member, &request, &events);
     ask->unknown = ask->call == NULL;
     if (ask->unknown)

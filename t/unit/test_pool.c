@@ -75,9 +75,16 @@ static bool knows_all(struct pool *pool)
     return pool_view(pool)->count == NODES;
 }
 
+/* Whom to ask at home; NULL: this node itself. */
+static struct member *home(struct pool *pool, uint64_t extent, bool asks)
+{
+    struct member *member;
+    return pool_way(pool, object, extent, POOL_HOME, asks, &member) == POOL_HOME ? member : NULL;
+}
+
 static struct str home_of(struct pool *pool, uint64_t extent)
 {
-    struct member *member = pool_home(pool, object, extent);
+    struct member *member = home(pool, extent, false);
     return str_from(member == NULL ? pool_own(pool)->node : member->name);
 }
 
@@ -109,11 +116,11 @@ static void homes(void)
     ok(text != NULL && other != NULL && str_eq(text->text, other->text) && strcmp(text->etag, other->etag) == 0,
        "and tell it in the same words");
     for (uint64_t extent = 0; extent < EXTENTS; extent++) {
-        struct str home = home_of(sidecar.pool, extent);
+        struct str at = home_of(sidecar.pool, extent);
         bool same = true;
         for (unsigned i = 0; i < NODES; i++) {
-            same = same && str_eq(home_of(nodes[i].pool, extent), home);
-            at_home[i] += pool_home(nodes[i].pool, object, extent) == NULL;
+            same = same && str_eq(home_of(nodes[i].pool, extent), at);
+            at_home[i] += home(nodes[i].pool, extent, false) == NULL;
         }
         alike += same;
     }
@@ -140,16 +147,110 @@ static void homes(void)
     unsigned extent = 0;
     while (!str_eq(before[extent], STR("n2")))
         extent++;
-    ok(pool_home(sidecar.pool, object, extent) == down && pool_ask(sidecar.pool, object, extent) == down,
+    ok(home(sidecar.pool, extent, false) == down && home(sidecar.pool, extent, true) == down,
        "after a while somebody tries it again");
-    ok(pool_home(sidecar.pool, object, extent) != down, "and others do not meanwhile");
+    ok(home(sidecar.pool, extent, false) != down, "and others do not meanwhile");
     reach_good(&down->reach, clock_mono_ms());
-    ok(pool_home(sidecar.pool, object, extent) == down, "it is back when it has answered");
+    ok(home(sidecar.pool, extent, false) == down, "it is back when it has answered");
     for (unsigned i = 0; i < NODES; i++) {
         pool_stop(nodes[i].pool);
         pool_free(&nodes[i].pool);
     }
     pool_stop(sidecar.pool);
+    pool_free(&sidecar.pool);
+}
+
+/* ---- Ways, in two regions. ---- */
+
+static char *abroad_texts[] = {(char[]){"e0=127.0.0.1:6"}, (char[]){"e1=127.0.0.1:7"}};
+
+/* A sidecar is told of the other region by a member (follow.h), none of which is there. */
+static bool knows_regions(struct pool *pool)
+{
+    rcu_quiescent_state();
+    return pool_view(pool)->count == NODES + 2;
+}
+
+static void nearer_ways(struct pool *pool)
+{
+    unsigned former = 0, far = 0, wrong = 0;
+    struct member *member;
+    for (uint64_t extent = 0; extent < EXTENTS; extent++) {
+        bool ours = pool_is_origin_region(pool, object, extent);
+        enum pool_way way = pool_way(pool, object, extent, POOL_HOME, false, &member);
+        if (way == POOL_FORMER)
+            former += !member->own && strcmp(member->region, "west") == 0;
+        else
+            wrong += way != POOL_HOME || member->own;
+        wrong += pool_way(pool, object, extent, POOL_FORMER, false, &member) != POOL_FORMER || member->own;
+        way = pool_way(pool, object, extent, POOL_REGION, false, &member);
+        wrong += (way == POOL_ORIGIN) != ours || (member == NULL) != ours;
+        far += way == POOL_REGION && strcmp(member->region, "east") == 0;
+        wrong += pool_way(pool, object, extent, POOL_ORIGIN, false, &member) != POOL_ORIGIN || member != NULL;
+    }
+    ok(former > EXTENTS / 10 && former < EXTENTS * 3 / 10, "what is at home here was another's before (%u)", former);
+    ok(far > EXTENTS * 4 / 10 && far < EXTENTS * 6 / 10, "for a half the other region asks the account (%u)", far);
+    is_int(wrong, 0, "and there is no other way");
+}
+
+static void next_ones(struct pool *pool)
+{
+    unsigned wrong = 0, instead = 0;
+    for (uint64_t extent = 0; extent < EXTENTS; extent++) {
+        struct member *first = home(pool, extent, false);
+        struct member *next = pool_next(pool, object, extent, first, false);
+        wrong += next == NULL || next == first || next->own;
+        instead += first != NULL && pool_next(pool, object, extent, first, true) == NULL;
+    }
+    is_int(wrong, 0, "another comes next");
+    ok(instead > 0, "or this node itself does (%u)", instead);
+}
+
+static void seldom(struct pool *pool)
+{
+    struct member *former = NULL;
+    unsigned asked = 0;
+    uint64_t extent = 0;
+    while (pool_way(pool, object, extent, POOL_HOME, false, &former) != POOL_FORMER)
+        extent++;
+    for (unsigned i = 0; i < 8; i++)
+        pool_had(former, false);
+    for (unsigned i = 0; i < 160; i++) {
+        struct member *member;
+        asked += pool_way(pool, object, extent, POOL_HOME, true, &member) == POOL_FORMER;
+    }
+    is_int(asked, 10, "who mostly has nothing is asked seldom");
+    pool_had(former, true);
+    struct member *member;
+    ok(pool_way(pool, object, extent, POOL_HOME, true, &member) == POOL_FORMER && member == former,
+       "and again once it has something");
+}
+
+static void ways(void)
+{
+    struct node node, sidecar;
+    struct conf_region abroad = {.name = (char[]){"east"}, .members = {abroad_texts, 2}};
+    struct strbuf error = {0};
+    struct member *member;
+    is_int(make(&node, "n0", CONF_ROLE_MEMBER, "URI:headpond://main/west/member/n0", &error), STATUS_OK, "a member");
+    is_int(make(&sidecar, "s", CONF_ROLE_CLIENT, "URI:headpond://main/west/client/s", &error), STATUS_OK, "a sidecar");
+    node.row.regions = sidecar.row.regions = &abroad;
+    node.row.region_count = sidecar.row.region_count = 1;
+    pool_start(node.pool);
+    pool_start(sidecar.pool);
+    for (int64_t until = nap_deadline(); !(knows_regions(node.pool) && knows_all(sidecar.pool)) && nap_until(until);)
+        ;
+    nearer_ways(node.pool);
+    next_ones(node.pool);
+    seldom(node.pool);
+    unsigned homes_only = 0;
+    for (uint64_t extent = 0; extent < EXTENTS; extent++)
+        homes_only += pool_way(sidecar.pool, object, extent, POOL_HOME, false, &member) == POOL_HOME &&
+                      pool_way(sidecar.pool, object, extent, POOL_FORMER, false, &member) == POOL_ORIGIN;
+    is_int(homes_only, EXTENTS, "a sidecar asks homes, and nobody abroad");
+    pool_stop(node.pool);
+    pool_stop(sidecar.pool);
+    pool_free(&node.pool);
     pool_free(&sidecar.pool);
 }
 
@@ -162,6 +263,7 @@ int main(void)
     refused("DNS:n0", "says no URI");
     foreign();
     homes();
+    ways();
     rcu_unregister_thread();
     pool_ca_remove(&ca);
     return done_testing();

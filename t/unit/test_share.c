@@ -20,7 +20,7 @@ static uint64_t accounts[200];
 
 static enum share_answer take(bool favoured, unsigned account, size_t bytes)
 {
-    return share_take(&share, favoured, accounts[account], 0, bytes);
+    return share_take(&share, favoured, 0, accounts[account], 0, bytes);
 }
 
 static void give(bool favoured, unsigned account, size_t bytes)
@@ -32,7 +32,7 @@ static void give(bool favoured, unsigned account, size_t bytes)
 static unsigned take_all_of(bool favoured, unsigned account, uint64_t client)
 {
     unsigned count = 0;
-    while (count < 1000 && share_take(&share, favoured, accounts[account], client, UNIT) == SHARE_TAKEN)
+    while (count < 1000 && share_take(&share, favoured, 0, accounts[account], client, UNIT) == SHARE_TAKEN)
         count++;
     return count;
 }
@@ -77,9 +77,9 @@ static void test_clients(void)
     uint64_t one = client_apart(accounts[1]), other = client_apart(accounts[1]), third = client_apart(accounts[1]);
     share_init(&share, &less);
     is_int(take_all_of(true, 1, one), 48, "one client has three quarters");
-    is_int(share_take(&share, true, accounts[1], one, UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
+    is_int(share_take(&share, true, 0, accounts[1], one, UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
     is_int(take_all_of(true, 1, other), 8, "but another's, up to what their account may have");
-    is_int(share_take(&share, true, accounts[1], third, UNIT), SHARE_NOT_YOURS, "which is all clients' bound");
+    is_int(share_take(&share, true, 0, accounts[1], third, UNIT), SHARE_NOT_YOURS, "which is all clients' bound");
     for (unsigned i = 0; i < 48; i++)
         share_give(&share, true, accounts[1], one, UNIT);
     is_int(take_all_of(true, 1, other), 40, "who then has what the first gives back");
@@ -109,14 +109,31 @@ static void test_client_whole(void)
     for (unsigned account = 1; account < 100; account++)
         had += take_all_of(true, account, client);
     is_int(had, 56, "with many accounts a client has seven eighths");
-    is_int(share_take(&share, true, accounts[150], client, UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
+    is_int(share_take(&share, true, 0, accounts[150], client, UNIT), SHARE_NOT_CLIENTS, "what is left is not its");
     for (other = 1; share.of_whole[true][share_slot(other)] > 0 ||
                     share.of_client[true][share_client_slot(accounts[150], other)] > 0;)
         other++;
     is_int(take_all_of(true, 150, other), 6, "but another's");
     for (unsigned i = 0; i < 6; i++)
         share_give(&share, true, accounts[150], other, UNIT);
-    is_int(share_take(&share, true, accounts[150], other, UNIT), SHARE_TAKEN, "who gives it back");
+    is_int(share_take(&share, true, 0, accounts[150], other, UNIT), SHARE_TAKEN, "who gives it back");
+    share_fini(&share);
+}
+
+/* Who may wait for another node's work leaves some to those who wait for nobody's. */
+static void test_leaves(void)
+{
+    share_init(&share, &terms);
+    unsigned far = 0, near = 0;
+    while (share_take(&share, true, 3, accounts[far % 100], far, UNIT) == SHARE_TAKEN)
+        far++;
+    is_int(far, 40, "who leaves three eighths has five");
+    is_int(share_take(&share, true, 3, accounts[101], 101, UNIT), SHARE_RESERVED, "and no more");
+    while (share_take(&share, true, 1, accounts[near % 100], near, UNIT) == SHARE_TAKEN)
+        near++;
+    is_int(near, 16, "who leaves one has two more");
+    is_int(share_take(&share, true, 1, accounts[101], 101, UNIT), SHARE_RESERVED, "and no more");
+    is_int(take_all(true, 102), 7, "who leaves nothing has the rest, but for an account's bound");
     share_fini(&share);
 }
 
@@ -189,6 +206,7 @@ int main(void)
     test_clients();
     test_client_accounts();
     test_client_whole();
+    test_leaves();
     test_kinds();
     test_full();
     test_bounds();
