@@ -33,6 +33,7 @@
     X(PEER_UP, LOG_INFO, "peer-up")                                                                                    \
     X(PEER_REFUSED, LOG_ERROR, "peer-refused")                                                                         \
     X(PEERS_UNKNOWN, LOG_WARN, "peers-unknown")                                                                        \
+    X(RING_REFUSED, LOG_ERROR, "ring-refused")                                                                         \
     X(STORE_OPEN, LOG_INFO, "store-open")                                                                              \
     X(STORE_REFUSED, LOG_ERROR, "store-refused")                                                                       \
     X(STORE_RESET, LOG_WARN, "store-reset")                                                                            \

@@ -49,6 +49,9 @@
     X(HEDGED_BYTES, COUNTER, "headpond_hedged_bytes_total", "to", "Bytes that these asked for") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
     X(POOL_MEMBERS, GAUGE, "headpond_pool_members", "region", "Members of the pool that are known, up or down, this node among them") \
+    X(POOL_RINGS, COUNTER, "headpond_pool_rings_total", "result", \
+      "Times that a sidecar has asked a member who is in the pool: taken, unchanged, refused (what it told was not to be " \
+      "believed), or failed") \
     X(STORE_CAPACITY, GAUGE, "headpond_store_capacity_bytes", "path", "Bytes of blocks a disk has room for") \
     X(STORE_BYTES, GAUGE, "headpond_store_bytes", "path", "Bytes of blocks on a disk") \
     X(STORE_BLOCKS, GAUGE, "headpond_store_blocks", "path", "Blocks on a disk") \

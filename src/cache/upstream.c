@@ -169,6 +169,7 @@ static void hand_over(struct upstream *upstream, const struct http_response *hea
     struct http_response shown = *head;
     struct wire_answer answer;
     wire_read_answer(&head->headers, &answer);
+    pool_heard_view(upstream->cache->config.pool, answer.view);
     if (head->status == 204) {
         shown.status = 200;
         shown.content_length = answer.length;

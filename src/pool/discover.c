@@ -28,6 +28,9 @@
 #define GREET_MS 1000
 /* Whoever Kubernetes tells of without a name, and has not answered, is greeted again. */
 #define GREET_AGAIN_MS 5000
+/* A sidecar greets until so many are known, and no more than so many. */
+#define GREET_FEW 3
+#define GREET_TRIES 16
 
 /* Who was found at an address. */
 struct greeted {
@@ -51,6 +54,7 @@ struct region {
     struct greeted *greeted;
     unsigned greeted_count;
     unsigned silent; /* of the last answer, who could not be greeted */
+    unsigned tried;  /* and how many were to be */
 };
 
 struct discover {
@@ -59,7 +63,8 @@ struct discover {
     unsigned count;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool stopping; /* under the lock */
+    bool stopping; /* under the lock, as the next one */
+    bool again;
 };
 
 /* A tenth more at most, by chance: nodes that were started together shall not ask together. */
@@ -70,10 +75,18 @@ static int64_t jittered(int64_t ms)
 
 static void tell(struct region *region)
 {
+    const struct discover_terms *terms = &region->discover->terms;
     rcu_thread_online();
-    members_tell(region->discover->terms.members, str_from(region->name), region->told, region->told_count,
-                 clock_mono_ms());
+    members_tell(terms->members, str_from(region->name), region->told, region->told_count, clock_mono_ms());
     rcu_thread_offline();
+    if (terms->found != NULL)
+        terms->found(terms->arg);
+}
+
+/* It is due in so many ms, if it is due again at all. */
+static void rest(struct region *region, int64_t ms)
+{
+    region->due_ms = region->discover->terms.once ? INT64_MAX : clock_mono_ms() + jittered(ms);
 }
 
 /* `which` of the texts, and some words. */
@@ -118,7 +131,7 @@ static bool find_host(const struct conf_members_text *text, struct member_told *
 
 static void look_at_list(struct region *region)
 {
-    bool names = false;
+    bool names = false, some = false;
     const char *unknown = NULL;
     if (region->told == NULL) {
         region->told = mem_calloc(region->texts->count, sizeof region->told[0]);
@@ -135,10 +148,13 @@ static void look_at_list(struct region *region)
         if (!find_host(&text, &region->told[i], &literal))
             unknown = region->texts->items[i];
         names = names || !literal;
+        some = some || region->told[i].address_count > 0;
     }
     tell(region);
-    region->due_ms = names ? clock_mono_ms() + jittered(LIST_MS) : INT64_MAX;
-    if (unknown != NULL)
+    region->due_ms = INT64_MAX;
+    if (names)
+        rest(region, LIST_MS);
+    if (unknown != NULL && !(some && region->discover->terms.once)) /* one is enough */
         failed(region, unknown, STATUS_RESOLVE, status_text(STATUS_RESOLVE));
 }
 
@@ -187,12 +203,21 @@ static void forget_unseen(struct region *region)
         region->greeted[i].seen = false;
 }
 
+/* Whether a sidecar knows enough of those who have no names. */
+static bool suffices(const struct region *region)
+{
+    return region->discover->terms.once && (region->told_count >= GREET_FEW || region->tried >= GREET_TRIES);
+}
+
 /* The name of a service's host is the first label of it, as a StatefulSet's pods have it. */
 static struct str name_of(struct region *region, const struct dns_host *host)
 {
-    struct str rest;
+    struct str others;
     if (host->name[0] != '\0')
-        return str_split(str_from(host->name), '.', &rest);
+        return str_split(str_from(host->name), '.', &others);
+    if (suffices(region))
+        return STR("");
+    region->tried++;
     struct greeted *greeted = greeted_at(region, &host->addresses[0]);
     if (greeted == NULL)
         greeted = greet_new(region, &host->addresses[0]);
@@ -212,15 +237,17 @@ static bool stopping(struct discover *discover)
     return stop;
 }
 
-static void take_hosts(struct region *region, const struct dns_hosts *hosts)
+/* How many of them are members that are known now. */
+static unsigned take_hosts(struct region *region, const struct dns_hosts *hosts)
 {
     char(*names)[CONF_LABEL_MAX + 1] = mem_calloc(hosts->count, sizeof *names);
     mem_free(region->told);
     region->told = mem_calloc(hosts->count, sizeof region->told[0]);
     region->told_count = 0;
-    region->silent = 0;
+    region->silent = region->tried = 0;
+    unsigned first = region->discover->terms.once && hosts->count > 0 ? (unsigned) jitter_below(hosts->count - 1) : 0;
     for (unsigned i = 0; i < hosts->count && !stopping(region->discover); i++) {
-        const struct dns_host *host = &hosts->items[i];
+        const struct dns_host *host = &hosts->items[(first + i) % hosts->count];
         struct str name = name_of(region, host);
         char *kept = names[region->told_count];
         if (name.len > CONF_LABEL_MAX)
@@ -234,11 +261,13 @@ static void take_hosts(struct region *region, const struct dns_hosts *hosts)
         told->address_count = host->address_count;
         memcpy(told->addresses, host->addresses, sizeof host->addresses);
     }
+    unsigned count = region->told_count;
     forget_unseen(region);
-    if (!stopping(region->discover))
+    if (!stopping(region->discover) && (count > 0 || !region->discover->terms.once))
         tell(region);
     region->told_count = 0; /* their names go */
     mem_free(names);
+    return count;
 }
 
 static void look_at_dns(struct region *region)
@@ -251,11 +280,12 @@ static void look_at_dns(struct region *region)
     }
     *str_put(name, region->first.name) = '\0';
     enum status status = dns_look_up(region->discover->terms.dns_server, name, (uint16_t) region->first.port, &hosts);
-    if (status == STATUS_OK) {
+    unsigned known = status == STATUS_OK ? take_hosts(region, &hosts) : 0;
+    if (status == STATUS_OK && known == 0 && region->discover->terms.once) {
+        failed(region, region->texts->items[0], STATUS_CONNECT, "nobody of those who are there says who it is");
+    } else if (status == STATUS_OK) {
         int64_t ms = (int64_t) hosts.ttl_s * 1000;
-        take_hosts(region, &hosts);
-        ms = ms < DNS_LEAST_MS ? DNS_LEAST_MS : ms > DNS_MOST_MS ? DNS_MOST_MS : ms;
-        region->due_ms = clock_mono_ms() + jittered(ms);
+        rest(region, ms < DNS_LEAST_MS ? DNS_LEAST_MS : ms > DNS_MOST_MS ? DNS_MOST_MS : ms);
     } else {
         failed(region, region->texts->items[0], status, status_text(status));
     }
@@ -298,14 +328,18 @@ static void look_at(struct region *region)
     }
 }
 
-/* Until then or for a while, or until it is to stop. */
-static bool wait_until(struct discover *discover, int64_t due_ms)
+/* Until it is due or for a while, or until it is to look again, or to stop. */
+static bool wait_until_due(struct region *region)
 {
+    struct discover *discover = region->discover;
     int64_t latest_ms = clock_mono_ms() + LIST_MS;
     pthread_mutex_lock(&discover->lock);
-    if (!discover->stopping)
-        clock_cond_wait(&discover->wake, &discover->lock, due_ms < latest_ms ? due_ms : latest_ms);
+    if (!discover->stopping && !discover->again)
+        clock_cond_wait(&discover->wake, &discover->lock, region->due_ms < latest_ms ? region->due_ms : latest_ms);
     bool stop = discover->stopping;
+    if (discover->again)
+        region->due_ms = 0;
+    discover->again = false;
     pthread_mutex_unlock(&discover->lock);
     return !stop;
 }
@@ -322,7 +356,7 @@ static void *run(void *arg)
         rcu_thread_online();
         members_tick(discover->terms.members, clock_mono_ms());
         rcu_thread_offline();
-    } while (wait_until(discover, region->due_ms));
+    } while (wait_until_due(region));
     rcu_thread_online();
     rcu_unregister_thread();
     return NULL;
@@ -350,11 +384,11 @@ struct discover *discover_start(const struct discover_terms *terms)
     struct discover *discover = mem_calloc(1, sizeof *discover);
     const struct conf_pool *pool = terms->pool;
     discover->terms = *terms;
-    discover->count = pool->region_count + 1;
+    discover->count = terms->once ? 1 : pool->region_count + 1;
     discover->regions = mem_calloc(discover->count, sizeof discover->regions[0]);
     region_init(&discover->regions[0], discover, pool->region, &pool->members);
-    for (unsigned i = 0; i < pool->region_count; i++)
-        region_init(&discover->regions[i + 1], discover, pool->regions[i].name, &pool->regions[i].members);
+    for (unsigned i = 1; i < discover->count; i++)
+        region_init(&discover->regions[i], discover, pool->regions[i - 1].name, &pool->regions[i - 1].members);
     pthread_mutex_init(&discover->lock, NULL);
     clock_cond_init(&discover->wake);
     for (unsigned i = 0; i < discover->count; i++)
@@ -363,23 +397,39 @@ struct discover *discover_start(const struct discover_terms *terms)
     return discover;
 }
 
-void discover_stop(struct discover **stopped)
+static void wake(struct discover *discover, bool *why)
 {
-    struct discover *discover = *stopped;
-    *stopped = NULL;
-    if (discover == NULL)
-        return;
     pthread_mutex_lock(&discover->lock);
-    discover->stopping = true;
+    *why = true;
     pthread_cond_broadcast(&discover->wake);
     pthread_mutex_unlock(&discover->lock);
+}
+
+void discover_again(struct discover *discover)
+{
+    wake(discover, &discover->again);
+}
+
+void discover_stop(struct discover *discover)
+{
+    if (discover == NULL)
+        return;
+    wake(discover, &discover->stopping);
     for (unsigned i = 0; i < discover->count; i++)
         if (discover->regions[i].kube != NULL)
             kube_stop(discover->regions[i].kube);
-    for (unsigned i = 0; i < discover->count; i++) {
+    for (unsigned i = 0; i < discover->count; i++)
         pthread_join(discover->regions[i].thread, NULL);
+}
+
+void discover_free(struct discover **freed)
+{
+    struct discover *discover = *freed;
+    *freed = NULL;
+    if (discover == NULL)
+        return;
+    for (unsigned i = 0; i < discover->count; i++)
         region_fini(&discover->regions[i]);
-    }
     mem_free(discover->regions);
     pthread_mutex_destroy(&discover->lock);
     pthread_cond_destroy(&discover->wake);

@@ -7,6 +7,9 @@
  * region, or no member, is passed over.
  *
  * A thread for each region, which waits for whoever it asks: one that does not answer holds up no other.
+ *
+ * A sidecar looks once, for its own region alone, until it has found somebody who tells it the rest (follow.h), and
+ * again when it is told to. Of addresses without names it greets a few, by chance, and not thousands.
  */
 #ifndef HEADPOND_POOL_DISCOVER_H
 #define HEADPOND_POOL_DISCOVER_H
@@ -25,12 +28,19 @@ struct discover_terms {
     const struct tls *tls;                /* as for peers.h */
     const struct sockaddr_in *dns_server; /* or NULL: the system's */
     const char *service_account;          /* as kube.h has it, or NULL */
+    bool once;                            /* as a sidecar does */
+    void (*found)(void *arg);             /* members have been told of; on one of the threads; or NULL */
+    void *arg;
 };
 
 /* Starts the threads. */
 struct discover *discover_start(const struct discover_terms *terms);
-/* Ends them: a watch at once, else as soon as whoever it waits for has answered, or has not in time. Empties the
- * pointer, which may be NULL. */
-void discover_stop(struct discover **discover);
+/* Of one that looks once: it looks again. Any thread. */
+void discover_again(struct discover *discover);
+/* Ends the threads: a watch at once, else as soon as whoever it waits for has answered, or has not in time. NULL is
+ * allowed. */
+void discover_stop(struct discover *discover);
+/* When they have been ended, and nobody may call anything of this any more. Empties the pointer, which may be NULL. */
+void discover_free(struct discover **discover);
 
 #endif

@@ -2,16 +2,19 @@
 libheadpond_a_SOURCES += \
 	src/pool/discover.c src/pool/discover.h \
 	src/pool/dns.c src/pool/dns.h \
+	src/pool/entry.c src/pool/entry.h \
+	src/pool/follow.c src/pool/follow.h \
 	src/pool/greet.c src/pool/greet.h \
 	src/pool/hedge.c src/pool/hedge.h \
 	src/pool/hedges.c src/pool/hedges.h \
 	src/pool/identity.c src/pool/identity.h \
 	src/pool/kube.c src/pool/kube.h \
-	src/pool/members.c src/pool/members.h \
+	src/pool/members.c src/pool/members.h src/pool/members_text.c \
 	src/pool/peers.c src/pool/peers.h \
 	src/pool/pool.c src/pool/pool.h \
 	src/pool/reach.c src/pool/reach.h \
 	src/pool/ring.c src/pool/ring.h \
+	src/pool/ring_text.c src/pool/ring_text.h \
 	src/pool/slices.c src/pool/slices.h \
 	src/pool/spread.c src/pool/spread.h \
 	src/pool/wire.c src/pool/wire.h
@@ -71,3 +74,15 @@ t_unit_test_spread_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_kube
 t_unit_test_kube_SOURCES = t/unit/test_kube.c t/unit/api_rig.h t/unit/pool_certificates.h t/unit/tap.h
 t_unit_test_kube_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_ring_text
+t_unit_test_ring_text_SOURCES = t/unit/test_ring_text.c t/unit/tap.h
+t_unit_test_ring_text_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_entry
+t_unit_test_entry_SOURCES = t/unit/test_entry.c t/unit/tap.h
+t_unit_test_entry_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_follow
+t_unit_test_follow_SOURCES = t/unit/test_follow.c t/unit/pool_certificates.h t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_follow_LDADD = $(UNIT_LDADD)

@@ -15,6 +15,8 @@ struct members {
     pthread_mutex_t lock;  /* over the table */
     struct member **table; /* by region and name */
     unsigned count;
+    char region[CONF_LABEL_MAX + 1]; /* this node's */
+    bool told;                       /* a source has told of it */
     _Atomic(struct members_view *) view;
 };
 
@@ -79,13 +81,27 @@ struct member_address member_address_of(int family, const void *bytes, uint16_t 
     return made;
 }
 
-static void set_addresses(struct member *member, const struct member_told *told)
+static bool has_address(const struct member *member, const struct member_address *address)
+{
+    for (unsigned i = 0; i < member->address_count; i++)
+        if (member_address_eq(&member->addresses[i], address))
+            return true;
+    return false;
+}
+
+/* Whether these are others. In another order, which DNS likes to change, they are not, and stay as they were. */
+static bool set_addresses(struct member *member, const struct member_told *told)
 {
     unsigned count = told->address_count < MEMBER_ADDRESSES ? told->address_count : MEMBER_ADDRESSES;
     pthread_mutex_lock(&member->lock);
-    memcpy(member->addresses, told->addresses, count * sizeof told->addresses[0]);
+    bool changed = member->address_count != count;
+    for (unsigned i = 0; i < count && !changed; i++)
+        changed = !has_address(member, &told->addresses[i]);
+    if (changed)
+        memcpy(member->addresses, told->addresses, count * sizeof told->addresses[0]);
     member->address_count = count;
     pthread_mutex_unlock(&member->lock);
+    return changed;
 }
 
 static bool is_of(const struct member *member, struct str region)
@@ -100,6 +116,7 @@ static void view_free(struct members_view *view)
     for (unsigned i = 0; i < view->count; i++)
         member_unref(&view->members[i]);
     mem_free(view->members);
+    members_text_free(atomic_load(&view->text));
     ring_free(&view->ring);
     mem_free(view);
 }
@@ -135,6 +152,7 @@ static void publish(struct members *members)
         view->members[view->count++] = member_ref(member);
     }
     view->ring = ring_new(rows, view->count, NULL);
+    view->told = members->told;
     mem_free(rows);
     struct members_view *old = atomic_exchange(&members->view, view);
     tell_count(view, old);
@@ -216,42 +234,67 @@ static bool long_away(const struct member *member, int64_t now_ms)
     return !member->own && !member->told && (member->leaves || now_ms - member->away_ms >= MEMBERS_AWAY_MS);
 }
 
-/* Whether the ring is another with it. */
+/* Whether the view is another with it. */
 static bool tell_one(struct members *members, struct str region, const struct member_told *told)
 {
     struct member *member = find(members, region, told->name);
     bool changed = member == NULL;
     if (changed)
         member = add(members, region, told->name, false);
-    if (member->own || member->told)
+    if (member->told)
         return false;
     member->told = true;
-    set_addresses(member, told);
-    changed = (changed || member->weight != told->weight) && !member->leaves;
+    bool moved = set_addresses(member, told);
+    changed = (changed || moved || member->weight != told->weight) && !member->leaves;
     member->weight = told->weight;
+    return changed;
+}
+
+/* Nobody is told of any more: in that region, or, without one, at all. */
+static void untell(struct members *members, const struct str *region, int64_t now_ms)
+{
+    for (unsigned i = 0; i < members->count; i++) {
+        struct member *member = members->table[i];
+        if (!member->told || (region != NULL && !is_of(member, *region)))
+            continue;
+        member->told = false;
+        member->away_ms = now_ms;
+    }
+}
+
+static bool tell_region(struct members *members, struct str region, const struct member_told *told, unsigned count)
+{
+    bool own = str_eq(str_from(members->region), region), changed = own && !members->told;
+    for (unsigned i = 0; i < count; i++)
+        if (conf_is_label(told[i].name) && tell_one(members, region, &told[i]))
+            changed = true;
+    members->told = members->told || own;
     return changed;
 }
 
 void members_tell(struct members *members, struct str region, const struct member_told *told, unsigned count,
                   int64_t now_ms)
 {
-    bool changed = false;
     if (!conf_is_label(region))
         return;
     pthread_mutex_lock(&members->lock);
-    for (unsigned i = 0; i < members->count; i++) {
-        struct member *member = members->table[i];
-        if (!member->told || !is_of(member, region))
-            continue;
-        member->told = false;
-        member->away_ms = now_ms;
-    }
+    untell(members, &region, now_ms);
+    bool changed = tell_region(members, region, told, count);
+    if (remove_if(members, long_away, now_ms) || changed)
+        publish(members);
+    pthread_mutex_unlock(&members->lock);
+}
+
+void members_tell_all(struct members *members, const struct members_told *regions, unsigned count, int64_t now_ms)
+{
+    bool changed = false;
+    pthread_mutex_lock(&members->lock);
+    untell(members, NULL, now_ms);
     for (unsigned i = 0; i < count; i++)
-        if (conf_is_label(told[i].name) && tell_one(members, region, &told[i]))
+        if (conf_is_label(regions[i].region) &&
+            tell_region(members, regions[i].region, regions[i].members, regions[i].count))
             changed = true;
-    if (remove_if(members, long_away, now_ms))
-        changed = true;
-    if (changed)
+    if (remove_if(members, long_away, now_ms) || changed)
         publish(members);
     pthread_mutex_unlock(&members->lock);
 }
@@ -281,6 +324,7 @@ struct members *members_new(const struct identity *own, uint32_t weight)
 {
     struct members *members = mem_calloc(1, sizeof *members);
     pthread_mutex_init(&members->lock, NULL);
+    *str_put(members->region, str_from(own->region)) = '\0';
     if (own->role == CONF_ROLE_MEMBER)
         add(members, str_from(own->region), str_from(own->node), true)->weight = weight;
     publish(members);

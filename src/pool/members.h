@@ -6,7 +6,7 @@
  * more keeps its place for MEMBERS_AWAY_MS, so that a source that errs, or a node that is restarted, moves no extents;
  * requests pass it over meanwhile, because it does not answer (reach.h). Who says that it leaves (a drain) goes at once,
  * and does not come back for being told still, but when it has been away and is told anew. This node itself, where it is
- * a member, is always there.
+ * a member, is always there, of the weight that its region's source tells: all others go by that.
  *
  * What is known at one time is a view: it never changes, and readers find it without a lock (RCU). A member outlives
  * the views that it is in: what is known of how it answers, and the connections to it, hang on it.
@@ -30,6 +30,7 @@
 #define MEMBERS_AWAY_MS (10 * 60 * 1000)
 /* Of one member; the first ones count. */
 #define MEMBER_ADDRESSES 4
+#define MEMBERS_ETAG_MAX 40
 
 struct member_address {
     struct sockaddr_storage address;
@@ -72,10 +73,21 @@ struct member_told {
     unsigned address_count;
 };
 
+/* All of a region. */
+struct members_told {
+    struct str region;
+    struct member_told *members;
+    unsigned count;
+};
+
+struct members_text;
+
 struct members_view {
     struct ring *ring;
     struct member **members; /* by ring_node.row */
     unsigned count;
+    bool told;                           /* a source has told of this node's region */
+    _Atomic(struct members_text *) text; /* members_text's */
     struct rcu_head rcu;
 };
 
@@ -87,9 +99,11 @@ struct members *members_new(const struct identity *own, uint32_t weight);
 void members_free(struct members **members);
 
 /* These are in the region now, and no others; a name that is no label, or stands twice, does not count. Any registered
- * thread, as the next two; times are loop_now_ms's. */
+ * thread, as the next three; times are loop_now_ms's. */
 void members_tell(struct members *members, struct str region, const struct member_told *told, unsigned count,
                   int64_t now_ms);
+/* The same of several regions at once; and in those that are not among them nobody is. */
+void members_tell_all(struct members *members, const struct members_told *regions, unsigned count, int64_t now_ms);
 /* It says that it leaves. */
 void members_leaves(struct members *members, struct str region, struct str name);
 /* Time has passed: those that have been away for long go. */
@@ -103,6 +117,16 @@ static inline struct member *members_at(const struct members_view *view, const s
 {
     return view->members[node->row];
 }
+
+/* The view as other nodes are told of it (ring_text.h), made when somebody asks for it first. */
+struct members_text {
+    struct str text;             /* NULL: it is more than may be told */
+    char etag[MEMBERS_ETAG_MAX]; /* strong: of the text's bytes */
+};
+/* `pool`: its name. As good as the view. members_text.c's, as the next one. */
+const struct members_text *members_text(const struct members_view *view, const char *pool);
+/* The view's owner's; *text may be NULL. */
+void members_text_free(struct members_text *text);
 
 struct member *member_ref(struct member *member);
 /* Empties the pointer; *member may be NULL. */

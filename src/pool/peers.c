@@ -80,6 +80,7 @@ static void link_free(struct link *link)
     list_remove(&link->node);
     list_remove(&link->by_member);
     link->home->count--;
+    atomic_fetch_sub_explicit(&link->home->terms->total->connections, 1, memory_order_relaxed);
     h2_client_close(&link->client);
     member_unref(&link->member);
     mem_free(link);
@@ -111,6 +112,7 @@ static struct link *link_open(struct peers_loop *home, struct member *member)
     list_add_tail(&home->links, &link->node);
     list_add_tail(bucket_of(home, member), &link->by_member);
     home->count++;
+    atomic_fetch_add_explicit(&terms->total->connections, 1, memory_order_relaxed);
     link->client =
         h2_client_open(home->loop, (const struct sockaddr *) &address->address, address->length, &options, &events);
     return link;
@@ -122,12 +124,29 @@ static void link_leave(struct link *link)
     h2_client_leave(link->client);
 }
 
+static unsigned less(unsigned a, unsigned b)
+{
+    return a > b ? a - b : 0;
+}
+
+/* How many of this loop's are too many: of those that the node has beyond what it may, no more than this loop has
+ * beyond its share. A share that other loops leave unused is anybody's. */
+static unsigned too_many(const struct peers_loop *home)
+{
+    const struct peers_terms *terms = home->terms;
+    unsigned loops = atomic_load_explicit(&terms->total->loops, memory_order_relaxed);
+    unsigned all = atomic_load_explicit(&terms->total->connections, memory_order_relaxed);
+    unsigned share = loops > 0 ? terms->most / loops : terms->most;
+    unsigned own = less(home->count, share > PEERS_SHARE_LEAST ? share : PEERS_SHARE_LEAST);
+    return own < less(all, terms->most) ? own : less(all, terms->most);
+}
+
 /* Idle for long; or, of too many, for longest. */
 static void on_tick(struct timer *timer)
 {
     struct peers_loop *home = CONTAINER_OF(timer, struct peers_loop, tick);
     int64_t old = loop_now_ms(home->loop) - home->terms->idle;
-    unsigned beyond = home->count > home->terms->most ? home->count - home->terms->most : 0;
+    unsigned beyond = too_many(home);
     LIST_FOR_EACH(node, &home->links)
     {
         struct link *link = LIST_ENTRY(node, struct link, node);
@@ -164,6 +183,23 @@ static struct link *link_for(struct peers_loop *home, struct member *member)
     return best;
 }
 
+struct member *peers_linked(struct loop *loop, uint32_t chance)
+{
+    const struct peers_loop *home = home_of(loop);
+    struct member *found = NULL;
+    unsigned left = home->count > 0 ? chance % home->count : 0;
+    LIST_FOR_EACH(node, &home->links)
+    {
+        struct link *link = LIST_ENTRY(node, struct link, node);
+        if (!link->leaving && h2_client_takes(link->client))
+            found = link->member;
+        if (found != NULL && left == 0)
+            break;
+        left -= left > 0;
+    }
+    return found;
+}
+
 void peers_loop_init(const struct peers_terms *terms, struct loop *loop)
 {
     struct peers_loop *home = mem_calloc(1, sizeof *home);
@@ -173,6 +209,7 @@ void peers_loop_init(const struct peers_terms *terms, struct loop *loop)
     for (unsigned i = 0; i < BUCKETS; i++)
         list_init(&home->by_member[i]);
     timer_init(&home->tick, loop, on_tick);
+    atomic_fetch_add(&terms->total->loops, 1);
     loop_set(loop, LOOP_SLOT_POOL, home);
 }
 
@@ -184,6 +221,7 @@ void peers_loop_fini(struct loop *loop)
     while (!list_empty(&home->links))
         link_free(LIST_ENTRY(home->links.next, struct link, node));
     timer_fini(&home->tick);
+    atomic_fetch_sub(&home->terms->total->loops, 1);
     loop_set(loop, LOOP_SLOT_POOL, NULL);
     mem_free(home);
 }

@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * peers.h: requests to other members, and the connections they go over: HTTP/2 with mutual TLS, a loop's own. A member is
- * spoken to only if its certificate says that it is that one (identity.h); what it answers, or does not, is what
+ * peers.h: requests to other members, and the connections they go over: HTTP/2 with mutual TLS, a loop's own. A member
+ * is spoken to only if its certificate says that it is that one (identity.h); what it answers, or does not, is what
  * reach.h is told.
  *
  * To one member a loop has a connection, and more when that has many calls. One that has had none for a while ends; and
- * beyond `most` to all members, the idle one that was used longest ago. Owning loop unless said.
+ * where a node has more than `most` to all members, the idle one that was used longest ago, on loops that have more
+ * than their share of them. Owning loop unless said.
  */
 #ifndef HEADPOND_POOL_PEERS_H
 #define HEADPOND_POOL_PEERS_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "http/h2_client.h"
 #include "pool/identity.h"
 #include "pool/members.h"
+
+/* Of all loops of a node, which count here. */
+struct peers_total {
+    atomic_uint loops;
+    atomic_uint connections;
+};
 
 struct peers_terms {
     struct identity own;
@@ -24,8 +32,13 @@ struct peers_terms {
     int64_t connect_timeout; /* ms, as the others */
     int64_t silence;         /* of a connection that owes something */
     int64_t idle;            /* it ends then */
-    unsigned most;           /* connections of a loop */
+    unsigned most;           /* connections of the node */
+    struct peers_total *total;
 };
+
+/* So many are left to a loop, however many loops there are: one to whoever is asked for what is short, and one to whom
+ * something long comes from. */
+#define PEERS_SHARE_LEAST 2
 
 /* Calls on one connection before another is made to that member, and how many of these there may be; and how many where
  * none takes any more calls, be it that it leaves. */
@@ -36,6 +49,10 @@ struct peers_terms {
 /* A loop's part: before anything is asked on it, and when no call is left. The terms outlive it. */
 void peers_loop_init(const struct peers_terms *terms, struct loop *loop);
 void peers_loop_fini(struct loop *loop);
+
+/* A member that the loop has a connection to, or is about to, which one by `chance`, any number; NULL: there is none.
+ * It may have gone from the view. */
+struct member *peers_linked(struct loop *loop, uint32_t chance);
 
 struct peer_call;
 

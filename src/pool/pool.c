@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rcu.h"
+#include "net/loop.h"
 #include "net/tls.h"
 #include "pool/discover.h"
+#include "pool/follow.h"
 #include "pool/hedges.h"
 #include "pool/peers.h"
 
@@ -22,9 +24,9 @@
 #define CONNECT_MS 1000
 #define SILENCE_MS 2000
 #define IDLE_MS 60000
-/* Connections of a loop: a sidecar has few, so that a hundred thousand of them are not too many for the members. */
+/* Connections of a node: a sidecar has few, so that a hundred thousand of them are not too many for the members. */
 #define CONNECTIONS_CLIENT 32
-#define CONNECTIONS_MEMBER 4096
+#define CONNECTIONS_MEMBER 65536
 
 struct pool {
     const struct conf_pool *conf;
@@ -33,7 +35,9 @@ struct pool {
     struct tls *client;
     struct members *members;
     struct discover *discover;
+    struct follow *follow; /* a sidecar's */
     struct peers_terms terms;
+    struct peers_total total;
 };
 
 /* ---- Up and down. ---- */
@@ -120,6 +124,8 @@ enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf 
         return STATUS_INVALID;
     }
     pool->members = members_new(&pool->own, 1);
+    if (row->role == CONF_ROLE_CLIENT)
+        pool->follow = follow_new(&pool->own, pool->members);
     pool->terms = (struct peers_terms){
         .own = pool->own,
         .tls = pool->client,
@@ -128,6 +134,7 @@ enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf 
         .silence = SILENCE_MS,
         .idle = IDLE_MS,
         .most = row->role == CONF_ROLE_CLIENT ? CONNECTIONS_CLIENT : CONNECTIONS_MEMBER,
+        .total = &pool->total,
     };
     return STATUS_OK;
 }
@@ -146,6 +153,8 @@ void pool_free(struct pool **freed)
     *freed = NULL;
     if (pool == NULL)
         return;
+    discover_free(&pool->discover);
+    follow_free(&pool->follow);
     members_free(&pool->members);
     tls_free(pool->server);
     tls_free(pool->client);
@@ -154,24 +163,34 @@ void pool_free(struct pool **freed)
 
 void pool_start(struct pool *pool)
 {
-    const struct discover_terms terms = {.pool = pool->conf, .members = pool->members, .tls = pool->client};
+    const struct discover_terms terms = {.pool = pool->conf,
+                                         .members = pool->members,
+                                         .tls = pool->client,
+                                         .once = pool->follow != NULL,
+                                         .found = pool->follow != NULL ? follow_found : NULL,
+                                         .arg = pool->follow};
     pool->discover = discover_start(&terms);
+    if (pool->follow != NULL)
+        follow_start(pool->follow, pool->discover);
 }
 
 void pool_stop(struct pool *pool)
 {
-    discover_stop(&pool->discover);
+    discover_stop(pool->discover);
 }
 
 void pool_loop_init(struct pool *pool, struct loop *loop)
 {
     hedges_loop_init(loop);
     peers_loop_init(&pool->terms, loop);
+    if (pool->follow != NULL && loop_id(loop) == 0)
+        follow_loop_init(pool->follow, loop);
 }
 
 void pool_loop_fini(struct pool *pool, struct loop *loop)
 {
-    (void) pool;
+    if (pool->follow != NULL && loop_id(loop) == 0)
+        follow_loop_fini(pool->follow);
     peers_loop_fini(loop);
     hedges_loop_fini(loop);
 }
@@ -201,6 +220,19 @@ struct tls *pool_client_tls(struct pool *pool)
 const struct members_view *pool_view(const struct pool *pool)
 {
     return members_view(pool->members);
+}
+
+const struct members_text *pool_view_text(const struct pool *pool)
+{
+    const struct members_view *view = pool_view(pool);
+    const struct members_text *text = view->told ? members_text(view, pool->own.pool) : NULL;
+    return text != NULL && text->text.ptr != NULL ? text : NULL;
+}
+
+void pool_heard_view(const struct pool *pool, uint64_t view)
+{
+    if (pool->follow != NULL)
+        follow_heard(pool->follow, view);
 }
 
 /* ---- Whom to ask. ---- */

@@ -26,7 +26,7 @@ enum status pool_try(const struct conf *conf, struct strbuf *error) STATUS_CHECK
 /* When the loops have been joined. Empties the pointer, which may be NULL. */
 void pool_free(struct pool **pool);
 
-/* Looks for members, from now on; and no more. Main's thread. */
+/* Looks for members, from now on; and no more. Main's thread. What runs on loops may end later. */
 void pool_start(struct pool *pool);
 void pool_stop(struct pool *pool);
 /* A loop's part: before anything is asked on it, and when no call is left. */
@@ -42,6 +42,11 @@ struct tls *pool_server_tls(struct pool *pool);
 struct tls *pool_client_tls(struct pool *pool);
 /* Who is known now; as members_view. */
 const struct members_view *pool_view(const struct pool *pool);
+/* The view as members tell it to other nodes, as good as that. NULL: this node does not know it yet, or cannot tell. */
+const struct members_text *pool_view_text(const struct pool *pool);
+/* Somebody has answered by a ring of that digest, 0: it was not said. A sidecar asks for it soon, if it has another.
+ * Any thread; cheap. */
+void pool_heard_view(const struct pool *pool, uint64_t view);
 
 /* Ways to what this node does not have, the farther the more nodes it may pass. Whoever is asked goes on by a nearer way
  * than the one it was asked by, or by none: so no two nodes wait for each other, whatever each believes of where things

@@ -11,8 +11,9 @@
 #include "net/conn.h"
 #include "pool/identity.h"
 #include "pool/pool.h"
+#include "pool/ring_text.h"
 #include "pool/wire.h"
-#include "proxy/request.h"
+#include "proxy/proxy_status.h"
 
 static const struct blob_error error_no_node = {
     403, "AuthorizationFailure",
@@ -21,6 +22,10 @@ static const struct blob_error error_no_node = {
 static const struct blob_error error_abroad = {
     403, "AuthorizationFailure",
     "Members of another region read bytes of a known generation here (If-Match, granted), and nothing else."};
+
+static const struct blob_error error_no_ring = {
+    503, "ServerBusy", "This node does not know yet who is in the pool, or there are more than can be told."};
+#define NO_RING_RETRY_S 1
 
 /* A connection's. */
 struct caller {
@@ -71,6 +76,51 @@ struct http_handler peer_handler(struct pool *pool)
     handler.gone = gone;
     return handler;
 }
+
+/* ---- Who is in the pool. ---- */
+
+bool peer_asks_ring(const struct request *request)
+{
+    const struct http_request *head = &request->x->request;
+    return request_of_node(request) && http_method_reads(head->method) && str_eq(head->target, STR(RING_TEXT_PATH));
+}
+
+static int ring_status(const struct http_request *request, struct str etag)
+{
+    switch (precondition_evaluate(&request->headers, etag, PRECONDITION_NO_DATE)) {
+    case PRECONDITION_NOT_MODIFIED:
+        return 304;
+    case PRECONDITION_FAILED:
+        return 412;
+    default:
+        return 200;
+    }
+}
+
+enum request_state peer_ring(struct request *request)
+{
+    const struct caller *caller = request->x->caller;
+    const struct members_text *text = pool_view_text(caller->pool);
+    if (text == NULL) {
+        request->error = &error_no_ring;
+        request->proxy_status = PROXY_STATUS_DENIED;
+        request->facts.retry_after_s = NO_RING_RETRY_S;
+        return REQUEST_REFUSE;
+    }
+    struct http_response head = {.status = ring_status(&request->x->request, str_from(text->etag))};
+    head.headers.arena = request->x->arena;
+    http_headers_reserve(&head.headers, 4);
+    http_headers_add(&head.headers, STR("ETag"), str_from(text->etag));
+    http_headers_add(&head.headers, STR("Cache-Control"), STR("no-cache"));
+    http_headers_add(&head.headers, STR("Server"), STR("headpond"));
+    if (head.status != 200)
+        return request_reply_text(request, &head, STR_NULL);
+    http_headers_add(&head.headers, STR("Content-Type"), STR("application/json"));
+    head.content_length = (int64_t) text->text.len;
+    return request_reply_text(request, &head, request->facts.head ? STR_NULL : text->text);
+}
+
+/* ---- Reads. ---- */
 
 /* Records and grants have their homes in each region. */
 static bool is_for_region(const struct http_request *head, const struct wire_request *said)

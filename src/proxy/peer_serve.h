@@ -3,21 +3,24 @@
  * peer_serve.h: other nodes of the pool as clients, at the address that is theirs (pool.address). Who they are is in
  * their certificates (identity.h), and what that lets them say (decision 9): a member's word that somebody may read is
  * good, a client's is not. They read, and nothing else: what is not for the cache they ask the origin for themselves.
- * A member of another region brings no credential of its client's, and reads bytes of one generation at a time.
- * A loop's own.
+ * A member of another region brings no credential of its client's, and reads bytes of one generation at a time. Besides
+ * blobs any node, of whatever region, is told who is in the pool (pool/ring_text.h). A loop's own.
  */
 #ifndef HEADPOND_PROXY_PEER_SERVE_H
 #define HEADPOND_PROXY_PEER_SERVE_H
 
 #include "http/exchange.h"
+#include "proxy/request.h"
 
-struct http_response;
 struct pool;
-struct request;
 struct route_node;
 
 /* For that address: the request's machine (request.h), and who is let in. The pool outlives the connections. */
 struct http_handler peer_handler(struct pool *pool);
+
+/* Whether it asks who is in the pool; and the answer to that. */
+bool peer_asks_ring(const struct request *request);
+enum request_state peer_ring(struct request *request);
 
 /* What a node says of its request: fills in request->said, and what that lets the request do. NULL: it may go on. Else why
  * not. */

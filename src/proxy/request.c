@@ -82,6 +82,8 @@ enum request_state request_route(struct request *request)
     struct route *route = &request->route;
     if (str_eq(x->request.method_text, STR("TRACE"))) /* it would show the credential back */
         return request_refuse_client(request, STATUS_METHOD_NOT_ALLOWED);
+    if (peer_asks_ring(request))
+        return peer_ring(request);
     struct route_node node;
     if (request_of_node(request))
         request->error = peer_read(request, &node);

@@ -16,6 +16,7 @@ fuzz_targets = \
 	t/fuzz/range \
 	t/fuzz/redact \
 	t/fuzz/reply \
+	t/fuzz/ring_text \
 	t/fuzz/sas \
 	t/fuzz/sharedkey \
 	t/fuzz/target \
@@ -67,6 +68,8 @@ t_fuzz_redact_SOURCES = t/fuzz/redact.c $(fuzz_common)
 t_fuzz_redact_LDADD = $(FUZZ_LDADD)
 t_fuzz_reply_SOURCES = t/fuzz/reply.c $(fuzz_common)
 t_fuzz_reply_LDADD = $(FUZZ_LDADD)
+t_fuzz_ring_text_SOURCES = t/fuzz/ring_text.c $(fuzz_common)
+t_fuzz_ring_text_LDADD = $(FUZZ_LDADD)
 t_fuzz_sas_SOURCES = t/fuzz/sas.c $(fuzz_common)
 t_fuzz_sas_LDADD = $(FUZZ_LDADD)
 t_fuzz_sharedkey_SOURCES = t/fuzz/sharedkey.c $(fuzz_common)

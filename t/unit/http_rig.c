@@ -235,6 +235,8 @@ static void with_body(struct http_exchange *x, struct job *job, struct str targe
         show_request(x);
     } else if (str_eq(target, STR("/abort"))) {
         http_abort(x, STATUS_CANCELLED);
+    } else if (rig_state.options.other != NULL) {
+        rig_state.options.other(x);
     } else if (!str_eq(target, STR("/never"))) {
         answer_text(x, 404, STR("no such path"));
     }

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "http/exchange.h"
 #include "http/server.h"
 #include "net/tls.h"
 
@@ -27,6 +28,8 @@ struct rig_options {
     struct http_limits limits;
     unsigned loops;
     const struct tls_options *tls; /* of the TLS port; NULL: the certificate that the rig makes */
+    /* Answers what is not told above, on a loop, or does not; NULL: 404. */
+    void (*other)(struct http_exchange *x);
 };
 
 struct rig {

@@ -16,8 +16,10 @@ static struct pool_ca ca;
 static struct tls *tls;
 static struct members *members;
 static struct discover *discover;
-static atomic_bool sick;   /* the DNS server fails */
-static atomic_uint asked;  /* for services */
+static bool once;         /* as a sidecar */
+static atomic_bool sick;  /* the DNS server fails */
+static atomic_uint asked; /* for services */
+static atomic_uint asked_once;
 static atomic_bool shrunk; /* a member has gone from the answer */
 
 static int answer(struct message *message, const char *name, unsigned type)
@@ -36,6 +38,21 @@ static int answer(struct message *message, const char *name, unsigned type)
         put_address(message, "pond-1.pool.test", "10.1.0.2", 1);
         set_count(message, 3, 2);
         return ns_r_noerror;
+    }
+    if (strcmp(name, "once.test") == 0 && type == ns_t_srv) {
+        atomic_fetch_add(&asked_once, 1);
+        put_service(message, "pond-0.pool.test", 8444, 7, 1);
+        set_count(message, 1, 1);
+        put_address(message, "pond-0.pool.test", "10.1.0.1", 1);
+        set_count(message, 3, 1);
+    }
+    if (strcmp(name, "crowd.test") == 0 && type == ns_t_a) {
+        char address[16];
+        for (unsigned i = 0; i < 20; i++) {
+            snprintf(address, sizeof address, "127.0.0.%u", 1 + i);
+            put_address(message, name, address, 1);
+        }
+        set_count(message, 1, 20);
     }
     if (strcmp(name, "plain.test") == 0 && type == ns_t_a) {
         put_address(message, name, "127.0.0.1", 1);
@@ -67,6 +84,13 @@ static bool comes(const char *region, const char *names)
     return true;
 }
 
+static unsigned founds;
+
+static void on_found(void *arg)
+{
+    count_up(arg);
+}
+
 static void begin(struct conf_pool *pool, char **texts, unsigned count)
 {
     static const struct identity own = {.pool = "main", .region = "here", .node = "pond-9", .role = CONF_ROLE_CLIENT};
@@ -77,13 +101,17 @@ static void begin(struct conf_pool *pool, char **texts, unsigned count)
                                          .members = members = members_new(&own, 1),
                                          .tls = tls,
                                          .dns_server = &server,
-                                         .service_account = api.account};
+                                         .service_account = api.account,
+                                         .once = once,
+                                         .found = on_found,
+                                         .arg = &founds};
     discover = discover_start(&terms);
 }
 
 static void end(void)
 {
-    discover_stop(&discover);
+    discover_stop(discover);
+    discover_free(&discover);
     members_free(&members);
 }
 
@@ -104,10 +132,32 @@ static void lists(void)
     end();
 }
 
+/* Another one, which looks once, beside those of the tests. */
+static struct members *once_members;
+
+static struct discover *begin_once(struct conf_pool *pool)
+{
+    static char text[] = "dns:once.test:8444", other[] = "far=10.9.0.1:1", there[] = "there";
+    static char *texts[] = {text}, *others[] = {other};
+    static struct conf_region far = {.name = there, .members = {others, 1}};
+    struct members *kept = members;
+    struct discover *before = discover;
+    *pool = (struct conf_pool){.regions = &far, .region_count = 1};
+    once = true;
+    begin(pool, texts, 1);
+    once = false;
+    struct discover *made = discover;
+    once_members = members;
+    members = kept;
+    discover = before;
+    return made;
+}
+
 static void services(void)
 {
     char *texts[] = {(char[]){"dns:pool.test:8444"}};
-    struct conf_pool pool = {.region_count = 0};
+    struct conf_pool pool = {.region_count = 0}, other;
+    struct discover *looks_once = begin_once(&other);
     begin(&pool, texts, 1);
     ok(comes("here", "pond-0 pond-1"), "a service's hosts, by their first label");
     atomic_store(&shrunk, true);
@@ -117,6 +167,32 @@ static void services(void)
     ok(atomic_load(&asked) > before, "it is asked again");
     rcu_quiescent_state();
     is_text(shown("here"), "pond-0 pond-1", "who has gone from the answer keeps its place for now");
+    end();
+    is_int(atomic_load(&asked_once), 1, "who looks once has asked once meanwhile");
+    members = once_members;
+    discover = looks_once;
+    is_text(shown("here"), "pond-0", "and knows whom it has found");
+    is_text(shown("there"), "", "of its own region alone");
+    discover_again(discover);
+    for (int64_t until = nap_deadline(); atomic_load(&asked_once) < 2 && nap_until(until);)
+        rcu_quiescent_state();
+    is_int(atomic_load(&asked_once), 2, "it asks again when it is told to");
+    end();
+}
+
+/* A sidecar among many of whom DNS has no names. */
+static void few_names(void)
+{
+    char *texts[] = {(char[64]){""}};
+    struct conf_pool pool = {.region_count = 0};
+    unsigned found = count_now(&founds);
+    snprintf(texts[0], 64, "dns:crowd.test:%u", rig.tls_port);
+    once = true;
+    begin(&pool, texts, 1);
+    /* All of those addresses but the first are nobody's. It may not be among those that are tried: then others are. */
+    ok(comes("here", "pond-5"), "a sidecar finds somebody among twenty addresses");
+    ok(count_wait(&founds, found + 1), "and says so");
+    once = false;
     end();
 }
 
@@ -130,9 +206,8 @@ static void names(void)
     end();
     pool.region = NULL;
     begin(&pool, texts, 1);
-    discover_stop(&discover);
+    end();
     ok(true, "it ends while it asks");
-    members_free(&members);
 }
 
 static void nobody(void)
@@ -261,6 +336,7 @@ int main(void)
     rcu_register_thread();
     lists();
     services();
+    few_names();
     names();
     nobody();
     pods();

@@ -122,7 +122,8 @@ static void details(void)
     members_tell(members, STR("west"), &told, 1, 1);
     member_addresses(member, addresses);
     is_int(ntohl(((struct sockaddr_in *) &addresses[0].address)->sin_addr.s_addr) & 0xff, 8, "and where it is now");
-    ok(members_view(members) == before, "which is no matter of the ring");
+    ok(members_view(members) != before && ring_digest(members_view(members)->ring) == digest,
+       "which makes another view, of the same ring");
     told.weight = 6;
     members_tell(members, STR("west"), &told, 1, 2);
     ok(ring_digest(members_view(members)->ring) != digest, "its weight is");
@@ -133,6 +134,98 @@ static void details(void)
     members_free(&members);
     is_text(str_from(member->name), "pond-0", "who holds a member may outlive all of it");
     member_unref(&member);
+}
+
+/* This node itself, as its region's source has it: that is what all others go by. */
+static void own(void)
+{
+    struct member_address addresses[MEMBER_ADDRESSES];
+    begin(CONF_ROLE_MEMBER);
+    ok(!members_view(members)->told, "nobody has told of the region yet");
+    tell("east", "pond-0", 0);
+    ok(!members_view(members)->told, "another region is another matter");
+    tell("west", "", 0);
+    ok(members_view(members)->told, "now somebody has, though of nobody");
+    struct member *member = members_find(members_view(members), STR("west"), STR("pond-1"));
+    uint64_t digest = ring_digest(members_view(members)->ring);
+    ok(member->weight == 3 && member_addresses(member, addresses) == 0, "it has the weight that it was given");
+    struct member_told told = told_of("pond-1", 7, "10.0.0.9");
+    members_tell(members, STR("west"), &told, 1, 1);
+    ok(member->weight == 7 && ring_digest(members_view(members)->ring) != digest, "and then that which it is told");
+    is_int(member_addresses(member, addresses), 1, "it is known where it is");
+    tell("west", "", 2);
+    members_tick(members, 3 * MEMBERS_AWAY_MS);
+    is_text(shown(), "east: pond-0 | west: pond-1", "it is always there");
+    members_free(&members);
+}
+
+/* What one address has behind another, which DNS likes to change. */
+static void orders(void)
+{
+    struct member_address addresses[MEMBER_ADDRESSES];
+    struct member_told told = told_of("pond-0", 1, "10.0.0.1"), other = told_of("pond-0", 1, "10.0.0.2");
+    begin(CONF_ROLE_CLIENT);
+    told.addresses[told.address_count++] = other.addresses[0];
+    members_tell(members, STR("west"), &told, 1, 0);
+    const struct members_view *before = members_view(members);
+    told.addresses[1] = told.addresses[0];
+    told.addresses[0] = other.addresses[0];
+    members_tell(members, STR("west"), &told, 1, 1);
+    ok(members_view(members) == before, "addresses in another order are the same");
+    told.address_count = 1;
+    members_tell(members, STR("west"), &told, 1, 2);
+    ok(members_view(members) != before, "fewer are not");
+    member_addresses(members_find(members_view(members), STR("west"), STR("pond-0")), addresses);
+    ok(member_address_eq(&addresses[0], &other.addresses[0]), "and those that are left are known");
+    members_free(&members);
+}
+
+/* As a ring comes, as a whole. */
+static void all_at_once(void)
+{
+    struct member_told west[] = {told_of("pond-0", 1, "10.0.0.1"), told_of("pond-2", 1, "10.0.0.2")};
+    struct member_told east[] = {told_of("pond-0", 1, "10.0.1.1")};
+    struct members_told regions[] = {{STR("east"), east, 1}, {STR("west"), west, 2}, {STR("No Region"), east, 1}};
+    begin(CONF_ROLE_CLIENT);
+    tell("north", "pond-8", 0);
+    tell("west", "pond-7", 0);
+    const struct members_view *before = members_view(members);
+    members_tell_all(members, regions, 3, 1000);
+    is_text(shown(), "east: pond-0 | north: pond-8 | west: pond-0 pond-2 pond-7", "who is told of joins who was known");
+    ok(members_view(members) != before, "in another view");
+    before = members_view(members);
+    members_tell_all(members, regions, 3, 2000);
+    ok(members_view(members) == before, "which is told again is the same");
+    members_tell_all(members, regions, 2, 1000 + MEMBERS_AWAY_MS);
+    is_text(shown(), "east: pond-0 | west: pond-0 pond-2", "of others nobody has told for long: they have left");
+    members_tell_all(members, NULL, 0, 2000 + MEMBERS_AWAY_MS);
+    is_text(shown(), "east: pond-0 | west: pond-0 pond-2", "nothing at all takes nobody away at once");
+    members_free(&members);
+}
+
+static void texts(void)
+{
+    struct member_told told[] = {told_of("pond-0", 5, "10.0.0.7"), told_of("pond-2", 0, "10.0.0.8")};
+    begin(CONF_ROLE_CLIENT);
+    members_tell(members, STR("west"), told, 2, 0);
+    const struct members_text *text = members_text(members_view(members), "main");
+    char expected[512];
+    snprintf(expected, sizeof expected,
+             "{\"version\":1,\"pool\":\"main\",\"digest\":\"%016llx\",\"regions\":[{\"name\":\"west\",\"members\":["
+             "{\"name\":\"pond-0\",\"weight\":5,\"addresses\":[\"10.0.0.7:8444\"]},"
+             "{\"name\":\"pond-2\",\"weight\":1,\"addresses\":[\"10.0.0.8:8444\"]}]}]}\n",
+             (unsigned long long) ring_digest(members_view(members)->ring));
+    is_text(text->text, expected, "a view as others are told of it");
+    ok(text->etag[0] == '"' && strlen(text->etag) == 34, "with its tag: %s", text->etag);
+    ok(members_text(members_view(members), "main") == text, "it is made once");
+    char etag[MEMBERS_ETAG_MAX];
+    strcpy(etag, text->etag);
+    told[1] = told_of("pond-2", 0, "10.0.0.9");
+    members_tell(members, STR("west"), told, 2, 1);
+    text = members_text(members_view(members), "main");
+    ok(strcmp(text->etag, etag) != 0 && memmem(text->text.ptr, text->text.len, "10.0.0.9", 8) != NULL,
+       "who is elsewhere now is told so, under another tag");
+    members_free(&members);
 }
 
 /* As large as a pool may be: telling all of them again must cost little. */
@@ -162,6 +255,10 @@ int main(void)
     coming_and_going();
     leaving();
     details();
+    own();
+    orders();
+    all_at_once();
+    texts();
     many();
     rcu_unregister_thread();
     return done_testing();

@@ -18,6 +18,7 @@ static struct loop *own;
 static struct rig rig;
 static struct pool_ca ca;
 static struct peers_terms terms;
+static struct peers_total total;
 static unsigned over;
 
 struct ask {
@@ -191,6 +192,59 @@ static void answers(void)
     is_int(ask_one("pond-0"), STATUS_OK, "and come anew");
 }
 
+/* Those that the loop has beyond its share, while the node has too many. */
+static void few(void)
+{
+    struct ask asks[CROWD];
+    on_loop(own, fini, NULL);
+    terms.idle = 60000;
+    terms.most = 6;
+    atomic_store(&total.loops, 1); /* another loop, */
+    atomic_store(&total.connections, 3);
+    on_loop(own, init, NULL);
+    for (unsigned i = 0; i < CROWD; i++)
+        asks[i] = (struct ask){.node = "pond-0"};
+    ask_all(asks, CROWD);
+    ok(rig_wait_connections(3), "of six on two loops one keeps three");
+    is_int(atomic_load(&total.connections), 6, "as is counted");
+    atomic_store(&total.connections, 3 + 40); /* which has many now */
+    ask_all(asks, 1);
+    usleep(3 * 1000000 / 2);
+    is_int(ask_one("pond-0"), STATUS_OK, "what another loop has too many");
+    ok(rig_wait_connections(3), "is no matter of one that has its share");
+    on_loop(own, fini, NULL);
+    is_int(atomic_load(&total.connections), 40, "those that end are counted, too");
+    atomic_store(&total.loops, 19);
+    atomic_store(&total.connections, 40);
+    on_loop(own, init, NULL);
+    ask_all(asks, CROWD);
+    ok(rig_wait_connections(PEERS_SHARE_LEAST), "and some are left to each, however many loops there are");
+    on_loop(own, fini, NULL);
+    total = (struct peers_total){0};
+    terms.idle = IDLE_MS;
+    terms.most = 100;
+    on_loop(own, init, NULL);
+}
+
+static void look_for_linked(void *arg)
+{
+    struct member **found = arg;
+    *found = peers_linked(own, 12345);
+}
+
+static void linked(void)
+{
+    struct member *found;
+    on_loop(own, fini, NULL);
+    on_loop(own, init, NULL);
+    on_loop(own, look_for_linked, &found);
+    ok(found == NULL, "at first the loop is connected to nobody");
+    while (ask_one("pond-0") != STATUS_OK) /* an address of its is dead */
+        ;
+    on_loop(own, look_for_linked, &found);
+    ok(found != NULL && strcmp(found->name, "pond-0") == 0, "and then to whom it has asked");
+}
+
 static void failures(void)
 {
     for (unsigned i = 0; i < REACH_FAILURES; i++)
@@ -242,7 +296,8 @@ int main(void)
                                  .connect_timeout = 5000,
                                  .silence = 10000,
                                  .idle = IDLE_MS,
-                                 .most = 100};
+                                 .most = 100,
+                                 .total = &total};
     terms.own.role = CONF_ROLE_CLIENT;
     terms.tls = tls_of("URI:headpond://main/west/client/pond-9");
     own = loop_new(9);
@@ -252,6 +307,8 @@ int main(void)
     on_loop(own, tell_members, NULL);
     on_loop(own, init, NULL);
     answers();
+    few();
+    linked();
     failures();
     with(NULL, STATUS_TLS, "who has no certificate of the pool is not answered");
     with("URI:headpond://main/west/member/pond-8", STATUS_OK, "another of the pool is");

@@ -41,7 +41,8 @@ sub reserve_address {
 
 # ---- The start. ----
 
-# regions => how many members in each; sidecars => how many clients in each (none). origin, account, env: as for
+# regions => how many members in each; sidecars => how many clients in each (none), and sidecars_know => how many members
+# of a region their configurations name (all). origin, account, env: as for
 # Headpond. config: too, or code that gives it for a node's name; what it has in `pool` replaces single keys. delay_ms:
 # one way, between regions. relays => 1: between all nodes, else only between regions that have a delay. store_size: of
 # each (256MiB). name: the pool's (main). ca: a Headpond::PoolCa (a new one).
@@ -103,6 +104,7 @@ sub start_relay {
 sub members_of {
     my ($self, $place, $region) = @_;
     my @found = grep { $_->{region} eq $region } @{ $self->{places} }{ @{ $self->{members} } };
+    splice @found, $self->{sidecars_know} if $place->{role} eq 'client' && $self->{sidecars_know};
     return [map { "$_->{name}=" . $self->route($place->{name}, $_->{name}) } @found];
 }
 
