@@ -9,6 +9,7 @@
 #include "cache/context.h"
 #include "cache/upstream_leg.h"
 #include "origin/budget.h"
+#include "pool/entry.h"
 #include "pool/hedges.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
@@ -253,6 +254,19 @@ static void on_origin_due(struct timer *timer)
 
 /* ---- Its life. ---- */
 
+/* What a sidecar wants little of comes through its entry, which asks the home. So does the first of a blob that it does
+ * not know: that may be short. */
+static bool ask_entry(struct upstream *upstream)
+{
+    const struct upstream_ask *ask = &upstream->ask;
+    const struct cache *cache = upstream->cache;
+    if (ask->way < POOL_HOME || !may_ask_members(upstream) ||
+        (is_pinned(ask) && !entry_suits((unsigned) (bytes_of(ask) / cache->block_size))))
+        return false;
+    struct member *entry = pool_entry(cache->config.pool, true);
+    return entry != NULL && ask_member(upstream, POOL_ENTRY, entry);
+}
+
 struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct asker *asker,
                                 const struct upstream_ask *ask, const struct upstream_events *events)
 {
@@ -271,7 +285,8 @@ struct upstream *upstream_start(struct cache *cache, struct loop *loop, struct a
         strbuf_adds(&upstream->if_match, ask->if_match);
         upstream->ask.if_match = strbuf_str(&upstream->if_match);
     }
-    go_on(upstream);
+    if (!ask_entry(upstream))
+        go_on(upstream);
     return upstream;
 }
 

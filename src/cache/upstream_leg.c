@@ -96,7 +96,7 @@ static void tell(const struct member *member, const char *result)
 /* By these ways a member is asked for bytes alone: whatever else it says, another may have them. */
 static bool is_asked_for_bytes(const struct leg *leg)
 {
-    return leg->way != POOL_HOME;
+    return leg->way < POOL_HOME;
 }
 
 /* Whether this is what the origin says of the blob, to who asks. Where our own credential was to sign, what is not about

@@ -9,13 +9,9 @@
  * its weight says, and a member that comes or goes moves no more than its share of them. One that is down is passed
  * over, and has its sidecars back when it answers again.
  *
- * What the wire still has to say for it: who is asked by a node goes on by a nearer way than the one it was asked by
- * (pool.h), so that an entry which is not the home would go to the origin, once for each member that is somebody's
- * entry. Asking one's entry is a way of its own, farther than that to a home, and a client's alone; its request has to
- * say so by a parameter (wire.h; say `entry`). To a member it gives the way to the home, where the certificate is of
- * role client and of the member's own region; the member asks that with the client's credential and without the
- * parameter, and vouches for what the origin itself has told it alone. Who does not know the parameter passes it over,
- * and goes on as today. CDN-Loop names both, so that what comes round ends as 508.
+ * A member sends a sidecar's request on to the home as if it were its own client's: nobody ever waits for a sidecar, so
+ * that nobody waits in a circle. It does so by the sidecar's certificate, and with the credential that the sidecar has
+ * brought.
  */
 #ifndef HEADPOND_POOL_ENTRY_H
 #define HEADPOND_POOL_ENTRY_H

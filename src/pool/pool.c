@@ -10,6 +10,7 @@
 #include "net/loop.h"
 #include "net/tls.h"
 #include "pool/discover.h"
+#include "pool/entry.h"
 #include "pool/follow.h"
 #include "pool/hedges.h"
 #include "pool/peers.h"
@@ -36,6 +37,7 @@ struct pool {
     struct members *members;
     struct discover *discover;
     struct follow *follow; /* a sidecar's */
+    uint64_t entry_key;
     struct peers_terms terms;
     struct peers_total total;
 };
@@ -123,6 +125,7 @@ enum status pool_new(const struct conf *conf, struct pool **made, struct strbuf 
         pool_free(made);
         return STATUS_INVALID;
     }
+    pool->entry_key = entry_key(&pool->own);
     pool->members = members_new(&pool->own, 1);
     if (row->role == CONF_ROLE_CLIENT)
         pool->follow = follow_new(&pool->own, pool->members);
@@ -323,6 +326,13 @@ enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t 
             return *found = far, POOL_REGION;
     }
     return POOL_ORIGIN;
+}
+
+struct member *pool_entry(const struct pool *pool, bool asks)
+{
+    if (pool_vouches(pool))
+        return NULL;
+    return entry_of(pool_view(pool), &pool->own, pool->entry_key, asks, clock_mono_ms());
 }
 
 struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *passed,

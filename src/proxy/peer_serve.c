@@ -129,6 +129,16 @@ static bool is_for_region(const struct http_request *head, const struct wire_req
            !said->record && !said->validate;
 }
 
+/* Nobody waits for a sidecar, whose request may go as far as a client's. */
+static enum pool_way farthest_of(const struct caller *caller, const struct wire_request *said)
+{
+    if (caller->abroad)
+        return POOL_ORIGIN;
+    if (said->cached)
+        return POOL_REGION;
+    return caller->vouches ? POOL_FORMER : POOL_HOME;
+}
+
 const struct blob_error *peer_read(struct request *request, struct route_node *node)
 {
     const struct http_request *head = &request->x->request;
@@ -143,7 +153,7 @@ const struct blob_error *peer_read(struct request *request, struct route_node *n
         return &error_abroad;
     node->granted = said->granted;
     node->cached = said->cached;
-    node->farthest = caller->abroad ? POOL_ORIGIN : said->cached ? POOL_REGION : POOL_FORMER;
+    node->farthest = farthest_of(caller, said);
     return NULL;
 }
 

@@ -337,7 +337,7 @@ static void route_authorize(struct route *route, struct arena *arena, const stru
 /* Another region's node comes without a client's credential: what we cannot sign for it, it has only if it is here. */
 static void name_node(const struct route_node *node, struct cache_request *cache)
 {
-    cache->farthest = node != NULL ? node->farthest : POOL_HOME;
+    cache->farthest = node != NULL ? node->farthest : POOL_ENTRY;
     cache->granted = node != NULL && node->granted;
     bool abroad = node != NULL && node->farthest == POOL_ORIGIN;
     cache->cached = node != NULL && (node->cached || (abroad && cache->signer == NULL && !cache->vouched));
