@@ -39,6 +39,7 @@ struct proxy_loop {
     struct meter *meter;
     struct access_feed *feed;
     struct list forwards; /* forward.c: under way to an origin */
+    unsigned forgets;     /* peer_serve.c: under way */
     struct admission_queue turns;
     struct checksum_line sums;
 };

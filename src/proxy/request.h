@@ -32,6 +32,8 @@
     X(FENCE, bypass_fence)     /* a write: nothing old is believed from here */                                        \
     X(FORWARD, bypass_forward) /* the client's request goes to the origin */                                           \
     X(RELAY, bypass_relay)     /* the origin's reply goes to the client */                                             \
+    X(FORGET, peer_forget)     /* another node's word of a write: nothing old is believed from here */                 \
+    X(FORGOT, peer_forgot)     /* nor after a crash: that node is told */                                              \
     X(REFUSE, request_refuse)  /* an error of our own */                                                               \
     X(SENT, request_sent)      /* answered: `finished` will come */
 
@@ -78,6 +80,9 @@ struct request {
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */
+
+    /* a node's word of a write */
+    struct cache_fence *fence;
 };
 
 /* The proxy's handler for the server code; it finds the proxy by the loop. */
