@@ -293,7 +293,7 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     source_close(&request->body);
     checksum_close(&request->checksum);
     forward_leave(&request->forward);
-    invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
+    invalidation_lift(&request->invalidation, true, NULL); /* still here: it was never forwarded */
     peer_forgets_no_more(request);
     admission_leave(&request->turn);
     read_forget(request);
