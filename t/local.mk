@@ -38,6 +38,7 @@ t_files = \
 	t/73-pool-sim.t \
 	t/74-pool-reads.t \
 	t/75-pool-trouble.t \
+	t/76-pool-writes.t \
 	t/77-pool-ring.t \
 	t/80-config.t \
 	t/81-admin.t \

@@ -32,6 +32,7 @@
     X(PEER_DOWN, LOG_WARN, "peer-down")                                                                                \
     X(PEER_UP, LOG_INFO, "peer-up")                                                                                    \
     X(PEER_REFUSED, LOG_ERROR, "peer-refused")                                                                         \
+    X(PEER_UNTOLD, LOG_WARN, "peer-untold")                                                                            \
     X(PEERS_UNKNOWN, LOG_WARN, "peers-unknown")                                                                        \
     X(RING_REFUSED, LOG_ERROR, "ring-refused")                                                                         \
     X(STORE_OPEN, LOG_INFO, "store-open")                                                                              \

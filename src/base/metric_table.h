@@ -48,6 +48,11 @@
     X(HEDGES, COUNTER, "headpond_hedges_total", "to", "Requests to peers that took long, and were sent to another peer or the origin as well") \
     X(HEDGED_BYTES, COUNTER, "headpond_hedged_bytes_total", "to", "Bytes that these asked for") \
     X(PEER_BYTES, COUNTER, "headpond_peer_bytes_total", "", "Body bytes received from peers") \
+    X(POOL_TELLS, COUNTER, "headpond_pool_tells_total", "result", \
+      "Times that a member was to be told of a write: ok, failed (it did not answer for too long, or refused), dropped " \
+      "(too much waited to be said already)") \
+    X(POOL_TOLD, COUNTER, "headpond_pool_told_total", "changed", \
+      "Times that a member has told of a write, by what that has changed: object, container, account, grants") \
     X(POOL_MEMBERS, GAUGE, "headpond_pool_members", "region", "Members of the pool that are known, up or down, this node among them") \
     X(POOL_RINGS, COUNTER, "headpond_pool_rings_total", "result", \
       "Times that a sidecar has asked a member who is in the pool: taken, unchanged, refused (what it told was not to be " \

@@ -11,7 +11,7 @@
 #include "base/rcu.h"
 
 #define GRANT_WAYS 4
-#define GRANT_ACCOUNTS 256 /* accounts that share a revocation counter lose grants together: a probe each */
+#define GRANT_ACCOUNTS 256 /* accounts that share a place here lose grants together: a probe each */
 
 struct grant {
     struct rcu_head rcu;
@@ -27,6 +27,7 @@ struct grant {
 struct grants {
     unsigned mask; /* sets - 1 */
     atomic_uint_fast64_t revocations[GRANT_ACCOUNTS];
+    atomic_int_fast64_t revoked_ms[GRANT_ACCOUNTS]; /* the last one */
     _Atomic(struct grant *) places[];
 };
 
@@ -37,6 +38,8 @@ struct grants *grants_new(unsigned max)
         sets *= 2;
     struct grants *grants = mem_calloc(1, sizeof *grants + sizeof grants->places[0] * sets * GRANT_WAYS);
     grants->mask = sets - 1;
+    for (unsigned i = 0; i < GRANT_ACCOUNTS; i++)
+        atomic_init(&grants->revoked_ms[i], INT64_MIN);
     return grants;
 }
 
@@ -82,6 +85,11 @@ uint64_t grants_stamp(struct grants *grants, const struct cache_request *request
     return atomic_load(&grants->revocations[request->account_hash.lo % GRANT_ACCOUNTS]);
 }
 
+bool grants_void(struct grants *grants, const struct cache_request *request, int64_t asked_ms)
+{
+    return asked_ms < atomic_load(&grants->revoked_ms[request->account_hash.lo % GRANT_ACCOUNTS]);
+}
+
 static bool grant_holds(struct grants *grants, const struct grant *grant, const struct cache_request *request)
 {
     return grant->stamp == grants_stamp(grants, request) && clock_mono_ms() < grant->until_ms &&
@@ -115,7 +123,8 @@ int64_t grants_age_ms(struct grants *grants, const struct cache_request *request
 void grants_add(struct grants *grants, const struct cache_request *request, enum cache_want operation, uint64_t stamp,
                 int64_t asked_ms)
 {
-    if (request->vouched || request->granted || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request))
+    if (request->vouched || request->granted || request->authorize_ttl <= 0 || stamp != grants_stamp(grants, request) ||
+        grants_void(grants, request, asked_ms))
         return;
     int64_t until_ms;
     if (__builtin_add_overflow(asked_ms, request->authorize_ttl, &until_ms))
@@ -164,5 +173,10 @@ void grants_drop(struct grants *grants, const struct cache_request *request)
 
 void grants_revoke(struct grants *grants, struct hash128 account)
 {
-    atomic_fetch_add(&grants->revocations[account.lo % GRANT_ACCOUNTS], 1);
+    unsigned place = account.lo % GRANT_ACCOUNTS;
+    int_fast64_t now_ms = clock_mono_ms(), before_ms = atomic_load(&grants->revoked_ms[place]);
+    while (before_ms < now_ms && !atomic_compare_exchange_weak(&grants->revoked_ms[place], &before_ms, now_ms))
+        continue;
+    /* Last: who takes the new stamp sees the time, too. */
+    atomic_fetch_add(&grants->revocations[place], 1);
 }

@@ -17,6 +17,7 @@ libheadpond_a_SOURCES += \
 	src/pool/ring_text.c src/pool/ring_text.h \
 	src/pool/slices.c src/pool/slices.h \
 	src/pool/spread.c src/pool/spread.h \
+	src/pool/tells.c src/pool/tells.h \
 	src/pool/wire.c src/pool/wire.h
 
 check_PROGRAMS += t/unit/test_ring
@@ -55,6 +56,10 @@ t_unit_test_pool_LDADD = $(UNIT_LDADD)
 check_PROGRAMS += t/unit/test_wire
 t_unit_test_wire_SOURCES = t/unit/test_wire.c t/unit/tap.h
 t_unit_test_wire_LDADD = $(UNIT_LDADD)
+
+check_PROGRAMS += t/unit/test_tells
+t_unit_test_tells_SOURCES = t/unit/test_tells.c t/unit/pool_certificates.h t/unit/http_rig.c t/unit/http_rig.h t/unit/tap.h
+t_unit_test_tells_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_slices
 t_unit_test_slices_SOURCES = t/unit/test_slices.c t/unit/tap.h

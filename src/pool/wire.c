@@ -45,6 +45,11 @@ static const char *const changes[] = {
     [WIRE_CHANGED_ACCOUNT] = "account", [WIRE_CHANGED_GRANTS] = "grants",
 };
 
+const char *wire_change_name(enum wire_change change)
+{
+    return changes[change];
+}
+
 static enum wire_change parse_change(struct str text)
 {
     enum wire_change change = WIRE_CHANGED_GRANTS;

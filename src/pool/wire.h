@@ -10,7 +10,7 @@
  *                  504 (RFC 9111, 5.2.1.7) says that it is not there, nor on its way.
  *   headpond-peer: 1; view=HEX; changed=WHAT                     of a POST, without a body, to the URL that a write has
  *                  changed or may have: `object`, `container` or `account` what is known below it, `grants` who may
- *                  read. 204 says that none of that is believed any more.
+ *                  read. 204 says that none of that is believed any more; members alone are answered so (tells.h).
  *   headpond-peer: 1; view=HEX; grant-age=MS; length=BYTES       of a reply. `grant-age`: how long ago the origin let
  *                  this credential in; how long ago it vouched for the rest is Age (RFC 9111, 5.1). `length`: of the
  *                  blob, in the 204 that answers a GET for its record.
@@ -55,6 +55,9 @@ struct wire_answer {
     int64_t length;       /* -1: not said */
     uint64_t view;        /* 0: not said */
 };
+
+/* As it is said; "" of nothing. */
+const char *wire_change_name(enum wire_change change);
 
 /* Adds the fields of a request by `own`; their texts are the list's arena's. Pure, as all of these. */
 void wire_write_request(const struct identity *own, const struct wire_request *said, struct http_headers *headers);

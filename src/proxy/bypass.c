@@ -35,8 +35,7 @@ static void on_raised(void *arg)
 
 enum request_state bypass_fence(struct request *request)
 {
-    request->invalidation =
-        invalidation_raise(request->home->proxy, request->home->loop, &request->route, on_raised, request);
+    request->invalidation = invalidation_raise(request->home, &request->route, on_raised, request);
     return request->invalidation == NULL ? REQUEST_FORWARD : REQUEST_WAIT;
 }
 
@@ -75,7 +74,7 @@ enum request_state bypass_forward(struct request *request)
 {
     read_forget(request);
     if (hops(&request->x->request.headers) >= HOPS_MAX) {
-        invalidation_lift(&request->invalidation, true);
+        invalidation_lift(&request->invalidation, true, NULL);
         log_event(INTERNAL_ERROR, "account=%s request=%.*s reason=loop: the origin leads back here",
                   request->route.account->name, STR_ARG(request->id));
         request->error = &BLOB_ERROR_LOOP;
@@ -87,13 +86,29 @@ enum request_state bypass_forward(struct request *request)
     return REQUEST_WAIT;
 }
 
+static void on_told(void *arg)
+{
+    request_run(arg, REQUEST_TOLD);
+}
+
+/* Waits, after a write, until those know of it whom its writer may read through next. */
 enum request_state bypass_relay(struct request *request)
 {
     const struct http_response *origin = request->origin_head;
     request->origin_head = NULL;
-    struct http_response head = {.status = origin->status, .content_length = origin->content_length};
-    reply_copy_relayed(&head, &request->facts, &origin->headers);
-    struct source *body = forward_body(request->forward);
-    http_reply(request->x, &head, &body);
+    request->relayed = (struct http_response){.status = origin->status, .content_length = origin->content_length};
+    reply_copy_relayed(&request->relayed, &request->facts, &origin->headers);
+    request->body = forward_body(request->forward);
+    if (forward_told(request->forward, on_told, request))
+        return REQUEST_TOLD;
+    /* Its texts are good for this event only. */
+    struct http_headers texts = request->relayed.headers;
+    http_headers_copy(&request->relayed.headers, &texts, request->x->arena);
+    return REQUEST_WAIT;
+}
+
+enum request_state bypass_told(struct request *request)
+{
+    http_reply(request->x, &request->relayed, &request->body);
     return REQUEST_SENT;
 }

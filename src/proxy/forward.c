@@ -9,11 +9,13 @@
 
 #include "base/mem.h"
 #include "cache/keep.h"
+#include "pool/tells.h"
 
 struct forward {
     struct list link; /* home->forwards */
     struct origin_fetch *fetch;
     struct invalidation *invalidation;
+    struct tells_wait *wait; /* for who is told of it; or NULL */
     struct cache_keep *keep; /* the body becomes blocks; or NULL */
     struct admission turn;   /* until all of it is over */
     forward_head_f *head;    /* NULL: the client has left */
@@ -30,7 +32,8 @@ static bool forward_sent(const struct forward *forward)
 static void forward_free(struct forward *forward)
 {
     list_remove(&forward->link);
-    invalidation_lift(&forward->invalidation, !forward_sent(forward));
+    invalidation_lift(&forward->invalidation, !forward_sent(forward), NULL);
+    tells_wait_end(&forward->wait);
     cache_keep_end(&forward->keep, NULL);
     origin_fetch_close(&forward->fetch);
     admission_leave(&forward->turn);
@@ -42,7 +45,8 @@ static void on_head(void *arg, const struct http_response *head, enum status why
     struct forward *forward = arg;
     bool refused = head == NULL ? !forward_sent(forward) : head->status >= 400 && head->status < 500;
     forward->answered = true;
-    invalidation_lift(&forward->invalidation, refused);
+    bool waits = forward->head != NULL && head != NULL && head->status < 300;
+    invalidation_lift(&forward->invalidation, refused, waits ? &forward->wait : NULL);
     cache_keep_end(&forward->keep, head != NULL && head->status == 201 ? head : NULL);
     if (forward->head == NULL)
         forward_free(forward);
@@ -124,6 +128,11 @@ unsigned forward_retries(const struct forward *forward)
 struct source *forward_body(struct forward *forward)
 {
     return origin_fetch_into_source(&forward->fetch);
+}
+
+bool forward_told(struct forward *forward, void (*told)(void *arg), void *arg)
+{
+    return forward->wait == NULL || tells_wait_over(forward->wait, told, arg);
 }
 
 enum status forward_body_error(const struct forward *forward)

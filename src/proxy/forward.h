@@ -29,6 +29,9 @@ struct forward *forward_start(struct proxy_loop *home, struct http_exchange *x, 
 unsigned forward_retries(const struct forward *forward);
 /* After a head: the reply's body as a source of its own, to be closed before the forward is left. Once. */
 struct source *forward_body(struct forward *forward);
+/* After a head: whether those who are to know of it at once do (tells.h). Else `told` comes, once, when they do or do
+ * not answer soon. */
+bool forward_told(struct forward *forward, void (*told)(void *arg), void *arg);
 /* When there was no head: what was wrong with the client's body, OK if nothing. */
 enum status forward_body_error(const struct forward *forward);
 /* The request is over, or there was no head. No callback follows. Empties the pointer; *forward may be NULL. */

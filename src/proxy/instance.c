@@ -305,6 +305,7 @@ static void start_loops(struct instance *instance)
         instance->loops[i] = loop_new(i);
     instance->cache = cache_new(&config);
     instance->proxy->cache = instance->cache;
+    instance->proxy->pool = instance->pool;
     for (unsigned i = 0; i < instance->loop_count; i++)
         loop_start(instance->loops[i], loop_begin, loop_end, instance);
     credentials_start(instance->proxy->credentials);
@@ -345,7 +346,7 @@ void instance_drain(struct instance *instance)
 bool instance_idle(const struct instance *instance)
 {
     return front_connections(instance->blobs) == 0 &&
-           (instance->peers == NULL || front_connections(instance->peers) == 0);
+           (instance->peers == NULL || front_connections(instance->peers) == 0) && !proxy_tells(instance->proxy);
 }
 
 bool instance_starved(const struct instance *instance)

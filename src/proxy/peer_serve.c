@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "http/precondition.h"
 #include "net/address.h"
 #include "net/conn.h"
@@ -15,9 +16,13 @@
 #include "pool/wire.h"
 #include "proxy/proxy_status.h"
 
-static const struct blob_error error_no_node = {
-    403, "AuthorizationFailure",
-    "This address is for nodes of the pool, which read blobs here. Clients have addresses of their own (listen)."};
+static const struct blob_error error_no_node = {403, "AuthorizationFailure",
+                                                "This address is for nodes of the pool, which read blobs here and tell "
+                                                "of writes. Clients have addresses of their own (listen)."};
+static const struct blob_error error_no_member = {403, "AuthorizationFailure",
+                                                  "Only members of the pool may say that something has changed."};
+static const struct blob_error error_odd_change = {
+    400, "InvalidInput", "What has changed is said in headpond-peer and the URL, which must name such a thing, alone."};
 
 static const struct blob_error error_abroad = {
     403, "AuthorizationFailure",
@@ -144,18 +149,83 @@ const struct blob_error *peer_read(struct request *request, struct route_node *n
     const struct http_request *head = &request->x->request;
     const struct caller *caller = request->x->caller;
     struct wire_request *said = &request->said;
-    if (!http_method_reads(head->method) || wire_read_request(&head->headers, said) != STATUS_OK)
+    bool reads = http_method_reads(head->method);
+    enum status status = wire_read_request(&head->headers, said);
+    bool tells = head->method == HTTP_POST && said->changed != WIRE_CHANGED_NOTHING;
+    if ((!reads && !tells) || status != STATUS_OK)
         return &error_no_node;
     if (wire_is_loop(pool_own(caller->pool), &head->headers))
         return &BLOB_ERROR_LOOP;
+    if (reads)
+        said->changed = WIRE_CHANGED_NOTHING;
+    if (tells && !caller->vouches)
+        return &error_no_member;
+    if (tells && request->x->body != NULL)
+        return &error_odd_change;
     said->granted = said->granted && caller->vouches;
-    if (caller->abroad && !is_for_region(head, said))
+    if (!tells && caller->abroad && !is_for_region(head, said))
         return &error_abroad;
     node->granted = said->granted;
     node->cached = said->cached;
     node->farthest = farthest_of(caller, said);
     return NULL;
 }
+
+/* ---- A write somewhere else. ---- */
+
+static const struct {
+    enum cache_fence_scope scope;
+    enum blob_level level; /* that, or below it */
+} changes[] = {
+    [WIRE_CHANGED_OBJECT] = {CACHE_FENCE_OBJECT, BLOB_LEVEL_BLOB},
+    [WIRE_CHANGED_CONTAINER] = {CACHE_FENCE_CONTAINER, BLOB_LEVEL_CONTAINER},
+    [WIRE_CHANGED_ACCOUNT] = {CACHE_FENCE_ACCOUNT, BLOB_LEVEL_ACCOUNT},
+    [WIRE_CHANGED_GRANTS] = {CACHE_FENCE_GRANTS, BLOB_LEVEL_ACCOUNT},
+};
+
+static void on_forgotten(void *arg)
+{
+    struct request *request = arg;
+    peer_forgets_no_more(request);
+    request_run(request, REQUEST_FORGOT);
+}
+
+enum request_state peer_forget(struct request *request)
+{
+    struct proxy_loop *home = request->home;
+    enum wire_change changed = request->said.changed;
+    if (request->route.url.level < changes[changed].level) {
+        request->error = &error_odd_change;
+        request->proxy_status = PROXY_STATUS_BAD_REQUEST;
+        return REQUEST_REFUSE;
+    }
+    if (home->forgets == FORGETS_MOST)
+        return request_fail(request, STATUS_BUSY);
+    home->forgets++;
+    metric_cell_add(metric_cell(METRIC_POOL_TOLD, wire_change_name(changed)), 1);
+    request->fence = cache_fence_raise(home->proxy->cache, home->loop, &request->route.cache, changes[changed].scope,
+                                       on_forgotten, request);
+    return REQUEST_WAIT;
+}
+
+/* Also where whoever has told has gone meanwhile. */
+void peer_forgets_no_more(struct request *request)
+{
+    if (request->fence == NULL)
+        return;
+    request->home->forgets--;
+    cache_fence_lift(&request->fence, false);
+}
+
+enum request_state peer_forgot(struct request *request)
+{
+    struct http_response head = {.status = 204, .headers = {.arena = request->x->arena}};
+    peer_tell(request, &head, -1);
+    http_reply(request->x, &head, NULL);
+    return REQUEST_SENT;
+}
+
+/* ---- Replies. ---- */
 
 void peer_tell(const struct request *request, struct http_response *head, int64_t length)
 {

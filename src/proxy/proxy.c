@@ -3,6 +3,8 @@
 #include "proxy/proxy.h"
 
 #include "base/mem.h"
+#include "pool/pool.h"
+#include "pool/tells.h"
 #include "proxy/access_log.h"
 #include "proxy/forward.h"
 #include "proxy/meter.h"
@@ -52,6 +54,8 @@ void proxy_loop_init(struct proxy *proxy, struct loop *loop)
     home->meter = meter_new();
     home->feed = access_feed_new(proxy->access_log, loop);
     list_init(&home->forwards);
+    if (proxy->pool != NULL && pool_vouches(proxy->pool))
+        home->tells = tells_new(proxy->pool, loop, &proxy->told_soon);
     admission_queue_init(&home->turns, &proxy->turns, loop);
     checksum_line_init(&home->sums, loop);
     loop_set(loop, LOOP_SLOT_PROXY, home);
@@ -65,6 +69,7 @@ void proxy_loop_fini(struct proxy *proxy, struct loop *loop)
     if (home == NULL)
         return;
     forward_close_all(home);
+    tells_free(&home->tells);
     admission_queue_fini(&home->turns);
     checksum_line_fini(&home->sums);
     access_feed_free(&home->feed);

@@ -105,6 +105,8 @@ enum request_state request_route(struct request *request)
                   STR_ARG(route->url.account), STR_ARG(detail));
         return REQUEST_REFUSE;
     }
+    if (request_of_node(request) && request->said.changed != WIRE_CHANGED_NOTHING)
+        return REQUEST_FORGET;
     if (route->permission.overrides)
         request->facts.overrides = &route->url.query;
     request->facts.user_properties = route->url.query.first[BLOB_PARAM_ACTION] == 0;
@@ -291,7 +293,8 @@ static void on_finished(void *arg, struct http_exchange *x, enum status how)
     source_close(&request->body);
     checksum_close(&request->checksum);
     forward_leave(&request->forward);
-    invalidation_lift(&request->invalidation, true); /* still here: it was never forwarded */
+    invalidation_lift(&request->invalidation, true, NULL); /* still here: it was never forwarded */
+    peer_forgets_no_more(request);
     admission_leave(&request->turn);
     read_forget(request);
     request_account(request, request->aborted == STATUS_OK ? how : request->aborted);

@@ -31,7 +31,10 @@
     X(TURN, bypass_turn)       /* to pass through: until there is room for it */                                       \
     X(FENCE, bypass_fence)     /* a write: nothing old is believed from here */                                        \
     X(FORWARD, bypass_forward) /* the client's request goes to the origin */                                           \
-    X(RELAY, bypass_relay)     /* the origin's reply goes to the client */                                             \
+    X(RELAY, bypass_relay)     /* the origin's reply is there */                                                       \
+    X(TOLD, bypass_told)       /* the homes in the pool know of it: it goes to the client */                           \
+    X(FORGET, peer_forget)     /* another node's word of a write: nothing old is believed from here */                 \
+    X(FORGOT, peer_forgot)     /* nor after a crash: that node is told */                                              \
     X(REFUSE, request_refuse)  /* an error of our own */                                                               \
     X(SENT, request_sent)      /* answered: `finished` will come */
 
@@ -78,6 +81,10 @@ struct request {
     struct invalidation *invalidation;
     struct forward *forward;
     const struct http_response *origin_head; /* during RELAY */
+    struct http_response relayed;            /* what the client gets of it; its body is `body` */
+
+    /* a node's word of a write */
+    struct cache_fence *fence;
 };
 
 /* The proxy's handler for the server code; it finds the proxy by the loop. */

@@ -384,3 +384,22 @@ struct cache_request route_base_blob(const struct route *route)
     base.object = object_name(route, STR(""));
     return base;
 }
+
+/* The path's first part, as it was sent: a blob without one lies in $root. */
+static struct str container_text(const struct route *route)
+{
+    struct str rest, path = route->url.path;
+    struct str first = str_split((struct str){path.ptr + 1, path.len - 1}, '/', &rest);
+    return route->url.level == BLOB_LEVEL_BLOB && rest.ptr == NULL ? STR("$root") : first;
+}
+
+struct str route_public_target(const struct route *route, enum blob_level level, bool base, struct arena *arena)
+{
+    const char *account = route->account->name;
+    if (level == BLOB_LEVEL_ACCOUNT || route->url.level == BLOB_LEVEL_ACCOUNT)
+        return arena_printf(arena, "/%s/", account);
+    if (level == BLOB_LEVEL_CONTAINER || route->url.level == BLOB_LEVEL_CONTAINER)
+        return arena_printf(arena, "/%s/%.*s/", account, STR_ARG(container_text(route)));
+    struct str target = base ? route->url.path : filtered_target(route->target, &route->url.query, keep_for_own, arena);
+    return arena_printf(arena, "/%s%.*s", account, STR_ARG(target));
+}

@@ -54,5 +54,8 @@ const struct blob_error *route_request(struct routes *routes, struct arena *aren
 
 /* The base blob's name for a fence, where the route names a snapshot or a version of it. */
 struct cache_request route_base_blob(const struct route *route);
+/* A path-style URL of what the route names, or of what that lies in, which says nothing of who asks: for other nodes.
+ * `base`: without the snapshot or version. */
+struct str route_public_target(const struct route *route, enum blob_level level, bool base, struct arena *arena);
 
 #endif

@@ -109,6 +109,36 @@ static void test_revoke(void)
     ok(grants_allow(grants, &request, CACHE_WANT_GET), "a later one is not");
 }
 
+/* Of another node, which had asked some time before. */
+static void test_inherited(void)
+{
+    const struct cache_request request = request_of(25, 1, 9);
+    const struct cache_request elsewhere = request_of(25, 1000, 10);
+    const int64_t asked_ms = clock_mono_ms() - 5000;
+
+    grants_add(grants, &request, CACHE_WANT_GET, grants_stamp(grants, &request), asked_ms);
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "a yes of five seconds ago");
+    ok(grants_age_ms(grants, &request, CACHE_WANT_GET) >= 5000, "is as old as that");
+    grants_revoke(grants, request.account_hash);
+    grants_add(grants, &request, CACHE_WANT_GET, grants_stamp(grants, &request), asked_ms);
+    ok(!grants_allow(grants, &request, CACHE_WANT_GET),
+       "of before a revocation it is void, though it comes after that");
+    ok(grants_void(grants, &request, asked_ms), "as can be asked");
+    ok(!grants_void(grants, &elsewhere, asked_ms), "another account's is not");
+    grants_add(grants, &elsewhere, CACHE_WANT_GET, grants_stamp(grants, &elsewhere), asked_ms);
+    ok(grants_allow(grants, &elsewhere, CACHE_WANT_GET), "and is kept");
+    const int64_t revoked_ms = clock_mono_ms();
+    while (clock_mono_ms() == revoked_ms)
+        nap();
+    ok(!grants_void(grants, &request, clock_mono_ms()), "nor is one of after it");
+    grants_add(grants, &request, CACHE_WANT_GET, grants_stamp(grants, &request), clock_mono_ms());
+    ok(grants_allow(grants, &request, CACHE_WANT_GET), "which is kept, too");
+
+    const struct cache_request early = request_of(26, 1, 11);
+    ok(!grants_void(grants, &early, -100),
+       "nothing is void where nothing was revoked: another machine is up for longer");
+}
+
 /* A table of one set: four places. */
 static void test_eviction(void)
 {
@@ -213,6 +243,7 @@ int main(void)
     test_what();
     test_when();
     test_revoke();
+    test_inherited();
     test_eviction();
     test_threads();
     grants_free(grants);

@@ -144,6 +144,53 @@ static void test_names(void)
     ok(hash128_eq(base.object, routed.cache.object), "the base blob of a snapshot");
 }
 
+/* What is told of a request: at each level, and that it names the same there. */
+static void test_public(void)
+{
+    static const struct {
+        struct ask ask;
+        const char *blob, *base, *container;
+    } rows[] = {
+        {{.method = "DELETE",
+          .target = "/other/c/a%20b/d?timeout=3&" BLOB_TOKEN "&snapshot=2024-01-01T00:00:00.0000000Z"},
+         "/other/c/a%20b/d?snapshot=2024-01-01T00:00:00.0000000Z",
+         "/other/c/a%20b/d",
+         "/other/c/"},
+        {{.method = "PUT", .target = "/c/b?" BLOB_TOKEN, .host = "third.dfs.any.name"},
+         "/third/c/b",
+         "/third/c/b",
+         "/third/c/"},
+        {{.method = "PUT", .target = "/other/lonely"}, "/other/lonely", "/other/lonely", "/other/$root/"},
+        {{.method = "PUT", .target = "/other/c?restype=container"}, "/other/c/", "/other/c/", "/other/c/"},
+        {{.method = "POST", .target = "/other?comp=batch&" ACCOUNT_TOKEN}, "/other/", "/other/", "/other/"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        route(rows[i].ask);
+        struct cache_request before = routed.cache;
+        struct hash128 base = route_base_blob(&routed).object;
+        struct arena *kept = arena_new();
+        struct str told[] = {route_public_target(&routed, BLOB_LEVEL_BLOB, false, kept),
+                             route_public_target(&routed, BLOB_LEVEL_BLOB, true, kept),
+                             route_public_target(&routed, BLOB_LEVEL_CONTAINER, false, kept),
+                             route_public_target(&routed, BLOB_LEVEL_ACCOUNT, false, kept)};
+        enum blob_level level = routed.url.level;
+        is_text(told[0], rows[i].blob, "%s: without a credential", rows[i].ask.target);
+        is_text(told[1], rows[i].base, "its base");
+        is_text(told[2], rows[i].container, "its container");
+        for (unsigned n = 0; n < 4; n++) {
+            char text[256];
+            snprintf(text, sizeof text, "%.*s", STR_ARG(told[n]));
+            route((struct ask){.method = "POST", .target = text});
+            ok(hash128_eq(routed.cache.account_hash, before.account_hash), "is of the same account");
+            if (level == BLOB_LEVEL_BLOB && n < 2)
+                ok(hash128_eq(routed.cache.object, n == 0 ? before.object : base), "and the same object");
+            if (level >= BLOB_LEVEL_CONTAINER && n < 3)
+                ok(hash128_eq(routed.cache.container, before.container), "and in the same container");
+        }
+        arena_free(kept);
+    }
+}
+
 static void test_bypasses(void)
 {
     static const struct {
@@ -204,6 +251,7 @@ int main(void)
     test_refusals();
     test_scopes();
     test_names();
+    test_public();
     test_bypasses();
     test_bound();
     arena_free(arena);
