@@ -284,6 +284,20 @@ subtest 'what a member says' => sub {
     is($node->get('/acct/own/x', sas => $sas)->{status}, 403, 'and known');
 };
 
+# As where it could not be told.
+subtest 'a home that has not heard who may read no more' => sub {
+    my $pool = start(regions => { west => 3 }, ca => $ca);
+    my $sas = $origin->sas('/acct/own');
+    my @paths = map { "/acct/own/shut-$_" } 1 .. 8;
+    $origin->blob($_, size => 100, seed => 2) for @paths;
+    for my $node ($pool->nodes) { is($node->get($_, sas => $sas)->{status}, 200, "$node->{name}: somebody may read $_") for @paths }
+    $origin->revoke($sas);
+    is(post($pool, $member, '/acct/', '1; changed=grants'), 204, 'one of them is told that this is over');
+    my ($told) = $pool->nodes;
+    is($told->get($_, sas => $sas)->{status}, 403, "which believes no other that it is not: $_") for @paths;
+    $pool->stop;
+};
+
 # With no question who may read, which would bring the record, too; and each from the start: after a crash in the midst of
 # wide writes nothing is believed for some time.
 subtest 'a crash' => sub {

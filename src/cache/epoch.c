@@ -42,6 +42,11 @@ uint64_t epochs_stamp(const struct epochs *epochs, const struct epoch_key *key)
     return stamp;
 }
 
+bool epochs_written(const struct epochs *epochs, const struct epoch_key *key)
+{
+    return atomic_load(&epochs->moved[EPOCH_OBJECT][slot_of(key, EPOCH_OBJECT)]) != 0;
+}
+
 bool epochs_fenced(const struct epochs *epochs, const struct epoch_key *key)
 {
     return atomic_load(&epochs->fences[slot_of(key, EPOCH_OBJECT)]) != 0;

@@ -46,6 +46,8 @@ struct epochs *epochs_new(void);
 void epochs_free(struct epochs *epochs);
 
 uint64_t epochs_stamp(const struct epochs *epochs, const struct epoch_key *key);
+/* A write to the object itself has begun here, or to one that shares its counter, since the start. */
+bool epochs_written(const struct epochs *epochs, const struct epoch_key *key);
 /* A write to the object is under way. */
 bool epochs_fenced(const struct epochs *epochs, const struct epoch_key *key);
 

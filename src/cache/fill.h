@@ -46,7 +46,7 @@ struct fill_opening {
     struct letter letter; /* delivered on `home` once, with the fields below filled in */
     struct loop *home;
     bool patient;                /* waits for a place; else AGAIN tells that there was none to be had at once */
-    enum pool_way way;           /* it goes by none that is farther; others than home: for the asker's pin */
+    enum pool_way way;           /* it goes by none that is farther, and came by; but home's: for the asker's pin */
     struct budget_ticket *asked; /* its right to ask the account is the fill's */
     struct fill *fill; /* a reference while there may be a blob to adopt: settle it with fill_adopt; else NULL */
     struct answer

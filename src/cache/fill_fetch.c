@@ -89,6 +89,7 @@ static void opening_settle(struct fill *fill, struct answer *answer, enum status
     struct fill_opening *opening = fill->opening;
     fill->opening = NULL;
     opening->answer = answer;
+    opening->way = fill->way;
     opening->status = status;
     opening->age_s = fill->upstream == NULL ? 0 : upstream_age_s(fill->upstream);
     opening->grant_age_ms = fill->upstream == NULL ? 0 : upstream_grant_age_ms(fill->upstream);

@@ -127,6 +127,13 @@ static void probe_break(struct probe *probe, enum status status)
     probe_send(probe);
 }
 
+/* Another node's yes from before the account's grants were revoked, which that node may not have heard of. */
+static bool probe_is_void(const struct probe *probe, const struct http_response *head)
+{
+    return probe->way != POOL_ORIGIN && probe_says_yes(head) &&
+           grants_void(probe->cache->grants, &probe->asker->request, probe->sent_ms - probe->grant_age_ms);
+}
+
 static void probe_collected(void *arg, struct answer *answer, enum status status)
 {
     struct probe *probe = arg;
@@ -152,6 +159,11 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
     probe->way = upstream_came_by(probe->upstream);
     probe->age_s = upstream_age_s(probe->upstream);
     probe->grant_age_ms = upstream_grant_age_ms(probe->upstream);
+    if (probe_is_void(probe, head)) {
+        upstream_close(&probe->upstream);
+        probe_break(probe, STATUS_DENIED);
+        return;
+    }
     struct answer *answer = answer_new(head);
     /* A range was asked for and everything comes: take the head, cut the rest. */
     if (head->status == 200 && (head->content_length < 0 || head->content_length > ANSWER_BODY_MAX) &&
@@ -162,6 +174,16 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
 }
 
 /* ---- Openings: the fill runs at the extent's owner. ---- */
+
+/* What was opened at another node is not to be had. */
+static void probe_origin_first(struct probe *probe)
+{
+    if (probe->fill != NULL)
+        fill_adopt(&probe->fill, NULL);
+    probe->kind = PROBE_RANGE;
+    probe->way = POOL_ORIGIN;
+    probe_send_again(probe);
+}
 
 static void probe_open(struct letter *letter)
 {
@@ -183,8 +205,14 @@ static void probe_opened(struct letter *letter)
     } else if (probe_ask_otherwise(probe, &answer->shown.head)) {
         answer_unref(&answer);
     } else {
+        probe->way = probe->opening.way;
         probe->age_s = probe->opening.age_s;
         probe->grant_age_ms = probe->opening.grant_age_ms;
+        if (probe_is_void(probe, &answer->shown.head)) {
+            answer_unref(&answer);
+            probe_origin_first(probe);
+            return;
+        }
         probe_end(probe, probe_says_yes(&answer->shown.head) ? PROBE_YES : PROBE_NO, answer, STATUS_OK);
     }
 }
@@ -227,11 +255,12 @@ static void probe_send(struct probe *probe)
  * is at home may not have heard of that. */
 static bool probe_knows_more(const struct probe *probe)
 {
+    const struct epoch_key key = asker_epoch_key(&probe->asker->request);
     struct store_view view;
     if (probe->way == POOL_ORIGIN)
         return false;
     if (!store_object_find(probe->cache->config.store, probe->asker->request.object, &view))
-        return probe->stamp != 0;
+        return epochs_written(probe->cache->epochs, &key);
     store_generation_unref(&view.generation);
     return view.stamp != probe->stamp;
 }
