@@ -236,14 +236,10 @@ sub metrics {
     return $sum;
 }
 
-# Waits until the code, given that sum, says yes; or, given a number, until it is at least that. The sum.
+# As Headpond's `wait_metric`, for that sum.
 sub wait_metrics {
     my ($self, $want, $name, %labels) = @_;
-    my $value;
-    my $code = ref $want ? $want : sub { $_[0] >= $want };
-    my $held = Headpond::Process::wait_until(sub { $value = $self->metrics($name, %labels); $code->($value) }, 20);
-    diag("$name is $value over the pool") unless $held;
-    return $held ? $value || '0 but true' : undef;
+    return Headpond::Process::wait_value($want, "$name over the pool", sub { $self->metrics($name, %labels) });
 }
 
 # Until no fill is under way anywhere and all has reached its store.
