@@ -40,6 +40,8 @@ t_files = \
 	t/75-pool-trouble.t \
 	t/76-pool-writes.t \
 	t/77-pool-ring.t \
+	t/78-pool-regions.t \
+	t/79-pool-change.t \
 	t/80-config.t \
 	t/81-admin.t \
 	t/82-certificates.t \

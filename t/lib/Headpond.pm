@@ -199,11 +199,7 @@ sub metric {
 # Waits until the code, given the metric's value, says yes; the value. A number instead of the code: at least that.
 sub wait_metric {
     my ($self, $want, $name, %labels) = @_;
-    my $value;
-    my $code = ref $want ? $want : sub { $_[0] >= $want };
-    my $held = Headpond::Process::wait_until(sub { $value = $self->metric($name, %labels); $code->($value) }, 20);
-    diag("$name is $value") unless $held;
-    return $held ? $value || '0 but true' : undef;
+    return Headpond::Process::wait_value($want, $name, sub { $self->metric($name, %labels) });
 }
 
 # Waits until no fill is under way and what was read has reached the store.

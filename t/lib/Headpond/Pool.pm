@@ -15,6 +15,7 @@
 package Headpond::Pool;
 use strict;
 use warnings;
+use File::Path ();
 use Headpond;
 use Headpond::PoolCa;
 use Headpond::Relay;
@@ -42,14 +43,16 @@ sub reserve_address {
 # ---- The start. ----
 
 # regions => how many members in each; sidecars => how many clients in each (none), and sidecars_know => how many members
-# of a region their configurations name (all). origin, account, env: as for
-# Headpond. config: too, or code that gives it for a node's name; what it has in `pool` replaces single keys. delay_ms:
-# one way, between regions. relays => 1: between all nodes, else only between regions that have a delay. store_size: of
-# each (256MiB). name: the pool's (main). ca: a Headpond::PoolCa (a new one).
+# of a region their configurations name (all). origin, account, env: as for Headpond. config: too, or code that gives it
+# for a node's name; what it has in `pool` replaces single keys, which undef leaves out. delay_ms: one way, between
+# regions. relays => 1: between all nodes, else only between regions that have a delay. store_size: of each (256MiB).
+# name: the pool's (main). ca: a Headpond::PoolCa (a new one). absent => [nodes] that all know of, and that are not there
+# until somebody (re)starts them.
 sub start {
     my ($class, %self) = @_;
     my $self = $class->new(%self);
-    $_->run for $self->nodes, $self->sidecars;
+    my %absent = map { $_ => 1 } @{ $self{absent} // [] };
+    $_->run for grep { !$absent{ $_->{name} } } $self->nodes, $self->sidecars;
     $self->wait_known;
     return $self;
 }
@@ -127,6 +130,8 @@ sub new_node {
         $place->{role} eq 'member' ? (address => $place->{peer}) : (),
         members => $self->members_of($place, $place->{region}), @others ? (regions => \@others) : (),
         %{ delete $given{pool} // {} });
+    delete $pool{$_} for grep { !defined $pool{$_} } keys %pool;
+    $place->{knows} = [$place->{region}, map { $_->{name} } @{ $pool{regions} // [] }];
     return Headpond->new(
         name => $place->{name}, dir => $dir, origin => $self->{origin}, account => $self->{account}, env => $self->{env},
         config => {
@@ -156,11 +161,12 @@ sub nodes {
 
 sub sidecars { my ($self) = @_; return map { $self->node($_) } @{ $self->{clients} } }
 
-# Until these (all that run) know who is in the pool: whoever does not would do as if it were alone.
+# Until these (all that run) know who is in the pool, in the regions that they are told of: whoever does not would do as if
+# it were alone.
 sub wait_known {
     my ($self, @nodes) = @_;
     for my $node (@nodes ? @nodes : $self->running) {
-        $node->wait_metric($self->{regions}{$_}, 'headpond_pool_members', region => $_) for keys %{ $self->{regions} };
+        $node->wait_metric($self->{regions}{$_}, 'headpond_pool_members', region => $_) for @{ $self->place($node)->{knows} };
     }
 }
 
@@ -170,6 +176,15 @@ sub running { my ($self) = @_; return grep { $_->{process} && $_->{process}->ali
 
 # SIGKILL.
 sub kill { my ($self, $node) = @_; return $self->node($node)->stop_now }
+
+# The same, and its disk is gone.
+sub lose {
+    my ($self, $node) = @_;
+    $self->kill($node);
+    my $store = $self->node($node)->{dir} . '/store';
+    File::Path::remove_tree($store);
+    mkdir $store or die "$store: $!";
+}
 
 # On its store and at its addresses; one that runs is asked to end first, in order.
 sub restart {
@@ -208,6 +223,14 @@ sub reset { my ($self, @what) = @_; return $self->{relay}->reset($self->pairs_ar
 # How far regions are from each other, one way.
 sub delay { my ($self, $ms) = @_; return $self->{relay}->delay($ms, @{ $self->{far} }) }
 
+# All bytes, both ways, that have come over connections between regions.
+sub crossed {
+    my ($self) = @_;
+    my $sum = 0;
+    $sum += $_->{to_target} + $_->{to_client} for @{ $self->{relay}->stats->{pairs} }[@{ $self->{far} }];
+    return $sum;
+}
+
 # ---- Clients. ----
 
 # blob-client, its clients spread over these `nodes` (all members), the rest as for Headpond's. `bases` in its report
@@ -236,14 +259,21 @@ sub metrics {
     return $sum;
 }
 
-# Waits until the code, given that sum, says yes; or, given a number, until it is at least that. The sum.
+# How often these have asked those, of which that was the result (any).
+sub asked {
+    my ($self, $from, $to, $result) = @_;
+    my $sum = 0;
+    for my $asker (map { $self->node($_) } @$from) {
+        $sum += $asker->metric('headpond_peer_requests_total', peer => "$_->{region}/$_->{name}", $result ? (result => $result) : ())
+            for map { $self->place($_) } @$to;
+    }
+    return $sum;
+}
+
+# As Headpond's `wait_metric`, for that sum.
 sub wait_metrics {
     my ($self, $want, $name, %labels) = @_;
-    my $value;
-    my $code = ref $want ? $want : sub { $_[0] >= $want };
-    my $held = Headpond::Process::wait_until(sub { $value = $self->metrics($name, %labels); $code->($value) }, 20);
-    diag("$name is $value over the pool") unless $held;
-    return $held ? $value || '0 but true' : undef;
+    return Headpond::Process::wait_value($want, "$name over the pool", sub { $self->metrics($name, %labels) });
 }
 
 # Until no fill is under way anywhere and all has reached its store.

@@ -38,6 +38,17 @@ sub wait_until {
     }
 }
 
+# Waits until `want` holds for what the code gives, and returns that: code that says yes to it, or a number that it is to
+# reach. `what`: how it is called where it does not come.
+sub wait_value {
+    my ($want, $what, $get) = @_;
+    my $value;
+    my $code = ref $want ? $want : sub { $_[0] >= $want };
+    my $held = wait_until(sub { $value = $get->(); $code->($value) }, 20);
+    Test::More::diag("$what is $value") unless $held;
+    return $held ? $value || '0 but true' : undef;
+}
+
 # command => [...], log => FILE for standard error, out => FILE for standard output (default: the log's), in => a handle
 # for standard input (default: nothing to read), env => {}.
 sub start {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * reads.c: reads by many sidecars, and what each member has of it: rounds over the data set in fresh order (training), and
- * reads by Zipf. Each region is run by itself, one after another: what they share is who has asked the origin for what.
+ * reads by Zipf. Each region is run by itself, one after another: what they share is which of them have what. A home that
+ * has not got an extent asks the region that by its own view asks the origin for it; that one's home asks for itself then.
  *
  * Through members: a sidecar asks any of them, and that the home, or whoever of the first in order it chooses (spread.h);
  * how wide, it has counted itself, or was told when it last asked for it. Directly: a sidecar asks the home, which may
@@ -18,6 +19,7 @@ struct plan {
     bool direct, zipf, spread;
     bool counts;      /* members go by what they have counted, not by what homes tell */
     bool keeps;       /* sidecars keep what they have read, as many as terms.keeps */
+    bool apart;       /* the first region does not know of the last one */
     unsigned regions; /* that are run */
 };
 
@@ -47,17 +49,39 @@ struct run {
 
 /* Of all regions. */
 struct account {
-    uint8_t *asked; /* each extent: some region has it */
-    uint64_t requests, far;
+    uint16_t *has;    /* each extent: which regions' homes, by bits */
+    double *requests; /* of each region's members, to the origin */
+    double *given;    /* by each region's members, to other regions */
+    uint64_t far;
 };
 
-static void gets(struct account *account, unsigned extent)
+static size_t home_in(const struct world *world, unsigned region, unsigned extent)
 {
-    if (!account->asked[extent])
-        account->requests++;
-    else
+    return (size_t) region * world->members + world_home(world, region, extent);
+}
+
+/* That region's home gets it from the origin. */
+static void fetches(const struct world *world, struct account *account, unsigned region, unsigned extent)
+{
+    if (account->has[extent] >> region & 1)
+        return;
+    account->requests[home_in(world, region, extent)]++;
+    account->has[extent] |= (uint16_t) (1 << region);
+}
+
+/* The home here has not been asked for it by its own region. */
+static void gets(struct run *run, struct account *account, unsigned extent)
+{
+    struct world *world = run->world;
+    unsigned region = world->region, origin = world_origin(world, extent, run->plan->apart && region == 0);
+    if (account->has[extent] >> region & 1)
+        return;
+    fetches(world, account, origin, extent);
+    if (origin != region) {
         account->far++;
-    account->asked[extent] = 1;
+        account->given[home_in(world, origin, extent)]++;
+    }
+    account->has[extent] |= (uint16_t) (1 << region);
 }
 
 static void serves(struct run *run, unsigned node)
@@ -72,7 +96,7 @@ static void serves(struct run *run, unsigned node)
 static void ensure(struct run *run, struct account *account, unsigned extent, unsigned place)
 {
     if ((run->has[extent] & 1) == 0)
-        gets(account, extent);
+        gets(run, account, extent);
     run->has[extent] |= 1;
     if (run->has[extent] >> place & 1)
         return;
@@ -249,8 +273,11 @@ static void read_by(const struct terms *terms, const struct plan *plan)
     struct world world;
     unsigned members = (unsigned) (terms->nodes / terms->regions);
     world_init(&world, terms, members * (unsigned) terms->per_node);
-    struct account account = {mem_calloc(world.extents, 1), 0, 0};
-    double served = 0, sent = 0;
+    struct account account = {.has = mem_calloc(world.extents, sizeof *account.has)};
+    unsigned all_members = (unsigned) terms->regions * members;
+    account.requests = mem_calloc(all_members, sizeof *account.requests);
+    account.given = mem_calloc(all_members, sizeof *account.given);
+    double served = 0, sent = 0, requests = 0;
     uint64_t reads = 0, hits = 0, local = 0, calls = 0, on = 0, copies = 0, touched = 0;
     for (unsigned region = 0; region < plan->regions; region++) {
         struct run run;
@@ -266,16 +293,21 @@ static void read_by(const struct terms *terms, const struct plan *plan)
         run_end(&run);
     }
     for (unsigned i = 0; i < world.extents; i++)
-        touched += account.asked[i];
+        touched += account.has[i] != 0;
+    for (unsigned i = 0; i < all_members; i++)
+        requests += account.requests[i];
     printf("reads how=%s members=%u regions=%u extents=%u reads=%llu at_hand=%.4f local=%.4f calls=%.4f sent_on=%.4f "
-           "hottest_served=%.4f hottest_sent=%.4f copies=%.4f origin_requests=%llu origin=%.4f far=%.4f\n",
+           "hottest_served=%.4f hottest_sent=%.4f copies=%.4f origin_requests=%.0f origin=%.4f far=%.4f "
+           "hottest_asking=%.4f hottest_giving=%.4f\n",
            plan->name, members, plan->regions, world.extents, (unsigned long long) reads,
            (double) hits / (double) reads, (double) local / (double) reads, (double) calls / (double) reads,
-           (double) on / (double) reads, served, sent, (double) copies / world.extents / plan->regions,
-           (unsigned long long) account.requests, (double) account.requests / (double) touched,
-           (double) account.far / (double) touched);
+           (double) on / (double) reads, served, sent, (double) copies / world.extents / plan->regions, requests,
+           requests / (double) touched, (double) account.far / (double) touched, hottest(account.requests, all_members),
+           hottest(account.given, all_members));
     fflush(stdout);
-    mem_free(account.asked);
+    mem_free(account.has);
+    mem_free(account.requests);
+    mem_free(account.given);
     world_fini(&world);
 }
 
@@ -284,6 +316,7 @@ void scene_rounds(const struct terms *terms)
     unsigned regions = (unsigned) terms->regions;
     read_by(terms, &(struct plan){"rounds_through", .spread = true, .regions = regions});
     read_by(terms, &(struct plan){"rounds_direct", .direct = true, .spread = true, .regions = regions});
+    read_by(terms, &(struct plan){"rounds_apart", .spread = true, .apart = true, .regions = regions});
 }
 
 /* One region: the others are like it. */

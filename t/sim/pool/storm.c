@@ -265,12 +265,11 @@ static void tell(struct storm *storm)
     double by_members = wanted / ((double) members * (double) terms->node_mb * 1e6);
     double by_rank = storm->world->extents * seconds(terms->sidecar_mb);
     double by_origin = storm->world->extents * seconds(terms->origin_mb);
-    printf("storm how=%s ranks=%u members=%u extents=%u whole_s=%.2f median_s=%.2f ideal_s=%.2f origin=%.4f "
+    printf("storm how=%s ranks=%u members=%u extents=%u whole_s=%.2f median_s=%.2f ideal_s=%.2f "
            "origin_requests=%llu hottest_sent=%.3f most_under_way=%.0f sent_on=%.4f copies=%.4f sent=%.4f\n",
            storm->way->name, storm->ranks, members, storm->world->extents, last,
            quantile(storm->finished, storm->ranks, 0.5), fmax(by_members, fmax(by_rank, by_origin)),
-           (double) storm->origin_requests / storm->world->extents, (unsigned long long) storm->origin_requests,
-           hottest(storm->sent, members), queue,
+           (unsigned long long) storm->origin_requests, hottest(storm->sent, members), queue,
            (double) storm->sent_on / ((double) storm->ranks * storm->world->extents),
            (double) storm->copies / storm->world->extents, sent / wanted);
     fflush(stdout);

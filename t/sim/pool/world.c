@@ -30,8 +30,9 @@ void world_init(struct world *world, const struct terms *terms, unsigned extents
     *world = (struct world){.terms = *terms, .extents = extents, .random = (uint64_t) terms->seed};
     world->members = (unsigned) (terms->nodes / terms->regions);
     world->ring = ring_made((unsigned) terms->regions, world->members, "pond-");
-    unsigned count = ring_regions(world->ring, &regions);
-    for (unsigned i = 0; i < count && i < REGIONS_MAX; i++)
+    world->less = ring_made(terms->regions > 1 ? (unsigned) terms->regions - 1 : 1, world->members, "pond-");
+    world->region_count = ring_regions(world->ring, &regions);
+    for (unsigned i = 0; i < world->region_count; i++)
         world->regions[i] = &regions[i];
     struct hash128 object = {world_draw(world), world_draw(world)};
     world->keys = mem_calloc(extents, sizeof *world->keys);
@@ -44,6 +45,7 @@ void world_init(struct world *world, const struct terms *terms, unsigned extents
 void world_fini(struct world *world)
 {
     ring_free(&world->ring);
+    ring_free(&world->less);
     mem_free(world->keys);
     mem_free(world->orders);
 }
@@ -70,6 +72,22 @@ const uint16_t *world_order(struct world *world, unsigned extent)
 unsigned world_width(const struct world *world)
 {
     return world->members < SPREAD_MOST ? world->members : SPREAD_MOST;
+}
+
+unsigned world_origin(const struct world *world, unsigned extent, bool less)
+{
+    const struct ring_region *found = ring_origin_region(less ? world->less : world->ring, world->keys[extent]);
+    unsigned region = 0;
+    while (!str_eq(world->regions[region]->name, found->name))
+        region++;
+    return region;
+}
+
+unsigned world_home(const struct world *world, unsigned region, unsigned extent)
+{
+    unsigned node;
+    ring_order(world->regions[region], world->keys[extent], &node, 1);
+    return node;
 }
 
 /* ---- Chance. ---- */

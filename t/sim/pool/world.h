@@ -55,7 +55,9 @@ struct world {
     unsigned members; /* of a region */
     unsigned extents;
     struct ring *ring;
+    struct ring *less; /* the same without the last region */
     const struct ring_region *regions[REGIONS_MAX];
+    unsigned region_count;
     uint64_t *keys;   /* of each extent */
     uint16_t *orders; /* of one region at a time, SPREAD_MOST for each extent; UINT16_MAX first: not asked for yet */
     unsigned region;  /* that one */
@@ -70,6 +72,10 @@ void world_at(struct world *world, unsigned region);
 /* The first SPREAD_MOST members, or all if they are fewer, for an extent; how many that are is world_width. */
 const uint16_t *world_order(struct world *world, unsigned extent);
 unsigned world_width(const struct world *world);
+/* The region that asks the origin for an extent; `less`: as one sees it that does not know of the last region. */
+unsigned world_origin(const struct world *world, unsigned extent, bool less);
+/* An extent's home in a region, whichever orders are of. */
+unsigned world_home(const struct world *world, unsigned region, unsigned extent);
 
 /* `count` members, named prefix and number, of each of so many regions. The caller's. */
 struct ring *ring_made(unsigned regions, unsigned count, const char *prefix);

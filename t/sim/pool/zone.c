@@ -14,6 +14,8 @@
 
 #define WARM_S 60
 #define AFTER_S 60
+/* As long as a connection that owes something may be silent: SILENCE_MS of src/pool/pool.c. */
+#define SILENCE_S 2
 
 struct trouble {
     const char *name;
@@ -321,16 +323,16 @@ static void suffer(const struct terms *terms, const struct trouble *trouble)
 void scene_zone(const struct terms *terms)
 {
     static const struct trouble troubles[] = {
-        {.name = "well_unhedged", .tells = true, .silence_s = 10},
-        {.name = "well", .hedges = true, .tells = true, .silence_s = 10},
-        {.name = "well_patient", .hedges = true, .fill_ms = 30, .tells = true, .silence_s = 10},
-        {.name = "sick_unhedged", .sick = true, .tells = true, .silence_s = 10},
-        {.name = "sick", .hedges = true, .sick = true, .tells = true, .silence_s = 10},
-        {.name = "sick_patient", .hedges = true, .fill_ms = 30, .sick = true, .tells = true, .silence_s = 10},
-        {.name = "cold_untold", .hedges = true, .cold = true, .silence_s = 10},
-        {.name = "cold", .hedges = true, .cold = true, .tells = true, .silence_s = 10},
-        {.name = "lost_10s", .hedges = true, .lost = true, .tells = true, .silence_s = 10},
-        {.name = "lost_10s_once", .hedges = true, .lost = true, .tells = true, .silence_s = 10, .once = true},
+        {.name = "well_unhedged", .tells = true, .silence_s = SILENCE_S},
+        {.name = "well", .hedges = true, .tells = true, .silence_s = SILENCE_S},
+        {.name = "well_patient", .hedges = true, .fill_ms = 30, .tells = true, .silence_s = SILENCE_S},
+        {.name = "sick_unhedged", .sick = true, .tells = true, .silence_s = SILENCE_S},
+        {.name = "sick", .hedges = true, .sick = true, .tells = true, .silence_s = SILENCE_S},
+        {.name = "sick_patient", .hedges = true, .fill_ms = 30, .sick = true, .tells = true, .silence_s = SILENCE_S},
+        {.name = "cold_untold", .hedges = true, .cold = true, .silence_s = SILENCE_S},
+        {.name = "cold", .hedges = true, .cold = true, .tells = true, .silence_s = SILENCE_S},
+        {.name = "lost_2s", .hedges = true, .lost = true, .tells = true, .silence_s = SILENCE_S},
+        {.name = "lost_2s_once", .hedges = true, .lost = true, .tells = true, .silence_s = SILENCE_S, .once = true},
         {.name = "lost_250ms", .hedges = true, .lost = true, .tells = true, .silence_s = 0.25},
         {.name = "lost_250ms_once", .hedges = true, .lost = true, .tells = true, .silence_s = 0.25, .once = true},
         {.name = "lost_pings",
