@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# Pools of two regions that are far from each other: each byte leaves the account once and crosses once, while what a blob
-# is and who may read it each region asks the account for itself. No credential of a reader's crosses. A region that is
-# cut off, has nothing to sign with, does not know the other, or lies, costs bytes and a little time, and no read.
+# Pools of two regions that are far from each other: each byte leaves the account once and crosses once, while what a
+# blob is and who may read it each region asks the account for itself. No credential of a reader's crosses. A region that
+# is cut off, has nothing to sign with, does not know the other, or lies, costs bytes and a little time, and no read.
 use strict;
 use warnings;
 use FindBin;
@@ -26,8 +26,8 @@ my @SMALL = (1, 10_000, 300_000, $MIB + 1, 3 * $MIB, 4 * $MIB + 7);
 my $HEDGE_S = 1;
 my $SILENCE_S = 2;
 my $SLACK_S = 0.5;
-# While a home asks in its own region who was at home before, the other region asks it, too, which does not wait for that:
-# a request of the origin is made twice, now and then.
+# While a home asks in its own region who was at home before, the other region asks it, too, which does not wait for
+# that: a request of the origin is made twice, now and then.
 my $RACES = 0.1;
 
 my $origin = Headpond::Origin->start;
@@ -75,8 +75,8 @@ sub both_read {
 
 sub hedged { my ($pool) = @_; return $pool->metrics('headpond_hedged_bytes_total', to => 'origin') }
 
-# What bytes cost beside themselves: one for what a blob is and one for who may read it, in each region; and what was asked
-# of the origin because another node was late.
+# What bytes cost beside themselves: one for what a blob is and one for who may read it, in each region; and what was
+# asked of the origin because another node was late.
 sub allowed { my ($pool, $blobs) = @_; return (1 + $RACES) * $blobs->{bytes} + 2 * 2 * $blobs->count + hedged($pool) }
 
 # Of what the nodes of one region ask the other's: how often that ended so.

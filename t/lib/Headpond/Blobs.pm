@@ -12,8 +12,8 @@ use Test::More;
 
 my $next_seed = 100;
 
-# container (acct/data), prefix (b) of the names, and how large each is: sizes => [...], none 0. Seeds go on from blob to
-# blob, so that no two have the same bytes.
+# container (acct/data), prefix (b) of the names, and how large each is: sizes => [...], none 0. Seeds go on from blob
+# to blob, so that no two have the same bytes.
 sub make {
     my ($class, %o) = @_;
     my $self = bless { origin => $o{origin}, container => $o{container} // 'acct/data', blobs => [], bytes => 0 }, $class;
