@@ -237,11 +237,12 @@ static bool fill_is_current(const struct fill *fill)
     return store_object_current(fill->cache->config.store, fill->generation->object) == fill->generation->id;
 }
 
-/* What another node has not brought whole, or oddly, the origin is asked for. */
+/* What another node has not brought whole, or oddly, the origin is asked for. That the blob is another by now only a home
+ * in this region is believed. */
 static bool fill_from_origin(struct fill *fill, enum status why)
 {
     if (fill->way == POOL_ORIGIN || fill->generation == NULL || why == STATUS_DENIED ||
-        why == STATUS_GENERATION_CHANGED)
+        (why == STATUS_GENERATION_CHANGED && fill->way >= POOL_HOME))
         return false;
     fill->way = POOL_ORIGIN;
     fill->attempts = 0;

@@ -29,6 +29,7 @@ struct upstream {
     struct leg legs[2];      /* the second one hedges the first */
     struct timer next_due;   /* when the first one is so late that who comes next is to be asked, too, */
     struct timer origin_due; /* or the origin */
+    bool no_former;          /* it has been asked, or need not be */
     bool next_asked;         /* in a silent home's place */
     struct leg *answered;    /* one of them */
     int64_t age_s;
@@ -39,7 +40,7 @@ struct upstream {
 
 /* As pool_way; what is not pinned is asked for at home or at the origin. */
 static enum pool_way way_of(const struct cache *cache, const struct cache_request *request, uint64_t extent,
-                            bool pinned, enum pool_way most, bool asks, struct member **member)
+                            bool pinned, enum pool_way most, bool former, bool asks, struct member **member)
 {
     struct pool *pool = cache->config.pool;
     *member = NULL;
@@ -47,7 +48,7 @@ static enum pool_way way_of(const struct cache *cache, const struct cache_reques
         most = request->farthest;
     if (pool == NULL || most == POOL_ORIGIN || (!pinned && most < POOL_HOME))
         return POOL_ORIGIN;
-    enum pool_way way = pool_way(pool, request->object, extent, most, asks, member);
+    enum pool_way way = pool_way(pool, request->object, extent, most, former, asks, member);
     return pinned || way == POOL_HOME ? way : POOL_ORIGIN;
 }
 
@@ -56,11 +57,13 @@ enum pool_way upstream_record_way(const struct cache *cache, const struct cache_
     return upstream_extent_way(cache, request, 0, false);
 }
 
+/* A former home is tried before another region, which is farther. */
 enum pool_way upstream_extent_way(const struct cache *cache, const struct cache_request *request, uint64_t extent,
                                   bool pinned)
 {
     struct member *member;
-    return way_of(cache, request, extent, pinned, POOL_HOME, false, &member);
+    enum pool_way way = way_of(cache, request, extent, pinned, POOL_HOME, false, false, &member);
+    return way != POOL_ORIGIN ? way : way_of(cache, request, extent, pinned, POOL_FORMER, true, false, &member);
 }
 
 bool upstream_opens(const struct cache *cache, const struct cache_request *request, uint64_t extent)
@@ -112,7 +115,17 @@ static bool may_ask_members(const struct upstream *upstream)
     return pool != NULL && (pool_vouches(pool) || !upstream_signed(&upstream->asker->request, &upstream->ask));
 }
 
-/* By the farthest way that is left; nothing is under way. */
+/* What is left to be tried after that way. In a home's place nobody was at home before. */
+static void tried(struct upstream *upstream, enum pool_way way)
+{
+    upstream->no_former = true;
+    if (way == POOL_HOME)
+        upstream->ask.way = POOL_REGION;
+    else if (way == POOL_REGION)
+        upstream->ask.way = POOL_ORIGIN;
+}
+
+/* By the first way that is left; nothing is under way. */
 static void go_on(struct upstream *upstream)
 {
     struct upstream_ask *ask = &upstream->ask;
@@ -122,9 +135,9 @@ static void go_on(struct upstream *upstream)
     if (!may_ask_members(upstream))
         ask->way = POOL_ORIGIN;
     do {
-        way = way_of(upstream->cache, &upstream->asker->request, ask->extent, is_pinned(ask), ask->way, true, &member);
-        /* In a home's place nobody was at home before. */
-        ask->way = way > POOL_REGION ? POOL_REGION : POOL_ORIGIN;
+        way = way_of(upstream->cache, &upstream->asker->request, ask->extent, is_pinned(ask), ask->way,
+                     !upstream->no_former, true, &member);
+        tried(upstream, way);
     } while (way != POOL_ORIGIN && !ask_member(upstream, way, member));
     if (way == POOL_ORIGIN)
         leg_start(&upstream->legs[0], POOL_ORIGIN, NULL);

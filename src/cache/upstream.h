@@ -2,7 +2,7 @@
 /*
  * upstream.h: the requests that headpond makes of its own accord, for a record, a grant or a run of blocks: one pinned
  * x-ms-version, no response overrides (decision 6), the asker's credential or our own, nothing else of the asker's
- * request. They go by the farthest way that there is for them (pool/pool.h): to the member of the pool where that is at
+ * request. They go by the ways that there are for them (pool/pool.h): to the member of the pool where that is at
  * home; from there, for bytes of a known generation, to who was at home before, for what that has, or to the region that
  * asks the account for it; else to the origin. Whoever does not answer is passed over for the next way, and whoever
  * asked does not notice.

@@ -15,6 +15,9 @@
 #include "pool/pool.h"
 #include "pool/wire.h"
 
+/* A member that neither answers in this time nor says that it has to ask somebody does not hear us, ms. */
+#define SILENT_MS 5000
+
 /* ---- Its head. ---- */
 
 /* Of the asker's to nobody in another region: there our word is enough, or it is not asked. */
@@ -159,6 +162,7 @@ static void on_processing(void *arg)
 {
     struct leg *leg = arg;
     leg->processing = true;
+    timer_set(&leg->timer, leg->terms.cache->config.limits.first_byte_timeout);
 }
 
 /* Its connection lives, and it says nothing to this. */
@@ -195,7 +199,8 @@ static bool ask_member(struct leg *leg)
     arena_free(arena);
     if (leg->call == NULL)
         return false;
-    timer_set(&leg->timer, leg->terms.cache->config.limits.first_byte_timeout);
+    int64_t most = leg->terms.cache->config.limits.first_byte_timeout;
+    timer_set(&leg->timer, most < SILENT_MS ? most : SILENT_MS);
     return true;
 }
 

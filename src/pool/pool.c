@@ -301,8 +301,8 @@ bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint6
     return region == NULL || str_eq(region->name, str_from(pool->own.region));
 }
 
-enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool asks,
-                       struct member **found)
+enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool former,
+                       bool asks, struct member **found)
 {
     struct look order = {.region = own_region(pool), .key = ring_key(object, extent), .asks = asks};
     *found = NULL;
@@ -313,11 +313,11 @@ enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t 
     }
     if (!pool_vouches(pool))
         return POOL_ORIGIN;
-    if (most >= POOL_FORMER) {
-        order.past_own = true;
-        struct member *former = look(pool, &order);
-        if (former != NULL && may_have(former))
-            return *found = former, POOL_FORMER;
+    order.past_own = true;
+    if (most >= POOL_FORMER && former) {
+        struct member *other = look(pool, &order);
+        if (other != NULL && may_have(other))
+            return *found = other, POOL_FORMER;
     }
     order.region = ring_origin_region(pool_view(pool)->ring, order.key);
     if (most >= POOL_REGION && order.region != NULL && order.region != own_region(pool)) {

@@ -53,17 +53,18 @@ void pool_heard_view(const struct pool *pool, uint64_t view);
  * are at home. */
 enum pool_way {
     POOL_ORIGIN, /* the account: nobody of the pool */
-    POOL_REGION, /* the home in the region that asks the account for that extent */
     POOL_FORMER, /* who would be at home here if this node were not, for what it has: before this one came, it was */
+    POOL_REGION, /* the home in the region that asks the account for that extent */
     POOL_HOME,   /* the home in this region */
     POOL_ENTRY,  /* a sidecar's member for what is short (entry.h) */
 };
 
-/* The farthest way up to `most`, but POOL_ENTRY, that there is for that extent, and whom to ask: a member that is up, or has been down for
+/* The way that is to be tried first of those up to `most` (but POOL_ENTRY, and POOL_FORMER unless `former`): to the home,
+ * to the former one, to another region, to the origin. And whom to ask: a member that is up, or has been down for
  * long enough to be tried again, one by one by those who `ask`; NULL with POOL_ORIGIN. A client has no way but to a home.
  * Registered threads, as the next ones; the member is good as long as the view, unless it is referenced. */
-enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool asks,
-                       struct member **member);
+enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool former,
+                       bool asks, struct member **member);
 /* A sidecar's entry, as entry_of; NULL, too, for a member. */
 struct member *pool_entry(const struct pool *pool, bool asks);
 /* The first in this region's order that is up, and is neither that one nor this node. `instead`: NULL, too, where this

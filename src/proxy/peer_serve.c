@@ -138,10 +138,10 @@ static bool is_for_region(const struct http_request *head, const struct wire_req
 static enum pool_way farthest_of(const struct caller *caller, const struct wire_request *said)
 {
     if (caller->abroad)
-        return POOL_ORIGIN;
+        return POOL_FORMER;
     if (said->cached)
-        return POOL_REGION;
-    return caller->vouches ? POOL_FORMER : POOL_HOME;
+        return POOL_ORIGIN;
+    return caller->vouches ? POOL_REGION : POOL_HOME;
 }
 
 const struct blob_error *peer_read(struct request *request, struct route_node *node)
@@ -167,6 +167,7 @@ const struct blob_error *peer_read(struct request *request, struct route_node *n
         return &error_abroad;
     node->granted = said->granted;
     node->cached = said->cached;
+    node->abroad = caller->abroad;
     node->farthest = farthest_of(caller, said);
     return NULL;
 }

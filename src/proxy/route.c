@@ -339,8 +339,7 @@ static void name_node(const struct route_node *node, struct cache_request *cache
 {
     cache->farthest = node != NULL ? node->farthest : POOL_ENTRY;
     cache->granted = node != NULL && node->granted;
-    bool abroad = node != NULL && node->farthest == POOL_ORIGIN;
-    cache->cached = node != NULL && (node->cached || (abroad && cache->signer == NULL && !cache->vouched));
+    cache->cached = node != NULL && (node->cached || (node->abroad && cache->signer == NULL && !cache->vouched));
 }
 
 const struct blob_error *route_request(struct routes *routes, struct arena *arena, const struct http_request *request,

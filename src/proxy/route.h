@@ -43,6 +43,7 @@ struct route {
 struct route_node {
     bool granted;
     bool cached;
+    bool abroad; /* it is of another region */
     enum pool_way farthest;
 };
 

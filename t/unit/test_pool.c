@@ -79,7 +79,7 @@ static bool knows_all(struct pool *pool)
 static struct member *home(struct pool *pool, uint64_t extent, bool asks)
 {
     struct member *member;
-    return pool_way(pool, object, extent, POOL_HOME, asks, &member) == POOL_HOME ? member : NULL;
+    return pool_way(pool, object, extent, POOL_HOME, true, asks, &member) == POOL_HOME ? member : NULL;
 }
 
 static struct str home_of(struct pool *pool, uint64_t extent)
@@ -177,16 +177,17 @@ static void nearer_ways(struct pool *pool)
     struct member *member;
     for (uint64_t extent = 0; extent < EXTENTS; extent++) {
         bool ours = pool_is_origin_region(pool, object, extent);
-        enum pool_way way = pool_way(pool, object, extent, POOL_HOME, false, &member);
+        enum pool_way way = pool_way(pool, object, extent, POOL_HOME, true, false, &member);
         if (way == POOL_FORMER)
             former += !member->own && strcmp(member->region, "west") == 0;
         else
             wrong += way != POOL_HOME || member->own;
-        wrong += pool_way(pool, object, extent, POOL_FORMER, false, &member) != POOL_FORMER || member->own;
-        way = pool_way(pool, object, extent, POOL_REGION, false, &member);
+        wrong += pool_way(pool, object, extent, POOL_FORMER, true, false, &member) != POOL_FORMER || member->own;
+        wrong += pool_way(pool, object, extent, POOL_REGION, true, false, &member) != POOL_FORMER;
+        way = pool_way(pool, object, extent, POOL_REGION, false, false, &member);
         wrong += (way == POOL_ORIGIN) != ours || (member == NULL) != ours;
         far += way == POOL_REGION && strcmp(member->region, "east") == 0;
-        wrong += pool_way(pool, object, extent, POOL_ORIGIN, false, &member) != POOL_ORIGIN || member != NULL;
+        wrong += pool_way(pool, object, extent, POOL_ORIGIN, true, false, &member) != POOL_ORIGIN || member != NULL;
     }
     ok(former > EXTENTS / 10 && former < EXTENTS * 3 / 10, "what is at home here was another's before (%u)", former);
     ok(far > EXTENTS * 4 / 10 && far < EXTENTS * 6 / 10, "for a half the other region asks the account (%u)", far);
@@ -210,22 +211,22 @@ static void seldom(struct pool *pool)
 {
     struct member *former = NULL;
     uint64_t extent = 0;
-    while (pool_way(pool, object, extent, POOL_HOME, false, &former) != POOL_FORMER ||
+    while (pool_way(pool, object, extent, POOL_HOME, true, false, &former) != POOL_FORMER ||
            !pool_is_origin_region(pool, object, extent))
         extent++;
     for (unsigned i = 0; i < 8; i++)
         pool_had(former, false);
     struct member *member;
-    is_int(pool_way(pool, object, extent, POOL_HOME, true, &member), POOL_ORIGIN,
+    is_int(pool_way(pool, object, extent, POOL_HOME, true, true, &member), POOL_ORIGIN,
            "who mostly has nothing is not asked for some time");
     int64_t until = nap_deadline();
-    while (pool_way(pool, object, extent, POOL_HOME, false, &member) != POOL_FORMER && nap_until(until))
+    while (pool_way(pool, object, extent, POOL_HOME, true, false, &member) != POOL_FORMER && nap_until(until))
         ;
-    ok(pool_way(pool, object, extent, POOL_HOME, true, &member) == POOL_FORMER, "and then it is");
+    ok(pool_way(pool, object, extent, POOL_HOME, true, true, &member) == POOL_FORMER, "and then it is");
     pool_had(former, false);
-    ok(pool_way(pool, object, extent, POOL_HOME, true, &member) == POOL_ORIGIN, "but for nothing again");
+    ok(pool_way(pool, object, extent, POOL_HOME, true, true, &member) == POOL_ORIGIN, "but for nothing again");
     pool_had(former, true);
-    ok(pool_way(pool, object, extent, POOL_HOME, true, &member) == POOL_FORMER && member == former,
+    ok(pool_way(pool, object, extent, POOL_HOME, true, true, &member) == POOL_FORMER && member == former,
        "and again once it has something");
 }
 
@@ -248,8 +249,8 @@ static void ways(void)
     seldom(node.pool);
     unsigned homes_only = 0;
     for (uint64_t extent = 0; extent < EXTENTS; extent++)
-        homes_only += pool_way(sidecar.pool, object, extent, POOL_HOME, false, &member) == POOL_HOME &&
-                      pool_way(sidecar.pool, object, extent, POOL_FORMER, false, &member) == POOL_ORIGIN;
+        homes_only += pool_way(sidecar.pool, object, extent, POOL_HOME, true, false, &member) == POOL_HOME &&
+                      pool_way(sidecar.pool, object, extent, POOL_FORMER, true, false, &member) == POOL_ORIGIN;
     is_int(homes_only, EXTENTS, "a sidecar asks homes, and nobody abroad");
     pool_stop(node.pool);
     pool_stop(sidecar.pool);
