@@ -67,13 +67,15 @@ static enum share_answer look(const struct share *share, bool kind, unsigned lea
     size_t free = left_of(all, share->taken[0] + share->taken[1]);
     if (bytes > free)
         return SHARE_FULL;
-    size_t of_kind = left_of(all / EIGHTHS * share->terms.most[kind], share->taken[kind]);
+    size_t most = all / EIGHTHS * share->terms.most[kind];
+    size_t of_kind = left_of(most, share->taken[kind]);
     if (bytes > of_kind)
         return SHARE_KIND_FULL;
-    if (bytes > left_of(free, all / EIGHTHS * leaves))
-        return SHARE_RESERVED;
     if (of_kind < free)
         free = of_kind;
+    free = left_of(free, most / EIGHTHS * leaves);
+    if (bytes > free)
+        return SHARE_RESERVED;
     const struct share_terms *terms = &share->terms;
     if (beyond(share->of_account[kind][slots.account], bytes, free, terms->alpha))
         return SHARE_NOT_YOURS;

@@ -55,8 +55,8 @@ unsigned share_client_slot(uint64_t account, uint64_t client);
 void share_init(struct share *share, const struct share_terms *terms);
 /* What was taken need not have been given back. */
 void share_fini(struct share *share);
-/* The first of a kind finds room in any case, whatever it takes. `leaves`: so many eighths stay free, for those who
- * leave less. `account` and `client`: hashes. */
+/* The first of a kind finds room in any case, whatever it takes. `leaves`: so many eighths of what the kind may
+ * take are not there for it, nor for its account or client: they are for those who leave less. `account` and `client`: hashes. */
 enum share_answer share_take(struct share *share, bool favoured, unsigned leaves, uint64_t account, uint64_t client,
                              size_t bytes);
 void share_give(struct share *share, bool favoured, uint64_t account, uint64_t client, size_t bytes);

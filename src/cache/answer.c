@@ -2,7 +2,9 @@
 /* answer.c: the counted answer, and the collector that pulls a reply's body into it. */
 #include "cache/answer.h"
 
+#include "base/container.h"
 #include "base/mem.h"
+#include "net/loop.h"
 #include "pool/wire.h"
 
 struct answer_collector {
@@ -11,6 +13,7 @@ struct answer_collector {
     struct upstream *upstream;
     struct source *body;
     struct strbuf bytes;
+    struct timer timer;
     void (*done)(void *arg, struct answer *answer, enum status status);
     void *arg;
 };
@@ -47,6 +50,7 @@ static void collector_free(struct answer_collector *collector)
     upstream_close(&collector->upstream);
     answer_unref(&collector->answer);
     strbuf_free(&collector->bytes);
+    timer_fini(&collector->timer);
     mem_free(collector);
 }
 
@@ -91,8 +95,13 @@ static void collector_pull(void *arg)
     }
 }
 
+static void collector_late(struct timer *timer)
+{
+    collector_end(CONTAINER_OF(timer, struct answer_collector, timer), STATUS_STALLED);
+}
+
 void answer_collect(struct answer_collector **slot, struct answer **answer, struct upstream **upstream,
-                    void (*done)(void *arg, struct answer *answer, enum status status), void *arg)
+                    int64_t patience_ms, void (*done)(void *arg, struct answer *answer, enum status status), void *arg)
 {
     struct answer_collector *collector = mem_calloc(1, sizeof *collector);
     collector->slot = slot;
@@ -103,6 +112,9 @@ void answer_collect(struct answer_collector **slot, struct answer **answer, stru
     *answer = NULL;
     *upstream = NULL;
     *slot = collector;
+    timer_init(&collector->timer, loop_current(), collector_late);
+    if (upstream_came_by(collector->upstream) != POOL_ORIGIN)
+        timer_set(&collector->timer, patience_ms);
     collector->body = upstream_body(collector->upstream);
     source_listen(collector->body, collector_pull, collector);
     collector_pull(collector);

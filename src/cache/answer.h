@@ -31,11 +31,11 @@ void answer_unref(struct answer **answer);
  * Collects the body behind a head that has come, then closes the request. Takes that and the caller's reference, and
  * gives the reference back through `done`, which is called once, maybe before this returns; `status` is OK, TOO_LARGE,
  * or why the body broke off. *slot points at the collector while it works and is NULL from right before `done`, so that
- * the caller always knows whether there is something to cancel.
+ * the caller always knows whether there is something to cancel. `patience_ms`: how long another node's may take.
  */
 struct answer_collector;
 void answer_collect(struct answer_collector **slot, struct answer **answer, struct upstream **upstream,
-                    void (*done)(void *arg, struct answer *answer, enum status status), void *arg);
+                    int64_t patience_ms, void (*done)(void *arg, struct answer *answer, enum status status), void *arg);
 /* No callback follows. *slot may be NULL. */
 void answer_collector_cancel(struct answer_collector **slot);
 

@@ -68,6 +68,7 @@ struct cache_request {
     int64_t expires_s;        /* wall clock: the credential is not good after it; INT64_MAX: not known */
     bool vouched;             /* the proxy says yes itself: no grant is needed */
     bool granted;             /* so does a member of the pool, whose request this is: neither */
+    bool bare;                /* which has come without its client's credential */
     /* whose request it is: by which ways it may go on, or join what others have begun (pool.h). And whether by none: it
      * is for what is here, or on its way */
     enum pool_way farthest;

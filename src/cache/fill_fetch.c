@@ -118,7 +118,8 @@ static void opening_head(struct fill *fill, const struct http_response *head)
     uint64_t length;
 
     if (head->status != 200 && head->status != 206) {
-        answer_collect(&fill->collector, &answer, &fill->upstream, opening_refused, fill);
+        answer_collect(&fill->collector, &answer, &fill->upstream, fill->cache->config.limits.stall_timeout,
+                       opening_refused, fill);
         return;
     }
     if (!reply_begins_here(fill, head, &length)) {
@@ -220,7 +221,7 @@ static bool fill_change_credential(struct fill *fill)
     const struct upstream_ask ask = fill_ask(fill);
     if (upstream_signed(&fill->asker->request, &ask)) {
         fill->disowned = true;
-        return !fill->asker->request.vouched;
+        return !fill->asker->request.vouched && !fill->asker->request.bare;
     }
     struct asker *other = flight_other_asker(fill, fill->asker);
     grants_drop(fill->cache->grants, &fill->asker->request);

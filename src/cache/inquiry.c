@@ -309,15 +309,15 @@ static bool known_is_believed(const struct probe *probe)
            !epochs_fenced(probe->cache->epochs, &key);
 }
 
-/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of. Else it is
- * kept as never validated, so that readers during a long write share one generation, and each byte comes once. */
+/* Makes it what everybody sees, if nothing has happened since the probe was sent that it cannot know of, and it was the
+ * record's home or the origin that said so. Else it is kept as never validated, so that readers during a long write share one generation, and each byte comes once. */
 static void inquiry_commit(struct probe *probe, struct store_generation *generation)
 {
     struct store *store = probe->cache->config.store;
 
     if (probe->number < probe->inquiry->committed)
         return;
-    if (!probe_overtaken(probe)) {
+    if (!probe_is_for_pin(probe) && !probe_overtaken(probe)) {
         probe->inquiry->committed = probe->number;
         store_object_set(store, generation, probe->sent_s, probe->stamp);
         /* A container's or account's write may have begun on another loop in between; its tombstone may be before us.

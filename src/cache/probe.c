@@ -170,7 +170,8 @@ static void probe_head(void *arg, const struct http_response *head, enum status 
         probe->kind != PROBE_HEAD)
         probe_end(probe, PROBE_YES, answer, STATUS_OK);
     else
-        answer_collect(&probe->collector, &answer, &probe->upstream, probe_collected, probe);
+        answer_collect(&probe->collector, &answer, &probe->upstream, probe->cache->config.limits.stall_timeout,
+                       probe_collected, probe);
 }
 
 /* ---- Openings: the fill runs at the extent's owner. ---- */

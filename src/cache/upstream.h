@@ -12,8 +12,8 @@
  * first is taken, the other one is given up. Whoever has said that it has to ask somebody itself (102) is waited for.
  *
  * What a member says of the blob is the origin's word, and how long ago the origin said it comes along. What it says of
- * itself (Proxy-Status) is not, nor what a former home says but that it has the bytes, and another region but that, or
- * that the generation is another: then the next way is taken. No credential of the asker's goes to another region (decision 9).
+ * itself (Proxy-Status) is not, nor what a former home or another region says but that it has the bytes: then the next
+ * way is taken. Nothing of the asker's goes to another region (decision 9).
  *
  * On the loop that asks.
  */

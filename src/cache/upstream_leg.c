@@ -117,7 +117,7 @@ static bool is_origins_word(const struct leg *leg, const struct http_response *h
         return ask->record;
     case 412:
     case 416:
-        return leg->way != POOL_FORMER;
+        return !is_asked_for_bytes(leg);
     default:
         return head->status >= 400 && !is_asked_for_bytes(leg) && !upstream_signed(&leg->terms.asker->request, ask);
     }
@@ -161,6 +161,8 @@ static void on_member(void *arg, const struct http_response *head, enum status w
 static void on_processing(void *arg)
 {
     struct leg *leg = arg;
+    if (leg->processing)
+        return;
     leg->processing = true;
     timer_set(&leg->timer, leg->terms.cache->config.limits.first_byte_timeout);
 }
@@ -168,7 +170,9 @@ static void on_processing(void *arg)
 /* Its connection lives, and it says nothing to this. */
 static void on_late(struct timer *timer)
 {
-    on_member(CONTAINER_OF(timer, struct leg, timer), NULL, STATUS_FIRST_BYTE_TIMEOUT);
+    struct leg *leg = CONTAINER_OF(timer, struct leg, timer);
+    peer_call_late(leg->call);
+    on_member(leg, NULL, STATUS_FIRST_BYTE_TIMEOUT);
 }
 
 static bool ask_member(struct leg *leg)
@@ -192,7 +196,7 @@ static bool ask_member(struct leg *leg)
         .headers = {.arena = arena},
     };
     common_fields(leg, &request.headers);
-    if (asker->id.len > 0)
+    if (asker->id.len > 0 && leg->way != POOL_REGION)
         http_headers_add(&request.headers, STR("x-ms-client-request-id"), asker->id);
     wire_write_request(pool_own(pool), &said, &request.headers);
     leg->call = peer_call_start(leg->terms.loop, leg->member, &request, &events);

@@ -153,12 +153,14 @@ static struct list *found_at(struct line_queue *queue, const struct line_lane *l
     return &queue->clients[share_client_slot((uint64_t) (lane - queue->lanes), client)];
 }
 
-static struct line_ticket *first_of(struct line_queue *queue, const struct line_lane *lane, uint64_t client)
+/* Who leaves less is not behind those that leave more, be they the same client's. */
+static struct line_ticket *first_of(struct line_queue *queue, const struct line_lane *lane,
+                                    const struct line_ticket *ticket)
 {
-    LIST_FOR_EACH(node, found_at(queue, lane, client))
+    LIST_FOR_EACH(node, found_at(queue, lane, ticket->client))
     {
         struct line_ticket *first = LIST_ENTRY(node, struct line_ticket, found);
-        if (first->lane == lane && first->client == client)
+        if (first->lane == lane && first->client == ticket->client && first->leaves == ticket->leaves)
             return first;
     }
     return NULL;
@@ -167,7 +169,7 @@ static struct line_ticket *first_of(struct line_queue *queue, const struct line_
 static void lane_enter(struct line_queue *queue, struct line_ticket *ticket)
 {
     struct line_lane *lane = &queue->lanes[share_slot(ticket->account)];
-    struct line_ticket *first = first_of(queue, lane, ticket->client);
+    struct line_ticket *first = first_of(queue, lane, ticket);
     ticket->lane = lane;
     ticket->first = first == NULL;
     ticket->why = LINE_TURN;

@@ -35,7 +35,7 @@
 /* Those who wait for accounts of one slot. */
 struct line_lane {
     struct list turn;
-    struct list clients; /* the first ticket of each, the next one first */
+    struct list clients; /* the first ticket of each, and of what it leaves, the next one first */
     unsigned count;      /* how many these are */
 };
 

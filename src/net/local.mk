@@ -26,7 +26,7 @@ t_unit_test_line_SOURCES = t/unit/test_line.c t/unit/accounts_apart.h t/unit/tap
 t_unit_test_line_LDADD = $(UNIT_LDADD)
 t_unit_test_line_crowd_SOURCES = t/unit/test_line_crowd.c t/unit/accounts_apart.h t/unit/tap.h
 t_unit_test_line_crowd_LDADD = $(UNIT_LDADD)
-t_unit_test_line_leaves_SOURCES = t/unit/test_line_leaves.c t/unit/on_loop.h t/unit/tap.h
+t_unit_test_line_leaves_SOURCES = t/unit/test_line_leaves.c t/unit/accounts_apart.h t/unit/on_loop.h t/unit/tap.h
 t_unit_test_line_leaves_LDADD = $(UNIT_LDADD)
 
 check_PROGRAMS += t/unit/test_listener t/unit/test_tls

@@ -275,6 +275,11 @@ struct peer_call *peer_call_start(struct loop *loop, struct member *member, cons
     return call;
 }
 
+void peer_call_late(struct peer_call *call)
+{
+    tell_reach(call, STATUS_FIRST_BYTE_TIMEOUT);
+}
+
 struct source *peer_call_body(struct peer_call *call)
 {
     return h2_call_body(call->call);

@@ -59,6 +59,8 @@ struct peer_call;
 /* As h2_call_start. NULL: nobody knows where it is, or it takes no more. */
 struct peer_call *peer_call_start(struct loop *loop, struct member *member, const struct http_request *request,
                                   const struct h2_call_events *events);
+/* It was waited for in vain, though its connection lives: that counts as a failure of the member. */
+void peer_call_late(struct peer_call *call);
 struct source *peer_call_body(struct peer_call *call);
 void peer_call_close(struct peer_call **call);
 

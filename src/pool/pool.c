@@ -247,8 +247,9 @@ static bool answers(struct member *member, bool asks)
                                              : reach_probe_waits(&member->reach, now_ms));
 }
 
-/* Of a region's order. */
+/* Of a region's order, all of one view: rows of one are not another's. */
 struct look {
+    const struct members_view *view;
     const struct ring_region *region;
     uint64_t key;
     const struct member *passed; /* passed over, or NULL */
@@ -256,15 +257,14 @@ struct look {
     bool asks;
 };
 
-static struct member *look(const struct pool *pool, const struct look *look)
+static struct member *look(const struct look *look)
 {
-    const struct members_view *view = pool_view(pool);
     unsigned nodes[ORDER_LOOKS];
     if (look->region == NULL)
         return NULL;
     unsigned count = ring_order(look->region, look->key, nodes, ORDER_LOOKS);
     for (unsigned i = 0; i < count; i++) {
-        struct member *member = members_at(view, &look->region->nodes[nodes[i]]);
+        struct member *member = members_at(look->view, &look->region->nodes[nodes[i]]);
         if (member == look->passed || (member->own && look->past_own))
             continue;
         if (member->own || answers(member, look->asks))
@@ -273,9 +273,11 @@ static struct member *look(const struct pool *pool, const struct look *look)
     return NULL;
 }
 
-static const struct ring_region *own_region(const struct pool *pool)
+static struct look own_region(const struct pool *pool, struct hash128 object, uint64_t extent)
 {
-    return ring_region(pool_view(pool)->ring, str_from(pool->own.region));
+    const struct members_view *view = pool_view(pool);
+    return (struct look){
+        .view = view, .region = ring_region(view->ring, str_from(pool->own.region)), .key = ring_key(object, extent)};
 }
 
 /* Whether it is worth asking for what it has. */
@@ -304,10 +306,12 @@ bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint6
 enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool former,
                        bool asks, struct member **found)
 {
-    struct look order = {.region = own_region(pool), .key = ring_key(object, extent), .asks = asks};
+    struct look order = own_region(pool, object, extent);
+    const struct ring_region *own = order.region;
+    order.asks = asks;
     *found = NULL;
     if (most >= POOL_HOME) {
-        struct member *home = look(pool, &order);
+        struct member *home = look(&order);
         if (home != NULL && !home->own)
             return *found = home, POOL_HOME;
     }
@@ -315,13 +319,13 @@ enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t 
         return POOL_ORIGIN;
     order.past_own = true;
     if (most >= POOL_FORMER && former) {
-        struct member *other = look(pool, &order);
+        struct member *other = look(&order);
         if (other != NULL && may_have(other))
             return *found = other, POOL_FORMER;
     }
-    order.region = ring_origin_region(pool_view(pool)->ring, order.key);
-    if (most >= POOL_REGION && order.region != NULL && order.region != own_region(pool)) {
-        struct member *far = look(pool, &order);
+    order.region = ring_origin_region(order.view->ring, order.key);
+    if (most >= POOL_REGION && order.region != NULL && order.region != own) {
+        struct member *far = look(&order);
         if (far != NULL && may_have(far))
             return *found = far, POOL_REGION;
     }
@@ -338,8 +342,9 @@ struct member *pool_entry(const struct pool *pool, bool asks)
 struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *passed,
                          bool instead)
 {
-    const struct look order = {
-        .region = own_region(pool), .key = ring_key(object, extent), .passed = passed, .past_own = !instead};
-    struct member *next = look(pool, &order);
+    struct look order = own_region(pool, object, extent);
+    order.passed = passed;
+    order.past_own = !instead;
+    struct member *next = look(&order);
     return next != NULL && next->own ? NULL : next;
 }

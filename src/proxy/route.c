@@ -277,7 +277,8 @@ static void name_credential(const struct routes *routes, struct route *route, st
     }
     bool anonymous = route->credential.kind == BLOB_CREDENTIAL_ANONYMOUS;
     cache->credential = anonymous ? routes->nobody : digest_of(route->credential.text);
-    if (anonymous && cache->granted)
+    cache->bare = anonymous && cache->granted;
+    if (cache->bare)
         cache->credential = routes->own; /* a member has let somebody in: that is nobody's yes to strangers */
     if (!keep_all_for_client(query))
         cache->target = filtered_target(route->target, query, keep_for_client, arena);

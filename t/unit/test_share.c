@@ -3,6 +3,7 @@
 #include "base/share.h"
 
 #include <limits.h>
+#include <string.h>
 
 #include "accounts_apart.h"
 #include "base/mem.h"
@@ -123,17 +124,38 @@ static void test_client_whole(void)
 /* Who may wait for another node's work leaves some to those who wait for nobody's. */
 static void test_leaves(void)
 {
-    share_init(&share, &terms);
     unsigned far = 0, near = 0;
-    while (share_take(&share, true, 3, accounts[far % 100], far, UNIT) == SHARE_TAKEN)
+    share_init(&share, &terms);
+    memset(client_slots, 0, sizeof client_slots);
+    while (share_take(&share, true, 3, accounts[far], client_apart(accounts[far]), UNIT) == SHARE_TAKEN)
         far++;
     is_int(far, 40, "who leaves three eighths has five");
     is_int(share_take(&share, true, 3, accounts[101], 101, UNIT), SHARE_RESERVED, "and no more");
-    while (share_take(&share, true, 1, accounts[near % 100], near, UNIT) == SHARE_TAKEN)
+    while (share_take(&share, true, 1, accounts[60 + near], client_apart(accounts[60 + near]), UNIT) == SHARE_TAKEN)
         near++;
     is_int(near, 16, "who leaves one has two more");
     is_int(share_take(&share, true, 1, accounts[101], 101, UNIT), SHARE_RESERVED, "and no more");
     is_int(take_all(true, 102), 7, "who leaves nothing has the rest, but for an account's bound");
+    share_fini(&share);
+}
+
+/* What is left is so for the same account and the same client, too: it is the one whose own work another node waits for. */
+static void test_leaves_own(void)
+{
+    const struct share_terms less = {.part = MEM_WHOLE / 4, .alpha = 7, .client_alpha = 3, .most = {6, 6}};
+    unsigned far = 0, near = 0, own = 0;
+    share_init(&share, &less);
+    memset(client_slots, 0, sizeof client_slots);
+    uint64_t client = client_apart(accounts[1]);
+    while (share_take(&share, true, 3, accounts[1], client, UNIT) == SHARE_TAKEN)
+        far++;
+    ok(far >= 16, "a client that leaves three eighths has much (%u)", far);
+    while (share_take(&share, true, 3, accounts[1], client_apart(accounts[1]), UNIT) == SHARE_TAKEN)
+        near++;
+    ok(near > 0, "its account has some for others (%u)", near);
+    while (share_take(&share, true, 0, accounts[1], client, UNIT) == SHARE_TAKEN)
+        own++;
+    ok(own >= 3, "and it has more for what leaves nothing (%u)", own);
     share_fini(&share);
 }
 
@@ -207,6 +229,7 @@ int main(void)
     test_client_accounts();
     test_client_whole();
     test_leaves();
+    test_leaves_own();
     test_kinds();
     test_full();
     test_bounds();
