@@ -276,7 +276,7 @@ static bool ask_entry(struct upstream *upstream)
     if (ask->way < POOL_HOME || !may_ask_members(upstream) ||
         (is_pinned(ask) && !entry_suits((unsigned) (bytes_of(ask) / cache->block_size))))
         return false;
-    struct member *entry = pool_entry(cache->config.pool, true);
+    struct member *entry = pool_entry(cache->config.pool);
     return entry != NULL && ask_member(upstream, POOL_ENTRY, entry);
 }
 

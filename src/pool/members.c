@@ -11,6 +11,9 @@
 #include "base/metric.h"
 #include "base/rcu.h"
 
+/* Of an order, how many are looked at for one that is up. */
+#define ORDER_LOOKS 8
+
 struct members {
     pthread_mutex_t lock;  /* over the table */
     struct member **table; /* by region and name */
@@ -171,6 +174,28 @@ struct member *members_find(const struct members_view *view, struct str region, 
     for (unsigned i = 0; found != NULL && i < found->count; i++)
         if (str_eq(found->nodes[i].name, name))
             return members_at(view, &found->nodes[i]);
+    return NULL;
+}
+
+/* ---- Whom to ask. ---- */
+
+static bool answers(struct member *member, bool asks, int64_t now_ms)
+{
+    return reach_up(&member->reach) || (asks ? reach_probe_due(&member->reach, now_ms, (uint32_t) now_ms)
+                                             : reach_probe_waits(&member->reach, now_ms));
+}
+
+struct member *members_first(const struct members_look *look)
+{
+    unsigned nodes[ORDER_LOOKS];
+    unsigned count = look->region == NULL ? 0 : ring_order(look->region, look->key, nodes, ORDER_LOOKS);
+    for (unsigned i = 0; i < count; i++) {
+        struct member *member = members_at(look->view, &look->region->nodes[nodes[i]]);
+        if (member == look->passed || (member->own && look->past_own))
+            continue;
+        if (member->own || answers(member, look->asks, look->now_ms))
+            return member;
+    }
     return NULL;
 }
 

@@ -128,6 +128,21 @@ const struct members_text *members_text(const struct members_view *view, const c
 /* The view's owner's; *text may be NULL. */
 void members_text_free(struct members_text *text);
 
+/* A look for somebody to ask, in a region's order for a key; all of one view: rows of one are not another's. */
+struct members_look {
+    const struct members_view *view;
+    const struct ring_region *region; /* of the view; NULL: nobody is found */
+    uint64_t key;
+    const struct member *passed; /* passed over, or NULL */
+    bool past_own;               /* so is this node */
+    bool asks;                   /* whoever is found will be asked now */
+    int64_t now_ms;              /* clock_mono_ms */
+};
+
+/* The first of the order that is this node itself, is up, or has been down for long enough to be tried again, one by one
+ * by those who ask. NULL: none of the first few is. Costs one hash a member. */
+struct member *members_first(const struct members_look *look);
+
 struct member *member_ref(struct member *member);
 /* Empties the pointer; *member may be NULL. */
 void member_unref(struct member **member);

@@ -15,8 +15,6 @@
 #include "pool/hedges.h"
 #include "pool/peers.h"
 
-/* Of the order, how many are looked at for one that is up. */
-#define ORDER_LOOKS 8
 /* Who had nothing of what it was asked for so often in a row is asked again after so long. */
 #define NOTHING_FEW 8
 #define NOTHING_MS 1000
@@ -240,44 +238,13 @@ void pool_heard_view(const struct pool *pool, uint64_t view)
 
 /* ---- Whom to ask. ---- */
 
-static bool answers(struct member *member, bool asks)
-{
-    int64_t now_ms = clock_mono_ms();
-    return reach_up(&member->reach) || (asks ? reach_probe_due(&member->reach, now_ms, (uint32_t) now_ms)
-                                             : reach_probe_waits(&member->reach, now_ms));
-}
-
-/* Of a region's order, all of one view: rows of one are not another's. */
-struct look {
-    const struct members_view *view;
-    const struct ring_region *region;
-    uint64_t key;
-    const struct member *passed; /* passed over, or NULL */
-    bool past_own;               /* so is this node */
-    bool asks;
-};
-
-static struct member *look(const struct look *look)
-{
-    unsigned nodes[ORDER_LOOKS];
-    if (look->region == NULL)
-        return NULL;
-    unsigned count = ring_order(look->region, look->key, nodes, ORDER_LOOKS);
-    for (unsigned i = 0; i < count; i++) {
-        struct member *member = members_at(look->view, &look->region->nodes[nodes[i]]);
-        if (member == look->passed || (member->own && look->past_own))
-            continue;
-        if (member->own || answers(member, look->asks))
-            return member;
-    }
-    return NULL;
-}
-
-static struct look own_region(const struct pool *pool, struct hash128 object, uint64_t extent)
+static struct members_look own_region(const struct pool *pool, struct hash128 object, uint64_t extent)
 {
     const struct members_view *view = pool_view(pool);
-    return (struct look){
-        .view = view, .region = ring_region(view->ring, str_from(pool->own.region)), .key = ring_key(object, extent)};
+    return (struct members_look){.view = view,
+                                 .region = ring_region(view->ring, str_from(pool->own.region)),
+                                 .key = ring_key(object, extent),
+                                 .now_ms = clock_mono_ms()};
 }
 
 /* Whether it is worth asking for what it has. */
@@ -306,12 +273,12 @@ bool pool_is_origin_region(const struct pool *pool, struct hash128 object, uint6
 enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool former,
                        bool asks, struct member **found)
 {
-    struct look order = own_region(pool, object, extent);
+    struct members_look order = own_region(pool, object, extent);
     const struct ring_region *own = order.region;
     order.asks = asks;
     *found = NULL;
     if (most >= POOL_HOME) {
-        struct member *home = look(&order);
+        struct member *home = members_first(&order);
         if (home != NULL && !home->own)
             return *found = home, POOL_HOME;
     }
@@ -319,32 +286,32 @@ enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t 
         return POOL_ORIGIN;
     order.past_own = true;
     if (most >= POOL_FORMER && former) {
-        struct member *other = look(&order);
+        struct member *other = members_first(&order);
         if (other != NULL && may_have(other))
             return *found = other, POOL_FORMER;
     }
     order.region = ring_origin_region(order.view->ring, order.key);
     if (most >= POOL_REGION && order.region != NULL && order.region != own) {
-        struct member *far = look(&order);
+        struct member *far = members_first(&order);
         if (far != NULL && may_have(far))
             return *found = far, POOL_REGION;
     }
     return POOL_ORIGIN;
 }
 
-struct member *pool_entry(const struct pool *pool, bool asks)
+struct member *pool_entry(const struct pool *pool)
 {
     if (pool_vouches(pool))
         return NULL;
-    return entry_of(pool_view(pool), &pool->own, pool->entry_key, asks, clock_mono_ms());
+    return entry_of(pool_view(pool), &pool->own, pool->entry_key, true, clock_mono_ms());
 }
 
 struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *passed,
                          bool instead)
 {
-    struct look order = own_region(pool, object, extent);
+    struct members_look order = own_region(pool, object, extent);
     order.passed = passed;
     order.past_own = !instead;
-    struct member *next = look(&order);
+    struct member *next = members_first(&order);
     return next != NULL && next->own ? NULL : next;
 }

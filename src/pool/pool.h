@@ -65,8 +65,8 @@ enum pool_way {
  * Registered threads, as the next ones; the member is good as long as the view, unless it is referenced. */
 enum pool_way pool_way(const struct pool *pool, struct hash128 object, uint64_t extent, enum pool_way most, bool former,
                        bool asks, struct member **member);
-/* A sidecar's entry, as entry_of; NULL, too, for a member. */
-struct member *pool_entry(const struct pool *pool, bool asks);
+/* A sidecar's entry, as entry_of for who asks it now; NULL, too, for a member. */
+struct member *pool_entry(const struct pool *pool);
 /* The first in this region's order that is up, and is neither that one nor this node. `instead`: NULL, too, where this
  * node itself comes before. */
 struct member *pool_next(const struct pool *pool, struct hash128 object, uint64_t extent, const struct member *passed,
