@@ -369,6 +369,18 @@ static void on_drain(struct letter *letter)
     http_server_drain(side->server);
 }
 
+unsigned rig_free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(fd, (struct sockaddr *) &address, length) != 0 ||
+        getsockname(fd, (struct sockaddr *) &address, &length) != 0)
+        printf("Bail out! no port\n");
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
 int rig_dial(const struct rig *rig, int room)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);

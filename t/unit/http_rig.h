@@ -51,6 +51,8 @@ void rig_stop(struct rig *rig);
 /* A connection to its clear port; what it waits for, it waits 20 seconds for. `room`: of the receive buffer in bytes;
  * 0: as the system has it. Bails out when there is none. */
 int rig_dial(const struct rig *rig, int room);
+/* A port of 127.0.0.1 where nobody is. */
+unsigned rig_free_port(void);
 /* Begins to drain every loop's server. */
 void rig_drain(void);
 

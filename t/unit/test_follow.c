@@ -342,18 +342,6 @@ static void nobody(void)
 
 /* ---- All of it. ---- */
 
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *) &address, length) != 0 ||
-        getsockname(fd, (struct sockaddr *) &address, &length) != 0)
-        printf("Bail out! no port\n");
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void loop_ends(struct loop *loop, void *arg)
 {
     (void) arg;
@@ -378,7 +366,7 @@ int main(void)
         .own = own, .connect_timeout = 5000, .silence = 30000, .idle = 60000, .most = 32, .total = &total};
     if (tls_new(&client, &terms.tls, &error) != STATUS_OK)
         printf("Bail out! %s\n", error.ptr);
-    dead_port = free_port();
+    dead_port = rig_free_port();
     own_loop = loop_new(9);
     loop_start(own_loop, NULL, loop_ends, NULL);
     rcu_register_thread();

@@ -114,28 +114,15 @@ static void add_address(struct member_told *told, unsigned port)
     address->length = sizeof *in;
 }
 
-/* A port where nobody is. */
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *) &address, length) != 0 ||
-        getsockname(fd, (struct sockaddr *) &address, &length) != 0)
-        printf("Bail out! no port\n");
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void tell_members(void *arg)
 {
     struct member_told told[4] = {
         {.name = STR("pond-0")}, {.name = STR("pond-1")}, {.name = STR("pond-2")}, {.name = STR("pond-3")}};
     (void) arg;
-    add_address(&told[0], free_port()); /* the first of its addresses is dead */
+    add_address(&told[0], rig_free_port()); /* the first of its addresses is dead */
     add_address(&told[0], rig.tls_port);
     add_address(&told[1], rig.tls_port); /* another node's */
-    add_address(&told[2], free_port());
+    add_address(&told[2], rig_free_port());
     members_tell(terms.members, STR("west"), told, 4, loop_now_ms(own)); /* of pond-3 nothing is known */
 }
 

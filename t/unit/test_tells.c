@@ -177,18 +177,6 @@ static void bounded(void)
 
 /* ---- The rig. ---- */
 
-static unsigned free_port(void)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (bind(fd, (struct sockaddr *) &address, length) != 0 ||
-        getsockname(fd, (struct sockaddr *) &address, &length) != 0)
-        printf("Bail out! no port\n");
-    close(fd);
-    return ntohs(address.sin_port);
-}
-
 static void make_pool(void)
 {
     static char texts[NODES][48], name[] = "main", node[] = "pond-9", region[] = "west";
@@ -198,8 +186,8 @@ static void make_pool(void)
     static struct conf conf;
     struct strbuf error = {0};
     snprintf(texts[0], sizeof texts[0], "pond-0=127.0.0.1:%u", rig.tls_port);
-    snprintf(texts[1], sizeof texts[1], "pond-1=127.0.0.1:%u", free_port());
-    snprintf(texts[2], sizeof texts[2], "pond-9=127.0.0.1:%u", free_port());
+    snprintf(texts[1], sizeof texts[1], "pond-1=127.0.0.1:%u", rig_free_port());
+    snprintf(texts[2], sizeof texts[2], "pond-9=127.0.0.1:%u", rig_free_port());
     pool_pair_make(&ca, "URI:headpond://main/west/member/pond-9", &pair);
     row = (struct conf_pool){.name = name,
                              .node = node,
