@@ -44,19 +44,13 @@ static void place_come(void *arg, enum status why)
         fill_no_place(fill, why);
 }
 
-/* Where another node is asked the account is not. */
 static struct admission_wish place_wish(const struct cache *cache, const struct cache_request *request,
                                         enum pool_way way, struct budget_ticket *asked)
 {
-    struct origin_budget *budget = way == POOL_ORIGIN ? request->budget : NULL;
-    return (struct admission_wish){
-        .budget = budget,
-        .asked = asked != NULL && asked->budget == budget ? asked : NULL,
-        .account = request->account_hash.lo,
-        .client = request->client,
-        .leaves = way,
-        .bytes = place_bytes(cache),
-    };
+    struct admission_wish wish = upstream_wish(request, way);
+    wish.asked = asked != NULL && asked->budget == wish.budget ? asked : NULL;
+    wish.bytes = place_bytes(cache);
+    return wish;
 }
 
 void place_ask(struct fill *fill, struct budget_ticket *asked)

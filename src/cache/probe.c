@@ -38,19 +38,12 @@ void probes_init(struct cache *cache)
 bool probe_admit(struct cache_loop *home, struct admission *admission, const struct asker *asker, bool granted,
                  void (*come)(void *arg, enum status why), void *arg)
 {
-    enum pool_way way = upstream_record_way(home->cache, &asker->request);
-    const struct admission_wish wish = {
-        /* Where another node is asked the account is not. */
-        .budget = way == POOL_ORIGIN ? asker->request.budget : NULL,
-        .account = asker->request.account_hash.lo,
-        .client = asker->request.client,
-        .favoured = granted,
-        .leaves = way,
-        .bytes = PROBE_BYTES + PROBE_COPIES * asker->size,
-        .held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER,
-        .come = come,
-        .arg = arg,
-    };
+    struct admission_wish wish = upstream_wish(&asker->request, upstream_record_way(home->cache, &asker->request));
+    wish.favoured = granted;
+    wish.bytes = PROBE_BYTES + PROBE_COPIES * asker->size;
+    wish.held = sizeof(struct cache_resolve) + 2 * asker->size + PROBE_READER;
+    wish.come = come;
+    wish.arg = arg;
     return admission_has(admission) || admission_ask(admission, &home->probes, &wish);
 }
 

@@ -21,6 +21,7 @@
 #define HEADPOND_CACHE_UPSTREAM_H
 
 #include "cache/asker.h"
+#include "origin/admission.h"
 
 struct upstream;
 
@@ -56,6 +57,18 @@ enum pool_way upstream_extent_way(const struct cache *cache, const struct cache_
 /* Whether the first request for a blob that nobody knows may be for bytes of that extent: they are to be at home where
  * the record is, and either this region is to ask the account for them or the asker has pinned the generation. */
 bool upstream_opens(const struct cache *cache, const struct cache_request *request, uint64_t extent);
+
+/* Who waits to make a request that will go by that way, and leaves how much to others; where another node is asked the
+ * account is not. */
+static inline struct admission_wish upstream_wish(const struct cache_request *asker, enum pool_way way)
+{
+    return (struct admission_wish){
+        .budget = way == POOL_ORIGIN ? asker->budget : NULL,
+        .account = asker->account_hash.lo,
+        .client = asker->client,
+        .leaves = way,
+    };
+}
 
 /* Whether our own credential signs it. */
 static inline bool upstream_signed(const struct cache_request *asker, const struct upstream_ask *ask)
